@@ -1,0 +1,227 @@
+"""What a recipe or a method sees of the run: data, engine, artifacts, all through one object."""
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from lampbench.artifacts import Store
+from lampbench.data.types import Dataset, Query, Record, User
+from lampbench.engine.protocol import (
+    Completion,
+    DPOSpec,
+    Engine,
+    Example,
+    GenerateRequest,
+    LoraSpec,
+    Preference,
+    Score,
+    ScoreRequest,
+    TrainJob,
+    Weights,
+)
+from lampbench.errors import LampbenchError
+from lampbench.fidelity import Fidelity
+from lampbench.groups import Groups
+from lampbench.hashing import digest, seed_from
+from lampbench.keys import Keys
+from lampbench.progress import Progress
+from lampbench.prompt import Prompt
+from lampbench.prompting import Prompting
+from lampbench.recipe import Owner, Recipe, identity
+from lampbench.task import Task
+
+if TYPE_CHECKING:
+    from lampbench.adaptation import AdapterRecipe
+    from lampbench.method import Method
+
+PREDICTIONS = "predictions"
+
+
+class Engines(Protocol):
+    """Whatever hands out the engine of a model, loading it when first asked."""
+
+    def get(self, name: str) -> Engine:
+        """The engine of a model, by the model's name."""
+        ...
+
+
+@dataclass
+class Usage:
+    """What a stage spent: tokens read and written (or trained on), counted where the work is."""
+
+    prompt_tokens: int = 0
+    new_tokens: int = 0
+    trained_tokens: int = 0
+    cut: int = 0
+    seconds: float = 0.0
+
+
+@dataclass
+class Context:
+    """One method on one task, model, dataset and seed, while it is executed."""
+
+    task: Task
+    dataset: Dataset
+    model: str
+    prompting: Prompting
+    fidelity: Fidelity
+    seed: int
+    store: Store
+    engines: Engines
+    progress: Progress
+    keys: Keys
+    usage: Usage = field(default_factory=Usage)
+
+    def prompt(self, user: User, item: Query | Record) -> Prompt:
+        """The method's prompt for an item: the same in training, sampling, scoring and test."""
+        return self.prompting.render(self, user, item)
+
+    def quote(self, record: Record) -> str:
+        """A past record as text for a prompt."""
+        if self.fidelity.review_without_text and self.task.name == "review_writing":
+            return self.task.show(dataclasses.replace(record, target=""))
+        return self.task.show(record)
+
+    def weights(self, recipe: "AdapterRecipe | None", user: User) -> Weights:
+        """The adapters that answer for `user` under a recipe; none for the model as it is."""
+        return recipe.weights(self, user) if recipe else ()
+
+    def artifact(self, recipe: Recipe, owner: Owner) -> Path:
+        """The folder of a recipe's artifact; it need not be made yet."""
+        return self.store.path(recipe.section, self.keys.of(recipe, owner))
+
+    def put(self, recipe: Recipe, owner: Owner, value: Any) -> None:
+        """Store a JSON value as the artifact of a recipe."""
+        self._commit(recipe, owner, None, value)
+
+    def get(self, recipe: Recipe, owner: Owner) -> Any:
+        """The JSON value that `put` stored."""
+        return self.store.meta(recipe.section, self.keys.of(recipe, owner))["value"]
+
+    def job(
+        self,
+        recipe: Recipe,
+        owner: Owner,
+        data: tuple[Example, ...] | tuple[Preference, ...],
+        lora: LoraSpec,
+        *,
+        frozen: Weights = (),
+        start: Path | None = None,
+        dpo: DPOSpec | None = None,
+    ) -> TrainJob:
+        """A training job with the recipe's optimiser, its own seed and its place in the store.
+
+        Raises:
+            LampbenchError: there is nothing to train on.
+        """
+        who = f"user {owner.id}" if owner else "the task-training users"
+        if not data:
+            raise LampbenchError(
+                f"{self.dataset.source}: {who} of {self.task.name} bring no example to train "
+                f"{recipe.section} on; raise --min-history or choose other data"
+            )
+        folder = self.store.partial(recipe.section, self.keys.of(recipe, owner))
+        return TrainJob(
+            id=owner.id if owner else self.task.name,
+            frozen=frozen,
+            data=data,
+            lora=lora,
+            optim=recipe.optim(),  # type: ignore[attr-defined]
+            seed=seed_from(self.seed, owner.id if owner else "", recipe.section),
+            output=folder / "adapter",
+            scratch=folder / "checkpoints",
+            start=start,
+            dpo=dpo,
+        )
+
+    def train(self, recipe: Recipe, jobs: Sequence[tuple[Owner, TrainJob]]) -> Iterator[Owner]:
+        """Train adapters, storing each as soon as it stands; yields whose it was."""
+        owners = {job.id: owner for owner, job in jobs}
+        outputs = {job.id: job.output for _, job in jobs}
+        finished = 0
+
+        def on_step(job: str, step: int, steps: int) -> None:
+            self.progress.update(finished + step / steps, f"{job}: step {step} of {steps}")
+
+        engine = self._engine(recipe)
+        for result in engine.train([job for _, job in jobs], on_step):
+            self.usage.trained_tokens += result.tokens
+            self.usage.cut += result.cut
+            log = {"steps": result.steps, "losses": result.losses, "margins": result.margins}
+            self._commit(recipe, owners[result.id], outputs[result.id], log)
+            finished += 1
+            yield owners[result.id]
+
+    def generate(
+        self, recipe: Recipe, work: Iterable[tuple[Owner, Sequence[GenerateRequest]]]
+    ) -> Iterator[tuple[Owner, list[list[Completion]]]]:
+        """Answer requests of many owners; yields an owner's answers, in order, when complete.
+
+        Each request has as many completions as it asked for samples.
+        """
+        groups = Groups[GenerateRequest, Completion](_completion)
+        for owner, requests in work:
+            folder = self.store.partial(recipe.section, self.keys.of(recipe, owner))
+            groups.add_owner(owner, folder, requests)
+        yield from self._complete(self._engine(recipe), groups)
+
+    def answer(
+        self, method: "Method", work: Iterable[tuple[User, Sequence[GenerateRequest]]]
+    ) -> Iterator[tuple[User, list[list[Completion]]]]:
+        """As `generate`, for the predictions of a method; an answer once given is kept until the
+        run is recorded.
+        """
+        groups = Groups[GenerateRequest, Completion](_completion)
+        run = self.keys.run(method)
+        for user, requests in work:
+            groups.add_owner(user, self.store.partial(PREDICTIONS, f"{run}/{digest(user.id)}"), requests)
+        for owner, answers in self._complete(self.engines.get(self.model), groups):
+            assert owner is not None
+            yield owner, answers
+
+    def score(
+        self, recipe: Recipe, work: Iterable[tuple[Owner, Sequence[ScoreRequest]]]
+    ) -> Iterator[tuple[Owner, list[Score]]]:
+        """Score responses of many owners; yields an owner's scores, in order, when complete."""
+        groups = Groups[ScoreRequest, Score](lambda value: Score(**value))
+        for owner, requests in work:
+            folder = self.store.partial(recipe.section, self.keys.of(recipe, owner))
+            groups.add_owner(owner, folder, requests)
+        for owner, scores in groups.ready():
+            yield owner, [score for (score,) in scores]
+        if groups.waiting:
+            for result in self._engine(recipe).score(groups.waiting):
+                self.usage.prompt_tokens += len(result.logprobs)
+                for owner, scores in groups.add(result):
+                    yield owner, [score for (score,) in scores]
+
+    def _complete(
+        self, engine: Engine, groups: Groups[GenerateRequest, Completion]
+    ) -> Iterator[tuple[Owner, list[list[Completion]]]]:
+        yield from groups.ready()
+        if groups.waiting:
+            for completion in engine.generate(groups.waiting):
+                self.usage.prompt_tokens += completion.prompt_tokens
+                self.usage.new_tokens += len(completion.token_ids)
+                self.usage.cut += completion.prompt_cut > 0
+                yield from groups.add(completion)
+
+    def _commit(self, recipe: Recipe, owner: Owner, payload: Path | None, value: Any) -> None:
+        meta = {
+            "recipe": identity(recipe),
+            "task": self.task.name,
+            "owner": owner.id if owner else None,
+            "model": recipe.model_name(self.model),
+            "seed": self.seed,
+            "value": value,
+        }
+        self.store.commit(recipe.section, self.keys.of(recipe, owner), payload, meta)
+
+    def _engine(self, recipe: Recipe) -> Engine:
+        return self.engines.get(recipe.model_name(self.model))
+
+
+def _completion(value: dict[str, Any]) -> Completion:
+    return Completion(**value)

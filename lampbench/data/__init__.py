@@ -1,0 +1,1 @@
+"""Datasets of users: their types, and the loaders that read them."""

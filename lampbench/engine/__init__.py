@@ -1,0 +1,1 @@
+"""What executes: the protocol every backend answers to, and the backends."""

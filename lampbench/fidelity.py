@@ -1,0 +1,57 @@
+"""Where the paper and its reference code part: one switch for each, two settings of them all.
+
+`PAPER` is the paper's text with sound engineering. `REFERENCE` makes the reference code's choices
+where they change numbers and are not crashes. Every switch names the reference file and line.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Fidelity:
+    """One setting of every switch.
+
+    Attributes:
+        split_templates: train under the paper's custom chat template (Appendix D), infer under
+            the tokenizer's own (OPPU_sft.py:203, OPPU_sft+dpo.py:223).
+        reference_bos: no BOS in training; at inference the template's BOS plus the tokenizer's
+            (OPPU_sft+dpo.py:113).
+        parse_outputs: cut baselines' outputs out of the decoded text by markers, CoPe's not
+            (utils.py:215-247).
+        raw_task_input: train the task adapter on the dataset's raw `input` (TAM.py:103).
+        train_wording: train users' adapters on another wording of the review and topic prompts
+            than they are tested on (prompt.json:34-49).
+        raw_text_reward: rank negatives by the mean reward over raw prompt + response text in the
+            run's precision, not the sum over response tokens (compute_scores.py:51-74).
+        log_eps: add 1e-8 inside the logarithms of the contrastive score (OPPU_sft+dpo.py:158).
+        review_without_text: leave the review text out of what RAG quotes (prompt.json:36).
+        profile_as_list: quote history in the profile prompt as a Python list (gen_profile.py:139).
+    """
+
+    name: Literal["paper", "reference"]
+    split_templates: bool = False
+    reference_bos: bool = False
+    parse_outputs: bool = False
+    raw_task_input: bool = False
+    train_wording: bool = False
+    raw_text_reward: bool = False
+    log_eps: float | None = None
+    review_without_text: bool = False
+    profile_as_list: bool = False
+
+
+PAPER = Fidelity("paper")
+REFERENCE = Fidelity(
+    "reference",
+    split_templates=True,
+    reference_bos=True,
+    parse_outputs=True,
+    raw_task_input=True,
+    train_wording=True,
+    raw_text_reward=True,
+    log_eps=1e-8,
+    review_without_text=True,
+    profile_as_list=True,
+)
+FIDELITIES = {setting.name: setting for setting in (PAPER, REFERENCE)}

@@ -1,0 +1,44 @@
+"""METEOR as the `evaluate` package computes it, which is what LaMP's code prints."""
+
+from collections.abc import Callable
+from zipfile import BadZipFile
+
+MEND = "python -m nltk.downloader wordnet punkt_tab"
+
+
+def meteor_missing() -> str | None:
+    """None when METEOR can be computed, otherwise why not and what to do about it (one line).
+
+    METEOR matches synonyms by WordNet and cuts words with Punkt's English model. NLTK ships
+    neither; both are looked for where NLTK looks (`NLTK_DATA`, `~/nltk_data`, ...).
+    """
+    from nltk.corpus import wordnet
+    from nltk.tokenize import word_tokenize
+
+    try:
+        word_tokenize("One sentence. Another.")
+        wordnet.synsets("word")
+    except LookupError:
+        return f"METEOR needs NLTK's wordnet and punkt_tab data, not found here: run `{MEND}`"
+    except (OSError, BadZipFile) as error:
+        return f"METEOR cannot read NLTK's wordnet or punkt_tab data ({error}): run `{MEND}`"
+    return None
+
+
+def meteor_scorer() -> Callable[[str, str], float] | None:
+    """A function of (prediction, reference) that gives METEOR in [0, 1]; None if data lack.
+
+    alpha = 0.9, beta = 3, gamma = 0.5 on `word_tokenize`d text.
+    """
+    if meteor_missing() is not None:
+        return None
+    from nltk.tokenize import word_tokenize
+    from nltk.translate.meteor_score import meteor_score
+
+    def score(prediction: str, reference: str) -> float:
+        references = [word_tokenize(reference)]
+        return float(
+            meteor_score(references, word_tokenize(prediction), alpha=0.9, beta=3.0, gamma=0.5)
+        )
+
+    return score

@@ -1,0 +1,94 @@
+"""Prompting: the first choice of a method. What of the user's history stands in the prompt."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from lampbench.data.types import Query, Record, User
+from lampbench.hyper import Part, hyper
+from lampbench.profile import UserProfile
+from lampbench.prompt import Piece, Prompt
+
+if TYPE_CHECKING:
+    from lampbench.context import Context
+
+EXAMPLES, PROFILE = 3, 2
+"""Shrink ranks: quoted history goes before the profile, both before the task's own field (1)."""
+
+
+@dataclass(frozen=True)
+class Prompting(Part):
+    """Turns a query (or, in training, a past record) of a user into a prompt."""
+
+    section = "prompting"
+
+    @abstractmethod
+    def render(self, context: "Context", user: User, item: Query | Record) -> Prompt:
+        """The prompt for one item of one user."""
+
+
+@dataclass(frozen=True)
+class Plain(Prompting):
+    """The task's prompt alone."""
+
+    def render(self, context: "Context", user: User, item: Query | Record) -> Prompt:
+        """The task's prompt for the item's fields."""
+        return context.task.prompt(item.fields)
+
+
+@dataclass(frozen=True)
+class RetrievalAugmented(Prompting):
+    """The k records nearest to the query, quoted before the task's prompt (RAG)."""
+
+    k: int = hyper("records quoted from the history", low=0)
+
+    def render(self, context: "Context", user: User, item: Query | Record) -> Prompt:
+        """History quoted, then the task's prompt."""
+        return context.task.prompt(item.fields).before(*quoted(context, user, item, self.k))
+
+
+@dataclass(frozen=True)
+class ProfileAugmented(Prompting):
+    """A written profile of the user, and the k nearest records "additionally" (PAG)."""
+
+    k: int = hyper("records quoted from the history", low=0)
+    profile: UserProfile = field(default_factory=UserProfile)
+
+    def render(self, context: "Context", user: User, item: Query | Record) -> Prompt:
+        """Profile, quoted history, then the task's prompt."""
+        text = self.profile.text(context, user)
+        about = (Piece("Profile of the user: "), Piece(text, PROFILE), Piece("\n\n"))
+        examples = quoted(context, user, item, self.k)
+        return context.task.prompt(item.fields).before(*about, *examples)
+
+
+def quoted(context: "Context", user: User, item: Query | Record, k: int) -> tuple[Piece, ...]:
+    """The k records of the history nearest to `item`, as pieces that may be shortened."""
+    others = [r for r in user.history if not (isinstance(item, Record) and r.id == item.id)]
+    records = nearest(others, " ".join(item.fields.values()), k)
+    if not records:
+        return ()
+    pieces = [Piece("Earlier work of the user:\n\n")]
+    for record in records:
+        pieces += [Piece(context.quote(record), EXAMPLES), Piece("\n\n")]
+    return tuple(pieces)
+
+
+def nearest(history: Sequence[Record], text: str, k: int) -> list[Record]:
+    """The k best records by BM25 (rank_bm25's BM25Okapi on white-space tokens), best first.
+
+    Among equals the later record wins. Records without a token cannot be retrieved.
+    """
+    from rank_bm25 import BM25Okapi
+
+    documents = [
+        (record, tokens)
+        for record in history
+        if (tokens := " ".join([*record.fields.values(), record.target]).split())
+    ]
+    if not documents or k == 0:
+        return []
+    scores = BM25Okapi([tokens for _, tokens in documents]).get_scores(text.split())
+    order = sorted(range(len(documents)), key=lambda i: (-scores[i], -i))
+    return [documents[i][0] for i in order[:k]]

@@ -1,0 +1,24 @@
+"""CoPe: train the user's LoRA on contrasts, then decode by contrast."""
+
+from lampbench.plugin import (
+    BestOfN,
+    Contrastive,
+    Method,
+    Samples,
+    TaskSFT,
+    UserDPO,
+    UserSFT,
+    register_method,
+)
+
+tam = TaskSFT()
+oppu = UserSFT(start=tam)
+
+
+@register_method("cope")
+class CoPe(Method):
+    """Contrasting Personal Preference (Bu et al., EMNLP 2025, section 3)."""
+
+    title = "CoPe"
+    adaptation = UserDPO(start=oppu, negatives=BestOfN(Samples(source=tam), judged_by=oppu))
+    decoding = Contrastive(against=tam)

@@ -1,0 +1,12 @@
+"""TAM: one LoRA for the task, the same for everybody."""
+
+from lampbench.plugin import Greedy, Method, TaskSFT, register_method
+
+
+@register_method("tam")
+class TAM(Method):
+    """Task-adapted model: trained on the users who are not tested (Tan et al., 2024)."""
+
+    title = "TAM"
+    adaptation = TaskSFT()
+    decoding = Greedy()

@@ -1,0 +1,40 @@
+"""LongLaMP-2: personalized abstract generation (Kumar et al., 2024)."""
+
+from collections.abc import Mapping
+
+from lampbench.plugin import FileFormat, HubSource, Prompt, Task, register_task
+
+
+@register_task("abstract_generation")
+class AbstractGeneration(Task):
+    """Abstract for a paper's title (and items, where given), in the voice of its author."""
+
+    title = "Abstract Generation"
+    family = "longlamp"
+    fields = ("title",)
+    optional = ("items",)
+    target_name = "abstract"
+    shorten = "items"
+    system = "You are an abstract writer."
+    template = 'Generate an abstract for the title "{title}".\nAbstract:'
+    example = "title: {title}\nabstract: {target}"
+    max_new_tokens = 600
+    files = FileFormat(
+        task_id="LongLaMP_2",
+        input=r'Generate an abstract for the title "(?P<title>.*?)"'
+        r"(?:\s*using the following items:\s*(?P<items>.*?))?\.?",
+        record={"title": "title"},
+        target="abstract",
+    )
+    hub = HubSource("abstract_generation", "name", {"title": "title"}, "abstract")
+
+    def prompt(
+        self, fields: Mapping[str, str], *, system: str | None = None, template: str | None = None
+    ) -> Prompt:
+        """The title alone, or with the items of LongLaMP's queries (paper, Figure 6)."""
+        if fields.get("items") and template is None:
+            template = (
+                'Generate an abstract for the title "{title}" using the following items: {items}.\n'
+                "Abstract:"
+            )
+        return super().prompt(fields, system=system, template=template)
