@@ -120,8 +120,7 @@ class UserSFT(LoraRecipe):
         """Every record of the history is an example."""
         user = required(owner)
         data = tuple(
-            Example(user_prompt(context, user, record), record.target)
-            for record in user.history
+            Example(user_prompt(context, user, record), record.target) for record in user.history
         )
         return context.job(self, owner, data, self.lora(), frozen=self.base(context, user))
 
@@ -175,7 +174,7 @@ def task_prompt(context: "Context", user: User, query: Query) -> Prompt:
     """The prompt on which the task adapter trains: the one it is tested on."""
     raw = context.task.raw_input
     if context.fidelity.raw_task_input and raw is not None:
-        return context.task.prompt(query.fields, system="", template=raw)
+        return context.task.prompt(query.fields, template=raw)
     return context.prompt(user, query)
 
 

@@ -70,9 +70,8 @@ class Store:
             ) from error
         return meta
 
-    def forget(self, kind: str, key: str) -> None:
-        """Delete an artifact and what was begun of it (`--force`)."""
-        shutil.rmtree(self.path(kind, key), ignore_errors=True)
+    def drop_partial(self, kind: str, key: str) -> None:
+        """Delete what was begun under a key."""
         shutil.rmtree(self.root / "partial" / kind / key, ignore_errors=True)
 
 

@@ -1,6 +1,7 @@
 """What a recipe or a method sees of the run: data, engine, artifacts, all through one object."""
 
 import dataclasses
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +26,7 @@ from lampbench.errors import LampbenchError
 from lampbench.fidelity import Fidelity
 from lampbench.groups import Groups
 from lampbench.hashing import digest, seed_from
-from lampbench.keys import Keys
+from lampbench.keys import Keys, Models
 from lampbench.progress import Progress
 from lampbench.prompt import Prompt
 from lampbench.prompting import Prompting
@@ -39,8 +40,12 @@ if TYPE_CHECKING:
 PREDICTIONS = "predictions"
 
 
-class Engines(Protocol):
+class Engines(Models, Protocol):
     """Whatever hands out the engine of a model, loading it when first asked."""
+
+    def device(self, name: str) -> str:
+        """Where a model runs."""
+        ...
 
     def get(self, name: str) -> Engine:
         """The engine of a model, by the model's name."""
@@ -49,13 +54,13 @@ class Engines(Protocol):
 
 @dataclass
 class Usage:
-    """What a stage spent: tokens read and written (or trained on), counted where the work is."""
+    """What something cost: seconds, tokens read, written and trained on, prompts cut to fit."""
 
+    seconds: float = 0.0
     prompt_tokens: int = 0
     new_tokens: int = 0
     trained_tokens: int = 0
     cut: int = 0
-    seconds: float = 0.0
 
 
 @dataclass
@@ -72,7 +77,19 @@ class Context:
     engines: Engines
     progress: Progress
     keys: Keys
-    usage: Usage = field(default_factory=Usage)
+    _usage: Usage = field(default_factory=Usage)
+    _since: float = 0.0
+
+    def begin(self) -> None:
+        """Start counting costs."""
+        self._usage, self._since = Usage(), time.monotonic()
+
+    def take_usage(self) -> Usage:
+        """The costs since `begin` or the last call."""
+        usage, now = self._usage, time.monotonic()
+        usage.seconds = now - self._since
+        self._usage, self._since = Usage(), now
+        return usage
 
     def prompt(self, user: User, item: Query | Record) -> Prompt:
         """The method's prompt for an item: the same in training, sampling, scoring and test."""
@@ -80,9 +97,8 @@ class Context:
 
     def quote(self, record: Record) -> str:
         """A past record as text for a prompt."""
-        if self.fidelity.review_without_text and self.task.name == "review_writing":
-            return self.task.show(dataclasses.replace(record, target=""))
-        return self.task.show(record)
+        example = self.task.reference_example if self.fidelity.review_without_text else None
+        return self.task.show(record, example=example)
 
     def weights(self, recipe: "AdapterRecipe | None", user: User) -> Weights:
         """The adapters that answer for `user` under a recipe; none for the model as it is."""
@@ -147,8 +163,8 @@ class Context:
 
         engine = self._engine(recipe)
         for result in engine.train([job for _, job in jobs], on_step):
-            self.usage.trained_tokens += result.tokens
-            self.usage.cut += result.cut
+            self._usage.trained_tokens += result.tokens
+            self._usage.cut += result.cut
             log = {"steps": result.steps, "losses": result.losses, "margins": result.margins}
             self._commit(recipe, owners[result.id], outputs[result.id], log)
             finished += 1
@@ -176,7 +192,8 @@ class Context:
         groups = Groups[GenerateRequest, Completion](_completion)
         run = self.keys.run(method)
         for user, requests in work:
-            groups.add_owner(user, self.store.partial(PREDICTIONS, f"{run}/{digest(user.id)}"), requests)
+            folder = self.store.partial(PREDICTIONS, f"{run}/{digest(user.id)}")
+            groups.add_owner(user, folder, requests)
         for owner, answers in self._complete(self.engines.get(self.model), groups):
             assert owner is not None
             yield owner, answers
@@ -193,7 +210,7 @@ class Context:
             yield owner, [score for (score,) in scores]
         if groups.waiting:
             for result in self._engine(recipe).score(groups.waiting):
-                self.usage.prompt_tokens += len(result.logprobs)
+                self._usage.prompt_tokens += len(result.logprobs)
                 for owner, scores in groups.add(result):
                     yield owner, [score for (score,) in scores]
 
@@ -203,9 +220,9 @@ class Context:
         yield from groups.ready()
         if groups.waiting:
             for completion in engine.generate(groups.waiting):
-                self.usage.prompt_tokens += completion.prompt_tokens
-                self.usage.new_tokens += len(completion.token_ids)
-                self.usage.cut += completion.prompt_cut > 0
+                self._usage.prompt_tokens += completion.prompt_tokens
+                self._usage.new_tokens += len(completion.token_ids)
+                self._usage.cut += completion.prompt_cut > 0
                 yield from groups.add(completion)
 
     def _commit(self, recipe: Recipe, owner: Owner, payload: Path | None, value: Any) -> None:
@@ -215,6 +232,7 @@ class Context:
             "owner": owner.id if owner else None,
             "model": recipe.model_name(self.model),
             "seed": self.seed,
+            "cost": dataclasses.asdict(self.take_usage()),
             "value": value,
         }
         self.store.commit(recipe.section, self.keys.of(recipe, owner), payload, meta)

@@ -159,7 +159,9 @@ def parse_set(text: str) -> tuple[str, Given]:
     """`decoding.alpha=0.5` as a path and a value (a TOML value, or else a plain word)."""
     path, sign, raw = text.partition("=")
     if not sign or "." not in path:
-        raise LampbenchError(f"--set {text}: write SECTION.NAME=VALUE, for example decoding.alpha=0.5")
+        raise LampbenchError(
+            f"--set {text}: write SECTION.NAME=VALUE, for example decoding.alpha=0.5"
+        )
     try:
         value = tomllib.loads(f"value = {raw}")["value"]
     except tomllib.TOMLDecodeError:

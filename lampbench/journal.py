@@ -15,9 +15,7 @@ class Journal(Generic[R]):
     the rest of the file is cut off.
     """
 
-    def __init__(
-        self, path: Path, encode: Callable[[R], Any], decode: Callable[[Any], R]
-    ) -> None:
+    def __init__(self, path: Path, encode: Callable[[R], Any], decode: Callable[[Any], R]) -> None:
         self._path = path
         self._encode = encode
         self.results: dict[str, R] = {}

@@ -1,5 +1,6 @@
 """Keys of artifacts and runs: the digest of all that determines them."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -63,6 +64,11 @@ class Keys:
         }
         return digest(everything)
 
+    def joint(self, recipe: Recipe, owners: Sequence[Owner]) -> str:
+        """One key for the artifacts of several owners."""
+        keys = [self.of(recipe, owner) for owner in owners]
+        return keys[0] if len(keys) == 1 else digest(keys)
+
     def _determined_by(self, recipe: Recipe, owner: Owner) -> dict[str, Any]:
         return {
             **self._circumstances(),
@@ -103,4 +109,3 @@ class Keys:
             if not isinstance(self._prompting(recipe), Plain):
                 data.append(digest([user.fingerprint for user in self.dataset.train_users]))
         return data
-

@@ -47,7 +47,9 @@ class Method:
 
     def parts(self) -> dict[str, Part]:
         """Every part on the method, by attribute name (a plugin may have more than three)."""
-        names = sorted({name for kind in type(self).__mro__ for name in vars(kind)} | set(vars(self)))
+        names = sorted(
+            {name for kind in type(self).__mro__ for name in vars(kind)} | set(vars(self))
+        )
         values = {name: getattr(self, name) for name in names if not name.startswith("__")}
         return {name: value for name, value in values.items() if isinstance(value, Part)}
 

@@ -37,9 +37,7 @@ class Samples(Recipe):
 
     def build(self, context: "Context", owners: Sequence[Owner]) -> Iterator[Owner]:
         """Sample for all users in one call of the engine."""
-        spec = GenerationSpec(
-            self.max_new_tokens, sampling=Sampling(self.temperature, self.top_p)
-        )
+        spec = GenerationSpec(self.max_new_tokens, sampling=Sampling(self.temperature, self.top_p))
         work = [(owner, self._requests(context, owner, spec)) for owner in owners]
         for owner, answers in context.generate(self, work):
             texts = [[answer.text for answer in samples] for samples in answers]

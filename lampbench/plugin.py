@@ -1,10 +1,10 @@
 """The public face for plugin authors: everything a method or task file needs.
 
-    from lampbench.plugin import Method, register_method
+from lampbench.plugin import Method, register_method
 
-    @register_method("mine")
-    class Mine(Method):
-        ...
+@register_method("mine")
+class Mine(Method):
+    ...
 """
 
 from collections.abc import Callable

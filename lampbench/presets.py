@@ -5,6 +5,7 @@ from lampbench.task import Family, Task
 
 _PAPER = "paper 4.1"
 _CODE = "reference code (the paper is silent)"
+_OPPU = "OPPU's gen_profile.py, which the paper follows"
 
 
 def _lora(section: str, rank: int, targets: tuple[str, ...]) -> dict[str, Given]:
@@ -27,6 +28,10 @@ def _optimizer(section: str, batch_size: int) -> dict[str, Given]:
 
 _EVERY_FAMILY: dict[str, Given] = {
     "prompting.k": Given(3, "paper, appendix B"),
+    "profile.records": Given(10, _OPPU),
+    "profile.max_new_tokens": Given(200, _OPPU),
+    "profile.temperature": Given(0.6, _OPPU),
+    "profile.top_p": Given(0.9, _OPPU),
     **_lora("task_sft", 16, ("q_proj", "k_proj", "v_proj", "o_proj")),
     **_optimizer("task_sft", 8),
     "task_sft.epochs": Given(2, _PAPER),
@@ -81,6 +86,7 @@ _SMALL_SCALE: dict[str, Given] = {
     "task_sft.learning_rate": Given(2e-3, _SMALL),
     "user_sft.learning_rate": Given(2e-3, _SMALL),
     "user_dpo.learning_rate": Given(5e-4, _SMALL),
+    "profile.max_new_tokens": Given(64, _SMALL),
 }
 _SMALL_FAMILY: dict[Family, dict[str, Given]] = {
     "lamp": {"decoding.max_new_tokens": Given(32, _SMALL)},
@@ -108,3 +114,10 @@ def defaults(preset: str, task: Task) -> dict[str, Given]:
         values |= {**_SMALL_SCALE, **_SMALL_FAMILY[task.family]}
     values.setdefault("negatives.max_new_tokens", values["decoding.max_new_tokens"])
     return values
+
+
+def default_preset(model: str, fidelity: str) -> str:
+    """The preset of a run whose user named none."""
+    if fidelity == "reference":
+        return "reference"
+    return "small" if model == "bundled" else "paper"

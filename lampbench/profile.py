@@ -1,5 +1,6 @@
 """User profiles: a few sentences that describe how a user writes (PAG)."""
 
+import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
@@ -14,12 +15,6 @@ from lampbench.recipe import Owner, Recipe
 
 if TYPE_CHECKING:
     from lampbench.context import Context
-
-_SYSTEM = "You describe how people write."
-_ASK = (
-    "Below is earlier work of one user. Describe in a few sentences what is particular to this "
-    "user: topics, tone, choice of words, recurring patterns.\n\n"
-)
 
 
 @dataclass(frozen=True)
@@ -38,10 +33,10 @@ class UserProfile(Recipe):
         "the data), or a model's name",
         default="run",
     )
-    records: int = hyper("most recent records shown to the writer", default=10, low=1)
-    max_new_tokens: int = hyper("token budget of a profile", default=100, low=1)
-    temperature: float = hyper("softmax temperature", default=0.7, low=1e-6)
-    top_p: float = hyper("nucleus", default=1.0, low=1e-6, high=1.0)
+    records: int = hyper("records shown to the writer, drawn at random", low=1)
+    max_new_tokens: int = hyper("token budget of a profile", low=1)
+    temperature: float = hyper("softmax temperature", low=1e-6)
+    top_p: float = hyper("nucleus", low=1e-6, high=1.0)
 
     def model_name(self, run_model: str) -> str:
         """The profile writer."""
@@ -75,16 +70,15 @@ class UserProfile(Recipe):
 
     def _request(self, context: "Context", owner: Owner, spec: GenerationSpec) -> GenerateRequest:
         assert owner is not None
-        shown = [context.task.show(record) for record in owner.history[-self.records :]]
-        if context.fidelity.profile_as_list:
-            quoted = (Piece(str(shown), 1),)
-        else:
-            quoted = tuple(piece for text in shown for piece in (Piece(text, 1), Piece("\n\n")))
-        prompt = Prompt(_SYSTEM, (Piece(_ASK), *quoted, Piece("Description:")))
+        seed = seed_from(context.seed, owner.id, self.section)
+        count = min(self.records, len(owner.history))
+        shown = [context.task.show(r) for r in random.Random(seed).sample(owner.history, count)]
+        quoted = [str(shown)] if context.fidelity.profile_as_list else shown
+        pieces = (Piece(context.task.profile_request), *(Piece(text, 1) for text in quoted))
         return GenerateRequest(
             id=owner.id,
-            prompt=prompt,
+            prompt=Prompt("", (*pieces, Piece("\nAnswer:"))),
             weights=(),
             spec=spec,
-            seed=seed_from(context.seed, owner.id, self.section),
+            seed=seed,
         )

@@ -58,21 +58,28 @@ class ProfileAugmented(Prompting):
     def render(self, context: "Context", user: User, item: Query | Record) -> Prompt:
         """Profile, quoted history, then the task's prompt."""
         text = self.profile.text(context, user)
-        about = (Piece("Profile of the user: "), Piece(text, PROFILE), Piece("\n\n"))
+        about = (Piece(text, PROFILE), Piece("\n"))
         examples = quoted(context, user, item, self.k)
         return context.task.prompt(item.fields).before(*about, *examples)
 
 
 def quoted(context: "Context", user: User, item: Query | Record, k: int) -> tuple[Piece, ...]:
-    """The k records of the history nearest to `item`, as pieces that may be shortened."""
-    others = [r for r in user.history if not (isinstance(item, Record) and r.id == item.id)]
-    records = nearest(others, " ".join(item.fields.values()), k)
-    if not records:
-        return ()
-    pieces = [Piece("Earlier work of the user:\n\n")]
-    for record in records:
-        pieces += [Piece(context.quote(record), EXAMPLES), Piece("\n\n")]
-    return tuple(pieces)
+    """The k records of the history nearest to `item`, as pieces that may be shortened.
+
+    For a past record (in training) only what came before it is quoted. Assembled as in the
+    reference code: the records, best first, a blank line, then whatever follows.
+    """
+    records = nearest(before(user, item), " ".join(item.fields.values()), k)
+    pieces = [Piece(context.quote(record), EXAMPLES) for record in records]
+    return (*pieces, Piece("\n")) if pieces else ()
+
+
+def before(user: User, item: Query | Record) -> Sequence[Record]:
+    """The history as it stood when `item` was written."""
+    ids = [record.id for record in user.history]
+    if isinstance(item, Record) and item.id in ids:
+        return user.history[: ids.index(item.id)]
+    return user.history
 
 
 def nearest(history: Sequence[Record], text: str, k: int) -> list[Record]:

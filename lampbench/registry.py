@@ -100,7 +100,9 @@ class Registry:
         matches = [found for found in self._all(kind) if found.name == name]
         if not matches:
             near = difflib.get_close_matches(name, self.names(kind), n=1)
-            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(self.names(kind))}"
+            hint = (
+                f"did you mean {near[0]}?" if near else f"there are {', '.join(self.names(kind))}"
+            )
             raise LampbenchError(f"no {kind} is called {name!r}: {hint}")
         if len(matches) > 1:
             places = " and in ".join(found.origin for found in matches)
@@ -157,7 +159,7 @@ def _scan(file: Path, module: str, default: Kind | None) -> Iterator[Found]:
                 kind, name = marked
                 yield Found(kind, name, f"{file}:{decorator.lineno}", module, file)
     if not seen and default:
-        cause = f"{file}:1: no class is decorated with @register_{default}(\"{file.stem}\")"
+        cause = f'{file}:1: no class is decorated with @register_{default}("{file.stem}")'
         yield Found(default, file.stem, f"{file}:1", module, file, cause)
 
 
@@ -210,7 +212,7 @@ def _load(found: Found) -> Any:
             return value()
     raise LampbenchError(
         f"{found.kind} {found.name!r} is broken: {found.origin}: importing {found.module} "
-        f'registers no {found.kind} of that name; decorate it with @register_{found.kind}("{found.name}")'
+        f'registers no {found.kind} of that name; use @register_{found.kind}("{found.name}")'
     )
 
 

@@ -42,9 +42,10 @@ class Task:
     `target_name` names what is written. `template` is the user message with `{field}` places and
     `example` one past record with `{target}`, for prompts that show history. `shorten` is the one
     field that is cut when a prompt does not fit. `family` chooses the default hyper-parameters
-    (paper, section 4.1). `raw_input` and `reference_train_template` are the wordings on which the
-    reference code trains the task adapter and the users' adapters, where they differ from the
-    tested one (`--fidelity reference` only).
+    (paper, section 4.1). `profile_request` asks a
+    model for a user's profile (Tan et al., 2024). `raw_input`, `reference_example` and
+    `reference_train_template` are the reference code's wordings where it trains the task adapter,
+    quotes history and trains users' adapters on other words than it tests (`--fidelity reference`).
     """
 
     name: ClassVar[str]
@@ -58,19 +59,21 @@ class Task:
     template: ClassVar[str]
     example: ClassVar[str]
     max_new_tokens: ClassVar[int]
+    profile_request: ClassVar[str] = (
+        "Given this user's previous writing, describe in a few sentences what is particular to "
+        "it: topics, tone, choice of words, recurring patterns. User History: "
+    )
     raw_input: ClassVar[str | None] = None
+    reference_example: ClassVar[str | None] = None
     reference_train_template: ClassVar[str | None] = None
     files: ClassVar[FileFormat | None] = None
     hub: ClassVar[HubSource | None] = None
 
-    def prompt(
-        self, fields: Mapping[str, str], *, system: str | None = None, template: str | None = None
-    ) -> Prompt:
+    def prompt(self, fields: Mapping[str, str], *, template: str | None = None) -> Prompt:
         """The plain prompt of one record or query (paper, Appendix C), or another wording of it."""
-        system = self.system if system is None else system
-        return Prompt(system, fill(template or self.template, fields, {self.shorten: 1}))
+        return Prompt(self.system, fill(template or self.template, fields, {self.shorten: 1}))
 
-    def show(self, record: Record) -> str:
+    def show(self, record: Record, *, example: str | None = None) -> str:
         """One past record as text, for a prompt that quotes history."""
         values = {**record.fields, "target": record.target}
-        return "".join(piece.text for piece in fill(self.example, values, {}))
+        return "".join(piece.text for piece in fill(example or self.example, values, {}))

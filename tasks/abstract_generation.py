@@ -17,8 +17,9 @@ class AbstractGeneration(Task):
     shorten = "items"
     system = "You are an abstract writer."
     template = 'Generate an abstract for the title "{title}".\nAbstract:'
-    example = "title: {title}\nabstract: {target}"
+    example = "title: {title}.\nabstract: {target}\n"
     max_new_tokens = 600
+    raw_input = 'Generate an abstract for the title "{title}"'
     files = FileFormat(
         task_id="LongLaMP_2",
         input=r'Generate an abstract for the title "(?P<title>.*?)"'
@@ -28,13 +29,11 @@ class AbstractGeneration(Task):
     )
     hub = HubSource("abstract_generation", "name", {"title": "title"}, "abstract")
 
-    def prompt(
-        self, fields: Mapping[str, str], *, system: str | None = None, template: str | None = None
-    ) -> Prompt:
+    def prompt(self, fields: Mapping[str, str], *, template: str | None = None) -> Prompt:
         """The title alone, or with the items of LongLaMP's queries (paper, Figure 6)."""
         if fields.get("items") and template is None:
             template = (
                 'Generate an abstract for the title "{title}" using the following items: {items}.\n'
                 "Abstract:"
             )
-        return super().prompt(fields, system=system, template=template)
+        return super().prompt(fields, template=template)

@@ -14,8 +14,14 @@ class NewsHeadline(Task):
     shorten = "text"
     system = "You are a news headline generator."
     template = "Generate a headline for the following article.\narticle: {text}\nheadline:"
-    example = "article: {text}\nheadline: {target}"
+    example = "article: {text} headline: {target}\n"
+    profile_request = (
+        "Given this author's previous articles, try to describe a template for their headlines. "
+        "I want to be able to accurately predict the headline gives one of their articles. Be "
+        "specific about their style and wording, don't tell me anything generic. User History: "
+    )
     max_new_tokens = 100
+    raw_input = "Generate a headline for the following article: {text}"
     files = FileFormat(
         task_id="LaMP_4",
         input=r"Generate a headline for the following article:\s*(?P<text>.*)",

@@ -18,12 +18,25 @@ class ReviewWriting(Task):
         '"{rating}" for a product with description "{description}". '
         'The summary of the review text is "{summary}".\nReview:'
     )
-    example = "rating: {rating}\nproduct: {description}\nsummary: {summary}\nreview: {target}"
+    example = (
+        "description: {description} overall rating: {rating} summary: {summary} review: {target}\n"
+    )
+    reference_example = "description: {description} overall rating: {rating} summary: {summary}\n"
     max_new_tokens = 600
+    raw_input = (
+        "Generate the review text written by a reviewer who has a given an overall rating of "
+        '"{rating}" for a product with description "{description}". '
+        'The summary of the review text is "{summary}".'
+    )
+    reference_train_template = (
+        "Generate a detailed review for a product with the following description: "
+        "'{description}'. The review has an overall rating of '{rating}'. "
+        "The review summary is: '{summary}'.\nReview:"
+    )
     files = FileFormat(
         task_id="LongLaMP_3",
-        input=r"Generate the review text written by a reviewer who has a given an overall rating "
-        r'of "(?P<rating>.*?)" for a product with description "(?P<description>.*)"\. '
+        input=r"Generate the review text written by a reviewer who has (?:a )?given an overall "
+        r'rating of "(?P<rating>[^"]*)" for a product with description "(?P<description>.*)"\.\s*'
         r'The summary of the review text is "(?P<summary>.*)"\.?',
         record={"rating": "overall", "description": "description", "summary": "summary"},
         target="reviewText",

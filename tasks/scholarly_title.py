@@ -16,8 +16,14 @@ class ScholarlyTitle(Task):
     template = (
         "Generate a title for the following abstract of a paper.\nabstract: {abstract}\ntitle:"
     )
-    example = "abstract: {abstract}\ntitle: {target}"
+    example = "abstract: {abstract} title: {target}\n"
+    profile_request = (
+        "Given this author's previous publications, try to describe a template for their titles. "
+        "I want to be able to accurately predict the title of one of the papers from the "
+        "abstract. Only generate the template description, nothing else. User History: "
+    )
     max_new_tokens = 100
+    raw_input = "Generate a title for the following abstract of a paper: {abstract}"
     files = FileFormat(
         task_id="LaMP_5",
         input=r"Generate a title for the following abstract of a paper:\s*(?P<abstract>.*)",

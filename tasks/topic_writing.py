@@ -14,8 +14,10 @@ class TopicWriting(Task):
     shorten = "summary"
     system = "You are a creative content generator for Reddit posts."
     template = "Generate the content for a reddit post.\npost: {summary}\ncontent:"
-    example = "post: {summary}\ncontent: {target}"
+    example = "post: {summary} content: {target}\n"
     max_new_tokens = 600
+    raw_input = "Generate the content for a reddit post {summary}"
+    reference_train_template = "Generate the content for a reddit post {summary}.\ncontent: "
     files = FileFormat(
         task_id="LongLaMP_4",
         input=r"Generate the content for a reddit post:?\s*(?P<summary>.*?)",

@@ -1,0 +1,5 @@
+"""`python -m lampbench`."""
+
+from lampbench.cli.main import main
+
+main()

@@ -1,0 +1,81 @@
+"""The engines of a run: one a model, loaded when first asked for."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lampbench.engine.protocol import Engine
+from lampbench.fidelity import Fidelity
+from lampbench.models import ModelSpec, fingerprint, resolve
+
+if TYPE_CHECKING:
+    from lampbench.progress import Progress
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """How models are executed; None leaves a choice to the model or the machine.
+
+    `template` names a chat template of the paper's Appendix D instead of the tokenizer's own;
+    `batch_size` bounds the rows of one forward pass.
+    """
+
+    device: str | None = None
+    dtype: str | None = None
+    template: str | None = None
+    batch_size: int | None = None
+
+
+@dataclass
+class EnginePool:
+    """Engines by model name. Knows what identifies a model without loading it."""
+
+    options: EngineOptions
+    fidelity: Fidelity
+    cache: Path
+    progress: "Progress"
+    _engines: dict[str, Engine] = field(default_factory=dict)
+    _identities: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def get(self, name: str) -> Engine:
+        """The engine of a model; loads it the first time."""
+        if name not in self._engines:
+            from lampbench.engine.hf import HFEngine
+
+            self._engines[name] = HFEngine(
+                resolve(name),
+                device=self.options.device,
+                dtype=self.dtype(name),
+                template=self.template(name),
+                fidelity=self.fidelity,
+                batch_size=self.options.batch_size,
+            )
+        return self._engines[name]
+
+    def identity(self, name: str) -> dict[str, Any]:
+        """Weights, precision and chat template: what the model's answers depend on."""
+        if name not in self._identities:
+            self._identities[name] = {
+                "fingerprint": fingerprint(resolve(name), self.cache),
+                "dtype": self.dtype(name),
+                "template": self.template(name),
+            }
+        return self._identities[name]
+
+    def dtype(self, name: str) -> str:
+        """The precision of weights and activations."""
+        return self.options.dtype or resolve(name).dtype
+
+    def template(self, name: str) -> str | None:
+        """The chat template's name, or None for the tokenizer's own."""
+        return self.options.template or resolve(name).template
+
+    def device(self, name: str) -> str:
+        """The device of a loaded engine, or what was asked for."""
+        engine = self._engines.get(name)
+        return str(getattr(engine, "device", self.options.device or "auto"))
+
+
+def spec_of(name: str) -> ModelSpec:
+    """The model that a name stands for."""
+    return resolve(name)

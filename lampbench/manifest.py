@@ -1,0 +1,136 @@
+"""The manifest of a run: how each of its numbers was made."""
+
+import importlib.metadata
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import lampbench
+from lampbench.models import resolve
+from lampbench.plan import Plan
+
+_PACKAGES = (
+    "torch",
+    "transformers",
+    "peft",
+    "trl",
+    "tokenizers",
+    "accelerate",
+    "rank-bm25",
+    "rouge-score",
+    "nltk",
+)
+
+
+def describe(
+    plan: Plan,
+    stages: Sequence[Mapping[str, Any]],
+    predictions: Sequence[Mapping[str, Any]],
+    command: Sequence[str],
+) -> dict[str, Any]:
+    """Everything known about a run but its scores, which are added when it is written."""
+    context, method, dataset = plan.context, plan.method, plan.context.dataset
+    spec = resolve(context.model)
+    return {
+        "key": plan.folder.name,
+        "method": method.name,
+        "method_title": method.title or method.name,
+        "task": context.task.name,
+        "task_title": context.task.title,
+        "model": context.model,
+        "seed": context.seed,
+        "preset": plan.preset,
+        "fidelity": context.fidelity.name,
+        "overrides": {path: setting.value for path, setting in sorted(plan.overridden.items())},
+        "parts": {
+            path: {"value": setting.value, "source": setting.source}
+            for path, setting in sorted(plan.settings.items())
+        },
+        "dataset": {
+            "source": dataset.source,
+            "fingerprint": dataset.fingerprint,
+            "query_fingerprint": dataset.query_fingerprint,
+            "synthetic": dataset.synthetic,
+            "train_users": len(dataset.train_users),
+            "test_users": len(dataset.test_users),
+            "queries": sum(len(user.queries) for user in dataset.test_users),
+            "notes": list(dataset.notes),
+        },
+        "model_info": {
+            "location": str(spec.location),
+            "revision": spec.revision,
+            "device": context.engines.device(context.model),
+            **context.engines.identity(context.model),
+        },
+        "versions": versions(),
+        "hardware": hardware(),
+        "command": shlex.join(command),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "stages": list(stages),
+        "prompt_head": list(predictions[0]["prompt_head"]) if predictions else [],
+        "prompts_cut": sum(row["prompt_cut"] > 0 for row in predictions),
+    }
+
+
+def versions() -> dict[str, str | None]:
+    """Versions of what a number depends on; None where a package is not installed."""
+    found: dict[str, str | None] = {
+        "lampbench": lampbench.__version__,
+        "commit": _commit(),
+        "python": platform.python_version(),
+    }
+    for package in _PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = None
+    return found
+
+
+def hardware() -> dict[str, Any]:
+    """Processor, cores, memory in GiB, and accelerators as far as torch was needed to see them."""
+    pages = os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
+    torch = sys.modules.get("torch")
+    cuda = torch is not None and torch.cuda.is_available()
+    return {
+        "system": f"{platform.system()} {platform.machine()}",
+        "cpu": _cpu(),
+        "cores": len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count(),
+        "memory_gib": round(pages * os.sysconf("SC_PAGE_SIZE") / 2**30, 1) if pages else None,
+        "accelerator": torch.cuda.get_device_name() if torch is not None and cuda else None,
+        "threads": torch.get_num_threads() if torch is not None else None,
+    }
+
+
+def _cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def _commit() -> str | None:
+    """The commit of the checkout that runs, marked where files differ from it; None elsewhere."""
+    root = Path(lampbench.__file__).resolve().parent.parent
+    if not (root / ".git").exists():
+        return None
+    git = ["git", "-C", str(root)]
+    try:
+        head = subprocess.run(
+            [*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True
+        )
+        code = ["lampbench", "methods", "tasks"]
+        dirty = subprocess.run([*git, "status", "--porcelain", "--", *code], capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return head.stdout.strip() + ("+changes" if dirty.stdout.strip() else "")

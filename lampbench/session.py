@@ -1,0 +1,129 @@
+"""From what the user chose to plans: every combination, checked before anything is computed."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lampbench.artifacts import Store
+from lampbench.context import Context
+from lampbench.data import DataOptions, load
+from lampbench.data.types import Dataset
+from lampbench.engines import EngineOptions, EnginePool
+from lampbench.fidelity import FIDELITIES, Fidelity
+from lampbench.hyper import Given, Layers, Setting, parse_set, read_config, reject_unknown
+from lampbench.keys import Keys
+from lampbench.method import Method
+from lampbench.plan import Plan, make_plan
+from lampbench.presets import default_preset, defaults
+from lampbench.progress import Progress
+from lampbench.registry import Registry, plugin_paths
+from lampbench.task import Task
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choices:
+    """The command line of `lampbench run`, minus where results go and whether to go."""
+
+    methods: Sequence[str]
+    tasks: Sequence[str]
+    models: Sequence[str] = ("bundled",)
+    seeds: Sequence[int] = (0,)
+    data: str = "bundled"
+    users: int | None = None
+    min_history: int = 1
+    preset: str | None = None
+    assignments: Sequence[str] = ()
+    config: Path | None = None
+    fidelity: str = "paper"
+    template: str | None = None
+    device: str | None = None
+    dtype: str | None = None
+    batch_size: int | None = None
+    store: Path
+    plugins: Sequence[str] = ()
+
+
+def read_overrides(config: Path | None, assignments: Sequence[str]) -> dict[str, Given]:
+    """Hyper-parameters of a configuration file and, stronger, of --set."""
+    given = read_config(config) if config else {}
+    return given | dict(parse_set(text) for text in assignments)
+
+
+def resolve_method(
+    method: Method, task: Task, preset: str, given: dict[str, Given]
+) -> tuple[Method, dict[str, Setting]]:
+    """A method with its hyper-parameters for a task."""
+    return method.resolved(Layers(given, defaults(preset, task)))
+
+
+def plans(choices: Choices, results: Path, progress: Progress) -> list[Plan]:
+    """A plan for every combination of model, task, seed and method, in this order.
+
+    Raises:
+        LampbenchError: any of the choices is bad; nothing was computed yet.
+    """
+    registry = Registry(plugin_paths(choices.plugins))
+    methods = [registry.method(name) for name in _named(choices.methods, registry, "method")]
+    tasks = [registry.task(name) for name in _named(choices.tasks, registry, "task")]
+    fidelity = FIDELITIES[choices.fidelity]
+    engine = EngineOptions(choices.device, choices.dtype, choices.template, choices.batch_size)
+    pool = EnginePool(engine, fidelity, choices.store, progress)
+    given = read_overrides(choices.config, choices.assignments)
+    reject_unknown(given, _known_paths(methods, tasks, given))
+    options = DataOptions(users=choices.users, min_history=choices.min_history)
+    datasets = {task.name: load(task, choices.data, options) for task in tasks}
+    return [
+        _plan(choices, method, task, datasets[task.name], model, seed, fidelity, pool, results)
+        for model in dict.fromkeys(choices.models)
+        for task in tasks
+        for seed in dict.fromkeys(choices.seeds)
+        for method in methods
+    ]
+
+
+def _plan(
+    choices: Choices,
+    method: Method,
+    task: Task,
+    dataset: Dataset,
+    model: str,
+    seed: int,
+    fidelity: Fidelity,
+    pool: EnginePool,
+    results: Path,
+) -> Plan:
+    preset = choices.preset or default_preset(model, fidelity.name)
+    given = read_overrides(choices.config, choices.assignments)
+    ready, settings = resolve_method(method, task, preset, given)
+    keys = Keys(task, dataset, model, pool, ready.prompting, fidelity, seed)
+    context = Context(
+        task=task,
+        dataset=dataset,
+        model=model,
+        prompting=ready.prompting,
+        fidelity=fidelity,
+        seed=seed,
+        store=Store(choices.store),
+        engines=pool,
+        progress=pool.progress,
+        keys=keys,
+    )
+    overridden = {path: setting for path, setting in settings.items() if path in given}
+    return make_plan(context, ready, settings, overridden, preset, results)
+
+
+def _named(names: Sequence[str], registry: Registry, kind: Any) -> Iterator[str]:
+    """The names without repetition; `all` stands for every one there is."""
+    every = registry.names(kind) if "all" in names else []
+    yield from dict.fromkeys(
+        name for given in names for name in (every if given == "all" else [given])
+    )
+
+
+def _known_paths(methods: list[Method], tasks: list[Task], given: dict[str, Given]) -> set[str]:
+    known: set[str] = set()
+    for method in methods:
+        for task in tasks:
+            known |= resolve_method(method, task, "paper", given)[1].keys()
+    return known
