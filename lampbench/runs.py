@@ -100,13 +100,15 @@ def unescape(name: str) -> str:
     Raises:
         ValueError: `name` was cut for its length, or `escape` never gives it.
     """
+    if "~~" in name:
+        raise ValueError(f"{name!r} was too long and cannot be undone")
     text = "" if name == "%" else name.partition("~")[0]
     try:
         component = unquote_to_bytes(text).decode("utf-8", "surrogatepass")
     except UnicodeDecodeError as error:
         raise ValueError(f"{name!r} is no escaped name") from error
     if escape(component) != name:
-        raise ValueError(f"{name!r} is no escaped name, or one too long to be undone")
+        raise ValueError(f"{name!r} is no escaped name")
     return component
 
 

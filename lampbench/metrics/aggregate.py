@@ -34,6 +34,12 @@ def counts(scores: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     }
 
 
+def mean(values: Iterable[float]) -> float:
+    """Arithmetic mean, independent of order; `values` must not be empty."""
+    listed = list(values)
+    return math.fsum(listed) / len(listed)
+
+
 def _means(name: str, scores: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
     by_user: dict[str, list[float]] = defaultdict(list)
     for row in scores:
@@ -52,10 +58,4 @@ def _means(name: str, scores: Sequence[Mapping[str, Any]]) -> dict[str, float | 
 
 
 def _has_reference(row: Mapping[str, Any]) -> bool:
-    return row.get("reference_words") is not None
-
-
-def mean(values: Iterable[float]) -> float:
-    """Arithmetic mean, independent of order; `values` must not be empty."""
-    listed = list(values)
-    return math.fsum(listed) / len(listed)
+    return row.get("reference_words") is not None or row.get("rouge1") is not None

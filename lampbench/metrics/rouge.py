@@ -10,7 +10,7 @@ def rouge_scorer() -> Callable[[str, str], dict[str, float]]:
     without stemming: what `evaluate.load("rouge")` calls for each pair. Text that holds no ASCII
     letter or digit scores 0.
     """
-    from rouge_score.rouge_scorer import RougeScorer  # type: ignore[import-untyped]
+    from rouge_score.rouge_scorer import RougeScorer
 
     scorer = RougeScorer(["rouge1", "rougeL"], use_stemmer=False)
 

@@ -1,0 +1,168 @@
+"""Models by name: the bundled one, the paper's, and any hub id or folder. Loads no torch."""
+
+import difflib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from lampbench.errors import LampbenchError
+from lampbench.hashing import digest, file_digest
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """Where a model is and how it is run unless the user says otherwise.
+
+    `location` is a folder or a hub id, `template` a chat template of the paper's appendix D or
+    None for the tokenizer's own, `dtype` the precision of weights and activations.
+    """
+
+    name: str
+    location: str
+    revision: str | None = None
+    template: str | None = None
+    dtype: str = "bfloat16"
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder of a local model, None for one on the hub."""
+        path = Path(self.location)
+        return path if path.is_dir() else None
+
+
+def _bundled() -> str:
+    return str(files("lampbench.bundled").joinpath("model"))
+
+
+PRESETS: Mapping[str, ModelSpec] = {
+    spec.name: spec
+    for spec in (
+        ModelSpec("bundled", _bundled(), dtype="float32"),
+        ModelSpec("mistral-7b", "mistralai/Mistral-7B-Instruct-v0.3"),
+        ModelSpec("llama-3.1-8b", "meta-llama/Llama-3.1-8B-Instruct"),
+        ModelSpec("gemma-3-4b", "google/gemma-3-4b-it"),
+        ModelSpec("qwen2.5-1.5b", "Qwen/Qwen2.5-1.5B-Instruct"),
+        ModelSpec("vicuna-7b", "lmsys/vicuna-7b-v1.5"),
+    )
+}
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+_IDENTIFYING = ("*.json", "*.safetensors", "*.bin", "*.model", "*.jinja")
+
+
+def resolve(name: str) -> ModelSpec:
+    """The model that a name stands for: a preset, a folder, or a hub id (`org/name[@revision]`).
+
+    Raises:
+        LampbenchError: it is none of these.
+    """
+    if name in PRESETS:
+        return PRESETS[name]
+    folder = Path(name)
+    if folder.is_dir():
+        if not (folder / "config.json").is_file():
+            raise LampbenchError(f"{folder}: no model there (config.json is missing)")
+        return ModelSpec(name, str(folder.resolve()))
+    location, _, revision = name.partition("@")
+    if _HUB_ID.fullmatch(location):
+        return ModelSpec(name, location, revision or None)
+    near = difflib.get_close_matches(name, PRESETS, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"presets are {', '.join(PRESETS)}"
+    raise LampbenchError(f"no model is called {name!r}, and no folder or hub id either: {hint}")
+
+
+def fingerprint(spec: ModelSpec, cache: Path) -> str:
+    """What identifies a model's weights, configuration and tokenizer.
+
+    A folder: the digest of its files' bytes (remembered in `cache` by path, size and time). A
+    hub id: the commit that the revision stands for.
+
+    Raises:
+        LampbenchError: the hub cannot be reached and the model is not in its local cache.
+    """
+    if spec.folder is None:
+        return f"{spec.location}@{_hub_commit(spec)}"
+    named = {file for pattern in _IDENTIFYING for file in spec.folder.glob(pattern)}
+    return digest([[file.name, _remembered_digest(file, cache)] for file in sorted(named)])
+
+
+def _remembered_digest(file: Path, cache: Path) -> str:
+    stat = file.stat()
+    memory = cache / "digests.json"
+    try:
+        known: dict[str, str] = json.loads(memory.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        known = {}
+    name = f"{file.resolve()}:{stat.st_size}:{stat.st_mtime_ns}"
+    if name not in known:
+        known[name] = file_digest(file)
+        cache.mkdir(parents=True, exist_ok=True)
+        memory.write_text(json.dumps(known, indent=1, sort_keys=True), encoding="utf-8")
+    return known[name]
+
+
+def _hub_commit(spec: ModelSpec) -> str:
+    return Path(_hub_file(spec, "config.json")).parent.name
+
+
+def _hub_file(spec: ModelSpec, name: str) -> str:
+    """A file of a model on the hub, from the local cache where it is there."""
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    try:
+        return hf_hub_download(spec.location, name, revision=spec.revision)
+    except GatedRepoError as error:
+        raise LampbenchError(
+            f"model {spec.location}: access must be asked for at its hub page, then `hf auth login`"
+        ) from error
+    except (RepositoryNotFoundError, RevisionNotFoundError) as error:
+        raise LampbenchError(
+            f"model {spec.location}: the hub has no such model or revision {spec.revision or ''}"
+        ) from error
+    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
+        raise LampbenchError(
+            f"model {spec.location}: the hub is not reachable and the model is not downloaded; "
+            f"where there is a network run `hf download {spec.location}`, or give a folder"
+        ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class HiddenSizes:
+    """Layers of the decoder, and (inputs, outputs) of each kind of linear layer in one."""
+
+    layers: int
+    linear: Mapping[str, tuple[int, int]]
+
+
+def hidden_sizes(spec: ModelSpec) -> HiddenSizes | None:
+    """The sizes that an adapter's depend on; None where config.json does not tell."""
+    try:
+        file = spec.folder / "config.json" if spec.folder else _hub_file(spec, "config.json")
+        config: dict[str, Any] = json.loads(Path(file).read_text(encoding="utf-8"))
+        config = config.get("text_config", config)
+        hidden, heads = config["hidden_size"], config["num_attention_heads"]
+        head = config.get("head_dim") or hidden // heads
+        queries, keys = head * heads, head * config.get("num_key_value_heads", heads)
+        middle = config["intermediate_size"]
+        linear = {
+            "q_proj": (hidden, queries),
+            "k_proj": (hidden, keys),
+            "v_proj": (hidden, keys),
+            "o_proj": (queries, hidden),
+            "gate_proj": (hidden, middle),
+            "up_proj": (hidden, middle),
+            "down_proj": (middle, hidden),
+        }
+        return HiddenSizes(config["num_hidden_layers"], linear)
+    except (OSError, ValueError, KeyError):
+        return None

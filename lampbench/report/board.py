@@ -1,0 +1,95 @@
+"""Records arranged for tables: which rows, which columns, which cell."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
+
+from lampbench.report.markdown import plain
+from lampbench.report.published import paper
+from lampbench.report.records import Column, Record, Setup
+
+ORDER = ("base", "rag", "pag", "tam", "oppu", "cope")
+"""The first rows of every table; other methods follow by name."""
+ABLATION_ROWS = {
+    "oppu": ("no", "no"),
+    "oppu_cd": ("yes", "no"),
+    "oppu_dpo": ("no", "yes"),
+    "cope": ("yes", "yes"),
+}
+"""Method -> contrastive decoding, DPO (paper, Table 3)."""
+
+SYNTHETIC = "†"
+
+
+class Board:
+    """All records, by setup, column, method and metric."""
+
+    def __init__(self, records: Iterable[Record]) -> None:
+        self.records = tuple(records)
+        self._cells = {(r.setup, r.column, r.method, r.metric): r for r in self.records}
+
+    def cell(self, setup: Setup, column: Column, method: str, metric: str) -> Record | None:
+        """The record of one cell, None if no run fills it."""
+        return self._cells.get((setup, column, method, metric))
+
+    def setups(self) -> list[Setup]:
+        """Every setup, in order."""
+        return sorted({record.setup for record in self.records})
+
+    def columns(self, setup: Setup | None = None, task: str | None = None) -> list[Column]:
+        """The columns that hold a run (of a setup, of a task): the paper's tasks first."""
+        found = {
+            record.column
+            for record in self.records
+            if setup in (None, record.setup) and task in (None, record.column.task)
+        }
+        return sorted(found, key=lambda column: (_place(column.task, paper().tasks), column))
+
+    def tasks(self) -> list[str]:
+        """The paper's tasks, then any others by name."""
+        found = {record.column.task for record in self.records} | set(paper().tasks)
+        return sorted(found, key=lambda task: _place(task, paper().tasks))
+
+    def methods(self) -> list[str]:
+        """The paper's six methods, then any others by name."""
+        found = {record.method for record in self.records} | set(ORDER)
+        return sorted(found, key=lambda method: _place(method, ORDER))
+
+    def method_title(self, method: str) -> str:
+        """A method's title, for a table cell."""
+        titles = sorted({r.method_title for r in self.records if r.method == method})
+        return plain(titles[-1] if titles else paper().methods.get(method, method))
+
+    def task_title(self, task: str) -> str:
+        """A task's title, for a table cell."""
+        titles = sorted({r.task_title for r in self.records if r.column.task == task})
+        return plain(titles[-1] if titles else paper().tasks.get(task, task))
+
+    def column_title(self, column: Column) -> str:
+        """A column's title: the task, its data where the task has several, † if synthetic."""
+        title = self.task_title(column.task)
+        if len(self.columns(task=column.task)) > 1:
+            title += f" (data {column.fingerprint[:8]})"
+        return f"{title} {SYNTHETIC}" if self.synthetic([column]) else title
+
+    def synthetic(self, columns: Sequence[Column]) -> bool:
+        """Whether any of the columns holds data that no real person wrote."""
+        return any(r.synthetic for r in self.records if r.column in columns)
+
+    def setup_title(self, setup: Setup, among: Sequence[Setup]) -> str:
+        """The model, with what tells it from other setups `among` which it is shown."""
+        twins = [other for other in among if other.model == setup.model]
+        parts = [
+            f"{field.name.replace('_', ' ')} {getattr(setup, field.name) or 'unknown'}"
+            for field in fields(Setup)
+            if len({getattr(twin, field.name) for twin in twins}) > 1
+        ]
+        return plain(setup.model + (f" ({', '.join(parts)})" if parts else ""))
+
+    def paper_model(self, setup: Setup) -> str | None:
+        """The hub id of the paper's model that a setup uses, if it does."""
+        return next((r.paper_model for r in self.records if r.setup == setup), None)
+
+
+def _place(name: str, order: Iterable[str]) -> tuple[int, str]:
+    listed = list(order)
+    return (listed.index(name) if name in listed else len(listed), name)

@@ -1,0 +1,45 @@
+"""The table that ends `lampbench run`: the scores of the runs just recorded."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from tabulate import tabulate
+
+from lampbench.runs import Run, read_run
+
+_COLUMNS = {
+    "ROUGE-1": ("rouge1", 3),
+    "ROUGE-L": ("rougeL", 3),
+    "METEOR": ("meteor", 3),
+    "words": ("words", 1),
+    "clipped": ("clipped", 2),
+    "repetition": ("repetition", 2),
+}
+
+
+def print_summary(folders: Sequence[Path]) -> None:
+    """Print means over queries, one row a run, a table for each task and model."""
+    runs = [read_run(folder) for folder in folders]
+    groups: dict[tuple[str, str], list[Run]] = {}
+    for run in runs:
+        groups.setdefault((run.manifest["task"], run.manifest["model"]), []).append(run)
+    for (task, model), members in groups.items():
+        data = members[0].manifest["dataset"]
+        click.echo(f"\n{task}, {model}: {data['test_users']} users, {data['queries']} queries")
+        rows = [_row(run.manifest) for run in members]
+        click.echo(tabulate(rows, headers=["method", "seed", *_COLUMNS], disable_numparse=True))
+        if data["synthetic"]:
+            click.echo("SYNTHETIC data: these scores say nothing about real users.")
+    click.echo("\nMeans over queries. Recorded in:")
+    for folder in folders:
+        click.echo(f"  {folder}")
+
+
+def _row(manifest: Any) -> list[str]:
+    cells = [manifest["method"], str(manifest["seed"])]
+    for metric, digits in _COLUMNS.values():
+        value = manifest["scores"].get(metric, {}).get("queries")
+        cells.append("-" if value is None else f"{value:.{digits}f}")
+    return cells

@@ -1,0 +1,84 @@
+"""Recorded runs made in a test."""
+
+import pytest
+
+from lampbench.metrics import score_predictions
+from lampbench.runs import write_run
+
+TITLES = {"news_headline": "News Headline", "review_writing": "Review Writing"}
+
+
+@pytest.fixture
+def record(tmp_path):
+    """A function that records one run under `tmp_path / "results"`.
+
+    Of its two users the first has two queries. An answer shares `good` of 10 words with its
+    reference for the first user and none for the second, so that ROUGE is good / 10 by query for
+    2 of 3 queries: 2/3 of it over queries, 1/2 of it over users.
+    """
+    words = [f"w{i}" for i in range(10)]
+
+    def make(method, task="news_headline", good=5, *, seed=0, key=None, dataset=None, **changes):
+        answer = " ".join(words[:good] + ["x"] * (10 - good))
+        predictions = [
+            {
+                "user": user,
+                "query": query,
+                "prediction": text,
+                "reference": " ".join(words),
+                "prompt_tokens": 7,
+                "new_tokens": 10,
+                "prompt_cut": 0,
+                "clipped": False,
+            }
+            for user, query, text in [("a", "1", answer), ("a", "2", answer), ("b", "1", "x " * 10)]
+        ]
+        manifest = {
+            "key": key or f"{method}-{seed}",
+            "method": method,
+            "task": task,
+            "task_title": TITLES.get(task, task),
+            "model": "bundled",
+            "seed": seed,
+            "preset": "small",
+            "fidelity": "paper",
+            "overrides": {},
+            "parts": {"decoding.alpha": {"value": 0.3, "source": "paper 4.1"}},
+            "dataset": {
+                "source": "bundled",
+                "fingerprint": f"{task}-data",
+                "query_fingerprint": f"{task}-queries",
+                "synthetic": False,
+                **(dataset or {}),
+            },
+            "model_info": {"location": "bundled", "fingerprint": "w0", "dtype": "float32"},
+            "created": "2026-01-01T00:00:00+00:00",
+            **changes,
+        }
+        return write_run(
+            tmp_path / "results", manifest, predictions, score_predictions(predictions)
+        )
+
+    return make
+
+
+@pytest.fixture
+def cells():
+    """A function that reads one table of a page: {row label: {column heading: text}}.
+
+    Columns of the same heading ("paper") are told apart by the heading before them.
+    """
+
+    def read(text, *headings):
+        for heading in headings:
+            place = text.index(f"# {heading}\n")
+            text = text[place + len(heading) + 3 :]
+        lines = [line for line in text.split("\n#")[0].splitlines() if line.startswith("|")]
+        rows = [[cell.strip() for cell in line.strip("| ").split(" | ")] for line in lines]
+        head = [
+            f"{rows[0][i - 1]}, paper" if name == "paper" else name
+            for i, name in enumerate(rows[0])
+        ]
+        return {row[0]: dict(zip(head, row, strict=True)) for row in rows[2:]}
+
+    return read
