@@ -61,7 +61,9 @@ class Registry:
         self._found: dict[Kind, list[Found]] | None = None
         for path in self._plugins:
             if not path.exists():
-                raise LampbenchError(f"{path}: no such plugin file or folder (--plugins)")
+                raise LampbenchError(
+                    f"{path}: no such plugin file or folder (--plugins, LAMPBENCH_PLUGINS)"
+                )
 
     def method(self, name: str) -> Any:
         """An instance of the method called `name`.
@@ -93,17 +95,20 @@ class Registry:
     def _all(self, kind: Kind) -> list[Found]:
         if self._found is None:
             everything = [*_builtins(), *_entry_points(), *_explicit(self._plugins)]
-            self._found = {k: [f for f in everything if f.kind == k] for k in KINDS}
+            once: dict[tuple[Kind, str, str], Found] = {}
+            for found in everything:
+                once.setdefault((found.kind, found.name, found.origin), found)
+            self._found = {k: [f for f in once.values() if f.kind == k] for k in KINDS}
         return self._found[kind]
 
     def _get(self, kind: Kind, name: str) -> Any:
         matches = [found for found in self._all(kind) if found.name == name]
         if not matches:
-            near = difflib.get_close_matches(name, self.names(kind), n=1)
-            hint = (
-                f"did you mean {near[0]}?" if near else f"there are {', '.join(self.names(kind))}"
-            )
-            raise LampbenchError(f"no {kind} is called {name!r}: {hint}")
+            known = self.names(kind)
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+            unread = [f"; {found.error}" for found in self._all(kind) if found.error]
+            raise LampbenchError(f"no {kind} is called {name!r}: {hint}{''.join(unread)}")
         if len(matches) > 1:
             places = " and in ".join(found.origin for found in matches)
             raise LampbenchError(f"{kind} {name!r} is registered twice, in {places}: rename one")
@@ -120,14 +125,16 @@ def _builtins() -> Iterator[Found]:
     for kind in KINDS:
         package = importlib.import_module(f"lampbench.{kind}s")
         for folder in package.__path__:
-            for file in sorted(Path(folder).glob("[!_]*.py")):
-                yield from _scan(file, f"lampbench.{kind}s.{file.stem}", kind)
+            for file in sorted(Path(folder).resolve().glob("[!_]*.py")):
+                yield from _scan(file, f"lampbench.{kind}s.{file.stem}", (kind,))
 
 
 def _explicit(paths: Sequence[Path]) -> Iterator[Found]:
     for path in dict.fromkeys(path.resolve() for path in paths):
-        for file in sorted(path.glob("[!_]*.py")) if path.is_dir() else [path]:
-            yield from _scan(file, f"{_package_of(file.parent)}.{file.stem}", None)
+        folder = path.is_dir()
+        for file in sorted(path.glob("[!_]*.py")) if folder else [path]:
+            module = f"{_package_of(file.parent)}.{file.stem}"
+            yield from _scan(file, module, () if folder else KINDS)
 
 
 def _entry_points() -> Iterator[Found]:
@@ -137,19 +144,19 @@ def _entry_points() -> Iterator[Found]:
             yield Found(kind, point.name, f"{point.value} ({package})", point.module)
 
 
-def _scan(file: Path, module: str, default: Kind | None) -> Iterator[Found]:
+def _scan(file: Path, module: str, expected: Sequence[Kind]) -> Iterator[Found]:
     """The plugins that a file registers, read off its decorators.
 
-    A file that cannot be scanned, or a built-in one that registers nothing, is a finding too.
+    A file that cannot be scanned is a finding too, and so is one that registers nothing where
+    plugins of the `expected` kinds were (a folder may hold helpers beside its plugins).
     """
     try:
         tree = ast.parse(file.read_bytes(), str(file))
     except (SyntaxError, ValueError, OSError) as error:
-        line = getattr(error, "lineno", None) or 1
-        cause = f"{type(error).__name__}: {getattr(error, 'msg', error)}"
-        for kind in [default] if default else KINDS:
-            origin = f"{file}:{line}"
-            yield Found(kind, file.stem, origin, module, file, f"{origin}: {cause}")
+        origin = f"{file}:{getattr(error, 'lineno', None) or 1}"
+        cause = f"{origin}: {type(error).__name__}: {getattr(error, 'msg', error)}"
+        for kind in expected or KINDS:
+            yield Found(kind, file.stem, origin, module, file, cause)
         return
     seen = False
     for node in ast.walk(tree):
@@ -158,9 +165,9 @@ def _scan(file: Path, module: str, default: Kind | None) -> Iterator[Found]:
                 seen = True
                 kind, name = marked
                 yield Found(kind, name, f"{file}:{decorator.lineno}", module, file)
-    if not seen and default:
-        cause = f'{file}:1: no class is decorated with @register_{default}("{file.stem}")'
-        yield Found(default, file.stem, f"{file}:1", module, file, cause)
+    for kind in () if seen else expected:
+        cause = f'{file}:1: no class is decorated with @register_{kind}("{file.stem}")'
+        yield Found(kind, file.stem, f"{file}:1", module, file, cause)
 
 
 def _registration(node: ast.expr) -> tuple[Kind, str] | None:
@@ -188,44 +195,50 @@ def _package_of(folder: Path) -> str:
 
 
 def _load(found: Found) -> Any:
-    from lampbench.method import Method
+    """An instance of a plugin, or an error that says where and why it is broken."""
     from lampbench.plugin import MARK
-    from lampbench.task import Task
 
+    broken = f"{found.kind} {found.name!r} is broken: "
     if found.error:
-        raise LampbenchError(f"{found.kind} {found.name!r} is broken: {found.error}")
+        raise LampbenchError(broken + found.error)
     try:
         module = importlib.import_module(found.module)
-    except Exception as error:  # a plugin may fail in any way; the cause is shown
-        raise LampbenchError(
-            f"{found.kind} {found.name!r} is broken: {_cause(error, found)}"
-        ) from error
-    base = Method if found.kind == "method" else Task
-    for value in vars(module).values():
-        if isinstance(value, type) and vars(value).get(MARK) == (found.kind, found.name):
-            if not issubclass(value, base):
-                raise LampbenchError(
-                    f"{found.kind} {found.name!r} is broken: {found.origin}: "
-                    f"{value.__name__} must be a subclass of {base.__name__}"
-                )
-            _check_declared(found, value)
-            return value()
-    raise LampbenchError(
-        f"{found.kind} {found.name!r} is broken: {found.origin}: importing {found.module} "
-        f'registers no {found.kind} of that name; use @register_{found.kind}("{found.name}")'
-    )
+        marked = [
+            value
+            for value in vars(module).values()
+            if isinstance(value, type) and vars(value).get(MARK) == (found.kind, found.name)
+        ]
+        wrong = _wrong(found, marked)
+        if not wrong:
+            return marked[0]()
+    except (Exception, SystemExit) as error:  # a plugin may fail in any way; the cause is shown
+        raise LampbenchError(broken + _cause(error, found)) from error
+    raise LampbenchError(f"{broken}{found.origin}: {wrong}")
 
 
-def _check_declared(found: Found, kind: type) -> None:
-    """A task without its attributes would fail far from its file; say so here."""
+def _wrong(found: Found, marked: Sequence[type]) -> str | None:
+    """What a plugin that imports well gets wrong, and what would fail far from its file."""
+    from lampbench.adaptation import AdapterRecipe
+    from lampbench.decoding import Decoding
+    from lampbench.method import Method
+    from lampbench.prompting import Prompting
     from lampbench.task import Task
 
+    if not marked:
+        register = f'@register_{found.kind}("{found.name}")'
+        return f"importing {found.module} registers no {found.kind} of that name; use {register}"
+    (kind, *_), base = marked, Method if found.kind == "method" else Task
+    if not issubclass(kind, base):
+        return f"{kind.__name__} must be a subclass of {base.__name__}"
     if issubclass(kind, Task):
-        needed = [n for n in Task.__annotations__ if n != "name" and not hasattr(kind, n)]
-        if needed:
-            raise LampbenchError(
-                f"task {found.name!r} is broken: {found.origin}: set {', '.join(needed)}"
-            )
+        unset = [n for n in Task.__annotations__ if n != "name" and not hasattr(kind, n)]
+        return f"set {', '.join(unset)}" if unset else None
+    choices = {"prompting": Prompting, "adaptation": AdapterRecipe, "decoding": Decoding}
+    for name, choice in choices.items():
+        value = getattr(kind, name)
+        if not isinstance(value, choice) and (name, value) != ("adaptation", None):
+            return f"{name} must be an instance of a {choice.__name__}, not {value!r}"
+    return None
 
 
 def _cause(error: BaseException, found: Found) -> str:
@@ -234,7 +247,9 @@ def _cause(error: BaseException, found: Found) -> str:
         return f"{error.filename}:{error.lineno}: {type(error).__name__}: {error.msg}"
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if found.file and frame.filename == str(found.file)]
-    outside = [frame for frame in frames if "importlib" not in frame.filename]
-    frame = (own or outside or list(frames))[-1]
-    message = str(error).splitlines()[0] if str(error) else ""
-    return f"{frame.filename}:{frame.lineno}: {type(error).__name__}: {message}"
+    ours = (__file__, importlib.__file__)
+    outside = [f for f in frames if f.filename not in ours and "importlib" not in f.filename]
+    place = (own or outside)[-1:]
+    where = f"{place[0].filename}:{place[0].lineno}" if place else found.origin
+    message = str(error).partition("\n")[0]
+    return f"{where}: {type(error).__name__}: {message}"

@@ -114,8 +114,8 @@ def _table(rows: list["Stats"], without: list[str]) -> str:
     cells = [[_cell(getattr(row, key)) for key in _COLUMNS.values()] for row in rows]
     lines = [tabulate(cells, headers=list(_COLUMNS), disable_numparse=True, stralign="right"), ""]
     lines.append(
-        f"Lengths in {rows[0].unit}s, mean ± standard deviation; an input is the whole plain prompt."
-        " #train, L_in, L_out: queries of the training users; (user): history of the test users."
+        f"Lengths in {rows[0].unit}s, mean ± standard deviation; an input is a whole plain prompt. "
+        "#train, L_in, L_out: queries of the training users; (user): history of the test users."
     )
     for row in rows:
         lines.append(f"{row.task}: {row.source}{' (synthetic)' if row.synthetic else ''}")

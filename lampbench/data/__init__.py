@@ -1,1 +1,35 @@
-"""Datasets of users: their types, and the loaders that read them."""
+"""Datasets of users: their types, and the loaders that read them.
+
+    from lampbench.data import DataOptions, load
+    dataset = load(task, "lamp:LaMP_4", DataOptions(users=20))
+
+The loaders are imported when `load` is called, so that importing this package stays cheap.
+"""
+
+from typing import TYPE_CHECKING
+
+from lampbench.data.options import DataOptions
+from lampbench.data.types import Dataset
+
+if TYPE_CHECKING:
+    from lampbench.task import Task
+
+__all__ = ["DataOptions", "load"]
+
+
+def load(task: "Task", data: str, options: DataOptions) -> Dataset:
+    """Read a task's users from `bundled`, `KIND:PATH` or a path whose kind is recognised.
+
+    Args:
+        task: what is asked; its `files` and `hub` say how published files look.
+        data: `bundled`, `lamp:DIR`, `oppu:DIR`, `longlamp[:DIR_OR_REPOSITORY]`, `lampbench:DIR`,
+            or a folder of one of these kinds.
+        options: how users are chosen.
+
+    Raises:
+        LampbenchError: the data is missing, malformed or another task's; the message names the
+            file, the record and the mend.
+    """
+    from lampbench.data.source import load_source
+
+    return load_source(task, data, options)

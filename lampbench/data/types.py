@@ -27,6 +27,7 @@ class Query:
     id: str
     fields: Mapping[str, str]
     reference: str | None
+    date: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,7 @@ class Dataset:
     `source` says where it was read from (shown in manifests); `synthetic` is true where no real
     person wrote the targets, and follows every number made from it. `notes` are findings of the
     loader that a reader of the results should see (duplicates dropped, dates missing, ...).
+    `licence`, `attribution` and `description` are the source's own words, where it has any.
     """
 
     task: str
@@ -65,6 +67,9 @@ class Dataset:
     test_users: tuple[User, ...]
     synthetic: bool = False
     notes: tuple[str, ...] = field(default=())
+    licence: str = ""
+    attribution: str = ""
+    description: str = ""
 
     @property
     def train_fingerprint(self) -> str:
