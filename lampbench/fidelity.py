@@ -54,4 +54,4 @@ REFERENCE = Fidelity(
     review_without_text=True,
     profile_as_list=True,
 )
-FIDELITIES = {setting.name: setting for setting in (PAPER, REFERENCE)}
+FIDELITIES: dict[str, Fidelity] = {setting.name: setting for setting in (PAPER, REFERENCE)}

@@ -10,8 +10,8 @@ from lampbench.engine.protocol import Completion, GenerateRequest, Score, ScoreR
 from lampbench.journal import Journal
 from lampbench.recipe import Owner
 
-Q = TypeVar("Q", GenerateRequest, ScoreRequest)
-R = TypeVar("R", Completion, Score)
+Q = TypeVar("Q", bound=GenerateRequest | ScoreRequest)
+R = TypeVar("R", bound=Completion | Score)
 
 
 @dataclass

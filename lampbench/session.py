@@ -8,6 +8,7 @@ from typing import Any
 from lampbench.artifacts import Store
 from lampbench.context import Context
 from lampbench.data import DataOptions, load
+from lampbench.data.options import Split
 from lampbench.data.types import Dataset
 from lampbench.engines import EngineOptions, EnginePool
 from lampbench.fidelity import FIDELITIES, Fidelity
@@ -32,6 +33,9 @@ class Choices:
     data: str = "bundled"
     users: int | None = None
     min_history: int = 1
+    split: Split | None = None
+    parts: tuple[str, ...] = ()
+    data_seed: int = 0
     preset: str | None = None
     assignments: Sequence[str] = ()
     config: Path | None = None
@@ -71,7 +75,9 @@ def plans(choices: Choices, results: Path, progress: Progress) -> list[Plan]:
     pool = EnginePool(engine, fidelity, choices.store, progress)
     given = read_overrides(choices.config, choices.assignments)
     reject_unknown(given, _known_paths(methods, tasks, given))
-    options = DataOptions(users=choices.users, min_history=choices.min_history)
+    options = DataOptions(
+        choices.users, choices.min_history, choices.data_seed, choices.split, choices.parts
+    )
     datasets = {task.name: load(task, choices.data, options) for task in tasks}
     return [
         _plan(choices, method, task, datasets[task.name], model, seed, fidelity, pool, results)

@@ -26,16 +26,7 @@ _COLUMNS = {
     "L_out (user)": "profile_out",
 }
 
-choice = options.apply(
-    options.dataset,
-    click.option("--split", type=click.Choice(["user", "time"]),
-                 help="Published split of LaMP and LongLaMP. [default: LaMP user, LongLaMP time]"),
-    click.option("--part", "parts", multiple=True, type=click.Choice(["train", "dev", "test"]),
-                 help="Read only this part of LaMP or LongLaMP; may be repeated."),
-    click.option("--seed", default=0, show_default=True, metavar="N",
-                 help="Orders users with equally long histories."),
-    options.plugins,
-)  # fmt: skip
+choice = options.apply(options.dataset, options.plugins)
 
 
 @click.group()
@@ -99,8 +90,8 @@ def import_(name: str, output: Path, plugins: tuple[str, ...], **rest: Any) -> N
 
 def _load(task: Any, rest: dict[str, Any]) -> Any:
     chosen = dict(rest)
-    source = chosen.pop("data")
-    return load(task, source, DataOptions(**chosen))
+    source, seed = chosen.pop("data"), chosen.pop("data_seed")
+    return load(task, source, DataOptions(**chosen, seed=seed))
 
 
 def _json(rows: list["Stats"], without: list[str]) -> str:

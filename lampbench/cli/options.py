@@ -51,6 +51,12 @@ dataset = apply(
                       "[default: 100, or all that a bundled or processed source names]"),
     click.option("--min-history", type=click.IntRange(min=1), default=1, show_default=True,
                  metavar="N", help="Leave out test users with fewer past records."),
+    click.option("--split", type=click.Choice(["user", "time"]),
+                 help="Published split of LaMP and LongLaMP. [default: LaMP user, LongLaMP time]"),
+    click.option("--part", "parts", multiple=True, type=click.Choice(["train", "dev", "test"]),
+                 help="Read only this part of LaMP or LongLaMP; may be repeated."),
+    click.option("--data-seed", type=int, default=0, show_default=True, metavar="N",
+                 help="Orders users with equally long histories."),
 )  # fmt: skip
 hyper = apply(
     click.option("--preset", type=click.Choice(["paper", "small", "reference"]),

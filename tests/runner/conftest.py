@@ -118,7 +118,7 @@ def person(name: str, records: int = 3, queries: int = 2) -> User:
 @pytest.fixture
 def dataset() -> Dataset:
     train = tuple(person(f"other{i}", records=1) for i in range(3))
-    test = (person("ann"), person("bob", records=2), person("../../eve", records=2, queries=1))
+    test = (person("ann"), person("bob", records=2), person("../../mallory", records=2, queries=1))
     return Dataset("news_headline", "a test", train, test)
 
 

@@ -1,0 +1,6 @@
+"""placeholder"""
+
+from typing import Any
+
+
+def write_card(*a: Any) -> None: ...
