@@ -1,10 +1,15 @@
 """The store of expensive things. An artifact's folder exists only when it is complete."""
 
+import contextlib
 import json
 import os
 import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock
 
 from lampbench.errors import LampbenchError
 
@@ -19,6 +24,10 @@ class Store:
     def __init__(self, root: Path) -> None:
         self.root = root
 
+    def prepare(self) -> None:
+        """Make the store's folder, so that a place that cannot be written is known at once."""
+        writable(self.root, "--store")
+
     def path(self, kind: str, key: str) -> Path:
         """Where the finished artifact stands or will stand."""
         return self.root / kind / key
@@ -27,15 +36,18 @@ class Store:
         """Whether it is finished."""
         return (self.path(kind, key) / "meta.json").is_file()
 
+    @contextlib.contextmanager
+    def lock(self, name: str) -> Iterator[None]:
+        """Keep other processes from making the same artifacts; waits for one that is at it."""
+        folder = self.root / "locks"
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / name):
+            yield
+
     def partial(self, kind: str, key: str) -> Path:
         """A folder for the work on an artifact, kept until `commit`."""
         folder = self.root / "partial" / kind / key
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise LampbenchError(
-                f"{folder}: cannot be made ({error.strerror}); choose another place with --store"
-            ) from error
+        folder.mkdir(parents=True, exist_ok=True)
         return folder
 
     def commit(self, kind: str, key: str, payload: Path | None, meta: dict[str, Any]) -> None:
@@ -73,6 +85,22 @@ class Store:
     def drop_partial(self, kind: str, key: str) -> None:
         """Delete what was begun under a key."""
         shutil.rmtree(self.root / "partial" / kind / key, ignore_errors=True)
+
+
+def writable(folder: Path, option: str) -> None:
+    """Make a folder and make sure that files can be written there.
+
+    Raises:
+        LampbenchError: they cannot; names the folder and the option that chooses another.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise LampbenchError(
+            f"{folder}: cannot be written ({error.strerror}); choose another place with {option}"
+        ) from error
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -64,6 +64,15 @@ class Keys:
         }
         return digest(everything)
 
+    def shared(self, recipe: Recipe) -> str:
+        """A name that two processes share when they may be making the same artifacts."""
+        code = [
+            recipe.section,
+            identity(recipe),
+            self.models.identity(recipe.model_name(self.model)),
+        ]
+        return digest([code, self.task.name, self.seed])
+
     def joint(self, recipe: Recipe, owners: Sequence[Owner]) -> str:
         """One key for the artifacts of several owners."""
         keys = [self.of(recipe, owner) for owner in owners]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import lampbench
-from lampbench.models import resolve
+from lampbench.models import PRESETS, resolve
 from lampbench.plan import Plan
 
 _PACKAGES = (
@@ -43,7 +43,7 @@ def describe(
         "method_title": method.title or method.name,
         "task": context.task.name,
         "task_title": context.task.title,
-        "model": context.model,
+        "model": spec.name,
         "seed": context.seed,
         "preset": plan.preset,
         "fidelity": context.fidelity.name,
@@ -63,7 +63,7 @@ def describe(
             "notes": list(dataset.notes),
         },
         "model_info": {
-            "location": str(spec.location),
+            "location": "lampbench.bundled" if spec == PRESETS["bundled"] else spec.location,
             "revision": spec.revision,
             "device": context.engines.device(context.model),
             **context.engines.identity(context.model),

@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,8 +18,10 @@ from lampbench.hashing import digest, file_digest
 class ModelSpec:
     """Where a model is and how it is run unless the user says otherwise.
 
-    `location` is a folder or a hub id, `template` a chat template of the paper's appendix D or
-    None for the tokenizer's own, `dtype` the precision of weights and activations.
+    `name` is what results call it: a preset's name, a hub id, or the last part of a folder's path
+    (its fingerprint tells it from another folder of that name). `location` is a folder or a hub
+    id, `template` a chat template of the paper's appendix D or None for the tokenizer's own,
+    `dtype` the precision of weights and activations.
     """
 
     name: str
@@ -65,7 +68,7 @@ def resolve(name: str) -> ModelSpec:
     if folder.is_dir():
         if not (folder / "config.json").is_file():
             raise LampbenchError(f"{folder}: no model there (config.json is missing)")
-        return ModelSpec(name, str(folder.resolve()))
+        return ModelSpec(folder.resolve().name, str(folder.resolve()))
     location, _, revision = name.partition("@")
     if _HUB_ID.fullmatch(location):
         return ModelSpec(name, location, revision or None)
@@ -119,6 +122,9 @@ def _hub_file(spec: ModelSpec, name: str) -> str:
         RevisionNotFoundError,
     )
 
+    notices = logging.getLogger("huggingface_hub")
+    level = notices.level
+    notices.setLevel(logging.CRITICAL)
     try:
         return hf_hub_download(spec.location, name, revision=spec.revision)
     except GatedRepoError as error:
@@ -134,6 +140,8 @@ def _hub_file(spec: ModelSpec, name: str) -> str:
             f"model {spec.location}: the hub is not reachable and the model is not downloaded; "
             f"where there is a network run `hf download {spec.location}`, or give a folder"
         ) from error
+    finally:
+        notices.setLevel(level)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from lampbench.context import Context
 from lampbench.data.types import User
 from lampbench.hyper import Setting
 from lampbench.method import Method
+from lampbench.models import resolve
 from lampbench.recipe import Owner, Recipe, ordered, parents
 from lampbench.runs import run_path
 
@@ -69,7 +70,8 @@ def make_plan(
     recipes = ordered([method.prompting, *method.parts().values()])
     stages = [Stage(recipe, tuple(_owners(context, recipe, recipes))) for recipe in recipes]
     key = context.keys.run(method)
-    folder = run_path(results, context.task.name, context.model, method.name, key)
+    model = resolve(context.model).name
+    folder = run_path(results, context.task.name, model, method.name, key)
     return Plan(context, method, settings, overridden, preset, tuple(stages), folder)
 
 

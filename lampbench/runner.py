@@ -28,11 +28,17 @@ def execute(plan: Plan, command: Sequence[str], results: Path, force: bool = Fal
     Raises:
         LampbenchError: an input is bad; what was finished before stays in the store.
     """
-    context = plan.context
-    run = plan.folder.name
-    if plan.done and not force:
-        context.progress.say(f"already recorded: {plan.folder} (--force runs it again)")
-        return plan.folder
+    with plan.context.store.lock(plan.folder.name):
+        if plan.done and not force:
+            say = plan.context.progress.say
+            say(f"already recorded: {plan.folder} (--force runs it again)")
+        else:
+            _execute(plan, command, results, force)
+    return plan.folder
+
+
+def _execute(plan: Plan, command: Sequence[str], results: Path, force: bool) -> None:
+    context, run = plan.context, plan.folder.name
     if force:
         context.store.drop_partial(PREDICTIONS, run)
     cached = [build(plan, stage) for stage in plan.stages]
@@ -46,7 +52,6 @@ def execute(plan: Plan, command: Sequence[str], results: Path, force: bool = Fal
         del row["prompt_head"]
     write_run(results, manifest, predictions, scores, replace=force)
     context.store.drop_partial(PREDICTIONS, run)
-    return plan.folder
 
 
 def build(plan: Plan, stage: Stage) -> int:
@@ -56,15 +61,16 @@ def build(plan: Plan, stage: Stage) -> int:
         How many were there already.
     """
     context = plan.context
-    missing = stage.missing(context)
-    cached = len(stage.owners) - len(missing)
-    if missing:
-        title = f"{plan.method.name} {context.task.name}: {stage.name}"
-        context.progress.start(title, len(missing), stage.unit)
-        context.begin()
-        for done, _ in enumerate(stage.recipe.build(context, missing), start=1):
-            context.progress.update(done)
-        context.progress.finish(f"{cached} cached" if cached else "")
+    with context.store.lock(context.keys.shared(stage.recipe)):
+        missing = stage.missing(context)
+        cached = len(stage.owners) - len(missing)
+        if missing:
+            title = f"{plan.method.name} {context.task.name}: {stage.name}"
+            context.progress.start(title, len(missing), stage.unit)
+            context.begin()
+            for done, _ in enumerate(stage.recipe.build(context, missing), start=1):
+                context.progress.update(done)
+            context.progress.finish(f"{cached} cached" if cached else "")
     return cached
 
 

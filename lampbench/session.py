@@ -21,6 +21,9 @@ from lampbench.progress import Progress
 from lampbench.registry import Registry, plugin_paths
 from lampbench.task import Task
 
+RUINOUS = 2.0
+"""A repetition penalty that no use of raw logits survives (common values are 1.0 to 1.3)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choices:
@@ -115,6 +118,13 @@ def _plan(
         progress=pool.progress,
         keys=keys,
     )
+    decoding = ready.decoding
+    if decoding.penalty_on == "logits" and decoding.repetition_penalty >= RUINOUS:
+        pool.progress.say(
+            f"warning: {method.name} on {task.name}: a repetition penalty of "
+            f"{decoding.repetition_penalty} on raw logits ruins what it is applied to; "
+            "--set decoding.penalty_on=scores applies it where the reference code does"
+        )
     overridden = {path: setting for path, setting in settings.items() if path in given}
     return make_plan(context, ready, settings, overridden, preset, results)
 

@@ -79,11 +79,15 @@ def run(results: Path, force: bool, dry_run: bool, **choices: Any) -> None:
     Whatever is recorded or stored already is not computed again; a run that was stopped goes on
     where it ended when the same command is given again.
     """  # fmt: skip
+    from lampbench.artifacts import Store, writable
     from lampbench.progress import Progress
     from lampbench.session import Choices, plans
 
     progress = Progress()
     command = ["lampbench", *sys.argv[1:]]
+    Store(choices["store"]).prepare()
+    if not dry_run:
+        writable(results, "--results")
     todo = plans(Choices(**choices), results, progress)
     if dry_run:
         from lampbench.estimate import print_plan

@@ -7,6 +7,7 @@ from typing import Any
 import click
 from tabulate import tabulate
 
+from lampbench.metrics import meteor_missing
 from lampbench.runs import Run, read_run
 
 _COLUMNS = {
@@ -32,9 +33,23 @@ def print_summary(folders: Sequence[Path]) -> None:
         click.echo(tabulate(rows, headers=["method", "seed", *_COLUMNS], disable_numparse=True))
         if data["synthetic"]:
             click.echo("SYNTHETIC data: these scores say nothing about real users.")
+    for run in runs:
+        _say_what_was_cut(run.manifest)
+    if reason := meteor_missing():
+        click.echo(f"\nMETEOR: {reason}")
     click.echo("\nMeans over queries. Recorded in:")
     for folder in folders:
         click.echo(f"  {folder}")
+
+
+def _say_what_was_cut(manifest: Any) -> None:
+    asked = manifest["prompts_cut"]
+    trained = sum(s["cut"] for s in manifest["stages"] if s["stage"] != "predict")
+    if asked or trained:
+        click.echo(
+            f"\n{manifest['method']} on {manifest['task']}: shortened to fit the model's context: "
+            f"{asked} test prompts, {trained} prompts and examples of other stages"
+        )
 
 
 def _row(manifest: Any) -> list[str]:

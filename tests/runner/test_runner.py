@@ -127,7 +127,7 @@ def test_a_method_may_override_predict_alone(planner, tmp_path):
         "                yield Prediction(user.id, query.id, user.history[-1].target)\n"
     )
     folder = run(planner("echo", plugins=[plugin]))
-    rows = [json.loads(line) for line in (folder / "predictions.jsonl").open()]
+    rows = [json.loads(line) for line in (folder / "predictions.jsonl").read_text().splitlines()]
     assert rows[0]["prediction"] == "headline 2 by ann"
 
 
