@@ -6,7 +6,6 @@ the preset for the task's family, the field's default.
 """
 
 import dataclasses
-import difflib
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar, get_origin
 
-from lampbench.errors import LampbenchError
+from lampbench.errors import LampbenchError, suggestion
 
 
 class _Unset(Enum):
@@ -190,6 +189,5 @@ def reject_unknown(overrides: Mapping[str, Given], known: set[str]) -> None:
     """Raise for an override that no part of any chosen method has."""
     for path, given in overrides.items():
         if path not in known:
-            near = difflib.get_close_matches(path, known, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(known))}"
+            hint = suggestion(path, known)
             raise LampbenchError(f"{path} (from {given.source}) is no hyper-parameter here: {hint}")

@@ -1,6 +1,5 @@
 """Models by name: the bundled one, the paper's, and any hub id or folder. Loads no torch."""
 
-import difflib
 import json
 import logging
 import re
@@ -10,7 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from lampbench.errors import LampbenchError
+from lampbench.errors import LampbenchError, suggestion
 from lampbench.hashing import digest, file_digest
 
 
@@ -72,8 +71,7 @@ def resolve(name: str) -> ModelSpec:
     location, _, revision = name.partition("@")
     if _HUB_ID.fullmatch(location):
         return ModelSpec(name, location, revision or None)
-    near = difflib.get_close_matches(name, PRESETS, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"presets are {', '.join(PRESETS)}"
+    hint = suggestion(name, PRESETS)
     raise LampbenchError(f"no model is called {name!r}, and no folder or hub id either: {hint}")
 
 

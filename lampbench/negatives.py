@@ -3,9 +3,9 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from lampbench.data.types import User
+from lampbench.data.types import Record, User
 from lampbench.engine.protocol import (
     GenerateRequest,
     GenerationSpec,
@@ -15,6 +15,7 @@ from lampbench.engine.protocol import (
 )
 from lampbench.hashing import seed_from
 from lampbench.hyper import hyper
+from lampbench.prompt import Piece, Prompt
 from lampbench.recipe import Owner, Recipe
 
 if TYPE_CHECKING:
@@ -96,14 +97,20 @@ class BestOfN(Recipe):
 
     def _requests(self, context: "Context", owner: Owner) -> list[ScoreRequest]:
         assert owner is not None
-        text: Any = "raw" if context.fidelity.raw_text_reward else "chat"
+        raw = context.fidelity.raw_text_reward
         models: tuple[Weights, Weights] = (
             context.weights(self.judged_by, owner),
             context.weights(self.samples.source, owner),
         )
         candidates = context.get(self.samples, owner)["texts"]
         return [
-            ScoreRequest(record.id, context.prompt(owner, record), candidate, weights, text)
+            ScoreRequest(
+                record.id,
+                raw_text(record) if raw else context.prompt(owner, record),
+                candidate,
+                weights,
+                "raw" if raw else "chat",
+            )
             for record, row in zip(owner.history, candidates, strict=True)
             for candidate in row
             for weights in models
@@ -114,3 +121,8 @@ class BestOfN(Recipe):
         """Sum over the response's tokens; the reference code takes a mean over all tokens."""
         total = math.fsum(logprobs)
         return total / len(logprobs) if context.fidelity.raw_text_reward else total
+
+
+def raw_text(record: Record) -> Prompt:
+    """The record's input fields alone, before which the reference code puts no instruction."""
+    return Prompt("", (Piece(" ".join(record.fields.values())),))

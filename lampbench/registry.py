@@ -5,7 +5,6 @@ that only the plugin asked for is ever imported, and a broken one does not stop 
 """
 
 import ast
-import difflib
 import importlib
 import importlib.metadata
 import importlib.util
@@ -18,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
-from lampbench.errors import LampbenchError
+from lampbench.errors import LampbenchError, suggestion
 from lampbench.hashing import digest
 
 Kind = Literal["method", "task"]
@@ -104,9 +103,7 @@ class Registry:
     def _get(self, kind: Kind, name: str) -> Any:
         matches = [found for found in self._all(kind) if found.name == name]
         if not matches:
-            known = self.names(kind)
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+            hint = suggestion(name, self.names(kind))
             unread = [f"; {found.error}" for found in self._all(kind) if found.error]
             raise LampbenchError(f"no {kind} is called {name!r}: {hint}{''.join(unread)}")
         if len(matches) > 1:
