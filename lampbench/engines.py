@@ -1,12 +1,14 @@
 """The engines of a run: one a model, loaded when first asked for."""
 
+import gc
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lampbench.engine.protocol import Engine
 from lampbench.fidelity import Fidelity
-from lampbench.models import ModelSpec, fingerprint, resolve
+from lampbench.models import fingerprint, resolve
 
 if TYPE_CHECKING:
     from lampbench.progress import Progress
@@ -28,7 +30,11 @@ class EngineOptions:
 
 @dataclass
 class EnginePool:
-    """Engines by model name. Knows what identifies a model without loading it."""
+    """Engines by model name. Knows what identifies a model without loading it.
+
+    One engine is in memory at a time: a second model (the writer of PAG's profiles, or the next
+    of several) takes the first one's place.
+    """
 
     options: EngineOptions
     fidelity: Fidelity
@@ -42,6 +48,7 @@ class EnginePool:
         if name not in self._engines:
             from lampbench.engine.hf import HFEngine
 
+            self._unload()
             self._engines[name] = HFEngine(
                 resolve(name),
                 device=self.options.device,
@@ -51,6 +58,15 @@ class EnginePool:
                 batch_size=self.options.batch_size,
             )
         return self._engines[name]
+
+    def _unload(self) -> None:
+        if not self._engines:
+            return
+        self._engines.clear()
+        gc.collect()
+        torch = sys.modules.get("torch")
+        if torch is not None and torch.cuda.is_available():
+            torch.cuda.empty_cache()
 
     def identity(self, name: str) -> dict[str, Any]:
         """Weights, precision and chat template: what the model's answers depend on."""
@@ -74,8 +90,3 @@ class EnginePool:
         """The device of a loaded engine, or what was asked for."""
         engine = self._engines.get(name)
         return str(getattr(engine, "device", self.options.device or "auto"))
-
-
-def spec_of(name: str) -> ModelSpec:
-    """The model that a name stands for."""
-    return resolve(name)

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ class ModelSpec:
 
     `name` is what results call it: a preset's name, a hub id, or the last part of a folder's path
     (its fingerprint tells it from another folder of that name). `location` is a folder or a hub
-    id, `template` a chat template of the paper's appendix D or None for the tokenizer's own,
+    id, `template` one of lampbench's chat templates or None for the tokenizer's own,
     `dtype` the precision of weights and activations.
     """
 
@@ -48,7 +49,7 @@ PRESETS: Mapping[str, ModelSpec] = {
         ModelSpec("llama-3.1-8b", "meta-llama/Llama-3.1-8B-Instruct"),
         ModelSpec("gemma-3-4b", "google/gemma-3-4b-it"),
         ModelSpec("qwen2.5-1.5b", "Qwen/Qwen2.5-1.5B-Instruct"),
-        ModelSpec("vicuna-7b", "lmsys/vicuna-7b-v1.5"),
+        ModelSpec("vicuna-7b", "lmsys/vicuna-7b-v1.5", template="vicuna"),
     )
 }
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
@@ -67,12 +68,24 @@ def resolve(name: str) -> ModelSpec:
     if folder.is_dir():
         if not (folder / "config.json").is_file():
             raise LampbenchError(f"{folder}: no model there (config.json is missing)")
-        return ModelSpec(folder.resolve().name, str(folder.resolve()))
+        path = folder.resolve()
+        return ModelSpec(path.name, str(path), dtype=_stored_dtype(folder))
     location, _, revision = name.partition("@")
     if _HUB_ID.fullmatch(location):
         return ModelSpec(name, location, revision or None)
     hint = suggestion(name, PRESETS)
     raise LampbenchError(f"no model is called {name!r}, and no folder or hub id either: {hint}")
+
+
+def _stored_dtype(folder: Path) -> str:
+    """The precision that a folder's weights say they have, bfloat16 where they do not say."""
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        text = config.get("text_config") or {}
+        found = config.get("dtype") or config.get("torch_dtype") or text.get("dtype")
+    except (OSError, ValueError, AttributeError) as error:
+        raise LampbenchError(f"{folder / 'config.json'}: no configuration ({error})") from error
+    return found if found in ("float32", "bfloat16", "float16") else "bfloat16"
 
 
 def fingerprint(spec: ModelSpec, cache: Path) -> str:
@@ -82,31 +95,46 @@ def fingerprint(spec: ModelSpec, cache: Path) -> str:
     hub id: the commit that the revision stands for.
 
     Raises:
-        LampbenchError: the hub cannot be reached and the model is not in its local cache.
+        LampbenchError: the folder is gone, or the hub cannot be reached and the model is not in
+            its local cache.
     """
-    if spec.folder is None:
-        return f"{spec.location}@{_hub_commit(spec)}"
-    named = {file for pattern in _IDENTIFYING for file in spec.folder.glob(pattern)}
+    if (commit := commit_of(spec)) is not None:
+        return f"{spec.location}@{commit}"
+    folder = Path(spec.location)
+    named = {file for pattern in _IDENTIFYING for file in folder.glob(pattern)}
     return digest([[file.name, _remembered_digest(file, cache)] for file in sorted(named)])
 
 
+def commit_of(spec: ModelSpec) -> str | None:
+    """The commit that a hub model's revision stands for; None for a folder.
+
+    Raises:
+        LampbenchError: as in `fingerprint`.
+    """
+    if spec.folder is not None:
+        return None
+    if Path(spec.location).is_absolute():
+        hint = "run scripts/pretrain.py" if spec.name == "bundled" else "give another folder"
+        raise LampbenchError(f"{spec.location}: the model's folder is missing; {hint}")
+    return Path(_hub_file(spec, "config.json")).parent.name
+
+
 def _remembered_digest(file: Path, cache: Path) -> str:
+    """The digest of a large file, which is not read again while its size and time stand."""
     stat = file.stat()
     memory = cache / "digests.json"
     try:
-        known: dict[str, str] = json.loads(memory.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        known: dict[str, str] = dict(json.loads(memory.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
         known = {}
     name = f"{file.resolve()}:{stat.st_size}:{stat.st_mtime_ns}"
     if name not in known:
         known[name] = file_digest(file)
         cache.mkdir(parents=True, exist_ok=True)
-        memory.write_text(json.dumps(known, indent=1, sort_keys=True), encoding="utf-8")
+        staged = memory.with_name(f"{memory.name}.{os.getpid()}")
+        staged.write_text(json.dumps(known, indent=1, sort_keys=True), encoding="utf-8")
+        staged.replace(memory)
     return known[name]
-
-
-def _hub_commit(spec: ModelSpec) -> str:
-    return Path(_hub_file(spec, "config.json")).parent.name
 
 
 def _hub_file(spec: ModelSpec, name: str) -> str:

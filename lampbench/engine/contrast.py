@@ -1,6 +1,6 @@
 """Choosing the next token: CoPe's equations 1 to 3, and what surrounds them.
 
-All tensors are [rows, vocabulary] in float32; log-probabilities are natural logarithms.
+All tensors are [rows, vocabulary] in float32 and all logarithms natural.
 """
 
 import math
@@ -13,37 +13,38 @@ if TYPE_CHECKING:
 
 
 def plausible(log_user: "Tensor", tau: float) -> "Tensor":
-    """Equation 1: the tokens with p_user >= tau * max p_user, as a mask."""
+    """Equation 1, V_head: the tokens with p_user >= tau * max p_user, as a mask."""
     floor = log_user.max(dim=-1, keepdim=True).values
     return log_user >= floor + (math.log(tau) if tau > 0 else -math.inf)
 
 
 def reward(log_user: "Tensor", log_base: "Tensor", alpha: float) -> "Tensor":
-    """Equation 2: log p_user - alpha log p_base."""
+    """Equation 2, r: log p_user - alpha log p_base."""
     return log_user - alpha * log_base if alpha else log_user
 
 
 def contrastive_scores(log_user: "Tensor", log_base: "Tensor", contrast: Contrast) -> "Tensor":
-    """The reward of every plausible token; outside, minus infinity.
+    """The reward of every plausible token, minus infinity elsewhere: equation 3 is its argmax.
 
-    With `log_eps` as in the reference code: p_user is renormalised over the plausible set, eps is
-    added inside both logarithms, and implausible tokens count as p_user = 0.
+    With `log_eps` as in the reference code: p_user is renormalised over V_head, eps is added
+    inside both logarithms, and a token outside V_head counts as p_user = 0, not as impossible.
     """
     head = plausible(log_user, contrast.tau)
     if contrast.log_eps is None:
         return reward(log_user, log_base, contrast.alpha).masked_fill(~head, -math.inf)
-    kept = log_user.masked_fill(~head, -math.inf).softmax(dim=-1)
     eps = contrast.log_eps
-    return (kept + eps).log() - contrast.alpha * (log_base.exp() + eps).log()
+    kept = log_user.exp() * head
+    kept = kept / (kept.sum(dim=-1, keepdim=True) + eps)
+    return reward((kept + eps).log(), (log_base.exp() + eps).log(), contrast.alpha)
 
 
 def penalise(scores: "Tensor", seen: "Tensor", penalty: float) -> "Tensor":
-    """Repetition penalty (Keskar et al., 2019): seen tokens' scores, divided where positive and
-    multiplied where negative. `seen` is a mask.
+    """Repetition penalty (Keskar et al., 2019): scores of the tokens in the mask `seen`, divided
+    where positive, multiplied where negative.
     """
     if penalty == 1.0:
         return scores
-    worse = scores.where(scores < 0, scores / penalty).where(scores >= 0, scores * penalty)
+    worse = (scores * penalty).where(scores < 0, scores / penalty)
     return worse.where(seen, scores)
 
 
@@ -52,30 +53,41 @@ def next_scores(
 ) -> "Tensor":
     """Scores whose argmax is the greedy choice (equation 3), from the raw logits of both models.
 
-    `base` is given exactly when `spec.contrast` is.
+    `base` is given exactly when `spec.contrast` is. A penalty on logits acts on the user's model
+    alone: in the base model it would lower p_base and so reward the very repetition.
     """
     if spec.penalty_on == "logits":
         user = penalise(user, seen, spec.repetition_penalty)
     scores = user.log_softmax(dim=-1)
-    if spec.contrast is not None and base is not None:
+    if spec.contrast is not None:
+        assert base is not None
         scores = contrastive_scores(scores, base.log_softmax(dim=-1), spec.contrast)
     if spec.penalty_on == "scores":
         scores = penalise(scores, seen, spec.repetition_penalty)
     return scores
 
 
-def draw(scores: "Tensor", sampling: Sampling, uniform: "Tensor") -> "Tensor":
-    """Sampled tokens [rows]: inverse distribution function at `uniform` [rows] in [0, 1).
-
-    A row's draw depends on its own scores and its own number, on nothing else in the batch.
-    `top_p` keeps the fewest most probable tokens whose mass reaches it.
-    """
-    probabilities = (scores / sampling.temperature).softmax(dim=-1).double()
+def nucleus(probabilities: "Tensor", top_p: float) -> "Tensor":
+    """The fewest most probable tokens whose mass reaches `top_p`, as a mask."""
     ordered, tokens = probabilities.sort(dim=-1, descending=True, stable=True)
-    mass = ordered.cumsum(dim=-1)
+    before = ordered.cumsum(dim=-1) - ordered
+    return (before < top_p).scatter(-1, tokens, before < top_p)
+
+
+def draw(scores: "Tensor", sampling: Sampling, uniform: "Tensor") -> "Tensor":
+    """Sampled tokens [rows]: the inverse distribution function at `uniform` [rows] in [0, 1).
+
+    A row's draw depends on its own scores and its own number, on nothing else in the batch. Mass
+    is added up in the vocabulary's order, which rounding cannot change, in double precision where
+    the device has it.
+    """
+    probabilities = (scores / sampling.temperature).softmax(dim=-1)
+    if scores.device.type != "mps":
+        probabilities = probabilities.double()
     if sampling.top_p < 1.0:
-        ordered = ordered.masked_fill(mass - ordered >= sampling.top_p, 0.0)
-        mass = ordered.cumsum(dim=-1)
-    target = uniform.double().unsqueeze(-1) * mass[:, -1:]
-    place = (mass <= target).sum(dim=-1, keepdim=True).clamp(max=mass.shape[-1] - 1)
-    return tokens.gather(-1, place).squeeze(-1)
+        probabilities = probabilities * nucleus(probabilities, sampling.top_p)
+    mass = probabilities.cumsum(dim=-1)
+    target = uniform.to(mass).unsqueeze(-1) * mass[:, -1:]
+    # rounding may put the target at the very end: the last token with any mass is the one there
+    last = (mass < mass[:, -1:]).sum(dim=-1, keepdim=True)
+    return (mass <= target).sum(dim=-1, keepdim=True).minimum(last).squeeze(-1)

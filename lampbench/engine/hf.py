@@ -1,22 +1,23 @@
 """The transformers + peft backend: one model in memory, adapters switched between batches."""
 
-from collections import defaultdict
-from collections.abc import Hashable, Iterator, Sequence
+import shutil
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import TypeVar
 
 import torch
 
-from lampbench.engine import generation, training
 from lampbench.engine.adapters import Adapters
 from lampbench.engine.batching import batches
-from lampbench.engine.chat import Encoded, Encoder
-from lampbench.engine.generation import Model, Row, decode
+from lampbench.engine.chat import Encoded, Encoder, family_template
+from lampbench.engine.generation import Answer, Row, Stream, decode
 from lampbench.engine.loading import load
 from lampbench.engine.protocol import (
     Completion,
     Example,
     GenerateRequest,
+    GenerationSpec,
     Preference,
     Score,
     ScoreRequest,
@@ -26,28 +27,45 @@ from lampbench.engine.protocol import (
     Weights,
 )
 from lampbench.engine.scoring import response_logprobs
-from lampbench.errors import LampbenchError
+from lampbench.engine.training import Item, Training
 from lampbench.fidelity import Fidelity
 from lampbench.hashing import seed_from
 from lampbench.models import ModelSpec
 
-_HEAD = 8
-_DEFAULT_ROWS = 64
+T = TypeVar("T")
+K = TypeVar("K", bound=Hashable)
+
+_HEAD = 8  # token ids of a prompt that a completion shows
 
 
 @dataclass(frozen=True, slots=True)
-class _Scored:
-    """A request to score, encoded."""
+class _Asked:
+    """One sample of a request, encoded."""
 
-    request: ScoreRequest
+    request: GenerateRequest
+    sample: int
+    prompt: Encoded
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """A response whose log-probabilities are asked for, encoded."""
+
+    id: str
     prompt: tuple[int, ...]
-    response: list[int]
+    response: tuple[int, ...]
+
+    @property
+    def tokens(self) -> int:
+        return len(self.prompt) + len(self.response)
 
 
 class HFEngine:
     """Answers, scores and trains one model. See `lampbench.engine.protocol`.
 
-    Requests that share weights share batches; the weights of one request never touch another's.
+    Requests that share weights share batches of at most `batch_size` rows. `context` lowers the
+    model's own limit in tokens. Training jobs that last leave a checkpoint every
+    `checkpoint_seconds`.
     """
 
     def __init__(
@@ -59,166 +77,149 @@ class HFEngine:
         template: str | None,
         fidelity: Fidelity,
         batch_size: int | None = None,
+        context: int | None = None,
+        checkpoint_seconds: float = 60.0,
     ) -> None:
         loaded = load(spec, device, dtype)
-        self._model, self._tokenizer = loaded.model, loaded.tokenizer
+        self._model = loaded.model
         self.device = loaded.device
-        self._spec = spec
-        self._rows = batch_size or _DEFAULT_ROWS
-        self._adapters = Adapters(self._model)
-        self._encoder = Encoder(self._tokenizer, template, loaded.context, fidelity)
-        self._training_encoder = self._encoder
-        if fidelity.split_templates:
-            own = _family(self._model.config.model_type)
-            self._training_encoder = Encoder(self._tokenizer, own, loaded.context, fidelity)
-        self._stop = torch.tensor(self._stop_ids(), device=self.device)
-        self._pad = int(self._tokenizer.pad_token_id)
+        self._rows = batch_size or 32
+        self._checkpoint_seconds = checkpoint_seconds
+        self._adapters = Adapters(self._model, spec.location)
+        length = min(loaded.context, context or loaded.context)
+        own = family_template(self._model.config.model_type) if fidelity.split_templates else None
+        self._encoder = Encoder(loaded.tokenizer, template, length, fidelity)
+        self._training_encoder = Encoder(
+            loaded.tokenizer, own or template, length, fidelity, training=True
+        )
+        self._pad = int(loaded.tokenizer.pad_token_id)
+        self._stop = torch.tensor(self._stop_ids(loaded.tokenizer.eos_token_id)).to(self.device)
 
     def generate(self, requests: Sequence[GenerateRequest]) -> Iterator[Completion]:
-        """Answer prompts; requests of equal weights and settings are decoded together."""
-        for group in _grouped(requests, lambda r: (r.weights, r.spec)).values():
-            weights, spec = group[0].weights, group[0].spec
+        """Answer prompts; requests of equal weights and settings are decoded together.
+
+        Raises:
+            LampbenchError: a prompt does not fit, an adapter does not, or the memory is too small.
+        """
+        for (weights, spec), group in _grouped(requests, lambda r: (r.weights, r.spec)).items():
             room = self._encoder.context - spec.max_new_tokens
-            rows = []
+            asked = []
             for request in group:
-                encoded = self._encoder.encode(request.id, request.prompt, room)
-                rows += [(request, sample, encoded) for sample in range(request.samples)]
-
-            def answer(batch: list[Any], weights: Weights = weights, spec: Any = spec) -> list[Any]:
-                user = Model(self._model, self._adapters, weights)
-                contrast = spec.contrast
-                base = Model(self._model, self._adapters, contrast.against) if contrast else None
-                asked = [Row(e.ids, seed_from(r.seed, sample)) for r, sample, e in batch]
-                return generation.decode(user, base, spec, asked, self._stop, self._pad)
-
-            done = batches(rows, lambda row: len(row[2].ids), self._rows, answer)
-            for (request, sample, encoded), (ids, clipped) in done:
-                yield self._completion(request, sample, encoded, ids, clipped)
+                prompt = self._encoder.prompt(request.id, request.prompt, room)
+                asked += [_Asked(request, sample, prompt) for sample in range(request.samples)]
+            answer = partial(self._answer, weights, spec)
+            for item, found in batches(asked, lambda a: len(a.prompt.ids), self._rows, answer):
+                yield self._completion(item, found)
 
     def score(self, requests: Sequence[ScoreRequest]) -> Iterator[Score]:
-        """Log-probabilities of responses, float32."""
+        """Log-probabilities of responses, float32.
+
+        Raises:
+            LampbenchError: as in `generate`.
+        """
         for weights, group in _grouped(requests, lambda r: r.weights).items():
-
-            def logprobs(batch: list[_Scored], weights: Any = weights) -> list[list[float]]:
-                self._adapters.activate(weights)
-                prompts, responses = [s.prompt for s in batch], [s.response for s in batch]
-                with torch.inference_mode():
-                    logs = response_logprobs(self._model, prompts, responses, self._pad)
-                return [log.tolist() for log in logs]
-
-            items = [self._scored(request) for request in group]
-            done = batches(items, lambda s: len(s.prompt) + len(s.response), self._rows, logprobs)
-            for item, values in done:
-                yield Score(item.request.id, tuple(values))
+            given = [self._given(request) for request in group]
+            measure = partial(self._logprobs, weights)
+            for item, found in batches(given, lambda g: g.tokens, self._rows, measure):
+                yield Score(item.id, tuple(found))
 
     def train(self, jobs: Sequence[TrainJob], on_step: StepHook) -> Iterator[TrainResult]:
-        """Train adapters, one after the other."""
-        for job in jobs:
-            data, cut = self._training_data(job)
-            with self._adapters.in_training(job.frozen, job.lora, job.start, job.seed) as state:
-                losses, margins = training.run(
-                    job,
-                    self._model,
-                    state,
-                    data,
-                    self._pad,
-                    lambda step, steps, job=job: on_step(job.id, step, steps),  # type: ignore[misc]
-                )
-                self._adapters.save(job.output, job.lora, self._spec.location)
-            read = sum(len(d.prompt) + len(d.response) for d in data)
-            read += sum(len(d.prompt) + len(d.rejected) for d in data if d.rejected is not None)
-            tokens = read * job.optim.epochs
-            yield TrainResult(job.id, len(losses), tokens, cut, tuple(losses), tuple(margins))
+        """Train adapters, one after the other.
 
-    def _completion(
-        self, request: GenerateRequest, sample: int, encoded: Encoded, ids: list[int], clipped: bool
-    ) -> Completion:
+        Raises:
+            LampbenchError: as in `generate`; `start` has another shape than the job's LoRA; a
+                loss is no longer a number; a checkpoint is damaged.
+        """
+        for job in jobs:
+            data, cut = self._items(job)
+            with self._adapters.in_training(job.frozen, job.lora, job.start, job.seed) as trained:
+                training = Training(job, self._model, trained.parameters, data, self._pad)
+                log = training.run(partial(on_step, job.id), self._checkpoint_seconds)
+                trained.save(job.output)
+            shutil.rmtree(job.scratch, ignore_errors=True)
+            passes = job.optim.epochs + (job.dpo is not None)
+            tokens = passes * sum(item.tokens for item in data)
+            yield TrainResult(
+                job.id, len(log.losses), tokens, cut, tuple(log.losses), tuple(log.margins)
+            )
+
+    def _answer(self, weights: Weights, spec: GenerationSpec, asked: list[_Asked]) -> list[Answer]:
+        against = [spec.contrast.against] if spec.contrast else []
+        user, *base = [
+            Stream(self._model, partial(self._adapters.use, stack))
+            for stack in self._adapters.load(weights, *against)
+        ]
+        rows = [Row(a.prompt.ids, seed_from(a.request.seed, a.sample)) for a in asked]
+        return decode(user, base[0] if base else None, spec, rows, self._stop, self._pad)
+
+    def _completion(self, asked: _Asked, answer: Answer) -> Completion:
         return Completion(
-            id=request.id,
-            sample=sample,
-            text=self._encoder.decode(ids),
-            token_ids=tuple(ids),
-            prompt_tokens=len(encoded.ids),
-            prompt_head=encoded.ids[:_HEAD],
-            prompt_cut=encoded.cut,
-            clipped=clipped,
+            id=asked.request.id,
+            sample=asked.sample,
+            text=self._encoder.decode(answer.ids),
+            token_ids=answer.ids,
+            prompt_tokens=len(asked.prompt.ids),
+            prompt_head=asked.prompt.ids[:_HEAD],
+            prompt_cut=asked.prompt.cut,
+            clipped=answer.clipped,
         )
 
-    def _scored(self, request: ScoreRequest) -> _Scored:
-        context = self._encoder.context
+    def _given(self, request: ScoreRequest) -> _Given:
         if request.text == "raw":
-            ids = self._tokenizer.encode(request.prompt.text + request.response)[:context]
-            return _Scored(request, tuple(ids[:1]), ids[1:])
-        response, _ = self._encoder.response(request.response, context // 2)
-        prompt = self._encoder.encode(request.id, request.prompt, context - len(response))
-        return _Scored(request, prompt.ids, response)
+            ids = tuple(self._encoder.raw(request.prompt.text, request.response))
+            return _Given(request.id, ids[:1], ids[1:])
+        pair = self._encoder.answered(request.id, request.prompt, [request.response])
+        return _Given(request.id, pair.prompt, pair.responses[0])
 
-    def _training_data(self, job: TrainJob) -> tuple[list[training.Sided], int]:
+    def _logprobs(self, weights: Weights, given: list[_Given]) -> list[list[float]]:
+        (stack,) = self._adapters.load(weights)
+        self._adapters.use(stack)
+        with torch.inference_mode():
+            logs = response_logprobs(
+                self._model, [g.prompt for g in given], [g.response for g in given], self._pad
+            )
+        return [log.tolist() for log in logs]
+
+    def _items(self, job: TrainJob) -> tuple[list[Item], int]:
         """Encoded examples, and how many of them were shortened to fit the context."""
-        encoder, context = self._training_encoder, self._encoder.context
-        data, cut = [], 0
-        for item in job.data:
-            texts = [item.response] if isinstance(item, Example) else [item.chosen, item.rejected]
-            sides = [encoder.response(text, context // 2) for text in texts]
-            room = context - max(len(ids) for ids, _ in sides)
-            prompt = encoder.encode(job.id, item.prompt, room, training=True)
-            cut += prompt.cut > 0 or any(short for _, short in sides)
-            rejected = sides[1][0] if isinstance(item, Preference) else None
-            data.append(training.Sided(list(prompt.ids), sides[0][0], rejected))
-        return self._with_reference(job, data), cut
-
-    def _with_reference(self, job: TrainJob, data: list[training.Sided]) -> list[training.Sided]:
-        """The same pairs with the reference's log-probabilities, computed once."""
-        if job.dpo is None:
-            return data
-        sides = [(i, side) for i in range(len(data)) for side in (0, 1)]
-
-        def response(place: tuple[int, int]) -> list[int]:
-            item = data[place[0]]
-            return item.response if place[1] == 0 else item.rejected or []
-
-        def sums(batch: list[tuple[int, int]]) -> list[float]:
-            assert job.dpo is not None
-            self._adapters.activate(job.dpo.reference)
-            with torch.inference_mode():
-                logs = response_logprobs(
-                    self._model,
-                    [data[i].prompt for i, _ in batch],
-                    [response(place) for place in batch],
-                    self._pad,
-                )
-            return [float(log.sum()) for log in logs]
-
-        def length(place: tuple[int, int]) -> int:
-            return len(data[place[0]].prompt) + len(response(place))
-
-        found = dict(batches(sides, length, self._rows, sums))
-        return [
-            training.Sided(item.prompt, item.response, item.rejected, (found[i, 0], found[i, 1]))
-            for i, item in enumerate(data)
+        examples: Sequence[Example | Preference] = job.data
+        pairs = [
+            self._training_encoder.answered(f"{job.id}, example {n}", item.prompt, _texts(item))
+            for n, item in enumerate(examples, start=1)
         ]
+        cut = sum(pair.cut for pair in pairs)
+        if job.dpo is None:
+            return [Item(pair.prompt, pair.responses[0]) for pair in pairs], cut
+        given = [
+            _Given(f"{i}/{side}", pair.prompt, response)
+            for i, pair in enumerate(pairs)
+            for side, response in enumerate(pair.responses)
+        ]
+        # The reference never changes: once for all epochs. No adapter in training is active here.
+        measure = partial(self._logprobs, job.dpo.reference)
+        found = {
+            item.id: sum(logs)
+            for item, logs in batches(given, lambda g: g.tokens, self._rows, measure)
+        }
+        return [
+            Item(pair.prompt, chosen, rejected, (found[f"{i}/0"], found[f"{i}/1"]))
+            for i, pair in enumerate(pairs)
+            for chosen, rejected in [pair.responses]
+        ], cut
 
-    def _stop_ids(self) -> list[int]:
+    def _stop_ids(self, eos: int | None) -> list[int]:
         """Every token that may end an answer: the model's, the tokenizer's, the template's."""
-        config = self._model.generation_config.eos_token_id
-        listed = config if isinstance(config, list) else [config]
-        ids = {*listed, self._tokenizer.eos_token_id, self._encoder.end_of_turn}
-        return sorted(int(token) for token in ids if token is not None)
+        told = self._model.generation_config.eos_token_id
+        listed = told if isinstance(told, list) else [told]
+        return sorted({int(t) for t in [*listed, eos, self._encoder.end_of_turn] if t is not None})
 
 
-def _grouped(requests: Sequence[Any], name: Any) -> dict[Hashable, list[Any]]:
-    groups: dict[Hashable, list[Any]] = defaultdict(list)
-    for request in requests:
-        groups[name(request)].append(request)
+def _texts(item: Example | Preference) -> list[str]:
+    return [item.response] if isinstance(item, Example) else [item.chosen, item.rejected]
+
+
+def _grouped(items: Sequence[T], key: Callable[[T], K]) -> dict[K, list[T]]:
+    groups: dict[K, list[T]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
     return groups
-
-
-def _family(model_type: str) -> str:
-    """The paper's custom template for a kind of model (`--fidelity reference`)."""
-    for name in ("mistral", "llama", "gemma", "qwen"):
-        if model_type.startswith(name):
-            return name
-    raise LampbenchError(f"the reference code has no chat template for models of type {model_type}")
-
-
-__all__ = ["HFEngine", "decode"]

@@ -5,11 +5,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+Ids = Sequence[int]
 
 
-def padded(
-    sequences: Sequence[Sequence[int]], pad: int, device: torch.device
-) -> tuple[Tensor, Tensor]:
+def padded(sequences: Sequence[Ids], pad: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """Token ids [rows, longest], padded on the left, and their mask (0 on padding)."""
     longest = max(len(ids) for ids in sequences)
     tokens = torch.tensor([[pad] * (longest - len(ids)) + list(ids) for ids in sequences])
@@ -23,7 +24,7 @@ def positions(mask: Tensor) -> Tensor:
 
 
 def response_logprobs(
-    model: Any, prompts: Sequence[Sequence[int]], responses: Sequence[Sequence[int]], pad: int
+    model: Any, prompts: Sequence[Ids], responses: Sequence[Ids], pad: int
 ) -> list[Tensor]:
     """For each row the natural-log probabilities [len(response)] of its response's tokens.
 
@@ -40,6 +41,11 @@ def response_logprobs(
         use_cache=False,
         logits_to_keep=keep + 1,
     )
-    logs = output.logits[:, :-1].float().log_softmax(dim=-1)
-    found = logs.gather(-1, tokens[:, -keep:].unsqueeze(-1)).squeeze(-1)
-    return [row[keep - len(ids) :] for row, ids in zip(found, responses, strict=True)]
+    logits = output.logits[:, :-1].float()
+    losses = cross_entropy(
+        logits.flatten(0, 1), tokens[:, tokens.shape[1] - keep :].flatten(), reduction="none"
+    )
+    return [
+        row[keep - len(ids) :]
+        for row, ids in zip(-losses.view(len(tokens), keep), responses, strict=True)
+    ]

@@ -1,205 +1,227 @@
-"""Training one adapter: transformers' Trainer around two losses, supervised and equation 6."""
+"""Training one adapter, supervised or by equation 6: a plain loop in which every draw is seeded.
 
-import contextlib
+The numbers are those of transformers' Trainer and trl's DPOTrainer (the tests hold it against
+both). The loop is our own because a run trains an adapter per user, a hundred of them: a trainer
+object for each costs more than the training, trl's would copy the adapter it starts from as
+reference (not TAM, as equation 6 has it), tokenize by itself, and leave its forward pass on the
+shared model; and a state that is (step, adapter, moments) resumes to the same bytes.
+"""
+
 import math
-import random
-import shutil
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor
-from torch.nn.functional import logsigmoid
-from transformers import Trainer, TrainerCallback, TrainingArguments
-from transformers.trainer_utils import get_last_checkpoint
 
+from lampbench.engine.batching import smaller
+from lampbench.engine.checkpoints import Checkpoints
+from lampbench.engine.dpo import dpo_loss
 from lampbench.engine.loading import quiet
-from lampbench.engine.protocol import TrainJob
+from lampbench.engine.protocol import OptimSpec, TrainJob
+from lampbench.engine.randomness import seeded
 from lampbench.engine.scoring import response_logprobs
 from lampbench.errors import LampbenchError
+from lampbench.hashing import seed_from
 
-_ADAPTER = "trained.safetensors"
-_CHECKPOINT_STEPS = 100
+_LARGE = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Sided:
-    """An encoded example: prompt and response, and for DPO the rejected response with the
+class Item:
+    """An encoded example: prompt and response. For DPO also the rejected response, and the
     reference's sums of log-probabilities (chosen, rejected).
     """
 
-    prompt: list[int]
-    response: list[int]
-    rejected: list[int] | None = None
+    prompt: tuple[int, ...]
+    response: tuple[int, ...]
+    rejected: tuple[int, ...] | None = None
     reference: tuple[float, float] | None = None
 
+    @property
+    def tokens(self) -> int:
+        """Tokens of all its sequences."""
+        other = len(self.prompt) + len(self.rejected) if self.rejected is not None else 0
+        return len(self.prompt) + len(self.response) + other
 
-def dpo_loss(policy: Tensor, reference: Tensor, beta: float) -> tuple[Tensor, Tensor]:
-    """Equation 6 for pairs: -log sigmoid(beta (r(chosen) - r(rejected))).
 
-    `policy` and `reference` are [pairs, 2], sums of the response's log-probabilities for chosen
-    and rejected; r is their difference.
+@dataclass(slots=True)
+class Log:
+    """Loss and, for DPO, mean reward margin of each step."""
 
-    Returns:
-        Losses [pairs] and beta-scaled margins [pairs].
+    losses: list[float] = field(default_factory=list)
+    margins: list[float] = field(default_factory=list)
+
+
+def steps_of(spec: OptimSpec, examples: int) -> int:
+    """Optimiser steps in all; the last batch of an epoch may be smaller."""
+    return spec.epochs * math.ceil(examples / spec.batch_size)
+
+
+def rate(spec: OptimSpec, step: int, steps: int) -> float:
+    """Learning rate of a step (from 0): linear warm-up from zero over ceil(ratio x steps) steps,
+    then linear decay towards zero.
     """
-    rewards = policy - reference
-    margins = beta * (rewards[:, 0] - rewards[:, 1])
-    return -logsigmoid(margins), margins
+    warmup = math.ceil(spec.warmup_ratio * steps)
+    if step < warmup:
+        return spec.learning_rate * step / warmup
+    return spec.learning_rate * (steps - step) / max(1, steps - warmup)
 
 
-def run(
-    job: TrainJob,
-    model: Any,
-    parameters: dict[str, Any],
-    data: list[Sided],
-    pad: int,
-    on_step: Callable[[int, int], None],
-) -> tuple[list[float], list[float]]:
-    """Train the parameters on the data; returns the loss and (for DPO) the margin of each step.
+def batch_of(spec: OptimSpec, examples: int, seed: int, step: int) -> list[int]:
+    """The examples of a step; every epoch has its own order, drawn from the job's seed."""
+    epoch, place = divmod(step, math.ceil(examples / spec.batch_size))
+    shuffle = torch.Generator().manual_seed(seed_from(seed, "order", epoch))
+    order = torch.randperm(examples, generator=shuffle).tolist()
+    return order[place * spec.batch_size : (place + 1) * spec.batch_size]
 
-    AdamW, linear warm-up over ceil(ratio x steps) steps, linear decay to zero, clipped gradients.
-    Everything random depends on the job's seed alone; a killed run goes on from the last
-    checkpoint in `job.scratch` and ends with the same weights.
 
-    Raises:
-        LampbenchError: the loss is no longer a number.
-    """
-    spec = job.optim
-    steps = math.ceil(len(data) / spec.batch_size) * spec.epochs
-    arguments = TrainingArguments(
-        output_dir=str(job.scratch),
-        num_train_epochs=spec.epochs,
-        per_device_train_batch_size=spec.batch_size,
-        learning_rate=spec.learning_rate,
-        weight_decay=spec.weight_decay,
-        warmup_steps=math.ceil(spec.warmup_ratio * steps),
-        max_grad_norm=spec.max_grad_norm,
-        lr_scheduler_type="linear",
-        optim="adamw_torch",
-        seed=job.seed,
-        data_seed=job.seed,
-        logging_steps=1,
-        logging_nan_inf_filter=False,
-        save_strategy="steps" if steps > _CHECKPOINT_STEPS else "no",
-        save_steps=_CHECKPOINT_STEPS,
-        save_total_limit=1,
-        remove_unused_columns=False,
-        label_names=[],
-        report_to=[],
-        disable_tqdm=True,
-        use_cpu=model.device.type == "cpu",
-        dataloader_pin_memory=False,
-        gradient_checkpointing=_wants_checkpointing(model),
-        gradient_checkpointing_kwargs={"use_reentrant": False},
-    )
-    with quiet(), _own_randomness():
-        trainer = _AdapterTrainer(
-            model=model,
-            args=arguments,
-            train_dataset=data,
-            data_collator=list,
-            callbacks=[_Watch(job, on_step)],
+class Training:
+    """One job on its way. `parameters` are the adapter's, on the model where they act."""
+
+    def __init__(
+        self, job: TrainJob, model: Any, parameters: dict[str, Any], data: Sequence[Item], pad: int
+    ) -> None:
+        self._job, self._model, self._parameters = job, model, parameters
+        self._data, self._pad = data, pad
+        self._beta = job.dpo.beta if job.dpo else None
+        self._micro = job.optim.batch_size
+        self._optimizer = torch.optim.AdamW(
+            parameters.values(), lr=job.optim.learning_rate, weight_decay=job.optim.weight_decay
         )
-        trainer.remove_callback(_printer())
-        trainer.adapter, trainer.job, trainer.pad = parameters, job, pad
-        trainer.train(resume_from_checkpoint=get_last_checkpoint(str(job.scratch))
-                      if job.scratch.is_dir() else None)  # fmt: skip
-    model.eval()
-    shutil.rmtree(job.scratch, ignore_errors=True)
-    history = [entry for entry in trainer.state.log_history if "loss" in entry]
-    return [entry["loss"] for entry in history], [e["margin"] for e in history if "margin" in e]
+        self._log = Log()
 
+    def run(self, on_step: Callable[[int, int], None], checkpoint_seconds: float) -> Log:
+        """Train to the end; a killed job goes on from its last checkpoint to the same result.
 
-class _AdapterTrainer(Trainer):  # type: ignore[misc]
-    """A Trainer whose batches are lists of `Sided` and whose checkpoints hold the adapter only."""
+        Raises:
+            LampbenchError: loss or gradient is no longer a number.
+        """
+        job, optim = self._job, self._job.optim
+        steps = steps_of(optim, len(self._data))
+        checkpoints = Checkpoints(job)
+        begin = self._resume(checkpoints)
+        saved = time.monotonic()
+        with _training_mode(self._model):
+            for step in range(begin, steps):
+                for group in self._optimizer.param_groups:
+                    group["lr"] = rate(optim, step, steps)
+                batch = batch_of(optim, len(self._data), job.seed, step)
+                self._gradients([self._data[i] for i in batch], step)
+                self._update(step)
+                if time.monotonic() - saved >= checkpoint_seconds and step + 1 < steps:
+                    checkpoints.save(self._state(step + 1))
+                    saved = time.monotonic()
+                on_step(step + 1, steps)
+        return self._log
 
-    adapter: dict[str, Any]
-    job: TrainJob
-    pad: int
-    _margin: float | None = None
+    def _gradients(self, batch: list[Item], step: int) -> None:
+        """Loss of a batch and its gradient, in as many parts as the device's memory asks for."""
+        while True:
+            try:
+                with seeded(seed_from(self._job.seed, "dropout", step), self._model.device):
+                    self._record(list(self._parts(batch)))
+                return
+            except RuntimeError as error:
+                longest = max(item.tokens for item in batch)
+                self._micro = smaller(error, min(self._micro, len(batch)), longest)
+                self._optimizer.zero_grad(set_to_none=True)
 
-    def _prepare_inputs(self, inputs: Any) -> Any:
-        return inputs
-
-    def get_batch_samples(self, iterator: Any, count: int, device: Any) -> tuple[list[Any], None]:
-        batches = [batch for _, batch in zip(range(count), iterator, strict=False)]
-        return batches, None
-
-    def num_tokens(self, loader: Any, max_steps: int | None = None) -> int:
-        return 0
-
-    def floating_point_ops(self, inputs: Any) -> int:
-        return 0
-
-    def compute_loss(self, model: Any, inputs: list[Sided], *_: Any, **__: Any) -> Tensor:
-        prompts = [item.prompt for item in inputs]
-        chosen = [item.response for item in inputs]
-        if self.job.dpo is None:
-            return -torch.cat(response_logprobs(model, prompts, chosen, self.pad)).mean()
-        rejected = [item.rejected or [] for item in inputs]
-        logs = response_logprobs(model, prompts * 2, chosen + rejected, self.pad)
-        policy = torch.stack([log.sum() for log in logs]).view(2, -1).T
-        reference = torch.tensor([item.reference for item in inputs], device=policy.device)
-        losses, margins = dpo_loss(policy, reference, self.job.dpo.beta)
-        self._margin = float(margins.detach().mean())
-        return losses.mean()
-
-    def log(self, logs: dict[str, float], *arguments: Any, **named: Any) -> None:
-        if self._margin is not None and "loss" in logs:
-            logs["margin"] = self._margin
-        super().log(logs, *arguments, **named)
-
-    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
-        folder = Path(output_dir or self.args.output_dir)
-        folder.mkdir(parents=True, exist_ok=True)
-        tensors = {name: p.detach().cpu().contiguous() for name, p in self.adapter.items()}
-        save_file(tensors, folder / _ADAPTER)
-
-    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        for name, value in load_file(Path(resume_from_checkpoint) / _ADAPTER).items():
-            self.adapter[name].data.copy_(value)
-
-
-class _Watch(TrainerCallback):  # type: ignore[misc]
-    """Reports steps, keeps frozen adapters free of dropout, and stops at a loss that is none."""
-
-    def __init__(self, job: TrainJob, on_step: Callable[[int, int], None]) -> None:
-        self._job = job
-        self._on_step = on_step
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        self._on_step(state.global_step, state.max_steps)
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
-        loss = (logs or {}).get("loss")
-        if loss is not None and not math.isfinite(loss):
-            raise LampbenchError(
-                f"training {self._job.id}: the loss is {loss} at step {state.global_step}; "
-                "lower the learning rate or use --dtype float32"
+    def _parts(self, batch: list[Item]) -> Iterator[tuple[float, float]]:
+        """Share in the loss and margin of a batch of each of its parts, after its backward pass."""
+        for i in range(0, len(batch), self._micro):
+            part = batch[i : i + self._micro]
+            loss, margin = (
+                self._supervised(part, batch)
+                if self._beta is None
+                else (self._preference(part, batch, self._beta))
             )
+            loss.backward()  # type: ignore[no-untyped-call]
+            yield float(loss.detach()), margin
+
+    def _supervised(self, part: list[Item], batch: list[Item]) -> tuple[Tensor, float]:
+        """Negative log-likelihood of the part's response tokens, over the tokens of the batch."""
+        logs = response_logprobs(
+            self._model, [i.prompt for i in part], [i.response for i in part], self._pad
+        )
+        return -torch.cat(logs).sum() / sum(len(item.response) for item in batch), 0.0
+
+    def _preference(self, part: list[Item], batch: list[Item], beta: float) -> tuple[Tensor, float]:
+        """Loss of equation 6 and margin, summed over the part's pairs, over those of the batch."""
+        logs = response_logprobs(
+            self._model,
+            [item.prompt for item in part] * 2,
+            [i.response for i in part] + [i.rejected or () for i in part],
+            self._pad,
+        )
+        policy = torch.stack([log.sum() for log in logs]).view(2, -1).T
+        reference = policy.new_tensor([item.reference for item in part])
+        losses, margins = dpo_loss(policy, reference, beta)
+        return losses.sum() / len(batch), float(margins.detach().sum()) / len(batch)
+
+    def _record(self, shares: list[tuple[float, float]]) -> None:
+        self._log.losses.append(math.fsum(loss for loss, _ in shares))
+        if self._beta is not None:
+            self._log.margins.append(math.fsum(margin for _, margin in shares))
+
+    def _update(self, step: int) -> None:
+        """One step of the optimiser, with clipped gradients."""
+        limit = self._job.optim.max_grad_norm or math.inf
+        norm = torch.nn.utils.clip_grad_norm_(self._parameters.values(), limit)
+        loss = self._log.losses[-1]
+        if not math.isfinite(loss) or not torch.isfinite(norm):
+            raise LampbenchError(
+                f"training {self._job.id}: the loss is {loss} and its gradient's norm "
+                f"{float(norm)} at step {step + 1}; lower the learning rate, or use "
+                "--dtype float32"
+            )
+        self._optimizer.step()
+        self._optimizer.zero_grad(set_to_none=True)
+
+    def _state(self, step: int) -> dict[str, Any]:
+        return {
+            "step": step,
+            "adapter": {name: p.detach() for name, p in self._parameters.items()},
+            "optimizer": self._optimizer.state_dict(),
+            "losses": self._log.losses,
+            "margins": self._log.margins,
+        }
+
+    def _resume(self, checkpoints: Checkpoints) -> int:
+        """Take up the last checkpoint; returns the steps done."""
+        state = checkpoints.load()
+        if state is None:
+            return 0
+        with torch.no_grad():
+            for name, parameter in self._parameters.items():
+                parameter.copy_(state["adapter"][name])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._log = Log(state["losses"], state["margins"])
+        return int(state["step"])
 
 
-def _printer() -> type:
-    from transformers.trainer_callback import PrinterCallback
+@contextmanager
+def _training_mode(model: Any) -> Iterator[None]:
+    """Dropout on, and reproducible kernels where a device has others.
 
-    return PrinterCallback
-
-
-def _wants_checkpointing(model: Any) -> bool:
-    """Recompute activations where the model is large enough for them to be the bottleneck."""
-    return sum(p.numel() for p in model.parameters()) > 1_000_000_000
-
-
-@contextlib.contextmanager
-def _own_randomness() -> Iterator[None]:
-    """Leave the global random states as they were found."""
-    python, numpy = random.getstate(), np.random.get_state()
-    with torch.random.fork_rng():
-        yield
-    random.setstate(python)
-    np.random.set_state(numpy)
+    A large model recomputes its activations in the backward pass, since they, not the weights,
+    would fill the memory.
+    """
+    recompute = sum(parameter.numel() for parameter in model.parameters()) > _LARGE
+    strict = torch.are_deterministic_algorithms_enabled()
+    model.train()
+    if recompute:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
+    if model.device.type == "cuda" and not strict:
+        torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        with quiet():
+            yield
+    finally:
+        model.eval()
+        if recompute:
+            model.gradient_checkpointing_disable()
+        torch.use_deterministic_algorithms(strict)

@@ -1,0 +1,151 @@
+"""LoRA adapters on disk, in PEFT's format: read with every assumption checked, written whole."""
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lampbench.engine.protocol import LoraSpec
+from lampbench.errors import LampbenchError
+
+_PREFIX = "base_model.model."
+_HALVES = (".lora_A.weight", ".lora_B.weight")
+# What PEFT can add to a LoRA that changes the function it computes.
+_VARIANTS = ("use_dora", "lora_bias", "modules_to_save", "trainable_token_indices",
+             "target_parameters", "layer_replication", "use_qalora", "use_bdlora",
+             "alora_invocation_tokens", "arrow_config", "kasa_config")  # fmt: skip
+
+# Ways to begin that leave the base model's weights as they were.
+_INNOCENT = (True, False, "gaussian", "orthogonal", "eva")
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterFile:
+    """A saved adapter: PEFT's configuration, and its tensors by the name of their layer.
+
+    `layers` maps a linear layer of the model to A [rank, inputs] and B [outputs, rank].
+    """
+
+    path: Path
+    config: Any
+    layers: Mapping[str, tuple[Any, Any]]
+
+    @property
+    def targets(self) -> set[str]:
+        """The kinds of layers it sits on (`q_proj`, ...)."""
+        return {layer.rpartition(".")[2] for layer in self.layers}
+
+    def require(self, lora: LoraSpec) -> None:
+        """Make sure that it has the shape that a job is to continue.
+
+        Raises:
+            LampbenchError: it differs in rank, alpha or target layers.
+        """
+        found = (self.config.r, self.config.lora_alpha, self.targets, self.config.use_rslora)
+        if found != (lora.rank, lora.alpha, set(lora.targets), False):
+            raise LampbenchError(
+                f"adapter {self.path} has rank {found[0]}, alpha {found[1]} and targets "
+                f"{','.join(sorted(self.targets))}{' with rsLoRA' if found[3] else ''}; training "
+                f"is to continue rank {lora.rank}, alpha {lora.alpha}, {','.join(lora.targets)}"
+            )
+
+
+def read(path: Path, model: Any, base: str) -> AdapterFile:
+    """Read an adapter and make sure that it fits `model`, which was loaded from `base`.
+
+    Raises:
+        LampbenchError: it is missing, damaged, no plain LoRA, or made for another model.
+    """
+    from peft import LoraConfig
+    from peft.utils import load_peft_weights
+
+    file = path / "adapter_config.json"
+    try:
+        kind = json.loads(file.read_text(encoding="utf-8")).get("peft_type")
+    except (OSError, ValueError, AttributeError) as error:
+        raise LampbenchError(
+            f"{file}: no adapter in PEFT's format ({error}); train it again or name another"
+        ) from error
+    if kind != "LORA":
+        raise LampbenchError(f"{file}: the adapter is of type {kind}; only LORA is supported")
+    if not any((path / f"adapter_model.{end}").is_file() for end in ("safetensors", "bin")):
+        raise LampbenchError(f"{path}: the adapter's weights are missing (adapter_model.*)")
+    try:
+        config = LoraConfig.from_pretrained(str(path))
+        tensors = load_peft_weights(str(path), device="cpu")
+    except Exception as error:  # whatever a damaged file makes the libraries raise
+        cause = " ".join(str(error).split())[:200]
+        raise LampbenchError(f"{path}: the adapter is damaged ({cause}); train it again") from error
+    odd = [name for name in _VARIANTS if getattr(config, name, None)]
+    if config.init_lora_weights not in _INNOCENT:
+        odd.append(f"init_lora_weights={config.init_lora_weights}")
+    odd += [name for name in tensors if not name.endswith(_HALVES)]
+    if odd:
+        raise LampbenchError(f"{path}: more than a plain LoRA ({odd[0]}); this is not supported")
+    _same_base(path, str(config.base_model_name_or_path or ""), base)
+    names = {name.removeprefix(_PREFIX).removesuffix(half)
+             for name in tensors for half in _HALVES if name.endswith(half)}  # fmt: skip
+    layers = {name: _halves(path, name, tensors, model) for name in sorted(names)}
+    if not layers:
+        raise LampbenchError(f"{path}: the adapter has no weights; train it again")
+    return AdapterFile(path, config, layers)
+
+
+def _same_base(path: Path, recorded: str, base: str) -> None:
+    """Names tell only when both are hub ids; folders move, and their layers' shapes are checked."""
+    hub = [name for name in (recorded, base) if name and not Path(name).is_absolute()]
+    if len(hub) == 2 and recorded != base and not Path(recorded).exists():
+        raise LampbenchError(
+            f"adapter {path} was made for {recorded}, not for {base}; if they are the same model, "
+            "change base_model_name_or_path in its adapter_config.json"
+        )
+
+
+def _halves(path: Path, name: str, tensors: Mapping[str, Any], model: Any) -> tuple[Any, Any]:
+    """A and B of one layer, after a look at the model's layer of that name."""
+    first, second = (tensors.get(f"{_PREFIX}{name}{half}") for half in _HALVES)
+    if first is None or second is None:
+        raise LampbenchError(f"{path}: the adapter has only half of {name}; train it again")
+    try:
+        layer = model.get_submodule(name)
+        inputs, outputs = int(layer.in_features), int(layer.out_features)
+    except AttributeError as error:
+        raise LampbenchError(
+            f"adapter {path} was made for another model: {model.name_or_path} has no layer {name}"
+        ) from error
+    shapes = (first.shape[1], second.shape[0], first.shape[0])
+    if shapes != (inputs, outputs, second.shape[1]):
+        raise LampbenchError(
+            f"adapter {path} was made for another model: its {name} maps {shapes[0]} to "
+            f"{shapes[1]}, that of {model.name_or_path} {inputs} to {outputs}"
+        )
+    return first, second
+
+
+def write(folder: Path, config: Any, layers: Mapping[str, tuple[Any, Any]]) -> None:
+    """Save an adapter; the folder appears when it is whole and replaces what was there.
+
+    The same adapter gives the same bytes.
+    """
+    from safetensors.torch import save_file
+
+    staged = folder.with_name(f"{folder.name}.staged-{os.getpid()}")
+    shutil.rmtree(staged, ignore_errors=True)
+    staged.mkdir(parents=True)
+    tensors = {
+        f"{_PREFIX}{name}{half}": tensor.detach().cpu().contiguous()
+        for name, pair in sorted(layers.items())
+        for half, tensor in zip(_HALVES, pair, strict=True)
+    }
+    save_file(tensors, staged / "adapter_model.safetensors", metadata={"format": "pt"})
+    values = {
+        name: sorted(value) if isinstance(value, set) else value
+        for name, value in config.to_dict().items()
+    }
+    text = json.dumps(values, indent=2, sort_keys=True) + "\n"
+    (staged / "adapter_config.json").write_text(text, encoding="utf-8")
+    shutil.rmtree(folder, ignore_errors=True)
+    staged.rename(folder)
