@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import lampbench
-from lampbench.models import PRESETS, resolve, revision
+from lampbench.models import PRESETS, commit_of, resolve
 from lampbench.plan import Plan
 
 _PACKAGES = (
@@ -64,7 +64,7 @@ def describe(
         },
         "model_info": {
             "location": "lampbench.bundled" if spec == PRESETS["bundled"] else spec.location,
-            "revision": revision(spec),
+            "revision": commit_of(spec),
             "device": context.engines.device(context.model),
             **context.engines.identity(context.model),
         },

@@ -1,6 +1,153 @@
-"""placeholder"""
+"""The cards of the bundled data and model, as far as they are made from what was measured."""
 
+import json
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+Json = Mapping[str, Any]
 
-def write_card(*a: Any) -> None: ...
+BEGIN, END = "<!-- statistics: written by the scripts -->\n", "<!-- end of statistics -->"
+TASKS = (
+    "news_headline",
+    "scholarly_title",
+    "abstract_generation",
+    "topic_writing",
+    "review_writing",
+)
+
+
+def read_users(path: Path) -> list[dict[str, Any]]:
+    """The users of a bundled file."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def statistics_table(data: Path) -> str:
+    """A row per task as in the paper's Table 4: users, history, queries and lengths in words."""
+    lines = [
+        "| task | test users | history per user | test queries | training users | training "
+        "queries | words of the input | words of the output |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for task in TASKS:
+        if not (data / task / "test.jsonl").exists():
+            continue
+        test = read_users(data / task / "test.jsonl")
+        train = read_users(data / task / "train.jsonl")
+        queries = [query for user in test for query in user["queries"]]
+        trained = [query for user in train for query in user["queries"]]
+        inputs = [" ".join(query["fields"].values()) for query in (*queries, *trained)]
+        cells = (
+            task,
+            len(test),
+            _spread(len(user["history"]) for user in test),
+            len(queries),
+            len(train),
+            len(trained),
+            _spread(len(text.split()) for text in inputs),
+            _spread(len(query["target"].split()) for query in (*queries, *trained)),
+        )
+        lines.append("| " + " | ".join(map(str, cells)) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def write_statistics(data: Path) -> None:
+    """Bring the table in the data card up to date, where there is a card."""
+    card = data / "README.md"
+    if card.exists():
+        text = card.read_text(encoding="utf-8")
+        head, tail = text.split(BEGIN)[0], text.split(END)[1]
+        card.write_text(head + BEGIN + statistics_table(data) + END + tail, encoding="utf-8")
+
+
+def _spread(values: Iterable[int]) -> str:
+    numbers = list(values)
+    return f"{statistics.mean(numbers):.1f} ± {statistics.pstdev(numbers):.1f}"
+
+
+def write_card(folder: Path, facts: Json) -> None:
+    """Write the model card and the training log of a finished run into the model's folder."""
+    (folder / "training.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    (folder / "README.md").write_text(model_card(facts), encoding="utf-8")
+
+
+def model_card(facts: Json) -> str:
+    """The model card, from what `training.json` holds."""
+    config, corpus, log = facts["config"], facts["corpus"], facts["log"]
+    shape, training = config["model"], config["training"]
+    last, held = log[-1], [line for line in log if "held_out_perplexity" in line]
+    out = corpus["left_out"]
+    size = 2 * facts["parameters"] / 2**20
+    curve = "\n".join(
+        f"| {line['minute']:.0f} | {line['tokens'] / 1e6:.1f} M | {_loss(log, line)} | "
+        + " | ".join(f"{line['held_out_perplexity'][name]:.1f}" for name in corpus["held_out"])
+        + " |"
+        for line in held
+    )
+    final = ", ".join(f"{name} {value:.1f}" for name, value in last["held_out_perplexity"].items())
+    names = " | ".join(corpus["held_out"])
+    return f"""# The small model of the embedded default
+
+A causal language model of {facts["parameters"] / 1e6:.2f} M parameters, pre-trained here from
+scratch, so that every method runs on a laptop without a download. It is there to exercise the
+harness. This page is made from `training.json`, the log of the real run.
+
+| | |
+|---|---|
+| architecture | Llama: {shape["num_hidden_layers"]} layers, width {shape["hidden_size"]}, \
+feed-forward {shape["intermediate_size"]}, {shape["num_attention_heads"]} heads on \
+{shape["num_key_value_heads"]} key-value heads, tied embeddings |
+| tokenizer | byte-level BPE of its own, {config["tokenizer"]["vocabulary"]} tokens, with a chat \
+template |
+| context | {shape["max_position_embeddings"]} tokens |
+| weights | bf16 safetensors, {size:.1f} MiB |
+| held-out perplexity | {final} |
+
+## Data
+{corpus["papers"]} titles and abstracts of the ACL Anthology (2016 to 2024, CC BY 4.0, by the
+papers' authors, see aclanthology.org) and {corpus["posts"]} posts of digital.gov and 18F (CC0 1.0
+/ public domain in the United States): {corpus["tokens_per_pass"] / 1e6:.1f} M tokens a pass. In
+each pass {config["mixture"]["instruction"]:.0%} of the papers, drawn anew, stand in the prompt of
+`scholarly_title` or `abstract_generation` instead; every post stands as it is, and where it serves
+for them once in the prompts of `news_headline` and `topic_writing`. The loss is on all tokens. No
+review was read.
+
+Left out: {out["test_author"]} texts by a test user, alone or with others; {out["shared_words"]}
+that share 13 words in a row (or a whole title) with a test user's history or query;
+{out["task_training_paper"]} papers that train the task adapters; {out["too_short"]} short texts.
+The posts of the task-training users were read, because there are few posts.
+
+## Training
+{last["tokens"] / 1e6:.1f} M tokens ({last["tokens"] / corpus["tokens_per_pass"]:.1f} passes) in
+{last["step"]} updates of {training["batch_tokens"]} tokens, {last["minute"]:.0f} minutes on
+{facts["hardware"]}, shared with other work: AdamW, learning rate {training["learning_rate"]:g}
+after a warm-up and with a cosine to zero, weight decay {training["weight_decay"]}, bf16 autocast,
+rows of {shape["max_position_embeddings"] // 2} tokens, of {shape["max_position_embeddings"]} from
+{training["long_rows_from"]:.0%} of the time on. Perplexity is per token, on {_counts(corpus)} that
+were never trained on.
+
+| minute | tokens | training loss | {names} |
+|---|---|---|{"---|" * len(corpus["held_out"])}
+{curve}
+
+## What it is not good for
+Anything but this harness. It knows words of computational linguistics and of US government web
+teams, makes up facts, loses the thread after a sentence or two, repeats itself in long texts, has
+hardly seen any other language, and has seen no product review at all. Its absolute scores mean
+nothing next to those of the papers' 7B models; only differences between methods on it can be read,
+and those with care. It was not aligned or filtered for safety.
+
+Remake it with `python scripts/pretrain.py --source SOURCE_DIR`. The schedule follows the clock, so
+another machine, or another load, gets another model.
+"""
+
+
+def _loss(log: Sequence[Json], at: Json) -> str:
+    """The training loss logged last before a line."""
+    past = [line["loss"] for line in log if "loss" in line and line["minute"] <= at["minute"]]
+    return f"{past[-1]:.2f}" if past else "-"
+
+
+def _counts(corpus: Json) -> str:
+    return ", ".join(f"{count} {name}" for name, count in corpus["held_out"].items())

@@ -12,7 +12,7 @@ RUN = 13
 """Words in a run that counts as copied text, as in the GPT-3 contamination analysis."""
 
 SHORTEST_WHOLE = 5
-"""Texts below `RUN` words are compared as a whole, but only from this length on: "Yes" is no leak."""
+"""Texts below `RUN` words are compared as a whole, from this length on: "Yes" is no leak."""
 
 Row = Mapping[str, Any]
 """A record or a user as it stands in a bundled JSON line."""

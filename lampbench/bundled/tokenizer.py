@@ -5,7 +5,7 @@ other tokenizer.
 """
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -48,7 +48,8 @@ def train_tokenizer(
     core.post_processor = processors.TemplateProcessing(
         single=f"{BOS} $A", pair=f"{BOS} $A $B", special_tokens=[(BOS, core.token_to_id(BOS))]
     )
-    tokenizer = PreTrainedTokenizerFast(
+    made: Any = PreTrainedTokenizerFast  # its signature has no types
+    tokenizer: PreTrainedTokenizerFast = made(
         tokenizer_object=core,
         bos_token=BOS,
         eos_token=EOS,

@@ -212,16 +212,23 @@ def _training_mode(model: Any) -> Iterator[None]:
     """
     recompute = sum(parameter.numel() for parameter in model.parameters()) > _LARGE
     strict = torch.are_deterministic_algorithms_enabled()
-    model.train()
-    if recompute:
-        model.gradient_checkpointing_enable({"use_reentrant": False})
-    if model.device.type == "cuda" and not strict:
-        torch.use_deterministic_algorithms(True, warn_only=True)
-    try:
-        with quiet():
-            yield
-    finally:
-        model.eval()
+    with quiet():
+        model.train()
         if recompute:
-            model.gradient_checkpointing_disable()
-        torch.use_deterministic_algorithms(strict)
+            _checkpointing(model, "enable")
+        if model.device.type == "cuda" and not strict:
+            torch.use_deterministic_algorithms(True, warn_only=True)
+        try:
+            yield
+        finally:
+            model.eval()
+            if recompute:
+                _checkpointing(model, "disable")
+            if model.device.type == "cuda" and not strict:
+                torch.use_deterministic_algorithms(False)
+
+
+def _checkpointing(model: Any, what: str) -> None:
+    """Enable or disable it, under its new name in transformers or the old one."""
+    new = getattr(model, f"activation_checkpointing_{what}", None)
+    (new or getattr(model, f"gradient_checkpointing_{what}"))()

@@ -1,0 +1,160 @@
+"""The text that the small model is pre-trained on: chosen, rendered and laid out as tokens."""
+
+import json
+import math
+import random
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lampbench.bundled import DATA
+from lampbench.bundled.card import read_users
+from lampbench.bundled.leaks import user_runs, word_runs
+from lampbench.bundled.sources import (
+    PAPERS,
+    POSTS,
+    Json,
+    clean_paper_text,
+    clean_post,
+    cut_words,
+    read_source,
+    usable_posts,
+)
+from lampbench.bundled.tokenizer import BOS, EOS, train_tokenizer
+from lampbench.registry import Registry
+
+Tokens = np.ndarray[Any, np.dtype[np.uint16]]
+
+REAL_TASKS = ("news_headline", "topic_writing", "scholarly_title", "abstract_generation")
+PAPER_TASKS = ("scholarly_title", "abstract_generation")
+
+SHORTEST, LONGEST = 30, 1500
+"""Words of a text: shorter ones are left out, longer posts are cut."""
+
+REGISTRY = Registry()
+
+
+def read_documents(source: Path) -> tuple[list[Json], list[Json], dict[str, int]]:
+    """Posts and papers that may be trained on, and how many were left out for which reason.
+
+    Nothing of a test user may be seen: not what they wrote, alone or with others, and not a text
+    that shares a run of words with a history or a query. The papers of the task-training users are
+    kept out too, so that the task adapter has something left to learn; their posts stay, because
+    there are few.
+    """
+    tested = [user for task in REAL_TASKS for user in read_users(DATA / task / "test.jsonl")]
+    trained = [user for task in PAPER_TASKS for user in read_users(DATA / task / "train.jsonl")]
+    testers = {user["id"] for user in tested}
+    taken = {query["id"] for user in trained for query in user["queries"]}
+    seen = user_runs(tested)
+    out = {"test_author": 0, "task_training_paper": 0, "shared_words": 0, "too_short": 0}
+
+    def keep(row: Json, authors: Sequence[str], text: Sequence[str]) -> bool:
+        if testers & set(authors):
+            reason = "test_author"
+        elif row["id"] in taken:
+            reason = "task_training_paper"
+        elif any(word_runs(part) & seen for part in text):
+            reason = "shared_words"
+        elif len(text[-1].split()) < SHORTEST:
+            reason = "too_short"
+        else:
+            return True
+        out[reason] += 1
+        return False
+
+    posts = [{**post, "body": clean_post(post["content"])} for post in read_source(source, POSTS)]
+    papers = [
+        {**paper, "title": clean_paper_text(paper["title"]),
+         "abstract": clean_paper_text(paper["abstract"])}
+        for paper in read_source(source, PAPERS)
+    ]  # fmt: skip
+    posts = [p for p in posts if keep(p, [p["author"]], (p["title"], p["summary"], p["body"]))]
+    papers = [p for p in papers if keep(p, p["authors"], (p["title"], p["abstract"]))]
+    return posts, papers, out
+
+
+def plain(title: str, body: str) -> str:
+    """A document as it is."""
+    return f"{BOS}{title}\n\n{body}{EOS}"
+
+
+def chat(tokenizer: Any, task: str, fields: dict[str, str], answer: str) -> str:
+    """A record in the task's own prompt, answered, as the harness renders it."""
+    prompt = REGISTRY.task(task).prompt(fields)
+    messages = [
+        {"role": "system", "content": prompt.system},
+        {"role": "user", "content": prompt.text},
+        {"role": "assistant", "content": answer},
+    ]
+    return str(tokenizer.apply_chat_template(messages, tokenize=False))
+
+
+def one_pass(
+    posts: list[Json], papers: list[Json], tokenizer: Any, share: float, chance: random.Random
+) -> Iterator[str]:
+    """Every document once, a `share` of the papers in a task's prompt instead; posts in both."""
+    for paper in papers:
+        title, abstract = paper["title"], paper["abstract"]
+        if chance.random() >= share:
+            yield plain(title, abstract)
+        elif chance.random() < 0.5:
+            yield chat(tokenizer, "scholarly_title", {"abstract": abstract}, title)
+        else:
+            yield chat(tokenizer, "abstract_generation", {"title": title}, abstract)
+    for post in posts:
+        yield plain(post["title"], cut_words(post["body"], LONGEST))
+    for post in usable_posts(posts):
+        yield chat(tokenizer, "news_headline", {"text": post["article"]}, post["title"])
+        yield chat(tokenizer, "topic_writing", {"summary": post["summary"]}, post["short"])
+
+
+def lay_out(config: Json, source: Path, work: Path) -> Any:
+    """Learn the tokenizer and write the token arrays, unless `work` has them; the tokenizer."""
+    from transformers import PreTrainedTokenizerFast
+
+    if (work / "corpus.json").exists():
+        return PreTrainedTokenizerFast.from_pretrained(work / "tokenizer")
+    chance = random.Random(config["seed"])
+    posts, papers, left_out = read_documents(source)
+    chance.shuffle(posts)
+    chance.shuffle(papers)
+    first_post, first_paper = (math.ceil(len(x) * config["held_out"]) for x in (posts, papers))
+    held_posts, held_papers = posts[:first_post], papers[:first_paper]
+    posts, papers = posts[first_post:], papers[first_paper:]
+    texts = [f"{paper['title']}\n\n{paper['abstract']}" for paper in papers]
+    texts += [f"{post['title']}\n\n{post['body']}" for post in posts]
+    context = config["model"]["max_position_embeddings"]
+    tokenizer = train_tokenizer(texts, config["tokenizer"]["vocabulary"], context)
+    tokenizer.save_pretrained(work / "tokenizer")
+
+    def encode(documents: list[str]) -> Tokens:
+        ids = tokenizer(documents, add_special_tokens=False)["input_ids"]
+        return np.concatenate([np.array(row, dtype=np.uint16) for row in ids])
+
+    passes = []
+    for _ in range(config["mixture"]["passes"]):
+        share = config["mixture"]["instruction"]
+        documents = list(one_pass(posts, papers, tokenizer, share, chance))
+        chance.shuffle(documents)
+        passes.append(encode(documents))
+    np.save(work / "train.npy", np.concatenate(passes))
+    asked = one_pass(held_posts, held_papers, tokenizer, 1.0, random.Random(0))
+    held = {
+        "papers": [plain(paper["title"], paper["abstract"]) for paper in held_papers],
+        "posts": [plain(post["title"], post["body"]) for post in held_posts],
+        "prompts": [text for text in asked if "<|assistant|>" in text],
+    }
+    for name, documents in held.items():
+        np.save(work / f"held_out_{name}.npy", encode(documents))
+    facts = {
+        "papers": len(papers),
+        "posts": len(posts),
+        "tokens_per_pass": int(np.mean([len(tokens) for tokens in passes])),
+        "left_out": left_out,
+        "held_out": {name: len(documents) for name, documents in held.items()},
+    }
+    (work / "corpus.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    return tokenizer

@@ -1,0 +1,257 @@
+"""Pre-train the embedded default's small language model from scratch.
+
+    python scripts/pretrain.py --source SOURCE_DIR [--config scripts/pretrain.toml] \
+        [--output lampbench/bundled/model] [--work build/pretrain]
+
+Reads the two source files that the bundled data is cut from, leaves out everything that belongs to
+a test user (by author, by id and by shared word runs), learns a tokenizer, lays the text out once
+as one array of tokens, and trains until the configured time is over. WORK keeps the array, the log
+and a checkpoint: the same command again resumes from it, and once trained only writes the output.
+"""
+
+import argparse
+import copy
+import json
+import math
+import platform
+import sys
+import time
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from lampbench.bundled.card import write_card  # noqa: E402
+from lampbench.bundled.corpus import Tokens, lay_out  # noqa: E402
+from lampbench.bundled.sources import Json, stop  # noqa: E402
+
+HELD_OUT_ROWS = 60
+
+
+class Trainer:
+    """The loop: rows off the token array, AdamW, a learning rate that follows the clock."""
+
+    def __init__(self, config: Json, work: Path, tokenizer: Any) -> None:
+        import torch
+        from transformers import LlamaConfig, LlamaForCausalLM
+
+        self.config, self.work, self.tokenizer = config, work, tokenizer
+        self.settings = config["training"]
+        self.context: int = config["model"]["max_position_embeddings"]
+        torch.manual_seed(config["seed"])
+        torch.set_num_threads(self.settings["threads"])
+        shape = LlamaConfig(
+            **config["model"],
+            vocab_size=len(tokenizer),
+            bos_token_id=tokenizer.bos_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+            tie_word_embeddings=True,
+        )
+        self.model: Any = LlamaForCausalLM(shape).to(self.settings["device"])
+        self.optimizer = torch.optim.AdamW(
+            self.model.parameters(),
+            lr=self.settings["learning_rate"],
+            betas=(0.9, 0.95),
+            weight_decay=self.settings["weight_decay"],
+            fused=True,
+        )
+        self.step_loss: Any = self._loss
+        if self.settings["compile"]:
+            self.step_loss = torch.compile(self._loss, dynamic=False)
+        self.tokens: Tokens = np.load(work / "train.npy", mmap_mode="r")
+        self.elapsed, self.cursor, self.steps = 0.0, 0, 0
+        self.log: list[Json] = []
+
+    @property
+    def done(self) -> float:
+        """The share of the time that is over."""
+        return self.elapsed / (60 * float(self.settings["minutes"]))
+
+    def _loss(self, rows: Any) -> Any:
+        import torch
+
+        with torch.autocast(self.settings["device"], dtype=torch.bfloat16):
+            hidden = self.model.model(input_ids=rows, use_cache=False).last_hidden_state
+            logits = self.model.lm_head(hidden[:, :-1])
+        flat = logits.float().flatten(0, 1)
+        return torch.nn.functional.cross_entropy(flat, rows[:, 1:].flatten())
+
+    def _rows(self, tokens: Tokens, start: int, count: int, length: int) -> Any:
+        import torch
+
+        flat = tokens[start : start + count * length].astype(np.int64)
+        return torch.from_numpy(flat.reshape(count, length)).to(self.settings["device"])
+
+    def held_out(self) -> dict[str, float]:
+        """Perplexity on documents that are never trained on."""
+        import torch
+
+        result = {}
+        for name in ("papers", "posts", "prompts"):
+            tokens = np.load(self.work / f"held_out_{name}.npy")
+            rows = min(len(tokens) // self.context, HELD_OUT_ROWS)
+            with torch.no_grad():
+                losses = [
+                    float(self._loss(self._rows(tokens, at * self.context, 1, self.context)))
+                    for at in range(rows)
+                ]
+            result[name] = round(math.exp(sum(losses) / len(losses)), 2)
+        return result
+
+    def rate(self) -> float:
+        """Warm up, then a cosine to zero at the end of the time."""
+        warm = min(self.done / self.settings["warmup"], 1.0) if self.steps else 0.01
+        fall = 0.5 * (1 + math.cos(math.pi * min(self.done, 1.0)))
+        return float(self.settings["learning_rate"] * warm * fall)
+
+    def step(self) -> float:
+        """One update; the mean loss of its rows."""
+        import torch
+
+        long = self.done >= self.settings["long_rows_from"]
+        length = self.context if long else self.context // 2
+        size, micro = self.settings["batch_tokens"], self.settings["micro_batch_tokens"]
+        if self.cursor + size > len(self.tokens):
+            self.cursor = 0
+        total = 0.0
+        for at in range(self.cursor, self.cursor + size, micro):
+            loss = self.step_loss(self._rows(self.tokens, at, micro // length, length))
+            (loss * micro / size).backward()
+            total += float(loss.detach()) * micro / size
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.rate()
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.cursor += size
+        self.steps += 1
+        return total
+
+    def run(self) -> None:
+        """Train until the time is over, with a log line now and then and checkpoints."""
+        self.resume()
+        if self.done >= 1:
+            return
+        last = time.monotonic()
+        logged = saved = self.elapsed
+        first = self.steps
+        losses: list[float] = []
+        while self.done < 1:
+            losses.append(self.step())
+            now = time.monotonic()
+            self.elapsed, last = self.elapsed + now - last, now
+            if self.elapsed - logged >= self.settings["log_seconds"] or self.done >= 1:
+                tokens = (self.steps - first) * self.settings["batch_tokens"]
+                speed = round(tokens / (self.elapsed - logged))
+                self.note(loss=round(sum(losses) / len(losses), 4), tokens_per_second=speed)
+                logged, first, losses = self.elapsed, self.steps, []
+            if self.elapsed - saved >= 60 * self.settings["checkpoint_minutes"]:
+                self.checkpoint()
+                saved, last = self.elapsed, time.monotonic()
+        self.checkpoint()
+
+    def note(self, **facts: Any) -> None:
+        """A line of the log, kept as JSON and shown."""
+        line = {"minute": round(self.elapsed / 60, 2), "step": self.steps,
+                "tokens": self.steps * self.settings["batch_tokens"], **facts}  # fmt: skip
+        self.log.append(line)
+        (self.work / "log.json").write_text(json.dumps(self.log, indent=1) + "\n")
+        print(json.dumps(line), flush=True)
+
+    def checkpoint(self) -> None:
+        """Measure, keep all that resuming needs, and export the model as others can load it."""
+        import torch
+
+        self.note(held_out_perplexity=self.held_out())
+        state = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(),
+                 "config": self.config, "elapsed": self.elapsed, "cursor": self.cursor,
+                 "steps": self.steps, "log": self.log}  # fmt: skip
+        torch.save(state, self.work / "checkpoint.tmp")
+        (self.work / "checkpoint.tmp").replace(self.work / "checkpoint.pt")
+        self.export(self.work / "model")
+
+    def resume(self) -> None:
+        """Take up the last checkpoint of the same configuration, if there is one."""
+        import torch
+
+        if not (self.work / "checkpoint.pt").exists():
+            return
+        state = torch.load(self.work / "checkpoint.pt", weights_only=True)
+        if state["config"] != self.config:
+            stop(f"{self.work}: has a checkpoint of another configuration; give another --work")
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.elapsed, self.cursor = state["elapsed"], state["cursor"]
+        self.steps, self.log = state["steps"], state["log"]
+
+    def export(self, folder: Path) -> None:
+        """The model in bf16 safetensors with its tokenizer."""
+        import torch
+
+        model = copy.deepcopy(self.model).to("cpu", torch.bfloat16)
+        model.generation_config.do_sample = False
+        model.save_pretrained(folder)
+        (folder / "model.safetensors").chmod(0o644)
+        self.tokenizer.save_pretrained(folder)
+
+
+def hardware(settings: Json) -> str:
+    """What the training ran on, for the card."""
+    import torch
+
+    if settings["device"] != "cpu":
+        return f"one {torch.cuda.get_device_name()}"
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+    return f"{settings['threads']} cores of {names[0] if names else platform.machine()}"
+
+
+def read_config(path: Path) -> Json:
+    """The configuration.
+
+    Raises:
+        SystemExit: with one line and exit code 2, when it cannot be read or lacks a table.
+    """
+    try:
+        config = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        stop(f"{path}: cannot be read: {error}")
+    for table in ("tokenizer", "model", "mixture", "training"):
+        if table not in config:
+            stop(f"{path}: has no [{table}]")
+    return config
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Read the command line, train, and write model, log and card."""
+    parser = argparse.ArgumentParser(description="Pre-train the embedded default's model.")
+    parser.add_argument("--config", type=Path, default=ROOT / "scripts/pretrain.toml")
+    parser.add_argument("--source", type=Path, required=True)
+    parser.add_argument("--output", type=Path, default=ROOT / "lampbench/bundled/model")
+    parser.add_argument("--work", type=Path, default=ROOT / "build/pretrain")
+    options = parser.parse_args(arguments)
+    config = read_config(options.config)
+    options.work.mkdir(parents=True, exist_ok=True)
+    trainer = Trainer(config, options.work, lay_out(config, options.source, options.work))
+    trainer.run()
+    trainer.export(options.output)
+    corpus = json.loads((options.work / "corpus.json").read_text(encoding="utf-8"))
+    facts = {
+        "config": config,
+        "corpus": corpus,
+        "hardware": hardware(config["training"]),
+        "parameters": trainer.model.num_parameters(),
+        "log": trainer.log,
+    }
+    write_card(options.output, facts)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""What the tests give to an engine: prompts, examples, jobs."""
+
+from pathlib import Path
+from typing import Any
+
+from lampbench.engine.protocol import Example, LoraSpec, OptimSpec, Preference, TrainJob
+from lampbench.prompt import Piece, Prompt
+
+MODELS = ("llama", "mistral", "gemma", "gemma-vision", "qwen")
+USER_LORA = LoraSpec(rank=4, alpha=8, dropout=0.1, targets=("q_proj", "v_proj"))
+TASK_LORA = LoraSpec(rank=4, alpha=4, dropout=0.1, targets=("q_proj", "k_proj", "v_proj", "o_proj"))
+OPTIM = OptimSpec(
+    learning_rate=2e-2, epochs=2, batch_size=3, weight_decay=0.01, warmup_ratio=0.2,
+    max_grad_norm=0.3,
+)  # fmt: skip
+
+
+def no_hook(job: str, step: int, steps: int) -> None:
+    """Nobody watches."""
+
+
+def prompt(n: int = 0, article: str | None = None) -> Prompt:
+    """One of many prompts, of different lengths; its article may be shortened."""
+    text = article or "The storm reached the coast on Monday. " + f"Bridge {n} closed. " * (n % 5)
+    return Prompt(
+        "You are a news headline generator.",
+        (Piece("Generate a headline.\narticle: "), Piece(text, 1), Piece("\nheadline:")),
+    )
+
+
+def examples(n: int = 6) -> tuple[Example, ...]:
+    """Examples with responses of different lengths."""
+    return tuple(Example(prompt(i), "Storm closes " + "harbour " * i + str(i)) for i in range(n))
+
+
+def preferences(n: int = 6) -> tuple[Preference, ...]:
+    """Pairs with responses of different lengths."""
+    return tuple(
+        Preference(prompt(i), f"Storm closes harbour {i}", "The town and " + "fox " * (i % 4))
+        for i in range(n)
+    )
+
+
+def job(home: Path, name: str, **options: Any) -> TrainJob:
+    """A training job below `home`."""
+    given: dict[str, Any] = {
+        "id": name, "frozen": (), "data": examples(), "lora": USER_LORA, "optim": OPTIM, "seed": 3,
+        "output": home / name / "adapter", "scratch": home / name / "checkpoints",
+    } | options  # fmt: skip
+    return TrainJob(**given)

@@ -1,0 +1,299 @@
+"""Answers: against transformers' generate, against two copies without a cache, in any batch."""
+
+import dataclasses
+from collections import Counter
+
+import pytest
+import torch
+from given import MODELS, prompt
+
+from lampbench.engine import generation
+from lampbench.engine.protocol import Contrast, GenerateRequest, GenerationSpec, Sampling
+from lampbench.errors import LampbenchError
+
+PENALTIES = [(1.0, "scores"), (1.3, "scores"), (7.0, "scores"), (1.3, "logits")]
+
+
+def ask(n, weights, spec, **options):
+    return GenerateRequest(f"q{n}", prompt(n), weights, spec, **options)
+
+
+def answers(engine, requests):
+    return {(c.id, c.sample): c for c in engine.generate(requests)}
+
+
+def encoded(engine, n):
+    room = engine._encoder.context - 20
+    return engine._encoder.prompt("q", prompt(n), room).ids
+
+
+def looped(engine, n, budget, step):
+    """Tokens chosen one at a time by `step(ids)`, each from the whole sequence so far."""
+    ids, stop = list(encoded(engine, n)), set(engine._stop.tolist())
+    begin = len(ids)
+    for _ in range(budget):
+        token = step(torch.tensor([ids]))
+        if token in stop:
+            break
+        ids.append(token)
+    return tuple(ids[begin:])
+
+
+def last(model, ids):
+    with torch.no_grad():
+        return model(ids, use_cache=False).logits[:, -1].float()
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_greedy_equals_generate(engine, naive, adapters, name):
+    """A user's stack in a padded batch, against PEFT's merge and a batch of one."""
+    tam, user, _ = adapters(name)
+    made, model = engine(name), naive(name, tam, user)
+    found = answers(made, [ask(n, (tam, user), GenerationSpec(20)) for n in range(5)])
+    for n in range(5):
+        ids = torch.tensor([encoded(made, n)])
+        whole = model.generate(
+            ids, attention_mask=torch.ones_like(ids), max_new_tokens=20, do_sample=False,
+            eos_token_id=made._stop.tolist(), pad_token_id=0,
+        )[0, ids.shape[1]:].tolist()  # fmt: skip
+        stop = set(made._stop.tolist())
+        kept = [token for token in whole if token not in stop]
+        completion = found[f"q{n}", 0]
+        assert list(completion.token_ids) == kept
+        assert completion.clipped == (whole[-1] not in stop)
+        assert completion.prompt_tokens == ids.shape[1]
+        assert completion.prompt_head == tuple(ids[0, :8].tolist())
+        assert completion.text == made._encoder.decode(kept)
+
+
+@pytest.mark.parametrize(("penalty", "on"), PENALTIES)
+def test_greedy_with_a_penalty_equals_transformers_processor(engine, naive, adapters, penalty, on):
+    from transformers import RepetitionPenaltyLogitsProcessor
+
+    tam, _, _ = adapters()
+    made, model = engine(), naive("llama", tam)
+    process = RepetitionPenaltyLogitsProcessor(penalty)
+
+    def step(ids):
+        scores = last(model, ids)
+        scores = scores if on == "logits" else scores.log_softmax(-1)
+        return process(ids, scores).argmax().item()
+
+    found = answers(made, [ask(n, (tam,), GenerationSpec(20, penalty, on)) for n in range(4)])
+    for n in range(4):
+        assert found[f"q{n}", 0].token_ids == looped(made, n, 20, step)
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(("penalty", "on"), [PENALTIES[0], PENALTIES[2]])
+def test_contrastive_equals_two_copies_without_cache(engine, naive, adapters, name, penalty, on):
+    """Equations 1 to 3 written out in probabilities, on two models of PEFT's making."""
+    tam, user, _ = adapters(name)
+    made, expert, amateur = engine(name), naive(name, tam, user), naive(name, tam)
+    alpha, tau = 0.3, 0.1
+
+    def step(ids):
+        p_user, p_base = last(expert, ids).softmax(-1)[0], last(amateur, ids).softmax(-1)[0]
+        best, best_token = -float("inf"), -1
+        for token in (p_user >= tau * p_user.max()).nonzero()[:, 0].tolist():
+            score = float((p_user[token] / p_base[token] ** alpha).log())
+            if token in ids[0]:
+                score = score * penalty if score < 0 else score / penalty
+            if score > best:
+                best, best_token = score, token
+        return best_token
+
+    spec = GenerationSpec(20, penalty, on, contrast=Contrast((tam,), alpha, tau))
+    found = answers(made, [ask(n, (tam, user), spec) for n in range(4)])
+    for n in range(4):
+        assert found[f"q{n}", 0].token_ids == looped(made, n, 20, step)
+
+
+def test_contrast_with_the_untouched_model(engine, naive, adapters):
+    tam, user, _ = adapters()
+    made, expert, amateur = engine(), naive("llama", tam, user), naive("llama")
+
+    def step(ids):
+        user, base = last(expert, ids).log_softmax(-1), last(amateur, ids).log_softmax(-1)
+        head = user >= user.max() + torch.tensor(0.1).log()
+        return (user - base).masked_fill(~head, -float("inf")).argmax().item()
+
+    spec = GenerationSpec(20, contrast=Contrast((), 1.0, 0.1))
+    found = answers(made, [ask(n, (tam, user), spec) for n in range(4)])
+    for n in range(4):
+        assert found[f"q{n}", 0].token_ids == looped(made, n, 20, step)
+
+
+def test_reference_formula_with_eps(engine, naive, adapters):
+    """The formula of the reference code, on two models of PEFT's making."""
+    tam, user, _ = adapters()
+    made, expert, amateur = engine(), naive("llama", tam, user), naive("llama", tam)
+
+    def step(ids):
+        p_user, p_base = last(expert, ids).softmax(-1), last(amateur, ids).softmax(-1)
+        kept = p_user * (p_user >= 0.1 * p_user.max())
+        kept = kept / (kept.sum() + 1e-8)
+        return ((kept + 1e-8).log() - 0.1 * (p_base + 1e-8).log()).argmax().item()
+
+    spec = GenerationSpec(20, contrast=Contrast((tam,), 0.1, 0.1, 1e-8))
+    found = answers(made, [ask(n, (tam, user), spec) for n in range(4)])
+    for n in range(4):
+        assert found[f"q{n}", 0].token_ids == looped(made, n, 20, step)
+
+
+def test_no_contrast_is_greedy(engine, adapters):
+    """alpha = 0 and tau = 0 leave the user's own argmax."""
+    tam, user, other = adapters()
+    plain = GenerationSpec(20)
+    none = GenerationSpec(20, contrast=Contrast((tam, other), 0.0, 0.0))
+    found = [
+        answers(engine(), [ask(n, (tam, user), spec) for n in range(4)]) for spec in (plain, none)
+    ]
+    assert found[0] == found[1]
+
+
+def test_contrast_changes_answers(engine, adapters):
+    """What would make the test before it pass for nothing."""
+    tam, user, _ = adapters()
+    spec = GenerationSpec(20, contrast=Contrast((tam,), 1.0, 0.05))
+    requests = [ask(n, (tam, user), GenerationSpec(20)) for n in range(4)]
+    other = [dataclasses.replace(request, spec=spec) for request in requests]
+    assert answers(engine(), requests) != answers(engine(), other)
+
+
+@pytest.mark.parametrize("name", ["llama", "gemma"])
+@pytest.mark.parametrize("kind", ["greedy", "sampled", "contrastive"])
+def test_no_answer_depends_on_its_batch(engine, adapters, name, kind):
+    """All at once, in another order, and each alone in an engine of batch size one."""
+    tam, user, other = adapters(name)
+    spec = {
+        "greedy": GenerationSpec(16, 1.2),
+        "sampled": GenerationSpec(16, sampling=Sampling(1.0, 0.9)),
+        "contrastive": GenerationSpec(16, 1.2, contrast=Contrast((tam,), 0.3, 0.1)),
+    }[kind]
+    samples = 2 if kind == "sampled" else 1
+    requests = [
+        ask(n, (tam, who), spec, samples=samples, seed=n)
+        for n, who in enumerate([user, other, user, user, other, user])
+    ]
+    together = answers(engine(name), requests)
+    assert len(together) == 6 * samples
+    assert answers(engine(name), requests[::-1]) == together
+    assert answers(engine(name, batch_size=1), requests) == together
+
+
+def test_a_pad_is_not_penalised(engine):
+    """The pad token of the tiny tokenizers is a token that answers may hold: an end of text."""
+    made = engine()
+    tokens, mask = generation.padded([[5, 6], [7]], made._pad, torch.device("cpu"))
+    assert generation._seen(tokens, mask, 10).nonzero().tolist() == [[0, 5], [0, 6], [1, 7]]
+
+
+def test_samples_are_different_and_repeatable(engine, adapters):
+    tam, _, _ = adapters()
+    spec = GenerationSpec(12, sampling=Sampling(1.0, 1.0))
+    first = answers(engine(), [ask(1, (tam,), spec, samples=4, seed=11)])
+    again = answers(engine(), [ask(1, (tam,), spec, samples=4, seed=11)])
+    other = answers(engine(), [ask(1, (tam,), spec, samples=4, seed=12)])
+    assert first == again
+    assert len({c.token_ids for c in first.values()} | {c.token_ids for c in other.values()}) == 8
+
+
+def test_a_sample_does_not_depend_on_how_many_there_are(engine, adapters):
+    tam, _, _ = adapters()
+    spec = GenerationSpec(12, sampling=Sampling(1.0, 1.0))
+    few = answers(engine(), [ask(1, (tam,), spec, samples=1, seed=11)])
+    many = answers(engine(), [ask(1, (tam,), spec, samples=5, seed=11)])
+    assert few["q1", 0] == many["q1", 0]
+
+
+def test_samples_follow_the_models_distribution(engine, naive, adapters):
+    tam, _, _ = adapters()
+    made = engine(batch_size=500)
+    expected = last(naive("llama", tam), torch.tensor([encoded(made, 1)])).softmax(-1)[0]
+    spec = GenerationSpec(1, sampling=Sampling(1.0, 1.0))
+    found = answers(made, [ask(1, (tam,), spec, samples=2000, seed=0)])
+    counts = Counter(c.token_ids[0] if c.token_ids else None for c in found.values())
+    for token in expected.topk(3).indices.tolist():
+        if token not in made._stop:
+            assert counts[token] / 2000 == pytest.approx(float(expected[token]), abs=0.04)
+
+
+def test_a_stop_token_ends_an_answer_and_is_no_part_of_it(engine, adapters, monkeypatch):
+    tam, _, _ = adapters()
+    made = engine()
+    (free,) = made.generate([ask(1, (tam,), GenerationSpec(12))])
+    assert free.clipped
+    assert len(free.token_ids) == 12
+    place = next(i for i, t in enumerate(free.token_ids) if t not in free.token_ids[:i] and i > 2)
+    monkeypatch.setattr(made, "_stop", torch.tensor([3, free.token_ids[place]]))
+    (ended,) = made.generate([ask(1, (tam,), GenerationSpec(12))])
+    assert not ended.clipped
+    assert ended.token_ids == free.token_ids[:place]
+
+
+def test_stop_ids_are_the_models_the_tokenizers_and_the_templates(engine):
+    for name, ends in [("llama", {"<|end_of_text|>", "<|eot_id|>"}), ("qwen", {"<|im_end|>"}),
+                       ("gemma", {"<eos>", "<end_of_turn>"}), ("mistral", {"</s>"})]:  # fmt: skip
+        made = engine(name)
+        tokens = made._encoder.tokenizer.convert_ids_to_tokens(made._stop.tolist())
+        assert set(tokens) == ends
+
+
+def test_a_long_prompt_is_cut_and_says_so(engine):
+    long = prompt(article="storm " * 400)
+    request = GenerateRequest("q", long, (), GenerationSpec(30))
+    (found,) = engine().generate([request])
+    assert found.prompt_cut > 100
+    assert found.prompt_tokens <= engine()._encoder.context - 30
+
+
+def test_context_can_be_lowered(engine):
+    request = GenerateRequest("q", prompt(article="storm " * 400), (), GenerationSpec(30))
+    (found,) = engine(context=150).generate([request])
+    assert 100 < found.prompt_tokens <= 120
+
+
+def test_a_budget_that_leaves_no_room_is_refused(engine):
+    with pytest.raises(LampbenchError, match=r"q0: the prompt takes \d+ tokens where 0 are left"):
+        list(engine().generate([ask(0, (), GenerationSpec(256))]))
+
+
+def test_nothing_asked_nothing_answered(engine):
+    assert list(engine().generate([])) == []
+    assert list(engine().score([])) == []
+
+
+def test_out_of_memory_halves_the_batch(engine, adapters, monkeypatch):
+    tam, _, _ = adapters()
+    requests = [ask(n, (tam,), GenerationSpec(8)) for n in range(7)]
+    expected = answers(engine(), requests)
+    sizes = []
+
+    def small(user, base, spec, rows, stop, pad):
+        sizes.append(len(rows))
+        if len(rows) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return generation.decode(user, base, spec, rows, stop, pad)
+
+    monkeypatch.setattr("lampbench.engine.hf.decode", small)
+    assert answers(engine(), requests) == expected
+    assert sizes == [7, 3, 1, 1, 1, 1, 1, 1, 1]
+
+
+def test_out_of_memory_on_one_row_is_said(engine, monkeypatch):
+    def never(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr("lampbench.engine.hf.decode", never)
+    with pytest.raises(LampbenchError, match=r"does not hold one sequence of \d+ tokens"):
+        list(engine().generate([ask(n, (), GenerationSpec(8)) for n in range(3)]))
+
+
+def test_other_errors_are_not_taken_for_memory(engine, monkeypatch):
+    def broken(*_):
+        raise RuntimeError("shapes do not match")
+
+    monkeypatch.setattr("lampbench.engine.hf.decode", broken)
+    with pytest.raises(RuntimeError, match="shapes"):
+        list(engine().generate([ask(0, (), GenerationSpec(8))]))

@@ -1,0 +1,185 @@
+"""Models by name, and what identifies them; none of it loads torch."""
+
+import json
+import shutil
+
+import pytest
+
+from lampbench import models
+from lampbench.engine.hf import HFEngine
+from lampbench.errors import LampbenchError
+from lampbench.fidelity import PAPER, REFERENCE
+from lampbench.models import ModelSpec, fingerprint, hidden_sizes, resolve
+
+
+def test_the_papers_models_are_presets():
+    expected = {
+        "mistral-7b": "mistralai/Mistral-7B-Instruct-v0.3",
+        "llama-3.1-8b": "meta-llama/Llama-3.1-8B-Instruct",
+        "gemma-3-4b": "google/gemma-3-4b-it",
+        "qwen2.5-1.5b": "Qwen/Qwen2.5-1.5B-Instruct",
+        "vicuna-7b": "lmsys/vicuna-7b-v1.5",
+    }
+    assert {name: resolve(name).location for name in expected} == expected
+    assert resolve("bundled").location.endswith("lampbench/bundled/model")
+
+
+def test_a_hub_id_may_name_a_revision():
+    assert resolve("org/model@abc123").location == "org/model"
+    assert resolve("org/model@abc123").revision == "abc123"
+    assert resolve("org/model").revision is None
+
+
+def test_an_unknown_name_gets_the_nearest_match():
+    with pytest.raises(LampbenchError, match=r"'mistral7b'.*mistral-7b"):
+        resolve("mistral7b")
+
+
+def test_a_folder_without_a_model_is_said(tmp_path):
+    with pytest.raises(LampbenchError, match=r"config\.json is missing"):
+        resolve(str(tmp_path))
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(LampbenchError, match=r"config\.json: no configuration"):
+        resolve(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("config", "dtype"),
+    [({"dtype": "float32"}, "float32"), ({"torch_dtype": "float16"}, "float16"),
+     ({"text_config": {"dtype": "float32"}}, "float32"), ({}, "bfloat16")],
+)  # fmt: skip
+def test_a_folder_runs_in_the_precision_it_is_stored_in(tmp_path, config, dtype):
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert resolve(str(tmp_path)).dtype == dtype
+
+
+def test_a_fingerprint_changes_with_weights_tokenizer_and_configuration(folder, tmp_path):
+    original = fingerprint(resolve(str(folder("llama"))), tmp_path / "cache")
+    copy = shutil.copytree(folder("llama"), tmp_path / "elsewhere")
+    assert fingerprint(resolve(str(copy)), tmp_path / "cache") == original
+    seen = {original}
+    for name in ("config.json", "tokenizer.json", "model.safetensors", "tokenizer_config.json"):
+        with (copy / name).open("ab") as stream:
+            stream.write(b" ")
+        seen.add(fingerprint(resolve(str(copy)), tmp_path / "cache"))
+    assert len(seen) == 5
+
+
+def test_a_file_is_digested_once(folder, tmp_path, monkeypatch):
+    spec = resolve(str(folder("llama")))
+    first = fingerprint(spec, tmp_path)
+    monkeypatch.setattr(models, "file_digest", lambda _: pytest.fail("read again"))
+    assert fingerprint(spec, tmp_path) == first
+
+
+@pytest.mark.parametrize("content", ["{", "[1]", "null", ""])
+def test_a_damaged_memory_of_digests_is_made_again(folder, tmp_path, content):
+    spec = resolve(str(folder("llama")))
+    first = fingerprint(spec, tmp_path)
+    (tmp_path / "digests.json").write_text(content)
+    assert fingerprint(spec, tmp_path) == first
+
+
+def test_an_unreachable_hub_is_one_line_with_the_mend(tmp_path, monkeypatch):
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(LampbenchError, match=r"org/model.*hf download org/model.*folder") as caught:
+        fingerprint(resolve("org/model"), tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_downloaded_model_is_identified_by_its_commit(tmp_path, monkeypatch):
+    """The hub's cache as `hf download` leaves it, without a network."""
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    repo, commit = tmp_path / "models--org--model", "0123456789abcdef0123456789abcdef01234567"
+    (repo / "refs").mkdir(parents=True)
+    (repo / "refs" / "main").write_text(commit)
+    (repo / "snapshots" / commit).mkdir(parents=True)
+    (repo / "snapshots" / commit / "config.json").write_text("{}")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    from huggingface_hub import file_download
+
+    download = file_download.hf_hub_download
+    monkeypatch.setattr(
+        "huggingface_hub.hf_hub_download", lambda *a, **k: download(*a, cache_dir=tmp_path, **k)
+    )
+    assert fingerprint(resolve("org/model"), tmp_path / "cache") == f"org/model@{commit}"
+
+
+def test_a_missing_bundled_model_says_how_it_is_made(tmp_path):
+    spec = ModelSpec("bundled", str(tmp_path / "model"))
+    with pytest.raises(LampbenchError, match=r"folder is missing; run scripts/pretrain\.py"):
+        fingerprint(spec, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["llama", "mistral", "gemma", "gemma-vision", "qwen"])
+def test_sizes_are_those_of_the_model(folder, engine, name):
+    sizes = hidden_sizes(resolve(str(folder(name))))
+    found = {}
+    for place, module in engine(name)._model.named_modules():
+        kind = place.removesuffix(".base_layer").rpartition(".")[2]
+        if kind in sizes.linear and "vision" not in place and hasattr(module, "weight"):
+            found[kind] = (module.in_features, module.out_features)
+    assert found == dict(sizes.linear)
+    assert sizes.layers == 2
+
+
+def load(folder, **options):
+    given = {"device": "cpu", "dtype": "float32", "template": None, "fidelity": PAPER} | options
+    return HFEngine(resolve(str(folder)), **given)
+
+
+BAD = {
+    "device": ({"device": "cuda:7"}, r"device 'cuda:7' cannot be used"),
+    "no device": ({"device": "toaster"}, r"device 'toaster' cannot be used"),
+    "dtype": ({"dtype": "float64"}, r"no precision is called 'float64': there are float32"),
+    "template": ({"template": "gpt"}, r"no chat template is called 'gpt'"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_bad_options_are_said(folder, kind):
+    options, message = BAD[kind]
+    with pytest.raises(LampbenchError, match=message):
+        load(folder("llama"), **options)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json", "config.json"])
+def test_damaged_files_are_one_line(folder, tmp_path, name):
+    copy = shutil.copytree(folder("llama"), tmp_path / "copy")
+    (copy / name).write_text('{"a": ')
+    with pytest.raises(LampbenchError, match=r"copy") as caught:
+        load(copy)
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_weights_are_one_line(folder, tmp_path):
+    copy = shutil.copytree(folder("llama"), tmp_path / "copy")
+    (copy / "model.safetensors").unlink()
+    with pytest.raises(LampbenchError, match=r"cannot be loaded"):
+        load(copy)
+
+
+@pytest.mark.parametrize("name", ["llama", "mistral", "gemma", "gemma-vision", "qwen"])
+def test_reference_fidelity_trains_under_the_familys_template(folder, name):
+    made = load(folder(name), fidelity=REFERENCE)
+    assert "Appendix D" in made._training_encoder.template
+    assert "Appendix D" not in made._encoder.template
+    assert "Appendix D" in load(folder(name), template="qwen")._encoder.template
+
+
+def test_names_and_fingerprints_need_no_torch(python, folder, tmp_path):
+    code = f"""
+import sys
+from lampbench.models import PRESETS, fingerprint, hidden_sizes, resolve
+import lampbench.engine.protocol
+spec = resolve({str(folder("llama"))!r})
+fingerprint(spec, __import__("pathlib").Path({str(tmp_path)!r})), hidden_sizes(spec)
+print([name for name in ("torch", "transformers", "peft", "trl") if name in sys.modules])
+"""
+    run = python("-c", code)
+    assert (run.stdout.strip(), run.stderr) == ("[]", "")

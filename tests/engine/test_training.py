@@ -1,0 +1,366 @@
+"""Training: transformers' numbers, the seed's bytes, and no trace left behind."""
+
+import dataclasses
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from given import MODELS, OPTIM, TASK_LORA, USER_LORA, examples, job, no_hook, preferences, prompt
+from safetensors.torch import load_file
+
+from lampbench.engine import training
+from lampbench.engine.protocol import DPOSpec, Example, OptimSpec
+from lampbench.engine.training import batch_of, rate, steps_of
+from lampbench.errors import LampbenchError
+from lampbench.prompt import Piece, Prompt
+
+STILL = dataclasses.replace(USER_LORA, dropout=0.0)
+
+
+def saved(asked):
+    return (asked.output / "adapter_model.safetensors").read_bytes()
+
+
+def tensors(asked):
+    return load_file(asked.output / "adapter_model.safetensors")
+
+
+@pytest.mark.parametrize(("ratio", "steps"), [(0.1, 4), (0.1, 25), (0.2, 10), (0.0, 5), (1.0, 3)])
+def test_rate_equals_transformers_schedule(ratio, steps):
+    from transformers import get_linear_schedule_with_warmup
+
+    weight = torch.nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.AdamW([weight], lr=0.5)
+    warmup = -(-int(ratio * steps * 1000) // 1000)  # rounded up, as TrainingArguments does
+    schedule = get_linear_schedule_with_warmup(optimizer, warmup, steps)
+    spec = dataclasses.replace(OPTIM, learning_rate=0.5, warmup_ratio=ratio)
+    for step in range(steps):
+        assert rate(spec, step, steps) == pytest.approx(schedule.get_last_lr()[0])
+        optimizer.step()
+        schedule.step()
+
+
+def test_an_epoch_shows_every_example_once_in_an_order_of_its_own():
+    spec = OptimSpec(1e-3, epochs=3, batch_size=4, weight_decay=0, warmup_ratio=0, max_grad_norm=1)
+    steps = steps_of(spec, 10)
+    batches = [batch_of(spec, 10, 7, step) for step in range(steps)]
+    assert [len(batch) for batch in batches] == [4, 4, 2] * 3
+    epochs = [[i for batch in batches[e : e + 3] for i in batch] for e in (0, 3, 6)]
+    assert all(sorted(epoch) == list(range(10)) for epoch in epochs)
+    assert epochs[0] != epochs[1] != epochs[2]
+    assert batches != [batch_of(spec, 10, 8, step) for step in range(steps)]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_training_equals_transformers_trainer(engine, naive, adapters, tmp_path, name):
+    """A user's LoRA on merged TAM: losses and weights, on the same batches, without dropout."""
+    from datasets import Dataset
+    from peft import PeftModel
+    from transformers import DataCollatorForSeq2Seq, Trainer, TrainingArguments
+
+    tam, user, _ = adapters(name)
+    made, data = engine(name), examples(6)
+    asked = job(tmp_path, "u", lora=STILL, frozen=(tam,), start=user)
+    (result,) = made.train([asked], no_hook)
+
+    rows = []
+    for step in range(4):
+        for i in batch_of(asked.optim, len(data), asked.seed, step):
+            pair = made._training_encoder.answered("e", data[i].prompt, [data[i].response])
+            ids = [*pair.prompt, *pair.responses[0]]
+            labels = [-100] * len(pair.prompt) + list(pair.responses[0])
+            rows.append({"input_ids": ids, "attention_mask": [1] * len(ids), "labels": labels})
+    model = PeftModel.from_pretrained(naive(name, tam), str(user), is_trainable=True)
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    arguments = TrainingArguments(
+        output_dir=str(tmp_path / "hf"), per_device_train_batch_size=3, num_train_epochs=1,
+        train_sampling_strategy="sequential", learning_rate=OPTIM.learning_rate,
+        weight_decay=0.01, warmup_steps=1, max_grad_norm=0.3, lr_scheduler_type="linear",
+        logging_steps=1, report_to=[], save_strategy="no", use_cpu=True, disable_tqdm=True,
+    )  # fmt: skip
+    tokens = made._encoder.tokenizer
+    tokens.padding_side = "right"
+    Trainer(model, arguments, DataCollatorForSeq2Seq(tokens), Dataset.from_list(rows)).train()
+    model.save_pretrained(tmp_path / "theirs")
+    ours, before = tensors(asked), load_file(user / "adapter_model.safetensors")
+    theirs = load_file(tmp_path / "theirs" / "adapter_model.safetensors")
+    assert ours.keys() == theirs.keys()
+    moved = max(float((ours[key] - before[key]).abs().max()) for key in ours)
+    apart = max(float((ours[key] - theirs[key]).abs().max()) for key in ours)
+    assert moved > 1e-2
+    assert apart < 0.02 * moved
+    assert len(result.losses) == 4
+
+
+def test_the_loss_is_the_mean_over_the_response_tokens(engine, naive, tmp_path):
+    data = examples(3)
+    (result,) = engine().train([job(tmp_path, "u", data=data, lora=STILL)], no_hook)
+    made, losses = engine(), []
+    for item in data:  # B is zero at the start: the first loss is the base model's
+        pair = made._training_encoder.answered("e", item.prompt, [item.response])
+        ids = [*pair.prompt, *pair.responses[0]]
+        with torch.no_grad():
+            logs = naive("llama")(torch.tensor([ids])).logits[0].log_softmax(-1)
+        losses += [-float(logs[p - 1, ids[p]]) for p in range(len(pair.prompt), len(ids))]
+    assert result.losses[0] == pytest.approx(sum(losses) / len(losses), abs=1e-4)
+
+
+def test_training_learns(engine, tmp_path):
+    optim = dataclasses.replace(OPTIM, epochs=8)
+    (result,) = engine().train([job(tmp_path, "u", optim=optim)], no_hook)
+    assert result.losses[-1] < result.losses[0] - 1
+    assert result.steps == 16
+    assert result.margins == ()
+
+
+def test_the_same_seed_gives_the_same_bytes_whoever_trained_before(engine, adapters, tmp_path):
+    tam, _, _ = adapters()
+    first = job(tmp_path, "a", frozen=(tam,), seed=4)
+    other = job(tmp_path, "b", frozen=(tam,), seed=5)
+    again = job(tmp_path, "c", frozen=(tam,), seed=4)
+    list(engine().train([first, other], no_hook))
+    torch.rand(17)
+    list(engine().train([again], no_hook))
+    assert saved(first) == saved(again)
+    assert saved(first) != saved(other)
+    configs = [(j.output / "adapter_config.json").read_bytes() for j in (first, again)]
+    assert configs[0] == configs[1]
+
+
+def test_another_interpreter_gives_the_same_bytes(engine, folder, tmp_path, python):
+    """Neither hash seeds nor what was loaded before matter."""
+    asked = job(tmp_path, "a", lora=TASK_LORA)
+    list(engine().train([asked], no_hook))
+    code = f"""
+import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})
+from pathlib import Path
+import torch; torch.set_num_threads(1)
+from given import TASK_LORA, job, no_hook
+from lampbench.engine.hf import HFEngine
+from lampbench.fidelity import PAPER
+from lampbench.models import resolve
+engine = HFEngine(resolve({str(folder("llama"))!r}), device="cpu", dtype="float32",
+                  template=None, fidelity=PAPER)
+list(engine.train([job(Path({str(tmp_path)!r}), "b", lora=TASK_LORA)], no_hook))
+"""
+    run = python("-c", code, PYTHONHASHSEED="77")
+    assert run.returncode == 0, run.stderr
+    assert (run.stdout, run.stderr) == ("", "")
+    other = dataclasses.replace(asked, output=tmp_path / "b" / "adapter")
+    assert saved(asked) == saved(other)
+    configs = [(j.output / "adapter_config.json").read_bytes() for j in (asked, other)]
+    assert configs[0] == configs[1]
+
+
+def test_dropout_acts_in_training_and_only_on_the_trained_adapter(engine, adapters, tmp_path):
+    tam, _, _ = adapters()
+    wet, dry = (job(tmp_path, n, lora=dataclasses.replace(USER_LORA, dropout=p), frozen=(tam,))
+                for n, p in (("wet", 0.5), ("dry", 0.0)))  # fmt: skip
+    both = [r.losses for r in engine().train([wet, dry], no_hook)]
+    assert both[0][0] == both[1][0]  # B is zero: TAM's own dropout (0.1 on disk) must not show
+    assert both[0][2] != both[1][2]
+
+
+def test_random_states_and_settings_are_left_alone(engine, tmp_path):
+    torch.manual_seed(1), random.seed(1), np.random.seed(1)
+    before = (torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist())
+    list(engine().train([job(tmp_path, "u")], no_hook))
+    assert torch.equal(before[0], torch.get_rng_state())
+    assert before[1:] == (random.getstate(), np.random.get_state()[1].tolist())
+    model = engine()._model
+    assert not model.training
+    assert not any(p.requires_grad for p in model.parameters())
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+class Killed(Exception):
+    """Stands for SIGKILL."""
+
+
+@pytest.mark.parametrize("kind", ["sft", "dpo"])
+@pytest.mark.parametrize("after", [1, 2, 3])
+def test_a_killed_job_resumes_to_the_same_bytes(engine, adapters, tmp_path, kind, after):
+    tam, user, _ = adapters()
+    given = {"frozen": (tam,)}
+    if kind == "dpo":
+        given |= {"data": preferences(), "start": user, "dpo": DPOSpec(0.5, (tam,))}
+    straight, broken = job(tmp_path, "straight", **given), job(tmp_path, "broken", **given)
+    often = engine(checkpoint_seconds=0.0)
+    (expected,) = often.train([straight], no_hook)
+    done = []
+
+    def kill(name, step, steps):
+        done.append(step)
+        if step == after:
+            raise Killed
+
+    with pytest.raises(Killed):
+        list(often.train([broken], kill))
+    assert broken.scratch.is_dir()
+    assert not broken.output.exists()
+    again = []
+    (result,) = engine().train([broken], lambda name, step, steps: again.append(step))
+    assert again == list(range(after + 1, 5))
+    assert saved(broken) == saved(straight)
+    assert result == dataclasses.replace(expected, id="broken")
+    assert not broken.scratch.exists()
+
+
+def test_a_kill_while_a_checkpoint_is_written_leaves_the_one_before(engine, tmp_path, monkeypatch):
+    straight, broken = job(tmp_path, "straight"), job(tmp_path, "broken")
+    often = engine(checkpoint_seconds=0.0)
+    list(often.train([straight], no_hook))
+    save = torch.save
+
+    def half(state, stream):
+        if state["step"] == 2:
+            stream.write(b"half of it")
+            raise Killed
+        save(state, stream)
+
+    monkeypatch.setattr(torch, "save", half)
+    with pytest.raises(Killed):
+        list(often.train([broken], no_hook))
+    monkeypatch.undo()
+    again = []
+    list(engine().train([broken], lambda name, step, steps: again.append(step)))
+    assert again == [2, 3, 4]
+    assert saved(broken) == saved(straight)
+
+
+@pytest.mark.parametrize("damage", ["bytes", "other job"])
+def test_a_bad_checkpoint_is_said(engine, tmp_path, damage):
+    asked = job(tmp_path, "u")
+
+    def kill(*_):
+        raise Killed
+
+    with pytest.raises(Killed):
+        list(engine(checkpoint_seconds=0.0).train([asked], kill))
+    file = asked.scratch / "checkpoint.pt"
+    if damage == "bytes":
+        file.write_bytes(file.read_bytes()[:100])
+    else:
+        asked = dataclasses.replace(asked, seed=99)
+    with pytest.raises(LampbenchError, match=r"checkpoint\.pt: .*; delete the file"):
+        list(engine().train([asked], no_hook))
+
+
+def test_short_jobs_write_no_checkpoint(engine, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch, "save", lambda *_: pytest.fail("a checkpoint was written"))
+    list(engine().train([job(tmp_path, "u")], no_hook))
+
+
+def test_an_output_left_by_a_killed_run_is_replaced(engine, tmp_path):
+    asked = job(tmp_path, "u")
+    asked.output.mkdir(parents=True)
+    (asked.output / "leftover").write_text("x")
+    list(engine().train([asked], no_hook))
+    assert {f.name for f in asked.output.iterdir()} == {
+        "adapter_config.json", "adapter_model.safetensors"
+    }  # fmt: skip
+
+
+def test_steps_are_reported(engine, tmp_path):
+    seen = []
+    jobs = [job(tmp_path, "a"), job(tmp_path, "b")]
+    results = [r.id for r in engine().train(jobs, lambda *step: seen.append(step))]
+    assert results == ["a", "b"]
+    assert seen == [(name, step, 4) for name in "ab" for step in (1, 2, 3, 4)]
+
+
+def test_each_result_comes_as_soon_as_it_stands(engine, tmp_path):
+    jobs = [job(tmp_path, "a"), job(tmp_path, "b")]
+    results = engine().train(jobs, no_hook)
+    assert next(results).id == "a"
+    assert jobs[0].output.is_dir()
+    assert not jobs[1].output.exists()
+
+
+def test_tokens_and_cuts_are_counted(engine, tmp_path):
+    made = engine()
+    data = (*examples(2), Example(prompt(article="storm " * 400), "Storm"))
+    (result,) = made.train([job(tmp_path, "u", data=data)], no_hook)
+    assert result.cut == 1
+    pairs = [made._training_encoder.answered("e", d.prompt, [d.response]) for d in data]
+    assert result.tokens == 2 * sum(len(p.prompt) + len(p.responses[0]) for p in pairs)
+
+
+@pytest.mark.parametrize("kind", ["sft", "dpo"])
+def test_out_of_memory_halves_the_batch_to_the_same_result(
+    engine, adapters, tmp_path, monkeypatch, kind
+):
+    tam, user, _ = adapters()
+    given = {"lora": STILL, "frozen": (tam,)}
+    if kind == "dpo":
+        given |= {"data": preferences(), "start": user, "dpo": DPOSpec(0.5, (tam,))}
+    whole, parts = job(tmp_path, "whole", **given), job(tmp_path, "parts", **given)
+    (expected,) = engine().train([whole], no_hook)
+    measure = training.response_logprobs
+    sizes = []
+
+    def small(model, prompts, *rest):
+        sizes.append(len(prompts))
+        if len(prompts) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return measure(model, prompts, *rest)
+
+    monkeypatch.setattr(training, "response_logprobs", small)
+    (result,) = engine().train([parts], no_hook)
+    assert sizes[0] > 2 >= max(sizes[1:])
+    assert result.losses == pytest.approx(expected.losses, abs=1e-4)
+    assert result.margins == pytest.approx(expected.margins, abs=1e-4)
+    ours, theirs = tensors(parts), tensors(whole)
+    assert all(torch.allclose(ours[key], theirs[key], atol=2e-3) for key in ours)
+
+
+def test_recomputed_activations_give_the_same_result(engine, tmp_path, monkeypatch):
+    plain, again = job(tmp_path, "plain"), job(tmp_path, "again")
+    (expected,) = engine().train([plain], no_hook)
+    monkeypatch.setattr(training, "_LARGE", 0)
+    (result,) = engine().train([again], no_hook)
+    assert result.losses == pytest.approx(expected.losses, abs=1e-5)
+    ours, theirs = tensors(again), tensors(plain)
+    assert all(torch.allclose(ours[key], theirs[key], atol=1e-4) for key in ours)
+
+
+def test_a_loss_that_is_no_number_names_the_job(engine, tmp_path):
+    wild = dataclasses.replace(OPTIM, learning_rate=1e30, max_grad_norm=0.0, epochs=4)
+    with pytest.raises(LampbenchError, match=r"training wild: the loss is nan.*at step \d+; lower"):
+        list(engine().train([job(tmp_path, "wild", optim=wild)], no_hook))
+    assert not (tmp_path / "wild" / "adapter").exists()
+    list(engine().train([job(tmp_path, "tame")], no_hook))  # and the engine is as before
+
+
+def test_an_unknown_target_is_said(engine, tmp_path):
+    odd = dataclasses.replace(USER_LORA, targets=("q_proj", "query"))
+    with pytest.raises(LampbenchError, match=r"no linear layers called query; it has .*v_proj"):
+        list(engine().train([job(tmp_path, "u", lora=odd)], no_hook))
+
+
+def test_an_example_that_does_not_fit_is_named(engine, tmp_path):
+    long = Example(Prompt("", (Piece("storm " * 300),)), "x")
+    with pytest.raises(LampbenchError, match="ann, example 3: the prompt takes"):
+        list(engine().train([job(tmp_path, "ann", data=(*examples(2), long))], no_hook))
+
+
+def test_half_precision_trains_adapters_in_float32(engine, tmp_path):
+    asked = job(tmp_path, "u")
+    (result,) = engine(dtype="bfloat16").train([asked], no_hook)
+    assert {t.dtype for t in tensors(asked).values()} == {torch.float32}
+    assert result.losses[-1] < result.losses[0]
+
+
+def test_nothing_is_printed(engine, adapters, tmp_path, capfd, recwarn):
+    tam, user, _ = adapters()
+    jobs = [job(tmp_path, "a", frozen=(tam,)),
+            job(tmp_path, "b", data=preferences(), frozen=(tam,), start=user,
+                dpo=DPOSpec(0.5, (tam,)))]  # fmt: skip
+    list(engine("llama", batch_size=7).train(jobs, no_hook))
+    captured = capfd.readouterr()
+    assert (captured.out, captured.err) == ("", "")
+    assert [str(w.message) for w in recwarn] == []

@@ -1,0 +1,66 @@
+"""A made-up source, small enough to cut and to train on within a test."""
+
+import gzip
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lampbench.bundled.sources import PAPERS, POSTS
+
+WORDS = [a + b for a in ("ka", "lo", "mi", "nu", "pe", "ra") for b in ("ben", "dor", "fil", "gam")]
+
+
+def sentence(chance: random.Random, words: int) -> str:
+    return " ".join(chance.choice(WORDS) for _ in range(words)).capitalize()
+
+
+def body(chance: random.Random, words: int) -> str:
+    return " ".join(sentence(chance, 10) + "." for _ in range(words // 10))
+
+
+def made_posts(chance: random.Random) -> list[dict[str, Any]]:
+    authors = ["Ann Test"] * 12 + ["Bob Test"] * 11 + [f"Other {n}" for n in range(8)] * 2
+    return [
+        {
+            "id": f"post-{number:03d}",
+            "author": author,
+            "source": "blog",
+            "date": f"2020-{1 + number % 12:02d}-01",
+            "title": sentence(chance, 7),
+            "summary": "" if number % 2 else sentence(chance, 12),
+            "content": body(chance, 200) + "\n\n_About the author._",
+        }
+        for number, author in enumerate(authors)
+    ]
+
+
+def made_papers(chance: random.Random) -> list[dict[str, Any]]:
+    last = ["Jane Q. Senior"] * 30 + ["Yang Liu"] * 40
+    last += [f"Prof {name}" for name in ("Abel", "Beck", "Cole", "Dunn", "Ek", "Fox")] * 8
+    papers = [
+        {
+            "id": f"paper-{number:03d}",
+            "date": f"{2016 + number % 8}-07",
+            "venue": "acl",
+            "title": sentence(chance, 8),
+            "abstract": body(chance, 100),
+            "authors": [f"Student {number}", name],
+        }
+        for number, name in enumerate(last)
+    ]
+    papers[-1]["authors"].insert(0, "Jane Q. Senior")
+    return papers
+
+
+@pytest.fixture(scope="session")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the two files that the scripts read."""
+    folder = tmp_path_factory.mktemp("source")
+    chance = random.Random(0)
+    for name, rows in ((POSTS, made_posts(chance)), (PAPERS, made_papers(chance))):
+        with gzip.open(folder / name, "wt", encoding="utf-8") as lines:
+            lines.writelines(json.dumps(row) + "\n" for row in rows)
+    return folder

@@ -1,0 +1,116 @@
+"""The builder, on a made-up source."""
+
+from pathlib import Path
+
+import pytest
+
+from lampbench.bundled.card import read_users
+from lampbench.bundled.leaks import find_leaks, records
+from lampbench.bundled.sources import POSTS, clean_paper_text, clean_post, cut_words, usable_posts
+from scripts import build_bundled_data as builder
+
+TASKS = ("news_headline", "topic_writing", "scholarly_title", "abstract_generation")
+
+
+@pytest.fixture(scope="module")
+def built(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("data")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(builder, "ACL_TEST_AUTHORS", 1)
+        builder.main([str(source), "--output", str(output)])
+    return output
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_builds_a_split_without_leaks(built: Path, task: str) -> None:
+    test, train = (read_users(built / task / f"{name}.jsonl") for name in ("test", "train"))
+    assert test and train
+    assert find_leaks(test, train) == []
+
+
+def test_authors_with_enough_posts_are_tested(built: Path) -> None:
+    test = read_users(built / "news_headline" / "test.jsonl")
+    sizes = {user["id"]: (len(user["history"]), len(user["queries"])) for user in test}
+    assert sizes == {"Ann Test": (9, 3), "Bob Test": (8, 3)}
+
+
+def test_last_authors_with_one_likely_person_are_tested(built: Path) -> None:
+    (user,) = read_users(built / "scholarly_title" / "test.jsonl")
+    assert user["id"] == "Jane Q. Senior"
+    assert (len(user["history"]), len(user["queries"])) == (20, 4)
+
+
+def test_a_paper_of_a_test_user_trains_nothing(built: Path) -> None:
+    for task in ("scholarly_title", "abstract_generation"):
+        train = read_users(built / task / "train.jsonl")
+        assert "paper-117" not in {record["id"] for user in train for record in records(user)}
+
+
+def test_builds_the_same_bytes_again(
+    built: Path, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(builder, "ACL_TEST_AUTHORS", 1)
+    builder.main([str(source), "--output", str(tmp_path)])
+    files = [path.relative_to(built) for path in built.rglob("*") if path.is_file()]
+    assert len(files) == 13
+    assert all((built / name).read_bytes() == (tmp_path / name).read_bytes() for name in files)
+
+
+def test_a_missing_source_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        builder.main([str(tmp_path), "--output", str(tmp_path / "out")])
+    assert caught.value.code == 2
+    error = capsys.readouterr().err
+    assert POSTS in error and error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_source_that_is_not_gzip_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / POSTS).write_text("{}")
+    with pytest.raises(SystemExit) as caught:
+        builder.main([str(tmp_path)])
+    assert caught.value.code == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_cleaning_takes_out_template_marks() -> None:
+    post = (
+        'Head\n----\n\n> A [link][1] to\nit {{ "x" | team_link }}.\n\n```sh\nls\n```\n\n'
+        "_Ann is an editor._\n\nEnd \\_here."
+    )
+    assert clean_post(post) == "Head\n\nA link to it .\n\nEnd _here."
+
+
+def test_cleaning_takes_out_latex() -> None:
+    assert clean_paper_text(r"A \textbf{bold} <b>gain</b> of 3\%") == "A bold gain of 3%"
+
+
+def test_a_cut_ends_at_a_sentence() -> None:
+    assert cut_words("One two three. Four five six. Seven eight.", 7) == (
+        "One two three. Four five six."
+    )
+    assert cut_words("one two three", 2) == "one two"
+    assert cut_words("one\n\ntwo", 2) == "one\n\ntwo"
+
+
+def test_a_summary_that_begins_the_content_gives_way_to_the_title() -> None:
+    content = " ".join(f"word{number}" for number in range(120))
+    post = {"title": "About all the words", "summary": content[:80], "content": content}
+    (usable,) = usable_posts([post])
+    assert usable["summary"] == "About all the words"
+
+
+def test_a_post_that_begins_with_its_headline_is_left_out() -> None:
+    content = "About all the words: " + " ".join(f"word{number}" for number in range(120))
+    assert usable_posts([{"title": "About all the words", "summary": "", "content": content}]) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "one"),
+    [("Iryna Gurevych", True), ("Yang Liu", False), ("Xuan-Jing Huang", True), ("Madonna", False),
+     ("William Yang Wang", True)],
+)  # fmt: skip
+def test_names_that_may_be_several_people(name: str, one: bool) -> None:
+    assert builder.is_likely_one_person(name) is one

@@ -1,0 +1,91 @@
+"""The committed data: its shape, its size, and that nothing leaks."""
+
+import json
+from typing import Any
+
+import pytest
+
+from lampbench.bundled import DATA
+from lampbench.bundled.card import TASKS, read_users, statistics_table
+from lampbench.bundled.leaks import find_leaks, find_shared_authors, records
+
+FIELDS = {
+    "news_headline": {"text"},
+    "scholarly_title": {"abstract"},
+    "abstract_generation": {"title"},
+    "topic_writing": {"summary"},
+    "review_writing": {"rating", "description", "summary"},
+}
+
+
+def users(task: str, split: str) -> list[dict[str, Any]]:
+    return read_users(DATA / task / f"{split}.jsonl")
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_nothing_leaks(task: str) -> None:
+    assert find_leaks(users(task, "test"), users(task, "train")) == []
+
+
+@pytest.mark.parametrize("task", ["scholarly_title", "abstract_generation"])
+def test_no_paper_of_a_test_user_is_anyone_elses(task: str) -> None:
+    lines = (DATA / "CREDITS.tsv").read_text(encoding="utf-8").splitlines()[1:]
+    authors = {name: who.split("; ") for name, who in (line.split("\t") for line in lines)}
+    assert find_shared_authors(users(task, "test"), users(task, "train"), authors) == []
+    for user in (*users(task, "test"), *users(task, "train")):
+        assert all(authors[record["id"]][-1] == user["id"] for record in records(user))
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_every_user_has_the_documented_shape(task: str) -> None:
+    for split in ("test", "train"):
+        for user in users(task, split):
+            assert set(user) == {"id", "history", "queries"}
+            assert user["queries"] and bool(user["history"]) == (split == "test")
+            for record in records(user):
+                assert set(record) == {"id", "date", "fields", "target"}
+                assert set(record["fields"]) == FIELDS[task]
+                texts = [record["id"], record["date"], record["target"], *record["fields"].values()]
+                assert all(isinstance(text, str) and text.strip() for text in texts)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_history_is_older_than_queries(task: str) -> None:
+    for user in users(task, "test"):
+        dates = [record["date"] for record in records(user)]
+        assert dates == sorted(dates)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_ids_are_unique(task: str) -> None:
+    everyone = [*users(task, "test"), *users(task, "train")]
+    ids = [record["id"] for user in everyone for record in records(user)]
+    assert len(ids) == len(set(ids))
+    assert len({user["id"] for user in everyone}) == len(everyone)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_note_says_what_the_data_is(task: str) -> None:
+    note = json.loads((DATA / task / "dataset.json").read_text(encoding="utf-8"))
+    keys = {"task", "source", "licence", "attribution", "synthetic", "description"}
+    assert set(note) == keys
+    assert note["task"] == task
+    assert note["synthetic"] is (task == "review_writing")
+
+
+@pytest.mark.parametrize("task", ["news_headline", "topic_writing"])
+def test_the_prompt_does_not_hold_the_answer(task: str) -> None:
+    for user in (*users(task, "test"), *users(task, "train")):
+        for record in records(user):
+            (given,) = record["fields"].values()
+            shown, target = " ".join(given.lower().split()), " ".join(record["target"].split())
+            assert not target.lower().startswith(shown[:60])
+            assert not shown.startswith(target.lower())
+
+
+def test_the_card_has_the_numbers_of_the_files() -> None:
+    assert statistics_table(DATA) in (DATA / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_data_is_small() -> None:
+    assert sum(path.stat().st_size for path in DATA.rglob("*") if path.is_file()) < 5 * 2**20

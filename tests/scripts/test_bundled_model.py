@@ -1,0 +1,87 @@
+"""The committed model: its size, its tokenizer, and that it loads and answers."""
+
+import json
+from typing import Any
+
+import pytest
+
+from lampbench.bundled import DATA, MODEL
+from lampbench.bundled.card import model_card, read_users
+from lampbench.bundled.tokenizer import BOS, EOS
+from lampbench.registry import Registry
+
+MESSAGES = [
+    {"role": "system", "content": "You are a title generator."},
+    {"role": "user", "content": "Generate a title.\ntitle:"},
+    {"role": "assistant", "content": "A Title"},
+]
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Any:
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(MODEL)
+
+
+def test_every_file_is_small_enough() -> None:
+    files = [path for path in MODEL.iterdir() if path.is_file()]
+    assert {"config.json", "model.safetensors", "tokenizer.json"} <= {path.name for path in files}
+    assert all(path.stat().st_size <= 16 * 2**20 for path in files)
+
+
+def test_the_card_is_made_from_the_log() -> None:
+    facts = json.loads((MODEL / "training.json").read_text(encoding="utf-8"))
+    assert model_card(facts) == (MODEL / "README.md").read_text(encoding="utf-8")
+
+
+def test_a_chat_begins_with_exactly_one_begin_token(tokenizer: Any) -> None:
+    text = tokenizer.apply_chat_template(MESSAGES, tokenize=False)
+    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+    assert ids[0] == tokenizer.bos_token_id
+    assert ids.count(tokenizer.bos_token_id) == 1
+    assert ids[-1] == tokenizer.eos_token_id
+    assert ids == tokenizer.apply_chat_template(MESSAGES, return_dict=False)
+
+
+def test_plain_text_gets_one_begin_token(tokenizer: Any) -> None:
+    assert tokenizer("Hello")["input_ids"].count(tokenizer.bos_token_id) == 1
+    assert tokenizer.bos_token_id not in tokenizer("Hello", add_special_tokens=False)["input_ids"]
+
+
+def test_a_prompt_is_the_beginning_of_the_answered_chat(tokenizer: Any) -> None:
+    asked = tokenizer.apply_chat_template(MESSAGES[:2], tokenize=False, add_generation_prompt=True)
+    answered = tokenizer.apply_chat_template(MESSAGES, tokenize=False)
+    assert answered == f"{asked}A Title{EOS}"
+    assert asked.startswith(BOS)
+    ids = tokenizer(asked, add_special_tokens=False)["input_ids"]
+    assert tokenizer(answered, add_special_tokens=False)["input_ids"][: len(ids)] == ids
+
+
+@pytest.mark.parametrize(
+    "text", ["Grüße, 世界!", "  two\n\n spaces ", "“quotes” — 3.14%", "\t\x00"]
+)
+def test_decoding_gives_back_the_text(tokenizer: Any, text: str) -> None:
+    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+    assert tokenizer.decode(ids) == text
+
+
+def test_the_model_answers_a_task_and_ends(tokenizer: Any) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(MODEL)
+    assert model.config.vocab_size == len(tokenizer)
+    query = read_users(DATA / "scholarly_title" / "test.jsonl")[0]["queries"][0]
+    prompt = Registry().task("scholarly_title").prompt(query["fields"])
+    asked = [
+        {"role": "system", "content": prompt.system},
+        {"role": "user", "content": prompt.text},
+    ]
+    ids = tokenizer.apply_chat_template(
+        asked, add_generation_prompt=True, return_tensors="pt", return_dict=False
+    )
+    with torch.no_grad():
+        answer = model.generate(ids, max_new_tokens=60)[0, ids.shape[1] :].tolist()
+    assert 3 < len(answer) < 60
+    assert answer[-1] == tokenizer.eos_token_id

@@ -1,0 +1,120 @@
+"""The pre-training script, on a made-up source and for a second."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from lampbench.bundled import DATA
+from lampbench.bundled.card import read_users
+from lampbench.bundled.leaks import records
+from scripts import pretrain
+
+CONFIG = """
+seed = 0
+held_out = 0.1
+[tokenizer]
+vocabulary = 400
+[model]
+hidden_size = 32
+intermediate_size = 48
+num_hidden_layers = 1
+num_attention_heads = 2
+num_key_value_heads = 1
+max_position_embeddings = 64
+[mixture]
+passes = 1
+instruction = 0.5
+[training]
+minutes = 0.02
+threads = 1
+device = "cpu"
+compile = false
+batch_tokens = 256
+micro_batch_tokens = 128
+learning_rate = 3.0e-3
+warmup = 0.02
+weight_decay = 0.1
+long_rows_from = 0.7
+log_seconds = 1
+checkpoint_minutes = 5
+"""
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("config") / "tiny.toml"
+    path.write_text(CONFIG)
+    return path
+
+
+def test_trains_writes_a_loadable_model_and_resumes(
+    source: Path, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    work, output = tmp_path / "work", tmp_path / "model"
+    call = ["--config", str(config), "--source", str(source), "--work", str(work)]
+    pretrain.main([*call, "--output", str(output)])
+    assert AutoModelForCausalLM.from_pretrained(output).num_parameters() > 0
+    assert AutoTokenizer.from_pretrained(output).chat_template
+    facts = json.loads((output / "training.json").read_text())
+    losses = [line["loss"] for line in facts["log"] if "loss" in line]
+    assert losses[-1] < 6.0
+    assert set(facts["log"][-1]["held_out_perplexity"]) == {"papers", "posts", "prompts"}
+    assert "SOURCE_DIR" in (output / "README.md").read_text()
+
+    pretrain.main([*call, "--output", str(tmp_path / "again")])
+    weights = [folder / "model.safetensors" for folder in (output, tmp_path / "again")]
+    assert weights[0].read_bytes() == weights[1].read_bytes()
+    assert json.loads((tmp_path / "again" / "training.json").read_text())["log"] == facts["log"]
+
+    other = tmp_path / "other.toml"
+    other.write_text(CONFIG.replace("minutes = 0.02", "minutes = 0.03"))
+    with pytest.raises(SystemExit) as caught:
+        pretrain.main([*call, "--config", str(other)])
+    assert caught.value.code == 2
+    assert "another --work" in capsys.readouterr().err
+
+
+def test_text_of_test_users_is_not_trained_on(tmp_path: Path) -> None:
+    """A source that holds test users' own texts, alone, with others, and copied by another."""
+    import gzip
+
+    from lampbench.bundled.corpus import read_documents
+    from lampbench.bundled.sources import PAPERS, POSTS
+
+    user = read_users(DATA / "abstract_generation" / "test.jsonl")[0]
+    trained = read_users(DATA / "scholarly_title" / "train.jsonl")[0]["queries"][0]
+    stolen = next(records(user))["target"]
+    fresh = "entirely unheard of words " * 10
+    papers = [
+        ("own", stolen, [user["id"]]),
+        ("shared", fresh, [user["id"], "Someone Else"]),
+        ("copied", f"As they say: {stolen}", ["Someone Else"]),
+        (trained["id"], fresh, ["Someone Else"]),
+        ("short", "too short", ["Someone Else"]),
+        ("kept", fresh, ["Someone Else"]),
+    ]
+    rows = [
+        {"id": name, "authors": who, "date": "2020-01", "title": f"Paper {name}", "abstract": text}
+        for name, text, who in papers
+    ]
+    for file, lines in ((PAPERS, rows), (POSTS, [])):
+        with gzip.open(tmp_path / file, "wt", encoding="utf-8") as stream:
+            stream.writelines(json.dumps(row) + "\n" for row in lines)
+    posts, kept, out = read_documents(tmp_path)
+    assert [paper["id"] for paper in kept] == ["kept"] and posts == []
+    assert out == {"test_author": 2, "task_training_paper": 1, "shared_words": 1, "too_short": 1}
+
+
+@pytest.mark.parametrize("text", ["no = [toml", "seed = 0"])
+def test_a_bad_configuration_is_one_line(
+    text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "bad.toml").write_text(text)
+    with pytest.raises(SystemExit) as caught:
+        pretrain.main(["--config", str(tmp_path / "bad.toml"), "--source", str(tmp_path)])
+    assert caught.value.code == 2
+    error = capsys.readouterr().err
+    assert "bad.toml" in error and error.count("\n") == 1
