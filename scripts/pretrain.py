@@ -248,6 +248,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "corpus": corpus,
         "hardware": hardware(config["training"]),
         "parameters": trainer.model.num_parameters(),
+        "held_out_rows": HELD_OUT_ROWS,
         "log": trainer.log,
     }
     write_card(options.output, facts)

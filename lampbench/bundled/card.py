@@ -2,6 +2,7 @@
 
 import json
 import statistics
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -87,7 +88,7 @@ def model_card(facts: Json) -> str:
     )
     final = ", ".join(f"{name} {value:.1f}" for name, value in last["held_out_perplexity"].items())
     names = " | ".join(corpus["held_out"])
-    return f"""# The small model of the embedded default
+    text = f"""# The small model of the embedded default
 
 A causal language model of {facts["parameters"] / 1e6:.2f} M parameters, pre-trained here from
 scratch, so that every method runs on a laptop without a download. It is there to exercise the
@@ -124,8 +125,10 @@ The posts of the task-training users were read, because there are few posts.
 {facts["hardware"]}, shared with other work: AdamW, learning rate {training["learning_rate"]:g}
 after a warm-up and with a cosine to zero, weight decay {training["weight_decay"]}, bf16 autocast,
 rows of {shape["max_position_embeddings"] // 2} tokens, of {shape["max_position_embeddings"]} from
-{training["long_rows_from"]:.0%} of the time on. Perplexity is per token, on {_counts(corpus)} that
-were never trained on.
+{training["long_rows_from"]:.0%} of the time on. Perplexity is per token, on the
+first {facts["held_out_rows"]} rows of {shape["max_position_embeddings"]} tokens (or as many as
+there are) of {_counts(corpus)} that were never trained on: until the long rows came, the
+second half of each lay beyond the positions that had been trained.
 
 | minute | tokens | training loss | {names} |
 |---|---|---|{"---|" * len(corpus["held_out"])}
@@ -141,6 +144,15 @@ and those with care. It was not aligned or filtered for safety.
 Remake it with `python scripts/pretrain.py --source SOURCE_DIR`. The schedule follows the clock, so
 another machine, or another load, gets another model.
 """
+    return "\n\n".join(map(_wrapped, text.strip().split("\n\n"))) + "\n"
+
+
+def _wrapped(block: str) -> str:
+    """A block of the card, filled anew unless it is a title or a table."""
+    head, line_break, body = block.partition("\n") if block.startswith("## ") else ("", "", block)
+    if body.startswith(("#", "|")):
+        return block
+    return head + line_break + textwrap.fill(body, 100, break_on_hyphens=False)
 
 
 def _loss(log: Sequence[Json], at: Json) -> str:
