@@ -18,9 +18,9 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from lampbench.bundled.card import write_statistics  # noqa: E402
 from lampbench.bundled.leaks import find_leaks, find_shared_authors, word_runs  # noqa: E402
-from lampbench.bundled.sources import (  # noqa: E402
+from scripts.card import write_statistics  # noqa: E402
+from scripts.sources import (  # noqa: E402
     PAPERS,
     POSTS,
     Json,

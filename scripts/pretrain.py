@@ -26,9 +26,9 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from lampbench.bundled.card import write_card  # noqa: E402
-from lampbench.bundled.corpus import Tokens, lay_out  # noqa: E402
-from lampbench.bundled.sources import Json, stop  # noqa: E402
+from scripts.card import write_card  # noqa: E402
+from scripts.corpus import Tokens, lay_out  # noqa: E402
+from scripts.sources import Json, stop  # noqa: E402
 
 HELD_OUT_ROWS = 60
 

@@ -4,7 +4,7 @@
 
 No review data with users was found whose licence lets it ship, so invented reviewers with steady
 habits (how they open, join and end sentences, what they care about, how they sign off) write about
-invented products. What they can say stands in `lampbench/bundled/review_grammar.toml`. The same
+invented products. What they can say stands in `scripts/review_grammar.toml`. The same
 seed always makes the same bytes.
 """
 
@@ -20,16 +20,16 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from lampbench.bundled.card import write_statistics  # noqa: E402
 from lampbench.bundled.leaks import record_runs  # noqa: E402
-from lampbench.bundled.sources import Json  # noqa: E402
 from scripts.build_bundled_data import write_users  # noqa: E402
+from scripts.card import write_statistics  # noqa: E402
+from scripts.sources import Json  # noqa: E402
 
 SEED = 0
 TEST_USERS, HISTORY, QUERIES = 12, 12, 3
 TRAIN_USERS, TRAIN_REVIEWS = 40, 4
 WORDS = (50, 120)
-GRAMMAR_FILE = ROOT / "lampbench/bundled/review_grammar.toml"
+GRAMMAR_FILE = ROOT / "scripts/review_grammar.toml"
 GRAMMAR: Json = tomllib.loads(GRAMMAR_FILE.read_text(encoding="utf-8"))
 
 RATINGS = (5, 5, 5, 4, 4, 4, 3, 3, 2, 1)

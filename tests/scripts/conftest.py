@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lampbench.bundled.sources import PAPERS, POSTS
+from scripts.sources import PAPERS, POSTS
 
 WORDS = [a + b for a in ("ka", "lo", "mi", "nu", "pe", "ra") for b in ("ben", "dor", "fil", "gam")]
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from lampbench.bundled.card import read_users
 from lampbench.bundled.leaks import find_leaks, records
-from lampbench.bundled.sources import POSTS, clean_paper_text, clean_post, cut_words, usable_posts
 from scripts import build_bundled_data as builder
+from scripts.card import read_users
+from scripts.sources import POSTS, clean_paper_text, clean_post, cut_words, usable_posts
 
 TASKS = ("news_headline", "topic_writing", "scholarly_title", "abstract_generation")
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from lampbench.bundled import DATA
-from lampbench.bundled.card import TASKS, read_users, statistics_table
 from lampbench.bundled.leaks import find_leaks, find_shared_authors, records
+from scripts.card import TASKS, read_users, statistics_table
 
 FIELDS = {
     "news_headline": {"text"},

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from lampbench.bundled import DATA, MODEL
-from lampbench.bundled.card import model_card, read_users
-from lampbench.bundled.tokenizer import BOS, EOS
 from lampbench.registry import Registry
+from scripts.card import model_card, read_users
+from scripts.tokenizer import BOS, EOS
 
 MESSAGES = [
     {"role": "system", "content": "You are a title generator."},

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from lampbench.bundled import DATA
-from lampbench.bundled.card import read_users
 from lampbench.bundled.leaks import records
 from scripts import pretrain
+from scripts.card import read_users
 
 CONFIG = """
 seed = 0
@@ -81,8 +81,8 @@ def test_text_of_test_users_is_not_trained_on(tmp_path: Path) -> None:
     """A source that holds test users' own texts, alone, with others, and copied by another."""
     import gzip
 
-    from lampbench.bundled.corpus import read_documents
-    from lampbench.bundled.sources import PAPERS, POSTS
+    from scripts.corpus import read_documents
+    from scripts.sources import PAPERS, POSTS
 
     user = read_users(DATA / "abstract_generation" / "test.jsonl")[0]
     trained = read_users(DATA / "scholarly_title" / "train.jsonl")[0]["queries"][0]

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from lampbench.bundled import DATA
-from lampbench.bundled.card import read_users
 from lampbench.bundled.leaks import records
 from scripts import synthetic_reviews
+from scripts.card import read_users
 
 USERS = read_users(DATA / "review_writing" / "test.jsonl")
 

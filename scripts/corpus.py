@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from lampbench.bundled import DATA
-from lampbench.bundled.card import read_users
 from lampbench.bundled.leaks import user_runs, word_runs
-from lampbench.bundled.sources import (
+from lampbench.registry import Registry
+from scripts.card import read_users
+from scripts.sources import (
     PAPERS,
     POSTS,
     Json,
@@ -22,8 +23,7 @@ from lampbench.bundled.sources import (
     read_source,
     usable_posts,
 )
-from lampbench.bundled.tokenizer import BOS, EOS, train_tokenizer
-from lampbench.registry import Registry
+from scripts.tokenizer import BOS, EOS, train_tokenizer
 
 Tokens = np.ndarray[Any, np.dtype[np.uint16]]
 
