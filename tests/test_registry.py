@@ -202,7 +202,8 @@ def test_a_class_that_is_no_method(tmp_path: Path, body: str, cause: str) -> Non
     file.write_text(f"{imports}@register_method('mine')\n{body}\n")
     told = error_of(file, "mine")
     assert f"{file}:2: " in told
-    pytest.raises(LampbenchError, Registry([file]).method, "mine").match(cause)
+    with pytest.raises(LampbenchError, match=cause):
+        Registry([file]).method("mine")
 
 
 def test_a_task_says_which_attributes_it_lacks(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 import torch
-from given import MODELS, TASK_LORA, USER_LORA, job, no_hook, prompt
+from given import MODELS, OPTIM, TASK_LORA, USER_LORA, job, no_hook, prompt
 from safetensors.torch import load_file, save_file
 
 from lampbench.engine.protocol import GenerateRequest, GenerationSpec, ScoreRequest
@@ -155,8 +155,6 @@ def test_another_adapter_at_the_same_path_is_noticed(adapters, logits, tmp_path)
 def test_training_continues_the_adapter_it_starts_from(engine, adapters, tmp_path):
     """At rate zero the result is the start, value by value."""
     tam, user, _ = adapters()
-    from given import OPTIM
-
     still = dataclasses.replace(OPTIM, learning_rate=0.0)
     asked = job(tmp_path, "u", frozen=(tam,), start=user, optim=still)
     list(engine().train([asked], no_hook))
@@ -166,11 +164,10 @@ def test_training_continues_the_adapter_it_starts_from(engine, adapters, tmp_pat
 
 def test_a_new_adapter_begins_as_pefts(engine, adapters, tmp_path):
     """A is kaiming-uniform, B zero: the function of what lies below."""
-    from given import OPTIM
-
     still = dataclasses.replace(OPTIM, learning_rate=0.0)
-    asked = job(tmp_path, "u", optim=still)
-    list(engine().train([asked], no_hook))
+    asked, other = job(tmp_path, "u", optim=still), job(tmp_path, "v", optim=still, seed=4)
+    list(engine().train([asked, other], no_hook))
+    assert (asked.output / WEIGHTS).read_bytes() != (other.output / WEIGHTS).read_bytes()
     for name, tensor in load_file(asked.output / WEIGHTS).items():
         if "lora_B" in name:
             assert not tensor.any()
@@ -195,6 +192,13 @@ def test_a_start_of_another_shape_is_refused(engine, adapters, tmp_path, kind):
                 lora=dataclasses.replace(USER_LORA, **change))  # fmt: skip
     with pytest.raises(LampbenchError, match=message):
         list(engine().train([asked], no_hook))
+
+
+def test_a_start_with_another_scale_is_refused(engine, adapters, copied, tmp_path):
+    tam, user, _ = adapters()
+    scaled = copied(user, {"use_rslora": True})
+    with pytest.raises(LampbenchError, match=r"targets q_proj,v_proj with rsLoRA"):
+        list(engine().train([job(tmp_path, "u", frozen=(tam,), start=scaled)], no_hook))
 
 
 def test_an_adapter_of_another_model_is_refused(engine, adapters):
@@ -264,8 +268,9 @@ def test_a_rank_that_the_tensors_contradict_is_said_and_leaves_nothing(engine, a
     tam, user, _ = adapters()
     bad = copied(tam, {"r": 2})
     before = once(engine(), (tam, user))
-    with pytest.raises(LampbenchError, match=r"has rank 4, its configuration says 2"):
-        once(engine(), (bad,))
+    for _ in range(2):  # and not the first time only
+        with pytest.raises(LampbenchError, match=r"has rank 4, its configuration says 2"):
+            once(engine(), (bad,))
     assert once(engine(), (tam, user)) == before
     made = engine()._adapters
     assert {n for layer in made._layers.values() for n in layer.lora_A} == set(made._resident)

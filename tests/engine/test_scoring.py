@@ -7,7 +7,7 @@ import torch
 from given import MODELS, prompt
 
 from lampbench.engine.protocol import ScoreRequest
-from lampbench.engine.scoring import response_logprobs
+from lampbench.engine.scoring import padded, positions, response_logprobs
 
 RESPONSES = ["Storm closes harbour", "The quick brown fox jumps over the old bridge", "x", ""]
 
@@ -40,6 +40,13 @@ def test_a_padded_batch_equals_each_alone_under_merged_weights(engine, naive, ad
         # the response's own tokens and one end of turn
         text = made._encoder.tokenizer(response, add_special_tokens=False)["input_ids"]
         assert len(found[f"s{i}"]) == len(text) + 1
+
+
+def test_rows_end_together_and_count_their_own_tokens():
+    tokens, mask = padded([[7, 8, 9], [5]], 0, torch.device("cpu"))
+    assert tokens.tolist() == [[7, 8, 9], [0, 0, 5]]
+    assert mask.tolist() == [[1, 1, 1], [0, 0, 1]]
+    assert positions(mask).tolist() == [[0, 1, 2], [0, 0, 0]]
 
 
 def test_the_reward_of_equation_5_by_hand(engine, naive, adapters):
