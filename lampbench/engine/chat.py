@@ -159,7 +159,7 @@ class Encoder:
         text = self._render([_said("user", _USER), _said("assistant", _ANSWER)], generation=False)
         after = self._encode(text.rpartition(_ANSWER)[2])
         special = set(self.tokenizer.all_special_ids) | set(self.tokenizer.added_tokens_decoder)
-        ends = [token for token in after if token in special and token != self.bos]
+        ends = [token for token in after if token in special]
         found = ends[0] if ends else self.tokenizer.eos_token_id
         if found is None:
             raise LampbenchError(

@@ -47,7 +47,8 @@ class GenerationSpec:
 
     `repetition_penalty` divides positive and multiplies negative values of every token that
     stands in the prompt or the output so far. It acts on the log-probabilities or contrastive
-    scores (`penalty_on="scores"`) or on the raw logits ("logits").
+    scores (`penalty_on="scores"`) or on the raw logits ("logits"; in contrastive decoding on those
+    of the request's own weights alone).
     """
 
     max_new_tokens: int
@@ -96,7 +97,8 @@ class ScoreRequest:
     """Ask for log p(response token | prompt, earlier tokens) under `weights`.
 
     `text` "chat" puts the response after the chat prompt and scores its tokens and the end of
-    turn; "raw" scores prompt text and response as one plain text, as the reference code does.
+    turn; "raw" scores prompt text and response as plain text without a template, each tokenized on
+    its own (so each with its BOS) and both scored, as the reference code does.
     """
 
     id: str
