@@ -42,57 +42,66 @@ def test_gradient_by_hand():
     assert policy.grad.tolist() == [pytest.approx([-slope, slope], abs=1e-6)]
 
 
-@pytest.mark.parametrize("name", ["llama", "gemma"])
-def test_training_equals_trls_trainer(engine, naive, adapters, tmp_path, name):
-    """The user's adapter continued on TAM, with TAM (not itself) as reference: all losses, all
-    margins and the trained weights, on the same batches.
-    """
-    from datasets import Dataset
-    from peft import PeftModel
-    from trl import DPOConfig, DPOTrainer
+@pytest.fixture
+def trls(engine, naive, adapters, tmp_path):
+    """trl's DPOTrainer, trained on the batches of a job; `reference` None is its own choice."""
 
+    def train(name, asked, reference):
+        from datasets import Dataset
+        from peft import PeftModel
+        from trl import DPOConfig, DPOTrainer
+
+        class AsGiven(DPOTrainer):
+            def _prepare_dataset(self, dataset, *arguments):
+                return dataset
+
+        tam, user, _ = adapters(name)
+        encoder, data = engine(name)._training_encoder, asked.data
+        pairs = [encoder.answered("e", item.prompt, [item.chosen, item.rejected]) for item in data]
+        order = [i for step in range(4) for i in batch_of(asked.optim, len(data), asked.seed, step)]
+        rows = [
+            {"prompt_ids": list(pairs[i].prompt), "chosen_ids": list(pairs[i].responses[0]),
+             "rejected_ids": list(pairs[i].responses[1])}
+            for i in order
+        ]  # fmt: skip
+        arguments = DPOConfig(
+            output_dir=str(tmp_path / "trl"), beta=asked.dpo.beta, per_device_train_batch_size=3,
+            num_train_epochs=1, train_sampling_strategy="sequential", learning_rate=1e-3,
+            weight_decay=0.01, warmup_steps=1, max_grad_norm=0.3, lr_scheduler_type="linear",
+            logging_steps=1, report_to=[], save_strategy="no", use_cpu=True, bf16=False,
+            disable_tqdm=True, gradient_checkpointing=False, max_length=None,
+        )  # fmt: skip
+        policy = PeftModel.from_pretrained(naive(name, tam), str(user), is_trainable=True)
+        trainer = AsGiven(
+            policy, reference, arguments, train_dataset=Dataset.from_list(rows),
+            processing_class=encoder.tokenizer,
+        )  # fmt: skip
+        trainer.train()
+        policy.save_pretrained(tmp_path / "theirs")
+        logs = [entry for entry in trainer.state.log_history if "rewards/margins" in entry]
+        return [e["loss"] for e in logs], [e["rewards/margins"] for e in logs]
+
+    return train
+
+
+def continued(adapters, tmp_path, name):
+    """A user's adapter continued on TAM, with TAM as reference."""
     tam, user, _ = adapters(name)
-    beta, made = 0.7, engine(name)
-    data = preferences(6)
-    asked = job(
-        tmp_path, "u", data=data, lora=STILL, frozen=(tam,), start=user, dpo=DPOSpec(beta, (tam,)),
-        optim=dataclasses.replace(OPTIM, learning_rate=1e-3),
+    return job(
+        tmp_path, "u", data=preferences(6), lora=STILL, frozen=(tam,), start=user,
+        dpo=DPOSpec(0.7, (tam,)), optim=dataclasses.replace(OPTIM, learning_rate=1e-3),
     )  # fmt: skip
-    (result,) = made.train([asked], no_hook)
 
-    pairs = [
-        made._training_encoder.answered("e", item.prompt, [item.chosen, item.rejected])
-        for item in data
-    ]
-    order = [i for step in range(4) for i in batch_of(asked.optim, len(data), asked.seed, step)]
-    rows = [
-        {"prompt_ids": list(pairs[i].prompt), "chosen_ids": list(pairs[i].responses[0]),
-         "rejected_ids": list(pairs[i].responses[1])}
-        for i in order
-    ]  # fmt: skip
 
-    class AsGiven(DPOTrainer):
-        def _prepare_dataset(self, dataset, *arguments):
-            return dataset
-
-    policy = PeftModel.from_pretrained(naive(name, tam), str(user), is_trainable=True)
-    arguments = DPOConfig(
-        output_dir=str(tmp_path / "trl"), beta=beta, per_device_train_batch_size=3,
-        num_train_epochs=1, train_sampling_strategy="sequential", learning_rate=1e-3,
-        weight_decay=0.01, warmup_steps=1, max_grad_norm=0.3, lr_scheduler_type="linear",
-        logging_steps=1, report_to=[], save_strategy="no", use_cpu=True, bf16=False,
-        disable_tqdm=True, gradient_checkpointing=False, max_length=None,
-    )  # fmt: skip
-    tokens = made._encoder.tokenizer
-    trainer = AsGiven(
-        policy, naive(name, tam), arguments, train_dataset=Dataset.from_list(rows),
-        processing_class=tokens,
-    )  # fmt: skip
-    trainer.train()
-    logs = [entry for entry in trainer.state.log_history if "rewards/margins" in entry]
-    assert [e["loss"] for e in logs] == pytest.approx(list(result.losses), abs=2e-4)
-    assert [e["rewards/margins"] for e in logs] == pytest.approx(list(result.margins), abs=2e-4)
-    policy.save_pretrained(tmp_path / "theirs")
+@pytest.mark.parametrize("name", ["llama", "gemma"])
+def test_training_equals_trls_trainer(engine, naive, adapters, trls, tmp_path, name):
+    """All losses, all margins and the trained weights, on the same batches."""
+    tam, user, _ = adapters(name)
+    asked = continued(adapters, tmp_path, name)
+    (result,) = engine(name).train([asked], no_hook)
+    losses, margins = trls(name, asked, naive(name, tam))
+    assert losses == pytest.approx(list(result.losses), abs=2e-4)
+    assert margins == pytest.approx(list(result.margins), abs=2e-4)
     ours = load_file(asked.output / "adapter_model.safetensors")
     theirs = load_file(tmp_path / "theirs" / "adapter_model.safetensors")
     before = load_file(user / "adapter_model.safetensors")
@@ -101,6 +110,20 @@ def test_training_equals_trls_trainer(engine, naive, adapters, tmp_path, name):
     apart = max(float((ours[key] - theirs[key]).abs().max()) for key in ours)
     assert moved > 1e-3
     assert apart < 0.02 * moved
+
+
+def test_trl_left_to_itself_would_compute_another_loss(engine, adapters, trls, tmp_path):
+    """Why the reference is always stated: without one trl copies the adapter it starts from."""
+    asked = continued(adapters, tmp_path, "llama")
+    tam, user, _ = adapters()
+    losses, margins = trls("llama", asked, None)
+    (against_tam,) = engine().train([asked], no_hook)
+    itself = dataclasses.replace(asked, dpo=DPOSpec(0.7, (tam, user)))
+    (against_itself,) = engine().train([itself], no_hook)
+    assert losses[0] == pytest.approx(math.log(2), abs=1e-4)
+    assert losses == pytest.approx(list(against_itself.losses), abs=2e-4)
+    assert margins == pytest.approx(list(against_itself.margins), abs=2e-4)
+    assert abs(losses[0] - against_tam.losses[0]) > 0.05
 
 
 def test_the_first_margin_is_measured_against_tam(engine, adapters, tmp_path):
