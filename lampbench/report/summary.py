@@ -36,7 +36,7 @@ def print_summary(folders: Sequence[Path]) -> None:
     for run in runs:
         _say_what_was_cut(run.manifest)
     if reason := meteor_missing():
-        click.echo(f"\nMETEOR: {reason}")
+        click.echo(f"\n{reason}")
     click.echo("\nMeans over queries. Recorded in:")
     for folder in folders:
         click.echo(f"  {folder}")
