@@ -118,7 +118,7 @@ class Context:
 
     def job(
         self,
-        recipe: Recipe,
+        recipe: "AdapterRecipe",
         owner: Owner,
         data: tuple[Example, ...] | tuple[Preference, ...],
         lora: LoraSpec,
@@ -144,7 +144,7 @@ class Context:
             frozen=frozen,
             data=data,
             lora=lora,
-            optim=recipe.optim(),  # type: ignore[attr-defined]
+            optim=recipe.optim(),
             seed=seed_from(self.seed, owner.id if owner else "", recipe.section),
             output=folder / "adapter",
             scratch=folder / "checkpoints",
@@ -152,7 +152,9 @@ class Context:
             dpo=dpo,
         )
 
-    def train(self, recipe: Recipe, jobs: Sequence[tuple[Owner, TrainJob]]) -> Iterator[Owner]:
+    def train(
+        self, recipe: "AdapterRecipe", jobs: Sequence[tuple[Owner, TrainJob]]
+    ) -> Iterator[Owner]:
         """Train adapters, storing each as soon as it stands; yields whose it was."""
         owners = {job.id: owner for owner, job in jobs}
         outputs = {job.id: job.output for _, job in jobs}
@@ -165,6 +167,11 @@ class Context:
         for result in engine.train([job for _, job in jobs], on_step):
             self._usage.trained_tokens += result.tokens
             self._usage.cut += result.cut
+            if result.steps == 1 and recipe.warmup_ratio:
+                self.progress.say(
+                    f"warning: {recipe.section} of {result.id} has a single step, and warm-up "
+                    f"begins at rate 0: nothing was learned; lower {recipe.section}.batch_size"
+                )
             log = {"steps": result.steps, "losses": result.losses, "margins": result.margins}
             self._commit(recipe, owners[result.id], outputs[result.id], log)
             finished += 1

@@ -47,7 +47,7 @@ class Groups(Generic[Q, R]):
                   for request in requests]  # fmt: skip
         for i, (request, n) in enumerate(zip(requests, wanted, strict=True)):
             if any(f"{i}/{sample}" not in journal.results for sample in range(n)):
-                name = f"{len(self._groups)}/{i}"
+                name = f"{request.id} [{len(self._groups)}/{i}]"  # errors show it
                 self.waiting.append(dataclasses.replace(request, id=name))
         self._groups.append(_Group(owner, wanted, journal))
 
@@ -59,7 +59,7 @@ class Groups(Generic[Q, R]):
 
     def add(self, result: R) -> Iterator[tuple[Owner, list[list[R]]]]:
         """Take a result; yields its owner when it was the last one missing."""
-        index, request = result.id.split("/")
+        index, request = result.id.rpartition(" [")[2].removesuffix("]").split("/")
         group = self._groups[int(index)]
         sample = result.sample if isinstance(result, Completion) else 0
         group.journal.add(f"{request}/{sample}", result)

@@ -6,6 +6,7 @@ the preset for the task's family, the field's default.
 """
 
 import dataclasses
+import math
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -144,6 +145,8 @@ def check(path: str, given: Given, kind: Any, rule: Mapping[str, Any]) -> Any:
         return tuple(names)
     if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
         raise LampbenchError(f"{where}: give a value of type {kind.__name__}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise LampbenchError(f"{where}: give a finite number")
     low, high, choices = rule["low"], rule["high"], rule["choices"]
     if low is not None and not value >= low:
         raise LampbenchError(f"{where}: must be at least {low}")

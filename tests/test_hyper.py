@@ -59,7 +59,8 @@ def test_a_value_that_nobody_gives_is_asked_for():
     [
         ("oven.heat", -1, "at least 0.0"),
         ("oven.heat", 301, "at most 300.0"),
-        ("oven.heat", float("nan"), "at least 0.0"),
+        ("oven.heat", float("nan"), "finite"),
+        ("oven.heat", float("inf"), "finite"),
         ("oven.heat", "hot", "type float"),
         ("oven.trays", 1.5, "type int"),
         ("oven.trays", True, "type int"),

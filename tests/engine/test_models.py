@@ -4,6 +4,7 @@ import json
 import shutil
 
 import pytest
+from tiny_models import CONTEXT
 
 from lampbench import models
 from lampbench.engine.hf import HFEngine
@@ -146,6 +147,16 @@ def test_bad_options_are_said(folder, kind):
     options, message = BAD[kind]
     with pytest.raises(LampbenchError, match=message):
         load(folder("llama"), **options)
+
+
+@pytest.mark.parametrize(("limit", "context"), [(100, 100), (10_000, CONTEXT), (10**30, CONTEXT)])
+def test_the_context_is_the_smaller_of_the_models_and_the_tokenizers(
+    folder, tmp_path, limit, context
+):
+    copy = shutil.copytree(folder("llama"), tmp_path / "copy")
+    file = copy / "tokenizer_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"model_max_length": limit}))
+    assert load(copy)._encoder.context == context
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json", "config.json"])

@@ -164,6 +164,22 @@ def test_dropout_acts_in_training_and_only_on_the_trained_adapter(engine, adapte
     assert both[0][2] != both[1][2]
 
 
+def test_nothing_but_the_trained_adapter_has_a_gradient(engine, adapters, tmp_path):
+    """TAM stands in the same layers and takes part in every forward pass."""
+    tam, user, _ = adapters()
+    learning, left = set(), set()
+
+    def look(*_):  # the trained adapter's gradients are gone by now; nobody cleans up others'
+        every = dict(engine()._model.named_parameters())
+        learning.update(name for name, p in every.items() if p.requires_grad)
+        left.update(name for name, p in every.items() if p.grad is not None)
+
+    list(engine().train([job(tmp_path, "u", frozen=(tam,), start=user)], look))
+    assert learning
+    assert all(name.endswith(".trained.weight") for name in learning)
+    assert not left
+
+
 def test_random_states_and_settings_are_left_alone(engine, tmp_path):
     torch.manual_seed(1), random.seed(1), np.random.seed(1)
     before = (torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist())
