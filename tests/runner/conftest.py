@@ -49,6 +49,7 @@ class RecordingEngine:
         self.scored: list[ScoreRequest] = []
         self.trained: list[TrainJob] = []
         self.budget: int | None = None
+        self.steps = 2
 
     def _spend(self) -> None:
         if self.budget is not None:
@@ -80,7 +81,7 @@ class RecordingEngine:
             on_step(job.id, 1, 2)
             job.output.mkdir(parents=True)
             (job.output / "adapter.json").write_text(json.dumps([job.id, number(job.data)]))
-            yield TrainResult(job.id, 2, 10, 0, (1.0, 0.5))
+            yield TrainResult(job.id, self.steps, 10, 0, (1.0, 0.5))
 
 
 def adapter_name(path: Path) -> str:

@@ -162,3 +162,17 @@ def test_costs_of_cached_stages_are_kept(planner):
         two = next(s for s in second if s["stage"] == stage)
         assert one["trained_tokens"] == two["trained_tokens"] > 0
         assert one["seconds"] == two["seconds"]
+
+
+@pytest.mark.parametrize(("steps", "said"), [(1, True), (2, False)])
+def test_a_training_that_cannot_learn_says_so(planner, engine, capsys, steps, said):
+    engine.steps = steps
+    run(planner("tam"))
+    assert ("nothing was learned" in capsys.readouterr().err) is said
+
+
+def test_requests_are_named_after_their_query(planner, engine):
+    run(planner("base"))
+    assert {request.id.partition(" ")[0] for request in engine.generated} == {
+        "ann-q0", "ann-q1", "bob-q0", "bob-q1", "../../mallory-q0",
+    }  # fmt: skip
