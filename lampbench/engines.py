@@ -19,13 +19,15 @@ class EngineOptions:
     """How models are executed; None leaves a choice to the model or the machine.
 
     `template` names a chat template of the paper's Appendix D instead of the tokenizer's own;
-    `batch_size` bounds the rows of one forward pass.
+    `batch_size` bounds the rows of a decoding step. `backend` is "many", which serves many users
+    in every pass, or "reference", one at a time.
     """
 
     device: str | None = None
     dtype: str | None = None
     template: str | None = None
     batch_size: int | None = None
+    backend: str = "many"
 
 
 @dataclass
@@ -46,18 +48,24 @@ class EnginePool:
     def get(self, name: str) -> Engine:
         """The engine of a model; loads it the first time."""
         if name not in self._engines:
-            from lampbench.engine.hf import HFEngine
-
             self._unload()
-            self._engines[name] = HFEngine(
-                resolve(name),
-                device=self.options.device,
-                dtype=self.dtype(name),
-                template=self.template(name),
-                fidelity=self.fidelity,
-                batch_size=self.options.batch_size,
-            )
+            self._engines[name] = self._load(name)
         return self._engines[name]
+
+    def _load(self, name: str) -> Engine:
+        given: dict[str, Any] = {
+            "device": self.options.device,
+            "dtype": self.dtype(name),
+            "template": self.template(name),
+            "fidelity": self.fidelity,
+        }
+        if self.options.backend == "reference":
+            from lampbench.engine.reference import ReferenceEngine
+
+            return ReferenceEngine(resolve(name), **given)
+        from lampbench.engine.many import ManyUserEngine
+
+        return ManyUserEngine(resolve(name), batch_size=self.options.batch_size, **given)
 
     def _unload(self) -> None:
         if not self._engines:
@@ -76,6 +84,8 @@ class EnginePool:
                 "dtype": self.dtype(name),
                 "template": self.template(name),
             }
+            if self.options.backend != "many":  # equal up to rounding and dropout's draws
+                self._identities[name]["backend"] = self.options.backend
         return self._identities[name]
 
     def dtype(self, name: str) -> str:

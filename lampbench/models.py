@@ -53,7 +53,8 @@ PRESETS: Mapping[str, ModelSpec] = {
     )
 }
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
-_IDENTIFYING = ("*.json", "*.safetensors", "*.bin", "*.model", "*.jinja")
+_IDENTIFYING = ("*config.json", "*token*.json", "vocab.json", "merges.txt", "chat_template.json",
+                "*.jinja", "*.index.json", "*.safetensors", "*.bin", "*.model")  # fmt: skip
 
 
 def resolve(name: str) -> ModelSpec:

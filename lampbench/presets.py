@@ -40,7 +40,7 @@ _EVERY_FAMILY: dict[str, Given] = {
     "user_sft.epochs": Given(2, _PAPER),
     **_optimizer("user_dpo", 4),
     "user_dpo.learning_rate": Given(5e-6, _PAPER),
-    "user_dpo.dropout": Given(0.05, "as user_sft; trl by default trains DPO without dropout"),
+    "user_dpo.dropout": Given(0.0, "trl trains DPO without dropout by default (disable_dropout)"),
     "negatives.n": Given(3, _PAPER),
     "negatives.temperature": Given(1.0, _PAPER),
     "negatives.top_p": Given(1.0, "paper 4.1 names temperature alone; the code adds top_p 0.95"),

@@ -47,6 +47,7 @@ class Choices:
     device: str | None = None
     dtype: str | None = None
     batch_size: int | None = None
+    backend: str = "many"
     store: Path
     plugins: Sequence[str] = ()
 
@@ -74,7 +75,9 @@ def plans(choices: Choices, results: Path, progress: Progress) -> list[Plan]:
     methods = [registry.method(name) for name in _named(choices.methods, registry, "method")]
     tasks = [registry.task(name) for name in _named(choices.tasks, registry, "task")]
     fidelity = FIDELITIES[choices.fidelity]
-    engine = EngineOptions(choices.device, choices.dtype, choices.template, choices.batch_size)
+    engine = EngineOptions(
+        choices.device, choices.dtype, choices.template, choices.batch_size, choices.backend
+    )
     pool = EnginePool(engine, fidelity, choices.store, progress)
     given = read_overrides(choices.config, choices.assignments)
     reject_unknown(given, _known_paths(methods, tasks, given))

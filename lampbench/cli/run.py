@@ -64,7 +64,14 @@ from lampbench.cli import options
     "--batch-size",
     type=click.IntRange(min=1),
     metavar="ROWS",
-    help="Most rows in one forward pass of generation and scoring.",
+    help="Most rows in one decoding step. [default: as the memory allows]",
+)
+@click.option(
+    "--backend",
+    type=click.Choice(["many", "reference"]),
+    default="many",
+    show_default=True,
+    help="Many users in every pass, or one at a time: slow, the oracle.",
 )
 @options.results
 @options.store

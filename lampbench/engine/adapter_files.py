@@ -61,6 +61,7 @@ def read(path: Path, model: Any, base: str) -> AdapterFile:
     """
     from peft import LoraConfig
     from peft.utils import load_peft_weights
+    from peft.utils.other import get_pattern_key
 
     file = path / "adapter_config.json"
     try:
@@ -89,6 +90,12 @@ def read(path: Path, model: Any, base: str) -> AdapterFile:
     names = {name.removeprefix(_PREFIX).removesuffix(half)
              for name in tensors for half in _HALVES if name.endswith(half)}  # fmt: skip
     layers = {name: _halves(path, name, tensors, model) for name in sorted(names)}
+    for name, (first, _) in layers.items():
+        rank = config.rank_pattern.get(get_pattern_key(list(config.rank_pattern), name), config.r)
+        if len(first) != rank:
+            raise LampbenchError(
+                f"adapter {path}: {name} has rank {len(first)}, its configuration says {rank}"
+            )
     if not layers:
         raise LampbenchError(f"{path}: the adapter has no weights; train it again")
     return AdapterFile(path, config, layers)

@@ -168,6 +168,13 @@ class Encoder:
             )
         return int(found)
 
+    def stop_ids(self, model: Any) -> frozenset[int]:
+        """Every token that may end an answer: the model's, the tokenizer's, the template's."""
+        told = model.generation_config.eos_token_id
+        listed = told if isinstance(told, list) else [told]
+        ends = [*listed, self.tokenizer.eos_token_id, self.end_of_turn]
+        return frozenset(int(token) for token in ends if token is not None)
+
     @cached_property
     def bos(self) -> int | None:
         """The token that begins a sequence; None where neither tokenizer nor template uses one."""

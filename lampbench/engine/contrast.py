@@ -4,26 +4,26 @@ All tensors are [rows, vocabulary] in float32 and all logarithms natural.
 """
 
 import math
-from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
 
 from lampbench.engine.protocol import Contrast, GenerationSpec, Sampling
 
-if TYPE_CHECKING:
-    from torch import Tensor
 
-
-def plausible(log_user: "Tensor", tau: float) -> "Tensor":
+def plausible(log_user: Tensor, tau: float) -> Tensor:
     """Equation 1, V_head: the tokens with p_user >= tau * max p_user, as a mask."""
     floor = log_user.max(dim=-1, keepdim=True).values
     return log_user >= floor + (math.log(tau) if tau > 0 else -math.inf)
 
 
-def reward(log_user: "Tensor", log_base: "Tensor", alpha: float) -> "Tensor":
+def reward(log_user: Tensor, log_base: Tensor, alpha: float) -> Tensor:
     """Equation 2, r: log p_user - alpha log p_base."""
     return log_user - alpha * log_base if alpha else log_user
 
 
-def contrastive_scores(log_user: "Tensor", log_base: "Tensor", contrast: Contrast) -> "Tensor":
+def contrastive_scores(log_user: Tensor, log_base: Tensor, contrast: Contrast) -> Tensor:
     """The reward of every plausible token, minus infinity elsewhere: equation 3 is its argmax.
 
     With `log_eps` as in the reference code: p_user is renormalised over V_head, eps is added
@@ -38,7 +38,7 @@ def contrastive_scores(log_user: "Tensor", log_base: "Tensor", contrast: Contras
     return reward((kept + eps).log(), (log_base.exp() + eps).log(), contrast.alpha)
 
 
-def penalise(scores: "Tensor", seen: "Tensor", penalty: float) -> "Tensor":
+def penalise(scores: Tensor, seen: Tensor, penalty: float) -> Tensor:
     """Repetition penalty (Keskar et al., 2019): scores of the tokens in the mask `seen`, divided
     where positive, multiplied where negative.
     """
@@ -48,9 +48,7 @@ def penalise(scores: "Tensor", seen: "Tensor", penalty: float) -> "Tensor":
     return worse.where(seen, scores)
 
 
-def next_scores(
-    spec: GenerationSpec, user: "Tensor", base: "Tensor | None", seen: "Tensor"
-) -> "Tensor":
+def next_scores(spec: GenerationSpec, user: Tensor, base: Tensor | None, seen: Tensor) -> Tensor:
     """Scores whose argmax is the greedy choice (equation 3), from the raw logits of both models.
 
     `base` is given exactly when `spec.contrast` is. A penalty on logits acts on the user's model
@@ -67,27 +65,37 @@ def next_scores(
     return scores
 
 
-def nucleus(probabilities: "Tensor", top_p: float) -> "Tensor":
-    """The fewest most probable tokens whose mass reaches `top_p`, as a mask."""
-    ordered, tokens = probabilities.sort(dim=-1, descending=True, stable=True)
+def nucleus(probabilities: Tensor, top_p: float) -> Tensor:
+    """The fewest most probable tokens whose mass reaches `top_p`, as a mask.
+
+    Of equally probable tokens at the edge, all are in: which of them a sort puts first would
+    depend on the device.
+    """
+    ordered = _descending(probabilities)
     before = ordered.cumsum(dim=-1) - ordered
-    return (before < top_p).scatter(-1, tokens, before < top_p)
+    last = (before < top_p).sum(dim=-1, keepdim=True) - 1
+    return probabilities >= ordered.gather(-1, last)
 
 
-def draw(scores: "Tensor", sampling: Sampling, uniform: "Tensor") -> "Tensor":
+def draw(scores: Tensor, sampling: Sampling, uniform: Tensor) -> Tensor:
     """Sampled tokens [rows]: the inverse distribution function at `uniform` [rows] in [0, 1).
 
     A row's draw depends on its own scores and its own number, on nothing else in the batch. Mass
-    is added up in the vocabulary's order, which rounding cannot change, in double precision where
-    the device has it.
+    is added up in the vocabulary's order, which rounding cannot change.
     """
     probabilities = (scores / sampling.temperature).softmax(dim=-1)
-    if scores.device.type != "mps":
-        probabilities = probabilities.double()
     if sampling.top_p < 1.0:
         probabilities = probabilities * nucleus(probabilities, sampling.top_p)
     mass = probabilities.cumsum(dim=-1)
-    target = uniform.to(mass).unsqueeze(-1) * mass[:, -1:]
+    total = mass[:, -1:].contiguous()
+    target = uniform.to(mass).unsqueeze(-1) * total
     # rounding may put the target at the very end: the last token with any mass is the one there
-    last = (mass < mass[:, -1:]).sum(dim=-1, keepdim=True)
-    return (mass <= target).sum(dim=-1, keepdim=True).minimum(last).squeeze(-1)
+    last = torch.searchsorted(mass, total)
+    return torch.searchsorted(mass, target, right=True).minimum(last).squeeze(-1)
+
+
+def _descending(probabilities: Tensor) -> Tensor:
+    """Each row sorted; on the processor numpy does it five times faster than torch."""
+    if probabilities.device.type != "cpu":
+        return probabilities.sort(dim=-1, descending=True).values
+    return torch.from_numpy(np.sort(-probabilities.numpy(), axis=-1)).neg_()

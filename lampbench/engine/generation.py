@@ -1,137 +1,258 @@
-"""The decoding loop: greedy, sampled and contrastive answers to a batch of prompts."""
+"""The decoding loop: answers to many users' prompts, greedy, sampled or contrastive, together.
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+A sequence has a place in the batch; in contrastive decoding two neighbouring rows, the user's and
+the base model's, which advance in the same forward pass on the same tokens. A sequence that ends
+makes room for a waiting one.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from lampbench.engine.contrast import draw, next_scores
-from lampbench.engine.protocol import GenerationSpec
-from lampbench.engine.scoring import padded, positions
+from lampbench.engine.forward import Forward
+from lampbench.engine.protocol import GenerationSpec, Weights
+from lampbench.engine.slots import Slots
+from lampbench.engine.stack import Layout, Rows, Stack
+from lampbench.engine.trees import Budget, Ids, Tree, packs
+
+_REFILL = 4  # prompts are read when a quarter of the places is free: reading few is inefficient
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One answer to make: prompt token ids, and the seed of its own random numbers."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Ask:
+    """An answer to make: prompt token ids, the seed of its own random numbers, and the adapters
+    that are its own rows' alone, for each row that has any.
+    """
 
-    ids: tuple[int, ...]
+    ids: Ids
     seed: int
+    own: tuple[Weights, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """The new tokens, without the one that stopped it; `clipped` when the budget ended it."""
 
-    ids: tuple[int, ...]
+    ids: Ids
     clipped: bool
 
 
-class Stream:
-    """One of the (at most two) models that a batch goes through, with its cache.
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What all answers of one call have in common.
 
-    `activate` makes the shared base model answer as this one.
+    Of a sequence's rows the first `own_rows` have adapters of their own, in `layout`; `flat` reads
+    them. `one_for_all` says that all sequences have the same ones. `budget` bounds a pass that
+    reads prompts.
     """
 
-    def __init__(self, model: Any, activate: Callable[[], None]) -> None:
-        self._model = model
-        self._activate = activate
-        self._cache: Any = None
+    spec: GenerationSpec
+    stop: frozenset[int]
+    pad: int
+    budget: Budget
+    own_rows: int
+    layout: Layout
+    flat: Callable[[Weights], Tensor]
+    one_for_all: bool
 
-    def logits(self, tokens: Tensor, mask: Tensor) -> Tensor:
-        """Logits [rows, vocabulary] after the last of `tokens` [rows, new]; float32.
 
-        `mask` [rows, all tokens so far] is 0 on padding, which stands on the left.
-        """
-        self._activate()
-        output = self._model(
-            input_ids=tokens,
-            attention_mask=mask,
-            position_ids=positions(mask)[:, -tokens.shape[1] :],
-            past_key_values=self._cache,
-            use_cache=True,
-            logits_to_keep=1,
+@dataclass(slots=True, eq=False)
+class _Place:
+    ask: Ask
+    tokens: list[int] = field(default_factory=list)
+
+
+class Decoding:
+    """A batch of at most `places` sequences of at most `tokens` tokens, and those that wait."""
+
+    def __init__(
+        self, forward: Forward, stack: Stack, setting: Setting, places: int, tokens: int
+    ) -> None:
+        self._forward, self._stack, self._setting = forward, stack, setting
+        spec = setting.spec
+        self._streams = 2 if spec.contrast else 1
+        self._device = forward.model.device
+        config = forward.model.config.get_text_config()
+        rows = places * self._streams
+        self._cache = Slots(config.num_hidden_layers, rows, tokens, self._device)
+        self._seen = torch.zeros(places, config.vocab_size, dtype=torch.bool, device=self._device)
+        self._length = torch.zeros(places, dtype=torch.long, device=self._device)
+        self._last = torch.zeros(places, dtype=torch.long, device=self._device)
+        steps = spec.max_new_tokens if spec.sampling else 0
+        self._uniforms = torch.zeros(places, steps, device=self._device)
+        self._places: list[_Place] = []
+        self._capacity = places
+        slots = setting.own_rows * (1 if setting.one_for_all else places)
+        precision = forward.model.dtype
+        self._own = torch.zeros(slots, setting.layout.size, device=self._device, dtype=precision)
+        self._views = setting.layout.views(self._own) if slots else {}
+        self._waiting: deque[Ask] = deque()
+
+    def run(self, asks: Sequence[Ask]) -> Iterator[tuple[Ask, Answer]]:
+        """Answers, each as soon as it stands. Give the longest prompts first."""
+        self._waiting.extend(asks)
+        while self._waiting or self._places:
+            free = self._capacity - len(self._places)
+            with torch.inference_mode(), self._stack.having(self._views):
+                if self._waiting and free >= min(
+                    len(self._waiting), self._capacity // _REFILL or 1
+                ):
+                    count = min(free, len(self._waiting))
+                    self._admit([self._waiting.popleft() for _ in range(count)])
+                else:
+                    self._advance()
+                finished = self._retire()
+            yield from finished
+
+    def _rows(self, slots: Tensor | None) -> Rows:
+        """Which rows of a pass have adapters: all, or of each pair the first."""
+        every = self._streams // max(1, self._setting.own_rows)
+        return Rows(every, slots)
+
+    def _admit(self, asks: list[Ask]) -> None:
+        """Read prompts into free places and choose their first tokens."""
+        first = len(self._places)
+        self._places += [_Place(ask) for ask in asks]
+        own = self._setting.own_rows
+        for place, ask in enumerate(asks, start=first):
+            where = 0 if self._setting.one_for_all else place * own
+            for row, weights in enumerate(ask.own, start=where):
+                self._own[row] = self._setting.flat(weights)
+            if self._uniforms.shape[1]:
+                generator = torch.Generator().manual_seed(ask.seed)
+                self._uniforms[place] = torch.rand(self._uniforms.shape[1], generator=generator)
+        # samples of one prompt share its reading
+        shared: dict[tuple[Ids, tuple[Weights, ...]], list[int]] = {}
+        for place, ask in enumerate(asks, start=first):
+            shared.setdefault((ask.ids, ask.own), []).append(place)
+        scores = torch.empty(len(asks), self._seen.shape[1], device=self._device)
+        prompts = list(shared.items())
+        for pack in packs(prompts, lambda item: Tree(item[0][0], ()), self._reading_budget()):
+            self._read([ids for (ids, _), _ in pack], [places for _, places in pack], scores, first)
+        self._choose(slice(first, first + len(asks)), scores)
+
+    def _reading_budget(self) -> Budget:
+        budget = self._setting.budget
+        return Budget(max(1, budget.tokens // self._streams), budget.labels)
+
+    def _read(
+        self, prompts: list[Ids], places: list[list[int]], scores: Tensor, first: int
+    ) -> None:
+        """One pass over prompts, each for one or several places."""
+        device, streams = self._device, self._streams
+        longest = max(map(len, prompts))
+        tokens = torch.tensor(
+            [[*ids, *[self._setting.pad] * (longest - len(ids))] for ids in prompts]
         )
-        self._cache = output.past_key_values
-        logits: Tensor = output.logits[:, -1].float()
-        return logits
+        lengths = torch.tensor([len(ids) for ids in prompts])
+        of_prompt = torch.tensor([i for i, group in enumerate(places) for _ in group])
+        place = torch.tensor([p for group in places for p in group])
+        real = torch.arange(longest) < lengths.unsqueeze(-1)
+        pairs = torch.arange(streams)
+        source = (of_prompt.unsqueeze(-1) * streams + pairs).flatten().to(device)
+        target = (place.unsqueeze(-1) * streams + pairs).flatten().to(device)
+        self._cache.fill(source, target)
+        leader = torch.tensor([group[0] for group in places])
+        own = self._setting.own_rows
+        slots = (leader.unsqueeze(-1) * own + torch.arange(own)).flatten()
+        self._stack.batch = self._rows(slots.to(device))
+        logits = self._forward.logits(
+            tokens.repeat_interleave(streams, 0).to(device),
+            torch.arange(longest, device=device).unsqueeze(0),
+            cache=self._cache,
+            at=(
+                torch.arange(len(prompts) * streams, device=device),
+                (lengths - 1).repeat_interleave(streams).to(device),
+            ),
+        )
+        place, of_prompt = place.to(device), of_prompt.to(device)
+        seen = torch.zeros(len(prompts), self._seen.shape[1], device=device)
+        seen.scatter_add_(1, tokens.to(device), real.to(device).float())
+        self._seen[place] = (seen > 0)[of_prompt]
+        self._length[place] = lengths.to(device)[of_prompt]
+        by_place = logits.view(len(prompts), streams, -1)[of_prompt]
+        scores[place - first] = self._scores(by_place, self._seen[place])
 
-    def select(self, rows: Tensor) -> None:
-        """Go on with these rows of the cache; a row may be taken more than once."""
-        self._cache.batch_select_indices(rows)
+    def _advance(self) -> None:
+        """One token for every sequence."""
+        active = slice(len(self._places))
+        length = self._length[active]
+        longest = int(length.max()) + 1
+        rows = length.repeat_interleave(self._streams)
+        self._cache.advance(rows, longest)
+        self._stack.batch = self._rows(None)
+        keys = torch.arange(longest, device=self._device)
+        position = rows.unsqueeze(-1)
+        mask = self._forward.masks(
+            (keys <= position).unsqueeze(1), position, keys.expand(len(rows), -1)
+        )
+        logits = self._forward.logits(
+            self._last[active].repeat_interleave(self._streams).unsqueeze(-1),
+            position,
+            mask=mask,
+            cache=self._cache,
+        )
+        self._length[active] += 1
+        by_place = logits.view(len(self._places), self._streams, -1)
+        self._choose(active, self._scores(by_place, self._seen[active]))
 
+    def _scores(self, logits: Tensor, seen: Tensor) -> Tensor:
+        base = logits[:, 1] if self._streams == 2 else None
+        return next_scores(self._setting.spec, logits[:, 0], base, seen)
 
-@torch.inference_mode()
-def decode(
-    user: Stream,
-    base: Stream | None,
-    spec: GenerationSpec,
-    rows: Sequence[Row],
-    stop: Tensor,
-    pad: int,
-) -> list[Answer]:
-    """Answer prompts, in their order.
-
-    Both models of a contrastive decoding advance in lock-step on the same tokens; `base` is given
-    exactly when `spec.contrast` is. A prompt that several rows share is read once; a row that has
-    ended leaves the batch.
-    """
-    device = stop.device
-    streams = [user, base] if base else [user]
-    prompts = list(dict.fromkeys(row.ids for row in rows))
-    tokens, mask = padded(prompts, pad, device)
-    logits = [stream.logits(tokens, mask) for stream in streams]
-    seen = _seen(tokens, mask, logits[0].shape[-1])
-    if len(prompts) < len(rows):
-        of_row = torch.tensor([prompts.index(row.ids) for row in rows], device=device)
-        mask, seen, logits = mask[of_row], seen[of_row], [each[of_row] for each in logits]
-        _select(streams, of_row)
-    uniforms = _uniforms(rows, spec, device)
-    answers: list[list[int]] = [[] for _ in rows]
-    clipped = [True] * len(rows)
-    alive = torch.arange(len(rows), device=device)
-    for step in range(spec.max_new_tokens):
-        scores = next_scores(spec, logits[0], logits[1] if base else None, seen)
-        if spec.sampling:
-            chosen = draw(scores, spec.sampling, uniforms[alive, step])
+    def _choose(self, active: slice, scores: Tensor) -> None:
+        """The next token of some places from their scores."""
+        places = self._places[active]
+        if self._setting.spec.sampling:
+            step = torch.tensor([len(place.tokens) for place in places], device=self._device)
+            uniform = self._uniforms[active].gather(1, step.unsqueeze(-1)).squeeze(-1)
+            chosen = draw(scores, self._setting.spec.sampling, uniform)
         else:
             chosen = scores.argmax(dim=-1)
-        going = ~torch.isin(chosen, stop)
-        for row, token, goes in zip(alive.tolist(), chosen.tolist(), going.tolist(), strict=True):
-            if goes:
-                answers[row].append(token)
-            else:
-                clipped[row] = False
-        if step + 1 == spec.max_new_tokens or not going.any():
-            break
-        if not going.all():
-            left = going.nonzero().squeeze(-1)
-            alive, chosen, mask, seen = alive[left], chosen[left], mask[left], seen[left]
-            _select(streams, left)
-        seen.scatter_(1, chosen.unsqueeze(-1), True)
-        mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=-1)
-        logits = [stream.logits(chosen.unsqueeze(-1), mask) for stream in streams]
-    return [Answer(tuple(ids), cut) for ids, cut in zip(answers, clipped, strict=True)]
+        self._last[active] = chosen
+        self._seen[active].scatter_(1, chosen.unsqueeze(-1), True)
+        for place, token in zip(places, chosen.tolist(), strict=True):
+            place.tokens.append(token)
 
+    def _retire(self) -> list[tuple[Ask, Answer]]:
+        """Take out the sequences that have ended; the last ones move into their places."""
+        budget, stop = self._setting.spec.max_new_tokens, self._setting.stop
+        done, finished = [], []
+        for index, place in enumerate(self._places):
+            stopped = place.tokens[-1] in stop
+            if stopped or len(place.tokens) == budget:
+                done.append(index)
+                ids = tuple(place.tokens[:-1] if stopped else place.tokens)
+                finished.append((place.ask, Answer(ids, not stopped)))
+        if done:
+            self._close(done)
+        return finished
 
-def _select(streams: Sequence[Stream], rows: Tensor) -> None:
-    for stream in streams:
-        stream.select(rows)
+    def _close(self, done: list[int]) -> None:
+        left = len(self._places) - len(done)
+        holes = [index for index in done if index < left]
+        gone = set(done)
+        movers = [index for index in range(left, len(self._places)) if index not in gone]
+        for hole, mover in zip(holes, movers, strict=True):
+            self._places[hole] = self._places[mover]
+        del self._places[left:]
+        if not holes:
+            return
+        source, target = (torch.tensor(each, device=self._device) for each in (movers, holes))
+        longest = int(self._length[source].max())
+        self._cache.move(
+            self._pairs(source, self._streams), self._pairs(target, self._streams), longest
+        )
+        for state in (self._seen, self._length, self._last, self._uniforms):
+            state[target] = state[source]
+        own = self._setting.own_rows
+        if own and not self._setting.one_for_all:
+            self._own[self._pairs(target, own)] = self._own[self._pairs(source, own)]
 
-
-def _seen(tokens: Tensor, mask: Tensor, vocabulary: int) -> Tensor:
-    """Which tokens [rows, vocabulary] stand in each prompt; padding does not count."""
-    seen = torch.zeros(len(tokens), vocabulary, device=tokens.device)
-    return seen.scatter_add_(1, tokens, mask.float()) > 0
-
-
-def _uniforms(rows: Sequence[Row], spec: GenerationSpec, device: torch.device) -> Tensor:
-    """A number in [0, 1) for each row and step, from the row's own seed."""
-    if spec.sampling is None:
-        return torch.empty(0, device=device)
-    drawn = [
-        torch.rand(spec.max_new_tokens, generator=torch.Generator().manual_seed(row.seed))
-        for row in rows
-    ]
-    return torch.stack(drawn).to(device)
+    def _pairs(self, places: Tensor, each: int) -> Tensor:
+        """The rows of places that have `each` rows."""
+        return (places.unsqueeze(-1) * each + torch.arange(each, device=self._device)).flatten()

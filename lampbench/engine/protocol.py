@@ -201,6 +201,16 @@ class TrainResult:
     margins: tuple[float, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class TrainFailure:
+    """A job that was set aside because its loss or gradient was no longer a number; nothing of
+    it was saved, and the others went on. `reason` is a sentence for the user.
+    """
+
+    id: str
+    reason: str
+
+
 StepHook = Callable[[str, int, int], None]
 """Called with (job id, steps done, steps in all)."""
 
@@ -216,6 +226,8 @@ class Engine(Protocol):
         """Log-probabilities of given responses."""
         ...
 
-    def train(self, jobs: Sequence[TrainJob], on_step: StepHook) -> Iterator[TrainResult]:
+    def train(
+        self, jobs: Sequence[TrainJob], on_step: StepHook
+    ) -> Iterator[TrainResult | TrainFailure]:
         """Train adapters, one a job."""
         ...

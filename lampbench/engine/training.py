@@ -1,16 +1,15 @@
-"""Training one adapter, supervised or by equation 6: a plain loop in which every draw is seeded.
+"""Training the adapters of many users at once, supervised or by equation 6.
 
-The numbers are those of transformers' Trainer and trl's DPOTrainer (the tests hold it against
-both). The loop is our own because a run trains an adapter per user, a hundred of them: starting a
-trainer for each took half a second where this loop takes three hundredths. trl's would moreover
-take a copy of the adapter it starts from as reference (not TAM, as equation 6 has it), tokenize
-by itself, and leave its own forward pass on the shared model. And a state that is no more than
-(step, adapter, moments) resumes to the same bytes.
+Every user's training is its own: order of examples, loss, clipping, learning rate, warm-up, steps
+and dropout are those of that user alone (transformers' Trainer and trl's DPOTrainer give the same
+numbers; the tests hold it against both). What users share is the forward and backward pass: in a
+round each takes one step, and the rows of all their batches are sorted by length and go through
+the model in passes that the device does best, whoever they belong to.
 """
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,14 +17,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lampbench.engine.batching import smaller
 from lampbench.engine.checkpoints import Checkpoints
 from lampbench.engine.dpo import dpo_loss
+from lampbench.engine.forward import Forward
 from lampbench.engine.loading import quiet
-from lampbench.engine.protocol import OptimSpec, TrainJob
-from lampbench.engine.randomness import seeded
-from lampbench.engine.scoring import response_logprobs
-from lampbench.errors import LampbenchError
+from lampbench.engine.memory import halved
+from lampbench.engine.optimizer import StackedAdamW
+from lampbench.engine.protocol import StepHook, TrainFailure, TrainJob, TrainResult
+from lampbench.engine.schedule import batch_of, rate, steps_of
+from lampbench.engine.stack import Dropout, Layout, Pairs, Rows, Stack
+from lampbench.engine.trees import Budget, Tree, branch_logprobs, branch_sums, packs
 from lampbench.hashing import seed_from
 
 _LARGE = 1_000_000_000
@@ -33,180 +34,239 @@ _LARGE = 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """An encoded example: prompt and response. For DPO also the rejected response, and the
-    reference's sums of log-probabilities (chosen, rejected).
+    """An encoded example: the prompt with its response. For DPO with the chosen and the rejected
+    response, and the reference's sums of log-probabilities (chosen, rejected).
     """
 
-    prompt: tuple[int, ...]
-    response: tuple[int, ...]
-    rejected: tuple[int, ...] | None = None
-    reference: tuple[float, float] | None = None
-
-    @property
-    def tokens(self) -> int:
-        """Tokens of all its sequences."""
-        other = len(self.prompt) + len(self.rejected) if self.rejected is not None else 0
-        return len(self.prompt) + len(self.response) + other
+    tree: Tree
+    reference: tuple[float, float] = (0.0, 0.0)
 
 
-@dataclass(slots=True)
-class Log:
-    """Loss and, for DPO, mean reward margin of each step."""
+@dataclass(slots=True, eq=False)
+class Run:
+    """One job on its way: where its adapter starts, its data, and what it has to say so far."""
 
+    job: TrainJob
+    items: Sequence[Item]
+    start: Pairs
+    cut: int = 0
+    done: int = 0
     losses: list[float] = field(default_factory=list)
     margins: list[float] = field(default_factory=list)
+    adapter: Pairs = field(default_factory=dict)
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps in all."""
+        return steps_of(self.job.optim, len(self.items))
+
+    @property
+    def result(self) -> TrainResult:
+        """What the finished job reports."""
+        passes = self.job.optim.epochs + (self.job.dpo is not None)
+        tokens = passes * sum(item.tree.tokens for item in self.items)
+        losses, margins = tuple(self.losses), tuple(self.margins)
+        return TrainResult(self.job.id, self.steps, tokens, self.cut, losses, margins)
 
 
-def steps_of(spec: OptimSpec, examples: int) -> int:
-    """Optimiser steps in all; the last batch of an epoch may be smaller."""
-    return spec.epochs * math.ceil(examples / spec.batch_size)
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """An example in a round: whose it is, its share of that user's loss, its dropout's seed."""
 
-
-def rate(spec: OptimSpec, step: int, steps: int) -> float:
-    """Learning rate of a step (from 0): linear warm-up from zero over ceil(ratio x steps) steps,
-    then linear decay towards zero.
-    """
-    warmup = math.ceil(spec.warmup_ratio * steps)
-    if step < warmup:
-        return spec.learning_rate * step / warmup
-    return spec.learning_rate * (steps - step) / max(1, steps - warmup)
-
-
-def batch_of(spec: OptimSpec, examples: int, seed: int, step: int) -> list[int]:
-    """The examples of a step; every epoch has its own order, drawn from the job's seed."""
-    epoch, place = divmod(step, math.ceil(examples / spec.batch_size))
-    shuffle = torch.Generator().manual_seed(seed_from(seed, "order", epoch))
-    order = torch.randperm(examples, generator=shuffle).tolist()
-    return order[place * spec.batch_size : (place + 1) * spec.batch_size]
+    seat: int
+    item: Item
+    share: float
+    seed: int
 
 
 class Training:
-    """One job on its way. `parameters` are the adapter's, on the model where they act."""
+    """Jobs on the same frozen weights with adapters of the same shape, `seats` of them at once."""
 
     def __init__(
-        self, job: TrainJob, model: Any, parameters: dict[str, Any], data: Sequence[Item], pad: int
+        self, forward: Forward, stack: Stack, layout: Layout, pad: int, budget: Budget, seats: int
     ) -> None:
-        self._job, self._model, self._parameters = job, model, parameters
-        self._data, self._pad = data, pad
-        self._beta = job.dpo.beta if job.dpo else None
-        self._micro = job.optim.batch_size
-        self._optimizer = torch.optim.AdamW(
-            parameters.values(), lr=job.optim.learning_rate, weight_decay=job.optim.weight_decay
-        )
-        self._log = Log()
+        self._forward, self._stack, self._pad = forward, stack, pad
+        self._budget = budget
+        device = forward.model.device
+        values = torch.zeros(seats, layout.size, device=device)
+        self._optimizer = StackedAdamW(values, torch.zeros_like(values))
+        self._layout = layout
+        self._leaves = _leaves(layout, values, self._optimizer.gradients)
+        self._seats: list[Run | None] = [None] * seats
 
-    def run(self, on_step: Callable[[int, int], None], checkpoint_seconds: float) -> Log:
-        """Train to the end; a killed job goes on from its last checkpoint to the same result.
+    def run(
+        self, runs: Iterable[Run], on_step: StepHook, checkpoint_seconds: float
+    ) -> Iterator[Run | TrainFailure]:
+        """Train to the end; each run is yielded with its `adapter` when it is there.
+
+        A killed job goes on from its last checkpoint to the same result. One whose loss or
+        gradient is no longer a number is set aside, and the others go on.
 
         Raises:
-            LampbenchError: loss or gradient is no longer a number.
+            LampbenchError: a checkpoint is damaged; a single example is too large for the memory.
         """
-        job, optim = self._job, self._job.optim
-        steps = steps_of(optim, len(self._data))
-        checkpoints = Checkpoints(job)
-        begin = self._resume(checkpoints)
+        waiting = iter(runs)
         saved = time.monotonic()
-        with _training_mode(self._model):
-            for step in range(begin, steps):
-                for group in self._optimizer.param_groups:
-                    group["lr"] = rate(optim, step, steps)
-                batch = batch_of(optim, len(self._data), job.seed, step)
-                self._gradients([self._data[i] for i in batch], step)
-                self._update(step)
-                if time.monotonic() - saved >= checkpoint_seconds and step + 1 < steps:
-                    checkpoints.save(self._state(step + 1))
+        with _training_mode(self._forward.model):
+            while True:
+                self._seat(waiting)
+                active = [seat for seat, run in enumerate(self._seats) if run]
+                if not active:
+                    return
+                failures = self._round(active)
+                if time.monotonic() - saved >= checkpoint_seconds:
+                    self._save()
                     saved = time.monotonic()
-                on_step(step + 1, steps)
-        return self._log
+                for seat in active:
+                    if run := self._seats[seat]:
+                        on_step(run.job.id, run.done, run.steps)
+                yield from failures
+                yield from self._finished()
 
-    def _gradients(self, batch: list[Item], step: int) -> None:
-        """Loss of a batch and its gradient, in as many parts as the device's memory asks for."""
+    def _seat(self, waiting: Iterator[Run]) -> None:
+        """Let waiting runs take the free seats."""
+        for seat, taken in enumerate(self._seats):
+            if taken is None and (run := next(waiting, None)):
+                self._seats[seat] = run
+                unit = dict.fromkeys(run.start, 1.0)
+                optimizer = self._optimizer
+                optimizer.values[seat] = self._layout.flat([(run.start, unit)])
+                for state in (optimizer.first, optimizer.second, optimizer.gradients):
+                    state[seat] = 0
+                if saved := Checkpoints(run.job).load():
+                    run.done, run.losses, run.margins = (
+                        saved[name] for name in ("step", "losses", "margins")
+                    )
+                    for name in ("values", "first", "second"):
+                        getattr(optimizer, name)[seat] = saved[name]
+
+    def _finished(self) -> Iterator[Run]:
+        for seat, run in enumerate(self._seats):
+            if run and run.done == run.steps:
+                vector = self._optimizer.values[seat].detach().cpu().clone()
+                run.adapter = self._layout.pairs(vector)
+                self._seats[seat] = None
+                yield run
+
+    def _round(self, active: list[int]) -> list[TrainFailure]:
+        """One step of every active run; returns those that failed, their seats free again."""
+        rows = [row for seat in active for row in self._rows(seat)]
         while True:
             try:
-                with seeded(seed_from(self._job.seed, "dropout", step), self._model.device):
-                    self._record(list(self._parts(batch)))
-                return
+                with self._stack.having(self._leaves):
+                    losses, margins = self._gradients(rows)
+                break
             except RuntimeError as error:
-                longest = max(item.tokens for item in batch)
-                self._micro = smaller(error, min(self._micro, len(batch)), longest)
-                self._optimizer.zero_grad(set_to_none=True)
+                longest = max(row.item.tree.tokens for row in rows)
+                tokens = self._budget.tokens if self._budget.tokens > longest else 1
+                what = f"one sequence of {longest} tokens"
+                self._budget = Budget(halved(error, tokens, what), self._budget.labels)
+                self._optimizer.gradients.zero_()
+        return self._update(active, losses, margins)
 
-    def _parts(self, batch: list[Item]) -> Iterator[tuple[float, float]]:
-        """Share in the loss and margin of a batch of each of its parts, after its backward pass."""
-        for i in range(0, len(batch), self._micro):
-            part = batch[i : i + self._micro]
-            loss, margin = (
-                self._supervised(part, batch)
-                if self._beta is None
-                else (self._preference(part, batch, self._beta))
-            )
-            loss.backward()  # type: ignore[no-untyped-call]
-            yield float(loss.detach()), margin
+    def _rows(self, seat: int) -> Iterator[_Row]:
+        run = self._seats[seat]
+        assert run is not None
+        job = run.job
+        chosen = batch_of(job.optim, len(run.items), job.seed, run.done)
+        items = [run.items[i] for i in chosen]
+        total = len(items) if job.dpo else sum(item.tree.labels for item in items)
+        for number, item in zip(chosen, items, strict=True):
+            yield _Row(seat, item, 1 / total, seed_from(job.seed, "dropout", run.done, number))
 
-    def _supervised(self, part: list[Item], batch: list[Item]) -> tuple[Tensor, float]:
-        """Negative log-likelihood of the part's response tokens, over the tokens of the batch."""
-        logs = response_logprobs(
-            self._model, [i.prompt for i in part], [i.response for i in part], self._pad
-        )
-        return -torch.cat(logs).sum() / sum(len(item.response) for item in batch), 0.0
+    def _gradients(self, rows: list[_Row]) -> tuple[dict[int, float], dict[int, float]]:
+        """Loss and, for DPO, margin of each seat, whose gradients are there afterwards."""
+        losses: dict[int, float] = {}
+        margins: dict[int, float] = {}
+        for pack in packs(rows, lambda row: row.item.tree, self._budget):
+            shares, gains = self._backward(pack)
+            for row, share, gain in zip(pack, shares, gains, strict=True):
+                losses[row.seat] = losses.get(row.seat, 0.0) + share
+                margins[row.seat] = margins.get(row.seat, 0.0) + gain
+        return losses, margins
 
-    def _preference(self, part: list[Item], batch: list[Item], beta: float) -> tuple[Tensor, float]:
-        """Loss of equation 6 and margin, summed over the part's pairs, over those of the batch."""
-        logs = response_logprobs(
-            self._model,
-            [item.prompt for item in part] * 2,
-            [i.response for i in part] + [i.rejected or () for i in part],
-            self._pad,
-        )
-        policy = torch.stack([log.sum() for log in logs]).view(2, -1).T
-        reference = policy.new_tensor([item.reference for item in part])
-        losses, margins = dpo_loss(policy, reference, beta)
-        return losses.sum() / len(batch), float(margins.detach().sum()) / len(batch)
+    def _backward(self, pack: list[_Row]) -> tuple[list[float], list[float]]:
+        """Forward and backward pass; each row's share in its user's loss and margin."""
+        first = self._seats[pack[0].seat]
+        assert first is not None
+        device, lora = self._forward.model.device, first.job.lora
+        seats = torch.tensor([row.seat for row in pack], device=device)
+        keep = None
+        if lora.dropout:
+            lengths = [row.item.tree.tokens for row in pack]
+            keep = Dropout(lora.dropout, [row.seed for row in pack], lengths)
+        self._stack.batch = Rows(slots=seats, scale=lora.alpha / lora.rank, keep=keep)
+        logs, sizes = branch_logprobs(self._forward, [row.item.tree for row in pack], self._pad)
+        sums = branch_sums(logs, sizes).view(len(pack), -1)
+        share = sums.new_tensor([row.share for row in pack])
+        if first.job.dpo is None:
+            losses = -sums.squeeze(-1) * share
+            margins = torch.zeros_like(losses)
+        else:
+            reference = sums.new_tensor([row.item.reference for row in pack])
+            losses, margins = dpo_loss(sums, reference, first.job.dpo.beta)
+            losses, margins = losses * share, margins * share
+        losses.sum().backward()  # type: ignore[no-untyped-call]
+        return losses.tolist(), margins.tolist()
 
-    def _record(self, shares: list[tuple[float, float]]) -> None:
-        self._log.losses.append(math.fsum(loss for loss, _ in shares))
-        if self._beta is not None:
-            self._log.margins.append(math.fsum(margin for _, margin in shares))
-
-    def _update(self, step: int) -> None:
-        """One step of the optimiser, with clipped gradients."""
-        limit = self._job.optim.max_grad_norm or math.inf
-        norm = torch.nn.utils.clip_grad_norm_(self._parameters.values(), limit)
-        loss = self._log.losses[-1]
-        if not math.isfinite(loss) or not torch.isfinite(norm):
-            raise LampbenchError(
-                f"training {self._job.id}: the loss is {loss} and its gradient's norm "
-                f"{float(norm)} at step {step + 1}; lower the learning rate, or use "
-                "--dtype float32"
-            )
-        self._optimizer.step()
-        self._optimizer.zero_grad(set_to_none=True)
-
-    def _state(self, step: int) -> dict[str, Any]:
-        return {
-            "step": step,
-            "adapter": {name: p.detach() for name, p in self._parameters.items()},
-            "optimizer": self._optimizer.state_dict(),
-            "losses": self._log.losses,
-            "margins": self._log.margins,
-        }
-
-    def _resume(self, checkpoints: Checkpoints) -> int:
-        """Take up the last checkpoint; returns the steps done."""
-        state = checkpoints.load()
-        if state is None:
-            return 0
+    def _update(
+        self, active: list[int], losses: dict[int, float], margins: dict[int, float]
+    ) -> list[TrainFailure]:
+        """One step of the optimiser for each run whose numbers are finite."""
+        runs = {seat: run for seat in active if (run := self._seats[seat])}
+        slots = torch.tensor(active, device=self._optimizer.values.device)
         with torch.no_grad():
-            for name, parameter in self._parameters.items():
-                parameter.copy_(state["adapter"][name])
-        self._optimizer.load_state_dict(state["optimizer"])
-        self._log = Log(state["losses"], state["margins"])
-        return int(state["step"])
+            limits = [run.job.optim.max_grad_norm or math.inf for run in runs.values()]
+            norms = dict(zip(active, self._optimizer.clip(slots, limits).tolist(), strict=True))
+        failures = []
+        for seat, run in list(runs.items()):
+            if not math.isfinite(losses[seat]) or not math.isfinite(norms[seat]):
+                reason = (
+                    f"the loss is {losses[seat]:.3g} and its gradient's norm {norms[seat]:.3g} at "
+                    f"step {run.done + 1}; lower the learning rate, or use --dtype float32"
+                )
+                failures.append(TrainFailure(run.job.id, reason))
+                self._seats[seat] = None
+                del runs[seat]
+        if runs:
+            optims = [run.job.optim for run in runs.values()]
+            rates = [rate(run.job.optim, run.done, run.steps) for run in runs.values()]
+            slots = torch.tensor(list(runs), device=slots.device)
+            with torch.no_grad():
+                counts = [run.done + 1 for run in runs.values()]
+                self._optimizer.step(slots, rates, counts, optims)
+        self._optimizer.gradients.zero_()
+        for seat, run in runs.items():
+            run.done += 1
+            run.losses.append(losses[seat])
+            if run.job.dpo:
+                run.margins.append(margins[seat])
+        return failures
+
+    def _save(self) -> None:
+        optimizer = self._optimizer
+        for seat, run in enumerate(self._seats):
+            if run:
+                state = {"step": run.done, "losses": run.losses, "margins": run.margins}
+                for name in ("values", "first", "second"):
+                    state[name] = getattr(optimizer, name)[seat].detach().clone()
+                Checkpoints(run.job).save(state)
+
+
+def _leaves(layout: Layout, values: Tensor, gradients: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
+    """Parameters by layer that are views of `values` and whose gradients are of `gradients`."""
+    slopes = layout.views(gradients)
+    leaves = {}
+    for name, pair in layout.views(values).items():
+        first, second = (half.detach().requires_grad_(True) for half in pair)
+        first.grad, second.grad = slopes[name]
+        leaves[name] = first, second
+    return leaves
 
 
 @contextmanager
 def _training_mode(model: Any) -> Iterator[None]:
-    """Dropout on, and reproducible kernels where a device has others.
+    """Reproducible kernels where a device has others.
 
     A large model recomputes its activations in the backward pass, since they, not the weights,
     would fill the memory.
@@ -214,8 +274,8 @@ def _training_mode(model: Any) -> Iterator[None]:
     recompute = sum(parameter.numel() for parameter in model.parameters()) > _LARGE
     strict = torch.are_deterministic_algorithms_enabled()
     with quiet():
-        model.train()
         if recompute:
+            model.train()  # transformers recomputes in this mode alone
             _checkpointing(model, "enable")
         if model.device.type == "cuda" and not strict:
             torch.use_deterministic_algorithms(True, warn_only=True)

@@ -9,6 +9,14 @@ from lampbench.prompt import Piece, Prompt
 MODELS = ("llama", "mistral", "gemma", "gemma-vision", "qwen")
 USER_LORA = LoraSpec(rank=4, alpha=8, dropout=0.1, targets=("q_proj", "v_proj"))
 TASK_LORA = LoraSpec(rank=4, alpha=4, dropout=0.1, targets=("q_proj", "k_proj", "v_proj", "o_proj"))
+SHAPES = (  # of users whose adapters have nothing in common
+    LoraSpec(4, 8, 0.0, ("q_proj", "v_proj")),
+    LoraSpec(1, 2, 0.0, ("k_proj",)),
+    LoraSpec(6, 3, 0.0, ("q_proj", "k_proj", "v_proj", "o_proj")),
+    LoraSpec(2, 2, 0.0, ("gate_proj", "up_proj", "down_proj")),
+    LoraSpec(3, 6, 0.0, ("o_proj", "down_proj")),
+    LoraSpec(5, 5, 0.0, ("q_proj", "v_proj", "up_proj")),
+)
 OPTIM = OptimSpec(
     learning_rate=2e-2, epochs=2, batch_size=3, weight_decay=0.01, warmup_ratio=0.2,
     max_grad_norm=0.3,

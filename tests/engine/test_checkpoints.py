@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 import torch
-from given import job, no_hook, preferences
+from given import examples, job, no_hook, preferences
 
 from lampbench.engine.protocol import DPOSpec
 from lampbench.errors import LampbenchError
@@ -45,6 +45,41 @@ def test_a_killed_job_resumes_to_the_same_bytes(engine, adapters, tmp_path, kind
     assert saved(broken) == saved(straight)
     assert result == dataclasses.replace(expected, id="broken")
     assert not broken.scratch.exists()
+
+
+@pytest.mark.parametrize("kind", ["sft", "dpo"])
+def test_killed_users_resume_together_or_one_by_one(engine, adapters, tmp_path, budget, kind):
+    """At different steps, in other seats, beside others than before."""
+    tam, user, _ = adapters()
+    budget(1)  # so that bytes can be compared: nobody shares a pass
+    given = {"frozen": (tam,)}
+    if kind == "dpo":
+        given |= {"start": user, "dpo": DPOSpec(0.5, (tam,))}
+    data = preferences if kind == "dpo" else examples
+    straight, broken = (
+        [job(tmp_path / home, f"u{n}", data=data(n), seed=n, **given) for n in (8, 2, 5)]
+        for home in ("straight", "broken")
+    )
+    often = engine(checkpoint_seconds=0.0)
+    expected = {result.id: result for result in often.train(straight, no_hook)}
+
+    def kill(name, step, steps):
+        if (name, step) == ("u5", 3):
+            raise Killed
+
+    found = {}
+    with pytest.raises(Killed):
+        for result in often.train(broken, kill):
+            found[result.id] = result
+    assert list(found) == ["u2"]
+    again = []
+    for jobs in ([broken[2]], [job(tmp_path, "new", data=data(3), **given), broken[0]]):
+        results = engine().train(jobs, lambda *step: again.append(step))
+        found |= {result.id: result for result in results}
+    assert [step for step in again if step[0] != "new"][:2] == [("u5", 4, 4), ("u8", 4, 6)]
+    del found["new"]
+    assert found == expected
+    assert [saved(one) for one in broken] == [saved(one) for one in straight]
 
 
 def test_a_kill_while_a_checkpoint_is_written_leaves_the_one_before(engine, tmp_path, monkeypatch):

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 from lampbench.engine.dpo import dpo_loss
 from lampbench.engine.protocol import DPOSpec, LoraSpec
-from lampbench.engine.training import batch_of
+from lampbench.engine.schedule import batch_of
 
 STILL = LoraSpec(rank=4, alpha=8, dropout=0.0, targets=("q_proj", "v_proj"))
 

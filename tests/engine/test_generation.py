@@ -7,7 +7,6 @@ import pytest
 import torch
 from given import MODELS, prompt
 
-from lampbench.engine import generation
 from lampbench.engine.protocol import Contrast, GenerateRequest, GenerationSpec, Sampling
 from lampbench.errors import LampbenchError
 
@@ -29,7 +28,7 @@ def encoded(engine, n):
 
 def looped(engine, n, budget, step):
     """Tokens chosen one at a time by `step(ids)`, each from the whole sequence so far."""
-    ids, stop = list(encoded(engine, n)), set(engine._stop.tolist())
+    ids, stop = list(encoded(engine, n)), set(engine._stop)
     begin = len(ids)
     for _ in range(budget):
         token = step(torch.tensor([ids]))
@@ -54,9 +53,9 @@ def test_greedy_equals_generate(engine, naive, adapters, name):
         ids = torch.tensor([encoded(made, n)])
         whole = model.generate(
             ids, attention_mask=torch.ones_like(ids), max_new_tokens=20, do_sample=False,
-            eos_token_id=made._stop.tolist(), pad_token_id=0,
+            eos_token_id=sorted(made._stop), pad_token_id=0,
         )[0, ids.shape[1]:].tolist()  # fmt: skip
-        stop = set(made._stop.tolist())
+        stop = set(made._stop)
         kept = [token for token in whole if token not in stop]
         completion = found[f"q{n}", 0]
         assert list(completion.token_ids) == kept
@@ -170,7 +169,7 @@ def test_no_answer_depends_on_its_batch(engine, adapters, name, kind, monkeypatc
     """
     tam, user, other = adapters(name)
     for made in (engine(name), engine(name, batch_size=1)):
-        monkeypatch.setattr(made, "_stop", torch.arange(2, len(made._encoder.tokenizer), 6))
+        monkeypatch.setattr(made, "_stop", frozenset(range(2, len(made._encoder.tokenizer), 6)))
     spec = {
         "greedy": GenerationSpec(16, 1.2),
         "sampled": GenerationSpec(16, 1.2, sampling=Sampling(1.0, 0.9)),
@@ -188,11 +187,19 @@ def test_no_answer_depends_on_its_batch(engine, adapters, name, kind, monkeypatc
     assert answers(engine(name, batch_size=1), requests) == together
 
 
-def test_a_pad_is_not_penalised(engine):
-    """The pad token of the tiny tokenizers is a token that answers may hold: an end of text."""
+def test_a_pad_is_not_penalised(engine, adapters, monkeypatch):
+    """Answers beside a longer prompt, padded with the very token that comes next."""
+    tam, user, _ = adapters()
     made = engine()
-    tokens, mask = generation.padded([[5, 6], [7]], made._pad, torch.device("cpu"))
-    assert generation._seen(tokens, mask, 10).nonzero().tolist() == [[0, 5], [0, 6], [1, 7]]
+    for contrast in (None, Contrast((tam,), 0.3, 0.1)):
+        spec = GenerationSpec(8, 7.0, contrast=contrast)
+        short, long = ask(0, (tam, user), spec), ask(4, (tam, user), spec)
+        (alone,) = made.generate([short])
+        token = alone.token_ids[0]
+        assert token not in encoded(made, 0)
+        assert len(encoded(made, 0)) < len(encoded(made, 4))
+        monkeypatch.setattr(made, "_pad", token)
+        assert answers(made, [short, long])["q0", 0] == alone
 
 
 def test_samples_are_different_and_repeatable(engine, adapters):
@@ -232,7 +239,7 @@ def test_a_stop_token_ends_an_answer_and_is_no_part_of_it(engine, adapters, monk
     assert free.clipped
     assert len(free.token_ids) == 12
     place = next(i for i, t in enumerate(free.token_ids) if t not in free.token_ids[:i] and i > 2)
-    monkeypatch.setattr(made, "_stop", torch.tensor([3, free.token_ids[place]]))
+    monkeypatch.setattr(made, "_stop", frozenset([3, free.token_ids[place]]))
     (ended,) = made.generate([ask(1, (tam,), GenerationSpec(12))])
     assert not ended.clipped
     assert ended.token_ids == free.token_ids[:place]
@@ -242,7 +249,7 @@ def test_stop_ids_are_the_models_the_tokenizers_and_the_templates(engine):
     for name, ends in [("llama", {"<|end_of_text|>", "<|eot_id|>"}), ("qwen", {"<|im_end|>"}),
                        ("gemma", {"<eos>", "<end_of_turn>"}), ("mistral", {"</s>"})]:  # fmt: skip
         made = engine(name)
-        tokens = made._encoder.tokenizer.convert_ids_to_tokens(made._stop.tolist())
+        tokens = made._encoder.tokenizer.convert_ids_to_tokens(made._stop)
         assert set(tokens) == ends
 
 

@@ -7,7 +7,7 @@ import pytest
 from tiny_models import CONTEXT
 
 from lampbench import models
-from lampbench.engine.hf import HFEngine
+from lampbench.engine.many import ManyUserEngine
 from lampbench.errors import LampbenchError
 from lampbench.fidelity import PAPER, REFERENCE
 from lampbench.models import ModelSpec, fingerprint, hidden_sizes, resolve
@@ -131,7 +131,7 @@ def test_sizes_are_those_of_the_model(folder, engine, name):
 
 def load(folder, **options):
     given = {"device": "cpu", "dtype": "float32", "template": None, "fidelity": PAPER} | options
-    return HFEngine(resolve(str(folder)), **given)
+    return ManyUserEngine(resolve(str(folder)), **given)
 
 
 BAD = {

@@ -1,0 +1,45 @@
+"""Attention masks as a model's layers want them."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+class Masks:
+    """Turns "who may attend to whom" into what one model's forward pass takes.
+
+    Models differ in whether some or all of their layers see a window of the last tokens only, and
+    in whether attention takes a boolean mask.
+    """
+
+    def __init__(self, model: Any) -> None:
+        config = model.config.get_text_config()
+        self._window: int | None = getattr(config, "sliding_window", None)
+        if getattr(config, "use_sliding_window", True) is False:
+            self._window = None
+        self._kinds = set(getattr(config, "layer_types", None) or ())
+        self._boolean = config._attn_implementation != "eager"
+        self._dtype = model.dtype
+
+    def __call__(self, allowed: Tensor, query: Tensor, key: Tensor) -> Any:
+        """The mask for `allowed` [rows, queries, keys].
+
+        `query` [rows, queries] and `key` [rows, keys] are positions, for models with a window.
+        """
+        full = allowed.unsqueeze(1)
+        if self._window is None:
+            return self._cast(full)
+        near = query.unsqueeze(-1) - key.unsqueeze(-2) < self._window
+        sliding = (allowed & near).unsqueeze(1)
+        if "full_attention" in self._kinds and len(self._kinds) > 1:
+            return {"full_attention": self._cast(full), "sliding_attention": self._cast(sliding)}
+        return self._cast(full if self._kinds == {"full_attention"} else sliding)
+
+    def _cast(self, mask: Tensor) -> Tensor:
+        if self._boolean:
+            return mask
+        lowest = torch.finfo(self._dtype).min
+        return torch.zeros(mask.shape, dtype=self._dtype, device=mask.device).masked_fill(
+            ~mask, lowest
+        )

@@ -1,0 +1,56 @@
+"""AdamW for a stack of adapters, each with its own gradient norm, rate and step count."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from lampbench.engine.protocol import OptimSpec
+
+_BETAS = (0.9, 0.999)
+_EPS = 1e-8
+
+
+class StackedAdamW:
+    """torch's AdamW and `clip_grad_norm_`, adapter by adapter, over stacks [slots, size].
+
+    `values` and `gradients` are the adapters and their gradients; an adapter that does not step
+    keeps its moments and does not decay.
+    """
+
+    def __init__(self, values: Tensor, gradients: Tensor) -> None:
+        self.values, self.gradients = values, gradients
+        self.first, self.second = torch.zeros_like(values), torch.zeros_like(values)
+
+    def clip(self, slots: Tensor, limits: Sequence[float]) -> Tensor:
+        """Scale down gradients whose norm exceeds their limit; returns the norms [slots]."""
+        norms: Tensor = torch.linalg.vector_norm(self.gradients[slots], dim=1)
+        limit = norms.new_tensor(limits)
+        self.gradients[slots] *= (limit / (norms + 1e-6)).clamp(max=1.0).unsqueeze(-1)
+        return norms
+
+    def step(
+        self,
+        slots: Tensor,
+        rates: Sequence[float],
+        steps: Sequence[int],
+        specs: Sequence[OptimSpec],
+    ) -> None:
+        """One step of some adapters; `steps` count from 1."""
+        rate, count, decay = (
+            torch.tensor(each, dtype=torch.float64).unsqueeze(-1)
+            for each in (rates, steps, [spec.weight_decay for spec in specs])
+        )
+        correction = [1 - beta**count for beta in _BETAS]
+        shrink, size, root = (
+            each.to(self.values)
+            for each in (1 - rate * decay, rate / correction[0], correction[1].sqrt())
+        )
+        gradient = self.gradients[slots]
+        first = self.first[slots].lerp_(gradient, 1 - _BETAS[0])
+        second = (
+            self.second[slots].mul_(_BETAS[1]).addcmul_(gradient, gradient, value=1 - _BETAS[1])
+        )
+        self.first[slots], self.second[slots] = first, second
+        denominator = (second.sqrt() / root).add_(_EPS)
+        self.values[slots] = self.values[slots] * shrink - size * (first / denominator)
