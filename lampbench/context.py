@@ -19,6 +19,7 @@ from lampbench.engine.protocol import (
     Preference,
     Score,
     ScoreRequest,
+    TrainFailure,
     TrainJob,
     Weights,
 )
@@ -65,7 +66,10 @@ class Usage:
 
 @dataclass
 class Context:
-    """One method on one task, model, dataset and seed, while it is executed."""
+    """One method on one task, model, dataset and seed, while it is executed.
+
+    `set_aside` names users whose training failed, and why: the run goes on without them.
+    """
 
     task: Task
     dataset: Dataset
@@ -77,6 +81,7 @@ class Context:
     engines: Engines
     progress: Progress
     keys: Keys
+    set_aside: dict[str, str] = field(default_factory=dict)
     _usage: Usage = field(default_factory=Usage)
     _since: float = 0.0
 
@@ -158,13 +163,17 @@ class Context:
         """Train adapters, storing each as soon as it stands; yields whose it was."""
         owners = {job.id: owner for owner, job in jobs}
         outputs = {job.id: job.output for _, job in jobs}
-        finished = 0
+        done = dict.fromkeys(owners, 0.0)
 
         def on_step(job: str, step: int, steps: int) -> None:
-            self.progress.update(finished + step / steps, f"{job}: step {step} of {steps}")
+            done[job] = step / steps
+            self.progress.update(sum(done.values()))
 
         engine = self._engine(recipe)
         for result in engine.train([job for _, job in jobs], on_step):
+            if isinstance(result, TrainFailure):
+                self._leave_out(recipe, owners[result.id], result.reason)
+                continue
             self._usage.trained_tokens += result.tokens
             self._usage.cut += result.cut
             if result.steps == 1 and recipe.warmup_ratio:
@@ -174,8 +183,21 @@ class Context:
                 )
             log = {"steps": result.steps, "losses": result.losses, "margins": result.margins}
             self._commit(recipe, owners[result.id], outputs[result.id], log)
-            finished += 1
             yield owners[result.id]
+
+    def _leave_out(self, recipe: Recipe, owner: Owner, reason: str) -> None:
+        """Go on without a user whose training failed."""
+        if owner is None:
+            raise LampbenchError(f"training {recipe.section} of {self.task.name}: {reason}")
+        self.set_aside[owner.id] = f"{recipe.section}: {reason}"
+        self.progress.say(
+            f"set aside: user {owner.id} of {self.task.name}, {recipe.section}: {reason}; the "
+            "others go on"
+        )
+        if len(self.set_aside) == len(self.dataset.test_users):
+            raise LampbenchError(
+                f"{self.task.name}: every user was set aside in {recipe.section}: {reason}"
+            )
 
     def generate(
         self, recipe: Recipe, work: Iterable[tuple[Owner, Sequence[GenerateRequest]]]

@@ -73,6 +73,7 @@ def describe(
         "command": shlex.join(command),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "stages": list(stages),
+        **({"set_aside": dict(context.set_aside)} if context.set_aside else {}),
         "prompt_head": list(predictions[0]["prompt_head"]) if predictions else [],
         "prompts_cut": sum(row["prompt_cut"] > 0 for row in predictions),
     }

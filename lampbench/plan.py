@@ -27,8 +27,14 @@ class Stage:
 
     def missing(self, context: Context) -> list[Owner]:
         """The owners without an artifact, as of now: an earlier run may just have made it."""
+        made = self.made(context)
+        left = [owner for owner in self.owners if owner not in made]
+        return [owner for owner in left if owner is None or owner.id not in context.set_aside]
+
+    def made(self, context: Context) -> list[Owner]:
+        """The owners with an artifact."""
         has, key = context.store.has, context.keys.of
-        return [o for o in self.owners if not has(self.name, key(self.recipe, o))]
+        return [owner for owner in self.owners if has(self.name, key(self.recipe, owner))]
 
     @property
     def unit(self) -> str:

@@ -38,7 +38,7 @@ class Progress:
 
     def update(self, done: float, note: str = "") -> None:
         """Say how many units are done; a fraction counts for a unit that is under way."""
-        self._done = done
+        self._done = max(self._done, done)
         now = time.monotonic()
         if now - self._shown >= self._interval:
             self._shown = now

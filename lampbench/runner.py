@@ -63,7 +63,7 @@ def build(plan: Plan, stage: Stage) -> int:
     context = plan.context
     with context.store.lock(context.keys.shared(stage.recipe)):
         missing = stage.missing(context)
-        cached = len(stage.owners) - len(missing)
+        cached = len(stage.made(context))
         if missing:
             title = f"{plan.method.name} {context.task.name}: {stage.name}"
             context.progress.start(title, len(missing), stage.unit)
@@ -77,7 +77,7 @@ def build(plan: Plan, stage: Stage) -> int:
 def predict(plan: Plan) -> tuple[list[dict[str, Any]], Usage]:
     """Answer every test query; predictions stand in the order of the dataset."""
     context = plan.context
-    users = context.dataset.test_users
+    users = [user for user in context.dataset.test_users if user.id not in context.set_aside]
     queries = {(user.id, query.id): query for user in users for query in user.queries}
     title = f"{plan.method.name} {context.task.name}: predict"
     context.progress.start(title, len(queries), "queries")
@@ -124,12 +124,13 @@ def _row(plan: Plan, prediction: Prediction, query: Query) -> dict[str, Any]:
 def _cost(plan: Plan, stage: Stage, cached: int) -> dict[str, Any]:
     """What a stage's artifacts cost when they were made, in this run or an earlier one."""
     context = plan.context
+    owners = stage.made(context)
     metas = [context.store.meta(stage.name, context.keys.of(stage.recipe, owner))
-             for owner in stage.owners]  # fmt: skip
+             for owner in owners]  # fmt: skip
     return {
         "stage": stage.name,
         "key": context.keys.joint(stage.recipe, stage.owners),
-        "units": len(stage.owners),
+        "units": len(owners),
         "cached": cached,
         **{name: round(sum(meta["cost"][name] for meta in metas), 3) for name in asdict(Usage())},
     }

@@ -26,8 +26,8 @@ Made by `lampbench tables` from recorded runs and from nothing else.
 
 - Scores are means over queries of F1, per query, between 0 and 1 (`docs/metrics.md`). "By user"
   is the mean over users of each user's mean. A cell with several seeds is their mean.
-- A cell holds runs with the method's default settings. All rows of a table share model, weights,
-  precision, prompt template, preset and data. Runs with other settings stand at the end.
+- A cell holds runs with the method's default settings and with every user. All rows of a table
+  share model, weights, precision, prompt template, preset and data. Other runs stand at the end.
 - "paper" is the figure printed in
   {reference}.
   It belongs to the paper's models, on 100 users of the full LaMP and LongLaMP data. Where ours

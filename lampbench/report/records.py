@@ -76,8 +76,8 @@ def records(runs: Iterable[Run]) -> tuple[list[Record], list[Other]]:
     """The cells' metrics, and the runs that are in no cell, both in an order of their own.
 
     A cell holds runs of one method on one column of one setup with the method's default settings
-    (fidelity `paper`, nothing overridden), which differ in nothing but the seed. Where defaults
-    changed between runs, or a seed was run twice, the newest counts.
+    (fidelity `paper`, nothing overridden) and with every user, which differ in nothing but the
+    seed. Where defaults changed between runs, or a seed was run twice, the newest counts.
     """
     cells: dict[tuple[Setup, Column, str], list[Run]] = defaultdict(list)
     others = []
@@ -120,8 +120,12 @@ def _age(run: Run) -> tuple[str, str]:
 
 
 def _changes(manifest: Mapping[str, Any]) -> str:
-    """What a run's user set otherwise than the default; empty if nothing."""
+    """What sets a run apart: users left out, or what was set otherwise than the default."""
     changed = []
+    if aside := manifest.get("set_aside"):
+        users = manifest["dataset"]["test_users"]
+        who = ", ".join(f"{user} in {why.partition(':')[0]}" for user, why in sorted(aside.items()))
+        changed.append(f"scored on {users - len(aside)} of {users} users, set aside: {who}")
     if manifest["fidelity"] != "paper":
         changed.append(f"fidelity {manifest['fidelity']}")
     for name, value in sorted(manifest["overrides"].items()):

@@ -35,6 +35,7 @@ def print_summary(folders: Sequence[Path]) -> None:
             click.echo("SYNTHETIC data: these scores say nothing about real users.")
     for run in runs:
         _say_what_was_cut(run.manifest)
+        _say_who_is_missing(run.manifest)
     if reason := meteor_missing():
         click.echo(f"\n{reason}")
     click.echo("\nMeans over queries. Recorded in:")
@@ -50,6 +51,18 @@ def _say_what_was_cut(manifest: Any) -> None:
             f"\n{manifest['method']} on {manifest['task']}: shortened to fit the model's context: "
             f"{asked} test prompts, {trained} prompts and examples of other stages"
         )
+
+
+def _say_who_is_missing(manifest: Any) -> None:
+    aside = manifest.get("set_aside", {})
+    if aside:
+        users = manifest["dataset"]["test_users"]
+        click.echo(
+            f"\n{manifest['method']} on {manifest['task']}: scored on {users - len(aside)} of "
+            f"{users} users, so it stands in no cell of the leaderboard. Set aside:"
+        )
+        for user, why in sorted(aside.items()):
+            click.echo(f"  {user}: {why}")
 
 
 def _row(manifest: Any) -> list[str]:

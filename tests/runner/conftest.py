@@ -18,6 +18,7 @@ from lampbench.engine.protocol import (
     Score,
     ScoreRequest,
     StepHook,
+    TrainFailure,
     TrainJob,
     TrainResult,
 )
@@ -50,6 +51,7 @@ class RecordingEngine:
         self.trained: list[TrainJob] = []
         self.budget: int | None = None
         self.steps = 2
+        self.diverging: set[str] = set()
 
     def _spend(self) -> None:
         if self.budget is not None:
@@ -74,10 +76,15 @@ class RecordingEngine:
             value = -(number(request.response, name) % 1000) / 100
             yield Score(request.id, (value, -1.0))
 
-    def train(self, jobs: Sequence[TrainJob], on_step: StepHook) -> Iterator[TrainResult]:
+    def train(
+        self, jobs: Sequence[TrainJob], on_step: StepHook
+    ) -> Iterator[TrainResult | TrainFailure]:
         for job in jobs:
             self._spend()
             self.trained.append(job)
+            if job.id in self.diverging:
+                yield TrainFailure(job.id, "the loss is nan at step 1")
+                continue
             on_step(job.id, 1, 2)
             job.output.mkdir(parents=True)
             (job.output / "adapter.json").write_text(json.dumps([job.id, number(job.data)]))
