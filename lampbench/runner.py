@@ -46,7 +46,10 @@ def _execute(plan: Plan, command: Sequence[str], results: Path, force: bool) -> 
     costs = [_cost(plan, stage, n) for stage, n in zip(plan.stages, cached, strict=True)]
     answered = {"stage": "predict", "key": run, "units": len(predictions), "cached": 0}
     costs.append({**answered, **asdict(usage), "seconds": round(usage.seconds, 3)})
-    scores = score_predictions(predictions)
+    title = f"{plan.method.name} {context.task.name}: score"
+    context.progress.start(title, len(predictions), "answers")
+    scores = score_predictions(predictions, context.progress.update)
+    context.progress.finish()
     manifest = describe(plan, costs, predictions, command)
     for row in predictions:
         del row["prompt_head"]

@@ -208,3 +208,72 @@ def test_importing_the_metrics_loads_no_scoring_library():
     root = Path(__file__).parent.parent
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=root)
     assert done.stdout.strip() == "[]", done.stderr
+
+
+def _texts(n):
+    import random
+
+    draw = random.Random(n)
+    words = [
+        "the",
+        "a",
+        "of",
+        "storm",
+        "review",
+        "Review",
+        "film,",
+        "plot!",
+        "it's",
+        "1999",
+        "naïve",
+        "...",
+        "town",
+        "to-day",
+    ]
+    return [" ".join(draw.choices(words, k=draw.randint(0, 60))) for _ in range(2)]
+
+
+def test_rouge_is_rouge_scores_own_to_the_bit():
+    from rouge_score.rouge_scorer import RougeScorer
+
+    scorer = RougeScorer(["rouge1", "rougeL"], use_stemmer=False)
+    for n in range(300):
+        prediction, reference = _texts(n)
+        found, expected = score(prediction, reference), scorer.score(reference, prediction)
+        assert found["rouge1"] == expected["rouge1"].fmeasure
+        assert found["rougeL"] == expected["rougeL"].fmeasure
+
+
+def test_other_processes_give_the_same_scores_in_the_same_order(monkeypatch):
+    from lampbench.metrics import score as module
+
+    rows = [row(*_texts(n), user=f"u{n}", clipped=n % 3 == 0) for n in range(300)]
+    expected = score_predictions(rows)
+    started = []
+    monkeypatch.setattr(module, "_TRIAL", 0.0)
+    monkeypatch.setattr(module, "_PATIENCE", 0.0)
+    monkeypatch.setattr(module, "cpu_count", lambda: 2)
+    elsewhere = module._elsewhere
+    monkeypatch.setattr(
+        module, "_elsewhere", lambda rows, n: started.append(len(rows)) or elsewhere(rows, n)
+    )
+    seen = []
+    assert score_predictions(rows, seen.append) == expected
+    assert seen == list(range(1, 301))
+    assert started == [299]
+
+
+def test_few_predictions_start_no_process(monkeypatch):
+    from lampbench.metrics import score as module
+
+    monkeypatch.setattr(module, "_elsewhere", None)
+    assert len(score_predictions([row("a b", "b a")] * 50)) == 50
+
+
+def test_an_error_elsewhere_is_the_same_error(monkeypatch):
+    from lampbench.metrics import score as module
+
+    monkeypatch.setattr(module, "_TRIAL", 0.0)
+    monkeypatch.setattr(module, "_PATIENCE", -1.0)
+    with pytest.raises(KeyError, match="prediction"):
+        score_predictions([row("a", "b"), {"reference": "x"}])

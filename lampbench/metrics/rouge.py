@@ -8,14 +8,25 @@ def rouge_scorer() -> Callable[[str, str], dict[str, float]]:
 
     `rouge-score` with its default tokenizer (lower case, ASCII letters and digits only) and
     without stemming: what `evaluate.load("rouge")` calls for each pair. Text that holds no ASCII
-    letter or digit scores 0.
+    letter or digit scores 0. The longest common subsequence alone is rapidfuzz's: its length is
+    an integer, the same whoever counts, and rouge-score's table in pure Python takes a hundred
+    times as long on a review.
     """
+    from rapidfuzz.distance import LCSseq
     from rouge_score.rouge_scorer import RougeScorer
+    from rouge_score.scoring import fmeasure
+    from rouge_score.tokenizers import DefaultTokenizer
 
-    scorer = RougeScorer(["rouge1", "rougeL"], use_stemmer=False)
+    tokenize = DefaultTokenizer(use_stemmer=False).tokenize
+    unigrams = RougeScorer(["rouge1"], use_stemmer=False)
 
     def score(prediction: str, reference: str) -> dict[str, float]:
-        found = scorer.score(reference, prediction)
-        return {name: float(found[name].fmeasure) for name in ("rouge1", "rougeL")}
+        found = unigrams.score(reference, prediction)["rouge1"]
+        ours, theirs = tokenize(prediction), tokenize(reference)
+        longest = 0.0
+        if ours and theirs:
+            common = LCSseq.similarity(ours, theirs)
+            longest = float(fmeasure(common / len(ours), common / len(theirs)))
+        return {"rouge1": float(found.fmeasure), "rougeL": longest}
 
     return score
