@@ -4,6 +4,7 @@ All tensors are [rows, vocabulary] in float32 and all logarithms natural.
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -78,20 +79,25 @@ def nucleus(probabilities: Tensor, top_p: float) -> Tensor:
 
 
 def draw(scores: Tensor, sampling: Sampling, uniform: Tensor) -> Tensor:
-    """Sampled tokens [rows]: the inverse distribution function at `uniform` [rows] in [0, 1).
+    """Sampled tokens [rows], from `uniform` [rows, vocabulary] in [0, 1).
 
-    A row's draw depends on its own scores and its own number, on nothing else in the batch. Mass
-    is added up in the vocabulary's order, which rounding cannot change.
+    The first of exponential clocks that run at the tokens' probabilities (the Gumbel-max trick).
+    A row's draw depends on its own scores and its own numbers, and rounding changes it only where
+    two clocks all but tie; the inverse of the distribution function has an edge at every token.
     """
     probabilities = (scores / sampling.temperature).softmax(dim=-1)
     if sampling.top_p < 1.0:
         probabilities = probabilities * nucleus(probabilities, sampling.top_p)
-    mass = probabilities.cumsum(dim=-1)
-    total = mass[:, -1:].contiguous()
-    target = uniform.to(mass).unsqueeze(-1) * total
-    # rounding may put the target at the very end: the last token with any mass is the one there
-    last = torch.searchsorted(mass, total)
-    return torch.searchsorted(mass, target, right=True).minimum(last).squeeze(-1)
+    clocks = uniform.clamp(min=torch.finfo(uniform.dtype).tiny).log().neg_()
+    return (probabilities / clocks).argmax(dim=-1)
+
+
+def uniforms(generators: Sequence[torch.Generator], scores: Tensor) -> Tensor:
+    """Numbers in [0, 1) like `scores` [rows, vocabulary], each row's from its own generator."""
+    drawn = torch.empty_like(scores)
+    for row, generator in zip(drawn, generators, strict=True):
+        row.uniform_(generator=generator)
+    return drawn
 
 
 def _descending(probabilities: Tensor) -> Tensor:

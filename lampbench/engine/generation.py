@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from lampbench.engine.contrast import draw, next_scores
+from lampbench.engine.contrast import draw, next_scores, uniforms
 from lampbench.engine.forward import Forward
 from lampbench.engine.protocol import GenerationSpec, Weights
 from lampbench.engine.slots import Slots
@@ -63,6 +63,7 @@ class Setting:
 @dataclass(slots=True, eq=False)
 class _Place:
     ask: Ask
+    random: torch.Generator
     tokens: list[int] = field(default_factory=list)
 
 
@@ -82,8 +83,6 @@ class Decoding:
         self._seen = torch.zeros(places, config.vocab_size, dtype=torch.bool, device=self._device)
         self._length = torch.zeros(places, dtype=torch.long, device=self._device)
         self._last = torch.zeros(places, dtype=torch.long, device=self._device)
-        steps = spec.max_new_tokens if spec.sampling else 0
-        self._uniforms = torch.zeros(places, steps, device=self._device)
         self._places: list[_Place] = []
         self._capacity = places
         slots = setting.own_rows * (1 if setting.one_for_all else places)
@@ -108,6 +107,9 @@ class Decoding:
                 finished = self._retire()
             yield from finished
 
+    def _random(self, seed: int) -> torch.Generator:
+        return torch.Generator(self._device).manual_seed(seed)
+
     def _rows(self, slots: Tensor | None) -> Rows:
         """Which rows of a pass have adapters: all, or of each pair the first."""
         every = self._streams // max(1, self._setting.own_rows)
@@ -116,15 +118,12 @@ class Decoding:
     def _admit(self, asks: list[Ask]) -> None:
         """Read prompts into free places and choose their first tokens."""
         first = len(self._places)
-        self._places += [_Place(ask) for ask in asks]
+        self._places += [_Place(ask, self._random(ask.seed)) for ask in asks]
         own = self._setting.own_rows
         for place, ask in enumerate(asks, start=first):
             where = 0 if self._setting.one_for_all else place * own
             for row, weights in enumerate(ask.own, start=where):
                 self._own[row] = self._setting.flat(weights)
-            if self._uniforms.shape[1]:
-                generator = torch.Generator().manual_seed(ask.seed)
-                self._uniforms[place] = torch.rand(self._uniforms.shape[1], generator=generator)
         # samples of one prompt share its reading
         shared: dict[tuple[Ids, tuple[Weights, ...]], list[int]] = {}
         for place, ask in enumerate(asks, start=first):
@@ -208,8 +207,7 @@ class Decoding:
         """The next token of some places from their scores."""
         places = self._places[active]
         if self._setting.spec.sampling:
-            step = torch.tensor([len(place.tokens) for place in places], device=self._device)
-            uniform = self._uniforms[active].gather(1, step.unsqueeze(-1)).squeeze(-1)
+            uniform = uniforms([place.random for place in places], scores)
             chosen = draw(scores, self._setting.spec.sampling, uniform)
         else:
             chosen = scores.argmax(dim=-1)
@@ -247,7 +245,7 @@ class Decoding:
         self._cache.move(
             self._pairs(source, self._streams), self._pairs(target, self._streams), longest
         )
-        for state in (self._seen, self._length, self._last, self._uniforms):
+        for state in (self._seen, self._length, self._last):
             state[target] = state[source]
         own = self._setting.own_rows
         if own and not self._setting.one_for_all:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from lampbench.engine import adapter_files
 from lampbench.engine.chat import Encoder, family_template
-from lampbench.engine.contrast import draw, next_scores
+from lampbench.engine.contrast import draw, next_scores, uniforms
 from lampbench.engine.dpo import dpo_loss
 from lampbench.engine.initial import initial_pairs, lora_config
 from lampbench.engine.loading import load
@@ -167,19 +167,19 @@ class ReferenceEngine:
         from transformers import DynamicCache
 
         spec = request.spec
-        uniform = torch.rand(spec.max_new_tokens, generator=torch.Generator().manual_seed(seed))
+        random = torch.Generator(self.device).manual_seed(seed)
         new = torch.tensor([prompt], device=self.device)
         seen = torch.zeros(1, user.config.get_text_config().vocab_size, device=self.device) > 0
         caches = DynamicCache(config=user.config), DynamicCache(config=user.config)
         answer: list[int] = []
         with torch.inference_mode():
-            for step in range(spec.max_new_tokens):
+            for _ in range(spec.max_new_tokens):
                 seen.scatter_(1, new, True)
                 of_user = _next_logits(user, new, caches[0])
                 of_base = None if base is None else _next_logits(base, new, caches[1])
                 scores = next_scores(spec, of_user, of_base, seen)
                 if spec.sampling:
-                    token = draw(scores, spec.sampling, uniform[step : step + 1].to(self.device))
+                    token = draw(scores, spec.sampling, uniforms([random], scores))
                 else:
                     token = scores.argmax(dim=-1)
                 if int(token) in self._stop:

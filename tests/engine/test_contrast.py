@@ -13,6 +13,7 @@ from lampbench.engine.contrast import (
     penalise,
     plausible,
     reward,
+    uniforms,
 )
 from lampbench.engine.protocol import Contrast, GenerationSpec, Sampling
 
@@ -150,21 +151,40 @@ def test_nucleus_by_hand():
 
 @pytest.mark.parametrize(
     ("uniform", "token"),
-    [(0.0, 0), (0.49, 0), (0.51, 1), (0.74, 1), (0.76, 2), (0.94, 2), (0.96, 3), (0.999999, 3)],
+    [
+        # clocks -log(u) / p: 1.39, 2.77, 3.47, 13.9
+        ((0.5, 0.5, 0.5, 0.5), 0),
+        # 9.21, 5.55, 6.93, 27.7
+        ((0.01, 0.25, 0.25, 0.25), 1),
+        # 9.21, 5.55, 0.53, 27.7
+        ((0.01, 0.25, 0.9, 0.25), 2),
+        # 1.39, 2.77, 3.47, 0.2
+        ((0.5, 0.5, 0.5, 0.99), 3),
+    ],
 )
-def test_draw_is_the_inverse_distribution_function(uniform, token):
+def test_draw_takes_the_first_of_exponential_clocks(uniform, token):
     assert draw(USER.log(), Sampling(1.0, 1.0), torch.tensor([uniform])).item() == token
 
 
-def test_draw_never_takes_what_has_no_mass():
+@pytest.mark.parametrize("number", [0.0, 2**-24, 0.5, 1.0 - 2**-24])
+def test_draw_never_takes_what_has_no_mass(number):
     scores = torch.tensor([[-math.inf, 0.0, -math.inf, 0.0, -math.inf]])
-    sampling = Sampling(1.0, 1.0)
-    numbers = [0.0, 0.4, 0.6, 1.0 - 2**-24, 1.0]  # 1 stands for what rounding may make of it
-    assert [draw(scores, sampling, torch.tensor([u])).item() for u in numbers] == [1, 1, 3, 3, 3]
+    for others in (0.0, 0.5, 1.0 - 2**-24):
+        uniform = torch.tensor([[others, number, others, number, others]])
+        assert draw(scores, Sampling(1.0, 1.0), uniform).item() in (1, 3)
+
+
+def test_each_row_draws_its_own_numbers():
+    def numbers(seeds):
+        random = [torch.Generator().manual_seed(seed) for seed in seeds]
+        return uniforms(random, torch.empty(len(seeds), 50))
+
+    assert torch.equal(numbers([3, 5, 8])[1], numbers([5])[0])
+    assert not torch.equal(numbers([3, 5])[0], numbers([3, 5])[1])
 
 
 def test_draws_follow_temperature_and_nucleus():
-    uniform = torch.rand(20_000, generator=torch.Generator().manual_seed(0))
+    uniform = torch.rand(20_000, 4, generator=torch.Generator().manual_seed(0))
     scores = USER.log().expand(20_000, 4)
     counts = draw(scores, Sampling(0.5, 0.85), uniform).bincount(minlength=4) / 20_000
     # squared: 1/4, 1/16, ...; of their sum 0.355 the first two have 0.88, the first alone 0.70
