@@ -85,6 +85,7 @@ class TaskSFT(LoraRecipe):
     """TAM: one LoRA trained on the queries of all users who are not tested (Tan et al., 2024)."""
 
     section = "task_sft"
+    version: ClassVar = 2  # 2: draws of the many-user engine
     scope: ClassVar = "task"
     sees_train_users = True
 
@@ -108,6 +109,7 @@ class UserSFT(LoraRecipe):
     """OPPU: a LoRA per user on top of `start`, trained on the history (Tan et al., 2024)."""
 
     section = "user_sft"
+    version: ClassVar = 2
     scope: ClassVar = "user"
 
     start: TaskSFT | None = None
@@ -138,6 +140,7 @@ class UserDPO(AdapterRecipe):
     """
 
     section = "user_dpo"
+    version: ClassVar = 2
     scope: ClassVar = "user"
 
     start: UserSFT = UserSFT()

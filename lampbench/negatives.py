@@ -28,6 +28,7 @@ class Samples(Recipe):
     """N candidate answers to each record of the history, drawn from `source`'s model."""
 
     section = "negatives"
+    version: ClassVar = 2  # 2: draws of the many-user engine
     scope: ClassVar = "user"
 
     source: "AdapterRecipe | None" = None

@@ -25,6 +25,7 @@ class UserProfile(Recipe):
     """
 
     section = "profile"
+    version: ClassVar = 2  # 2: draws of the many-user engine
     scope: ClassVar = "user"
     uses_prompting = False
 
