@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import lampbench
+from lampbench.machine import usable_cores
 from lampbench.models import PRESETS, commit_of, resolve
 from lampbench.plan import Plan
 
@@ -102,9 +103,7 @@ def hardware() -> dict[str, Any]:
     return {
         "system": f"{platform.system()} {platform.machine()}",
         "cpu": _cpu(),
-        "cores": len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count(),
+        "cores": usable_cores(),
         "memory_gib": round(pages * os.sysconf("SC_PAGE_SIZE") / 2**30, 1) if pages else None,
         "accelerator": torch.cuda.get_device_name() if torch is not None and cuda else None,
         "threads": torch.get_num_threads() if torch is not None else None,

@@ -1,13 +1,17 @@
 """Scores against values worked out by hand and against rouge_score as `evaluate` calls it."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from lampbench.metrics import METRICS, aggregate, counts, score_predictions
+from lampbench.machine import usable_cores
+from lampbench.metrics import METRICS, aggregate, counts, iter_scores, score_predictions
+from lampbench.metrics import score as module
 
 
 def row(prediction, reference, user="u", query="q", clipped=False):
@@ -244,36 +248,117 @@ def test_rouge_is_rouge_scores_own_to_the_bit():
         assert found["rougeL"] == expected["rougeL"].fmeasure
 
 
-def test_other_processes_give_the_same_scores_in_the_same_order(monkeypatch):
-    from lampbench.metrics import score as module
-
-    rows = [row(*_texts(n), user=f"u{n}", clipped=n % 3 == 0) for n in range(300)]
-    expected = score_predictions(rows)
-    started = []
+@pytest.fixture
+def elsewhere(monkeypatch):
+    """Everything after the first prediction is scored by two other processes."""
     monkeypatch.setattr(module, "_TRIAL", 0.0)
-    monkeypatch.setattr(module, "_PATIENCE", 0.0)
-    monkeypatch.setattr(module, "cpu_count", lambda: 2)
-    elsewhere = module._elsewhere
+    monkeypatch.setattr(module, "_STARTING", -1.0)
+    monkeypatch.setattr(module, "usable_cores", lambda: 2)
+
+
+def test_other_processes_give_the_same_scores_in_the_same_order(elsewhere, monkeypatch):
+    rows = [row(*_texts(n), user=f"u{n}", clipped=n % 3 == 0) for n in range(300)]
+    expected = list(iter_scores(rows))
+    real, started = module._elsewhere, []
     monkeypatch.setattr(
-        module, "_elsewhere", lambda rows, n: started.append(len(rows)) or elsewhere(rows, n)
+        module, "_elsewhere", lambda rows, n: started.append((len(rows), n)) or real(rows, n)
     )
     seen = []
     assert score_predictions(rows, seen.append) == expected
     assert seen == list(range(1, 301))
-    assert started == [299]
+    assert started == [(299, 2)]
 
 
-def test_few_predictions_start_no_process(monkeypatch):
-    from lampbench.metrics import score as module
-
-    monkeypatch.setattr(module, "_elsewhere", None)
-    assert len(score_predictions([row("a b", "b a")] * 50)) == 50
-
-
-def test_an_error_elsewhere_is_the_same_error(monkeypatch):
-    from lampbench.metrics import score as module
-
-    monkeypatch.setattr(module, "_TRIAL", 0.0)
-    monkeypatch.setattr(module, "_PATIENCE", -1.0)
+def test_an_error_elsewhere_is_the_same_error(elsewhere):
     with pytest.raises(KeyError, match="prediction"):
         score_predictions([row("a", "b"), {"reference": "x"}])
+
+
+def python(code):
+    root = Path(__file__).parent.parent
+    return subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=root,
+        start_new_session=True,
+    )
+
+
+def test_few_predictions_start_no_process():
+    """In a new process, where the first score also loads the libraries."""
+    code = """
+from lampbench.metrics import score
+score._elsewhere = None
+row = {"user": "u", "query": "q", "prediction": "a b", "reference": "b a", "clipped": False}
+print(len(score.score_predictions([row] * 200)))
+"""
+    out, err = python(code).communicate(timeout=120)
+    assert out == "200\n", err
+
+
+LONG = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+from lampbench.metrics import score
+score._TRIAL, score._STARTING = 0.0, -1.0
+score.usable_cores = lambda: 2
+text = "the cat sat on the mat " * 50
+row = {"user": "u", "query": "q", "prediction": text, "reference": text, "clipped": False}
+try:
+    score.score_predictions([row] * 200_000, lambda n: print(n, flush=True))
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+
+
+@pytest.mark.parametrize("scored", [1, 200])
+def test_ctrl_c_ends_all_processes_quietly(scored):
+    """As a terminal does it: every process of the group gets the signal."""
+    running = python(LONG)
+    _until(running, scored)
+    os.killpg(running.pid, signal.SIGINT)
+    _, err = running.communicate(timeout=60)
+    assert (running.returncode, err) == (130, "")
+
+
+def test_no_process_outlives_a_killed_run():
+    running = python(LONG)
+    _until(running, 200)
+    running.kill()
+    running.communicate(timeout=60)  # ends when nobody holds the other end any more
+
+
+def _until(running, scored):
+    while int(running.stdout.readline()) < scored:
+        pass
+
+
+def test_cores_are_those_this_process_may_use(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {3, 5}, raising=False)
+    assert usable_cores() == 2
+    monkeypatch.delattr(os, "sched_getaffinity")
+    monkeypatch.setattr(os, "cpu_count", lambda: None)
+    assert usable_cores() == 1
+
+
+def test_meteor_is_nltks_own_to_the_bit(nltk_data):
+    code = f"""
+import nltk
+nltk.data.path[:] = [{str(nltk_data)!r}]
+from nltk.tokenize import word_tokenize
+from nltk.translate.meteor_score import meteor_score
+from lampbench.metrics.meteor import meteor_scorer
+import random
+draw, score = random.Random(0), meteor_scorer()
+words = "run runs running ran cat cats car auto autos the a , . happy happily happiness".split()
+for _ in range(200):
+    ours, theirs = (" ".join(draw.choices(words, k=draw.randint(0, 40))) for _ in range(2))
+    plain = meteor_score([word_tokenize(theirs)], word_tokenize(ours),
+                         alpha=0.9, beta=3.0, gamma=0.5)
+    assert score(ours, theirs) == plain, (ours, theirs)
+print("equal")
+"""
+    out, err = python(code).communicate(timeout=120)
+    assert out == "equal\n", err

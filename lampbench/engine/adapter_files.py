@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lampbench.engine.initial import targeted
 from lampbench.engine.protocol import LoraSpec
 from lampbench.errors import LampbenchError
 
@@ -38,11 +39,11 @@ class AdapterFile:
         """The kinds of layers it sits on (`q_proj`, ...)."""
         return {layer.rpartition(".")[2] for layer in self.layers}
 
-    def require(self, lora: LoraSpec) -> None:
+    def require(self, lora: LoraSpec, model: Any) -> None:
         """Make sure that it has the shape that a job is to continue.
 
         Raises:
-            LampbenchError: it differs in rank, alpha or target layers.
+            LampbenchError: it differs in rank, alpha or target layers, or lacks one of them.
         """
         found = (self.config.r, self.config.lora_alpha, self.targets, self.config.use_rslora)
         if found != (lora.rank, lora.alpha, set(lora.targets), False):
@@ -51,6 +52,14 @@ class AdapterFile:
                 f"{','.join(sorted(self.targets))}{' with rsLoRA' if found[3] else ''}; training "
                 f"is to continue rank {lora.rank}, alpha {lora.alpha}, {','.join(lora.targets)}"
             )
+        if missing := sorted(targeted(model, lora).keys() - self.layers.keys()):
+            raise LampbenchError(f"adapter {self.path} lacks {missing[0]}; train it again")
+
+
+def signature(path: Path) -> tuple[Any, ...]:
+    """Tells a saved adapter from another that took its place at the same path."""
+    stats = [file.stat() for file in sorted(path.glob("adapter_*"))]
+    return str(path), *((stat.st_ino, stat.st_size, stat.st_mtime_ns) for stat in stats)
 
 
 def read(path: Path, model: Any, base: str) -> AdapterFile:
@@ -123,6 +132,11 @@ def _halves(path: Path, name: str, tensors: Mapping[str, Any], model: Any) -> tu
         raise LampbenchError(
             f"adapter {path} was made for another model: {model.name_or_path} has no layer {name}"
         ) from error
+    if layer is model.get_output_embeddings():
+        raise LampbenchError(
+            f"adapter {path} sits on {name}, the output layer, which is not supported; "
+            "train it again without it"
+        )
     shapes = (first.shape[1], second.shape[0], first.shape[0])
     if shapes != (inputs, outputs, second.shape[1]):
         raise LampbenchError(

@@ -10,10 +10,8 @@ import torch
 from torch import Tensor
 
 from lampbench.engine import adapter_files
-from lampbench.engine.initial import targeted
 from lampbench.engine.protocol import LoraSpec, Weights
 from lampbench.engine.stack import Layout, Pairs, Scaled, Stack, layout_of, scales_of
-from lampbench.errors import LampbenchError
 
 _KEEP = 1 << 30
 
@@ -52,7 +50,7 @@ class Adapters:
         Raises:
             LampbenchError: an adapter is missing, damaged or made for another model.
         """
-        signatures = tuple(_signature(path) for path in prefix)
+        signatures = tuple(adapter_files.signature(path) for path in prefix)
         if signatures == self._frozen:
             return
         adapters = self._scaled(prefix)
@@ -88,9 +86,7 @@ class Adapters:
             LampbenchError: as in `freeze`, or it has another shape than `lora`.
         """
         found = adapter_files.read(path, self._model, self._base)
-        found.require(lora)
-        if missing := sorted(targeted(self._model, lora).keys() - found.layers.keys()):
-            raise LampbenchError(f"adapter {path} lacks {missing[0]}; train it again")
+        found.require(lora, self._model)
         return {name: (a.float(), b.float()) for name, (a, b) in found.layers.items()}
 
     def _scaled(self, stack: Weights) -> Scaled:
@@ -98,7 +94,7 @@ class Adapters:
         return [(each.pairs, each.scales) for each in found]
 
     def _read(self, path: Path) -> _Read:
-        name = _signature(path)
+        name = adapter_files.signature(path)
         if name not in self._resident:
             self._resident[name] = self._load(path)
             self._held += self._resident[name].bytes
@@ -110,14 +106,7 @@ class Adapters:
 
     def _load(self, path: Path) -> _Read:
         found = adapter_files.read(path, self._model, self._base)
-        pairs = {}
-        for name, (first, second) in found.layers.items():
-            if name not in self._shapes:
-                raise LampbenchError(
-                    f"adapter {path} sits on {name}, the output layer, which is not supported; "
-                    "train it again without it"
-                )
-            pairs[name] = first.float(), second.float()
+        pairs = {name: (a.float(), b.float()) for name, (a, b) in found.layers.items()}
         size = sum(4 * half.numel() for pair in pairs.values() for half in pair)
         return _Read(pairs, scales_of(found.config, pairs), size)
 
@@ -156,9 +145,3 @@ def split(weights: Weights, against: Weights | None = None) -> tuple[Weights, We
             common += 1
         shared = shared[:common]
     return shared, weights[len(shared) :], (against or ())[len(shared) :]
-
-
-def _signature(path: Path) -> tuple[Any, ...]:
-    """Tells a saved adapter from another that took its place at the same path."""
-    stats = [file.stat() for file in sorted(path.glob("adapter_*"))]
-    return str(path), *((stat.st_ino, stat.st_size, stat.st_mtime_ns) for stat in stats)

@@ -72,6 +72,7 @@ def load(spec: ModelSpec, device: str | None, dtype: str) -> Loaded:
     context = int(model.config.get_text_config().max_position_embeddings)
     if tokenizer.model_max_length and tokenizer.model_max_length < _NO_LIMIT:
         context = min(context, int(tokenizer.model_max_length))
+    tokenizer.model_max_length = _NO_LIMIT  # or it warns; prompts are held to `context` and counted
     return Loaded(model, tokenizer, context, place)
 
 

@@ -10,12 +10,14 @@ templates), the checks of adapter files and the equations themselves.
 import copy
 import math
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from lampbench.engine import adapter_files
+from lampbench.engine.adapter_files import signature
 from lampbench.engine.chat import Encoder, family_template
 from lampbench.engine.contrast import draw, next_scores, uniforms
 from lampbench.engine.dpo import dpo_loss
@@ -81,13 +83,9 @@ class ReferenceEngine:
         for request in requests:
             room = self._encoder.context - request.spec.max_new_tokens
             prompt = self._encoder.prompt(request.id, request.prompt, room)
-            user = self._user.having(request.weights)
-            base = None
-            if request.spec.contrast is not None:
-                base = self._against.having(request.spec.contrast.against)
             for sample in range(request.samples):
                 seed = seed_from(request.seed, sample)
-                ids, clipped = self._answer(request, user, base, prompt.ids, seed)
+                ids, clipped = self._answer(request, prompt.ids, seed)
                 yield Completion(
                     id=request.id,
                     sample=sample,
@@ -112,9 +110,10 @@ class ReferenceEngine:
             else:
                 pair = self._encoder.answered(request.id, request.prompt, [request.response])
                 prompt, response = pair.prompt, pair.responses[0]
-            with torch.inference_mode():
-                model = self._user.having(request.weights)
-                yield Score(request.id, tuple(self._logprobs(model, prompt, response).tolist()))
+            model = self._user.having(request.weights)
+            with torch.no_grad():
+                logs = self._logprobs(model, prompt, response)
+            yield Score(request.id, tuple(logs.tolist()))
 
     def train(
         self, jobs: Sequence[TrainJob], on_step: StepHook
@@ -138,10 +137,10 @@ class ReferenceEngine:
                 for group in optimizer.param_groups:
                     group["lr"] = rate(job.optim, step, steps)
                 chosen = batch_of(job.optim, len(job.data), job.seed, step)
-                model.train()
+                _drop(model, True)
                 with seeded(seed_from(job.seed, "dropout", step), self.device):
                     loss, margin = self._loss(model, job, [job.data[i] for i in chosen])
-                model.eval()
+                _drop(model, False)
                 loss.backward()  # type: ignore[no-untyped-call]
                 limit = job.optim.max_grad_norm or math.inf
                 norm = float(torch.nn.utils.clip_grad_norm_(parameters, limit))
@@ -160,13 +159,13 @@ class ReferenceEngine:
             kept = tuple(margins) if job.dpo else ()
             yield TrainResult(job.id, steps, self._tokens(job), 0, tuple(losses), kept)
 
-    def _answer(
-        self, request: GenerateRequest, user: Any, base: Any, prompt: _Ids, seed: int
-    ) -> tuple[_Ids, bool]:
+    def _answer(self, request: GenerateRequest, prompt: _Ids, seed: int) -> tuple[_Ids, bool]:
         """Equations 1 to 3, token by token; and whether the budget ended the answer."""
         from transformers import DynamicCache
 
         spec = request.spec
+        user = self._user.having(request.weights)
+        base = None if spec.contrast is None else self._against.having(spec.contrast.against)
         random = torch.Generator(self.device).manual_seed(seed)
         new = torch.tensor([prompt], device=self.device)
         seen = torch.zeros(1, user.config.get_text_config().vocab_size, device=self.device) > 0
@@ -232,36 +231,41 @@ class _Copy:
 
     def __init__(self, pristine: Any, base: str) -> None:
         self._pristine, self._base = pristine, base
-        self._merged: Weights | None = None
+        self._merged: Any = None  # what tells the adapters in the weights from others
+        self._plain: Any = None
+        self._on_it: Any = None
         self._model: Any = None
-        self._adapter: Weights = ()
 
     def having(self, weights: Weights) -> Any:
         """The copy with a stack of adapters, for inference."""
         from peft import PeftModel
 
         frozen, last = weights[:-1], weights[-1:]
-        plain = self._frozen(frozen)
-        if not last:
-            return plain
-        adapter_files.read(last[0], self._pristine, self._base)
-        self._model = PeftModel.from_pretrained(plain, str(last[0]), adapter_name=_USER).eval()
+        wanted = [signature(path) for path in weights]
+        if self._on_it != wanted:
+            plain = self._frozen(frozen)
+            self._model = plain
+            if last:
+                self._readable(last[0])
+                self._model = PeftModel.from_pretrained(plain, str(last[0]), adapter_name=_USER)
+            self._model.eval()
+            self._on_it = wanted
         return self._model
 
     def training(self, job: TrainJob) -> Any:
         """The copy with a trainable LoRA: new, or the one that the job continues."""
         from peft import get_peft_model
 
+        if job.start is None:
+            pairs = initial_pairs(self._pristine, job.lora, job.seed)
+        else:
+            found = self._readable(job.start)
+            found.require(job.lora, self._pristine)
+            pairs = dict(found.layers)
         plain = self._frozen(job.frozen)
         config = lora_config(plain, job.lora, self._base)
         config.inference_mode = False
         self._model = get_peft_model(plain, config, adapter_name=_USER)
-        if job.start is None:
-            pairs = initial_pairs(self._pristine, job.lora, job.seed)
-        else:
-            found = adapter_files.read(job.start, self._pristine, self._base)
-            found.require(job.lora)
-            pairs = dict(found.layers)
         for name, halves in pairs.items():
             layer = self._model.base_model.model.get_submodule(name)
             for half, given in zip((layer.lora_A, layer.lora_B), halves, strict=True):
@@ -283,17 +287,29 @@ class _Copy:
         """The copy with adapters merged into its weights; made anew when they are others."""
         from peft import PeftModel
 
-        if self._model is not None:  # take the last user's LoRA off again
+        if self._model is not self._plain:  # take the last user's LoRA off again
             self._plain = self._model.unload()
-            self._model = None
-        if weights != self._merged:
+        self._on_it, self._model = None, self._plain
+        wanted = [signature(path) for path in weights]
+        if wanted != self._merged:
+            self._merged = None
             self._plain = copy.deepcopy(self._pristine)
             for path in weights:
-                adapter_files.read(path, self._pristine, self._base)
+                self._readable(path)
                 stacked = PeftModel.from_pretrained(self._plain, str(path))
                 self._plain = stacked.merge_and_unload()
-            self._merged = weights
+            self._merged, self._model = wanted, self._plain
         return self._plain
+
+    def _readable(self, path: Path) -> adapter_files.AdapterFile:
+        return adapter_files.read(path, self._pristine, self._base)
+
+
+def _drop(model: Any, active: bool) -> None:
+    """The adapter's dropout, and no other: the base model's own stays off, as in every backend."""
+    for name, module in model.named_modules():
+        if name.endswith("lora_dropout"):
+            module.train(active)
 
 
 def _next_logits(model: Any, new: Tensor, cache: Any) -> Tensor:

@@ -1,6 +1,7 @@
 """METEOR as the `evaluate` package computes it, which is what LaMP's code prints."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from zipfile import BadZipFile
 
 MEND = "python -m nltk.downloader wordnet punkt_tab"
@@ -28,17 +29,28 @@ def meteor_missing() -> str | None:
 def meteor_scorer() -> Callable[[str, str], float] | None:
     """A function of (prediction, reference) that gives METEOR in [0, 1]; None if data lack.
 
-    alpha = 0.9, beta = 3, gamma = 0.5 on `word_tokenize`d text.
+    alpha = 0.9, beta = 3, gamma = 0.5 on `word_tokenize`d text. Stems are Porter's, the
+    default, but a word that was stemmed before is not stemmed again.
     """
     if meteor_missing() is not None:
         return None
     from nltk.tokenize import word_tokenize
     from nltk.translate.meteor_score import meteor_score
 
+    settings = {"stemmer": _Stems(), "alpha": 0.9, "beta": 3.0, "gamma": 0.5}
+
     def score(prediction: str, reference: str) -> float:
-        references = [word_tokenize(reference)]
         return float(
-            meteor_score(references, word_tokenize(prediction), alpha=0.9, beta=3.0, gamma=0.5)
+            meteor_score([word_tokenize(reference)], word_tokenize(prediction), **settings)
         )
 
     return score
+
+
+class _Stems:
+    """NLTK's Porter stemmer, which remembers."""
+
+    def __init__(self) -> None:
+        from nltk.stem.porter import PorterStemmer
+
+        self.stem: Callable[[str], str] = lru_cache(maxsize=1 << 16)(PorterStemmer().stem)

@@ -18,15 +18,24 @@ def rouge_scorer() -> Callable[[str, str], dict[str, float]]:
     from rouge_score.tokenizers import DefaultTokenizer
 
     tokenize = DefaultTokenizer(use_stemmer=False).tokenize
-    unigrams = RougeScorer(["rouge1"], use_stemmer=False)
+    unigrams = RougeScorer(["rouge1"], tokenizer=_Tokenized())
 
     def score(prediction: str, reference: str) -> dict[str, float]:
-        found = unigrams.score(reference, prediction)["rouge1"]
         ours, theirs = tokenize(prediction), tokenize(reference)
         longest = 0.0
         if ours and theirs:
             common = LCSseq.similarity(ours, theirs)
             longest = float(fmeasure(common / len(ours), common / len(theirs)))
-        return {"rouge1": float(found.fmeasure), "rougeL": longest}
+        return {
+            "rouge1": float(unigrams.score(theirs, ours)["rouge1"].fmeasure),
+            "rougeL": longest,
+        }
 
     return score
+
+
+class _Tokenized:
+    """The tokenizer of texts that were cut into words before."""
+
+    def tokenize(self, words: list[str]) -> list[str]:
+        return words

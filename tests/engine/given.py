@@ -1,9 +1,10 @@
 """What the tests give to an engine: prompts, examples, jobs."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lampbench.engine.protocol import Example, LoraSpec, OptimSpec, Preference, TrainJob
+from lampbench.engine.protocol import Example, LoraSpec, OptimSpec, Preference, TrainJob, Weights
 from lampbench.prompt import Piece, Prompt
 
 MODELS = ("llama", "mistral", "gemma", "gemma-vision", "qwen")
@@ -17,6 +18,8 @@ SHAPES = (  # of users whose adapters have nothing in common
     LoraSpec(3, 6, 0.0, ("o_proj", "down_proj")),
     LoraSpec(5, 5, 0.0, ("q_proj", "v_proj", "up_proj")),
 )
+RESPONSES = ["Storm closes harbour", "The quick brown fox jumps over the old bridge and the town",
+             "x", "", "Monday: " + "fox " * 20]  # fmt: skip
 OPTIM = OptimSpec(
     learning_rate=2e-2, epochs=2, batch_size=3, weight_decay=0.01, warmup_ratio=0.2,
     max_grad_norm=0.3,
@@ -56,3 +59,13 @@ def job(home: Path, name: str, **options: Any) -> TrainJob:
         "output": home / name / "adapter", "scratch": home / name / "checkpoints",
     } | options  # fmt: skip
     return TrainJob(**given)
+
+
+def stacks(tam: Path, users: Sequence[Path]) -> list[tuple[Weights, Weights]]:
+    """Weights and what they are contrasted with: everything a method might ask for at once."""
+    a, b, c, d, e, f = users
+    return [
+        ((tam, a), (tam,)), ((tam, b), (tam,)), ((tam, c), (tam,)), ((tam, d), ()), ((e,), ()),
+        ((f,), (tam,)), ((tam, a), (tam, b)), ((tam, c), (d,)), ((tam,), ()), ((tam, e, f), (tam,)),
+        ((tam, e, f), (tam, e)), ((a, b), (tam, c)), ((), (tam, f)), ((tam, a), (tam, a)),
+    ]  # fmt: skip
