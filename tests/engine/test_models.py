@@ -1,6 +1,7 @@
 """Models by name, and what identifies them; none of it loads torch."""
 
 import json
+import logging
 import shutil
 
 import pytest
@@ -151,12 +152,18 @@ def test_bad_options_are_said(folder, kind):
 
 @pytest.mark.parametrize(("limit", "context"), [(100, 100), (10_000, CONTEXT), (10**30, CONTEXT)])
 def test_the_context_is_the_smaller_of_the_models_and_the_tokenizers(
-    folder, tmp_path, limit, context
+    folder, tmp_path, limit, context, caplog
 ):
     copy = shutil.copytree(folder("llama"), tmp_path / "copy")
     file = copy / "tokenizer_config.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"model_max_length": limit}))
-    assert load(copy)._encoder.context == context
+    made = load(copy)._encoder
+    assert made.context == context
+    libraries = logging.getLogger("transformers")
+    libraries.addHandler(caplog.handler)
+    made.tokenizer("storm " * 400)
+    libraries.removeHandler(caplog.handler)
+    assert not caplog.records  # prompts are held to the context and counted by the harness
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json", "config.json"])
