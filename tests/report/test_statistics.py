@@ -1,0 +1,134 @@
+"""Intervals cover what they should, and p-values are small as often as they should be."""
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+
+from lampbench.report import statistics
+from lampbench.report.statistics import holm, interval, paired
+
+
+def drawn(rng, users=25, queries=6, effect=0.3, spread=0.2, noise=0.2):
+    """Scores with a part that a user's queries share."""
+    found = {}
+    for user in range(users):
+        own = effect + spread * rng.standard_normal()
+        for query in range(1 + rng.integers(2 * queries)):
+            found[f"u{user}", str(query)] = float(own + noise * rng.standard_normal())
+    return found
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    monkeypatch.setattr(statistics, "RESAMPLES", 400)
+    monkeypatch.setattr(statistics, "EXCHANGES", 399)
+
+
+@pytest.mark.parametrize(("users", "spread"), [(25, 0.0), (25, 0.2), (8, 0.2)])
+def test_intervals_cover_the_truth_as_often_as_they_say(quick, users, spread):
+    """Whether users differ or not, few or many; queries are drawn again too, so that an interval
+    is a little too wide rather than too narrow where users do not differ.
+    """
+    rng = np.random.default_rng(7)
+    inside = 0
+    for _ in range(400):
+        found = interval(drawn(rng, users, spread=spread))
+        inside += found.low <= 0.3 <= found.high
+    assert binomtest(inside, 400, 0.95, alternative="less").pvalue > 0.01
+    assert inside < 400
+
+
+def test_drawing_queries_alone_would_not_cover(quick):
+    """What the two steps are for: with every query a user of its own, coverage falls apart."""
+    rng = np.random.default_rng(1)
+    inside = 0
+    for _ in range(200):
+        flat = {(f"{u}/{q}", q): value for (u, q), value in drawn(rng).items()}
+        found = interval(flat)
+        inside += found.low <= 0.3 <= found.high
+    assert inside / 200 < 0.8
+
+
+@pytest.mark.parametrize("name", ["bootstrap", "exchange"])
+def test_without_a_difference_few_p_values_are_small(quick, name):
+    rng = np.random.default_rng(2)
+    values = []
+    for _ in range(400):
+        ours = drawn(rng, spread=0.1)
+        theirs = {q: v + float(0.05 * rng.standard_normal()) for q, v in ours.items()}
+        values.append(getattr(paired(ours, theirs), name))
+    small = sum(value <= 0.05 for value in values)
+    assert binomtest(small, 400, 0.05, alternative="greater").pvalue > 0.001
+
+
+@pytest.mark.parametrize("name", ["bootstrap", "exchange"])
+def test_a_difference_is_found(quick, name):
+    rng = np.random.default_rng(3)
+    found = 0
+    for _ in range(50):
+        theirs = drawn(rng)
+        ours = {q: v + 0.05 + float(0.05 * rng.standard_normal()) for q, v in theirs.items()}
+        result = paired(ours, theirs)
+        found += getattr(result, name) < 0.05
+        assert result.difference.low < result.difference.mean < result.difference.high
+    assert found > 45
+
+
+def test_numbers_worked_by_hand():
+    """Two users: four exchanges, of which two are as far from zero."""
+    ours = {("a", "1"): 0.5, ("a", "2"): 0.7, ("b", "1"): 0.2}
+    theirs = {("a", "1"): 0.4, ("a", "2"): 0.4, ("b", "1"): 0.3}
+    found = paired(ours, theirs)
+    assert found.difference.mean == pytest.approx(0.1)
+    assert found.exchange == 1.0  # |0.4 - 0.1| and |-0.4 + 0.1|, and both others are further
+    assert (found.better, found.equal, found.worse) == (1, 0, 1)
+    apart = paired({("a", "1"): 1.0, ("b", "1"): 1.0}, {("a", "1"): 0.0, ("b", "1"): 0.0})
+    assert apart.exchange == 0.5
+    assert apart.bootstrap == pytest.approx(2 / 2001)
+    assert (apart.difference.low, apart.difference.high) == (1.0, 1.0)
+
+
+def test_a_resampled_mean_is_over_queries_of_the_users_drawn(monkeypatch):
+    """Users of one value each: every mean is one of the six that two users can give."""
+    scores = {("a", str(q)): 1.0 for q in range(3)} | {("b", "0"): 5.0}
+    possible = {1.0, 5.0, (3 * 1.0 + 5.0) / 4}
+    assert set(np.round(statistics._resampled(scores), 9)) == possible
+
+
+def test_one_user_is_spoken_of_alone_and_one_query_says_nothing():
+    one = interval({("a", str(q)): float(q) for q in range(9)})
+    assert 1 < one.low < one.mean == 4 < one.high < 7
+    assert np.isnan(interval({("a", "1"): 0.5}).low)
+
+
+def test_equal_scores_are_no_difference():
+    scores = {("a", "1"): 0.5, ("b", "1"): 0.25}
+    found = paired(scores, scores)
+    assert (found.bootstrap, found.exchange, found.equal) == (1.0, 1.0, 2)
+
+
+def test_order_of_scores_does_not_matter():
+    scores = drawn(np.random.default_rng(4))
+    shuffled = dict(sorted(scores.items(), key=lambda item: item[1]))
+    assert interval(scores) == interval(shuffled)
+
+
+def test_memory_is_bounded(monkeypatch):
+    scores = drawn(np.random.default_rng(5))
+    whole = interval(scores)
+    monkeypatch.setattr(statistics, "_CHUNK", 1)
+    assert interval(scores).mean == whole.mean
+    assert interval(scores).low == pytest.approx(whole.low, abs=0.02)
+
+
+def test_holm_by_hand():
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.9, 0.5]) == pytest.approx([1.0, 1.0])
+    assert holm([]) == []
+
+
+def test_other_queries_cannot_be_paired():
+    with pytest.raises(ValueError, match="different queries"):
+        paired({("a", "1"): 1.0}, {("a", "2"): 1.0})
+    with pytest.raises(ValueError, match="no scores"):
+        interval({})
