@@ -1,5 +1,6 @@
 # make demo    the main job on the bundled data and model, ending with a table of scores
 # make test    the tests
+# make bench   what the engine costs against its peers (an hour); bench-quick: the main ratios
 # make check   everything CI runs
 # The environment in .venv is made once, and again when pyproject.toml or constraints.txt change.
 
@@ -12,7 +13,11 @@ DEMO := .lampbench/demo
 # Of the 32 bundled users; all of them take two to three times as long.
 DEMO_USERS ?= 8
 
-.PHONY: demo env test lint types tables check clean
+# The GPU's numbers: BENCH="--device cuda --dtype bfloat16" BENCH_MODELS="mistral-7b-shape"
+BENCH ?=
+BENCH_MODELS ?= bundled 100m
+
+.PHONY: demo env test lint types tables check clean bench bench-quick
 
 demo: env
 	$(BIN)/lampbench run --method cope --task news_headline --users $(DEMO_USERS) \
@@ -41,6 +46,18 @@ types: env
 
 tables: env
 	$(BIN)/lampbench tables
+
+bench: env
+	for model in $(BENCH_MODELS); do \
+		$(BIN)/python -m benchmarks.decoding --model $$model $(BENCH) && \
+		$(BIN)/python -m benchmarks.training --model $$model $(BENCH) || exit 1; \
+	done
+	$(BIN)/python -m benchmarks.scaling
+	$(BIN)/python -m benchmarks.sharing
+	$(BIN)/python -m benchmarks.metrics
+
+bench-quick: env
+	$(BIN)/python -m benchmarks.quick
 
 check:
 	.ci/run

@@ -1,0 +1,1 @@
+"""What the engine costs, against named peers, in paired runs. See README.md."""

@@ -1,0 +1,125 @@
+"""Decoding: ours against the reference-style loop and against PEFT's mixed batches."""
+
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+import torch
+
+from benchmarks import harness, roofline
+from benchmarks.peers import PeftMixed
+from benchmarks.workloads import MODELS, SHAPES, Workload
+from lampbench.engine.protocol import GenerateRequest
+
+OPERATIONS = ("greedy", "contrastive", "sample")
+
+
+def compare(
+    work: Workload, operation: str, shape: str, users: int, pairs: int, alone: int
+) -> dict[str, Any]:
+    """Ratios and rates of one operation at one number of users.
+
+    The reference loop answers the first `alone` users, one after the other as it does all of
+    them; its seconds count `users / alone` times.
+
+    Raises:
+        SystemExit: an answer differs from the reference's: then there is nothing to compare.
+    """
+    asked = work.requests(operation, *SHAPES[shape], users)
+    ours, slow = work.ours, work.reference
+    mixed = PeftMixed(slow, work.tam, [work.user(i) for i in range(users)])
+    found: dict[str, Any] = {}
+    few = min(alone, users)
+
+    def of(engine: Any, given: Sequence[GenerateRequest]) -> dict[Any, tuple[int, ...]]:
+        return {(c.id, c.sample): c.token_ids for c in engine.generate(given)}
+
+    def works(given: Sequence[GenerateRequest]) -> dict[str, Callable[[], None]]:
+        return {
+            "reference": lambda: found.update(reference=of(slow, given[:few])),
+            "peft_mixed": lambda: found.update(peft_mixed=mixed.answer(given)),
+            "ours": lambda: found.update(ours=of(ours, given)),
+        }
+
+    for warm in works([replace(r, spec=replace(r.spec, max_new_tokens=2)) for r in asked]).values():
+        warm()
+    taken = harness.paired(works(asked), pairs, work.ours.device)
+    differ = equal(found, work.dtype == "float32")
+    prompt = len(ours._encoder.prompt("", asked[0].prompt, 10**6).ids)
+    answer = SHAPES[shape][1]
+    tokens = answer * sum(request.samples for request in asked)
+    spent = harness.median(taken["ours"])
+    return {
+        "vs_reference": harness.ratio(taken["reference"], taken["ours"], users / few),
+        "vs_peft_mixed": harness.ratio(taken["peft_mixed"], taken["ours"]),
+        "tokens_per_second": round(tokens / spent),
+        "seconds": round(spent, 3),
+        "answers_that_differ": differ,
+        "prompt_tokens": prompt,
+        "peak_bytes": harness.peak_memory(ours.device),
+        "of_roofline": roofline.share(work, operation, users, prompt, answer, spent),
+    }
+
+
+def equal(found: Mapping[str, Mapping[tuple[str, int], Any]], strict: bool) -> dict[str, int]:
+    """How many answers differ from ours, by peer: near-ties, which rounding decides.
+
+    Raises:
+        SystemExit: in float32, more than one in fifty: then one of them computes something else.
+    """
+    differ = {}
+    for peer in ("reference", "peft_mixed"):
+        theirs, ours = found[peer], found["ours"]
+        differ[peer] = sum(ours[place] != ids for place, ids in theirs.items())
+        if strict and differ[peer] > max(1, len(theirs) // 50):
+            raise SystemExit(f"{differ[peer]} of {len(theirs)} answers differ from {peer}'s")
+    return differ
+
+
+@click.command()
+@click.option("--model", type=click.Choice(["bundled", *MODELS]), default="bundled")
+@click.option("--users", multiple=True, type=int, default=(1, 4, 16, 64), show_default=True)
+@click.option(
+    "--shape", multiple=True, type=click.Choice(list(SHAPES)), default=("news", "abstract")
+)
+@click.option("--pairs", default=3, show_default=True, help="Rounds that count.")
+@click.option("--alone", default=4, show_default=True, help="Users that the reference answers.")
+@click.option("--device", default="cpu", show_default=True)
+@click.option("--dtype", default="float32", show_default=True)
+@click.option("--output", type=click.Path(path_type=Path), default=harness.RESULTS)
+def main(
+    model: str,
+    users: tuple[int, ...],
+    shape: tuple[str, ...],
+    pairs: int,
+    alone: int,
+    device: str,
+    dtype: str,
+    output: Path,
+) -> None:
+    """Compare decoding at several numbers of users; writes decoding-MODEL.json."""
+    results: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as home:
+        work = Workload(model, max(users), Path(home), device, dtype)
+        for name in shape:
+            for count in users:
+                spent = {}
+                for operation in OPERATIONS:
+                    place = f"{operation}, {name}, {count} users"
+                    print(place, file=sys.stderr)
+                    results[place] = compare(work, operation, name, count, pairs, alone)
+                    print(f"{place}: {results[place]}")
+                    spent[operation] = results[place]["seconds"]
+                cost = round(spent["contrastive"] / spent["greedy"], 2)
+                results[f"contrastive, {name}, {count} users"]["cost_over_greedy"] = cost
+    settings = {"model": model, "device": device, "dtype": dtype, "pairs": pairs, "alone": alone,
+                "threads": torch.get_num_threads(), "shapes": SHAPES}  # fmt: skip
+    harness.write(f"decoding-{model}", settings, results, output)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""What a device could do at best: bytes over its copy rate, operations over its matmul rate."""
+
+from collections.abc import Sequence
+from functools import cache
+
+import torch
+
+from benchmarks import harness
+from benchmarks.workloads import USER, Workload
+from lampbench.engine.initial import trained_layout
+from lampbench.engine.protocol import TrainJob
+
+
+def share(
+    work: Workload, operation: str, users: int, prompt: int, answer: int, seconds: float
+) -> float:
+    """Least possible time over the time taken, for one call of `generate`.
+
+    Reading prompts is bound by operations (2 a weight and token), each step of decoding by the
+    larger of operations and bytes: all weights once, every row's keys and values, every user's
+    adapter. What is counted is what ours does: K samples share their prompt's reading.
+    """
+    model = work.ours._model
+    copies, products = _rates(work.device, work.dtype)
+    config = model.config.get_text_config()
+    head = config.vocab_size * config.hidden_size
+    every = sum(parameter.numel() for parameter in model.parameters())
+    body = every - head * (1 if config.tie_word_embeddings else 2)
+    size = torch.finfo(getattr(torch, work.dtype)).bits // 8
+    prompts = users * (2 if operation == "contrastive" else 1)
+    rows = users * {"contrastive": 2, "greedy": 1, "sample": 3}[operation]
+    reading = 2 * (body * prompt + head) * prompts / products
+    width = config.hidden_size // config.num_attention_heads
+    per_token = 2 * config.num_hidden_layers * config.num_key_value_heads * width * size
+    adapters = 0 if operation == "sample" else users * _adapter(work) * size
+    decoding = 0.0
+    for step in range(1, answer):
+        read = (body + head) * size + rows * (prompt + step) * per_token + adapters
+        decoding += max(read / copies, 2 * (body + head) * rows / products)
+    return float(round((reading + decoding) / seconds, 3))
+
+
+def trained_share(work: Workload, jobs: Sequence[TrainJob], seconds: float) -> float:
+    """As `share`, for one call of `train`: 2 operations a weight and token forward and 2 backward
+    (frozen weights have no gradient of their own); for DPO 2 more, once, for the reference.
+    """
+    engine = work.ours
+    _, products = _rates(work.device, work.dtype)
+    config = engine._model.config.get_text_config()
+    head = config.vocab_size * config.hidden_size
+    every = sum(parameter.numel() for parameter in engine._model.parameters())
+    body = every - head * (1 if config.tie_word_embeddings else 2)
+    operations = 0
+    for job in jobs:
+        passes = 4 * job.optim.epochs + (2 if job.dpo else 0)
+        trees = [item.tree for item in engine._run(job).items]
+        operations += passes * sum(body * tree.tokens + head * tree.labels for tree in trees)
+    return round(operations / products / seconds, 3)
+
+
+def _adapter(work: Workload) -> int:
+    return trained_layout(work.ours._model, USER).size
+
+
+@cache
+def _rates(device: str, dtype: str) -> tuple[float, float]:
+    place = torch.device(device)
+    return harness.copy_rate(place), harness.matmul_rate(place, getattr(torch, dtype))

@@ -1,0 +1,203 @@
+"""Models, users, adapters and prompts of a benchmark, all made from seeds."""
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import torch
+
+from lampbench.engine import adapter_files, loading, many, reference
+from lampbench.engine.initial import initial_pairs, lora_config
+from lampbench.engine.many import ManyUserEngine
+from lampbench.engine.protocol import (
+    Contrast,
+    DPOSpec,
+    Example,
+    GenerateRequest,
+    GenerationSpec,
+    LoraSpec,
+    OptimSpec,
+    Preference,
+    Sampling,
+    TrainJob,
+)
+from lampbench.engine.reference import ReferenceEngine
+from lampbench.fidelity import PAPER
+from lampbench.models import resolve
+from lampbench.prompt import Piece, Prompt
+
+# Mean tokens of prompt and answer: the paper's Table 4, L_in and L_out of the TAM column.
+SHAPES = {"news": (54, 16), "title": (231, 18), "abstract": (70, 233), "topic": (57, 358)}
+
+# Random weights: speed does not care. Shapes of the published configurations.
+MODELS: dict[str, dict[str, Any]] = {
+    "100m": {"hidden_size": 768, "intermediate_size": 2048, "num_hidden_layers": 12,
+             "num_attention_heads": 12, "num_key_value_heads": 12, "vocab_size": 32000,
+             "tie_word_embeddings": True},
+    "qwen2.5-1.5b-shape": {"hidden_size": 1536, "intermediate_size": 8960,
+                           "num_hidden_layers": 28, "num_attention_heads": 12,
+                           "num_key_value_heads": 2, "vocab_size": 151936,
+                           "tie_word_embeddings": True},
+    "mistral-7b-shape": {"hidden_size": 4096, "intermediate_size": 14336,
+                         "num_hidden_layers": 32, "num_attention_heads": 32,
+                         "num_key_value_heads": 8, "vocab_size": 32768,
+                         "tie_word_embeddings": False},
+}  # fmt: skip
+TAM = LoraSpec(16, 16, 0.0, ("q_proj", "k_proj", "v_proj", "o_proj"))
+USER = LoraSpec(8, 8, 0.0, ("q_proj", "v_proj"))
+_WORDS = "storm coast town model paper review music film year people city work".split()  # noqa: SIM905
+
+
+@dataclass
+class Workload:
+    """One model with `users` adapters on TAM; `home` is a folder for files."""
+
+    model: str
+    users: int
+    home: Path
+    device: str = "cpu"
+    dtype: str = "float32"
+    vocabulary: int | None = None
+    _engines: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def ours(self) -> ManyUserEngine:
+        """The many-user engine."""
+        return self._engine("ours", ManyUserEngine)  # type: ignore[no-any-return]
+
+    @property
+    def reference(self) -> ReferenceEngine:
+        """One user at a time."""
+        return self._engine("reference", ReferenceEngine)  # type: ignore[no-any-return]
+
+    def _engine(self, name: str, kind: Any) -> Any:
+        if name not in self._engines:
+            with _without_files(self.model, self.vocabulary):
+                engine = kind(resolve("bundled"), device=self.device, dtype=self.dtype,
+                              template=None, fidelity=PAPER)  # fmt: skip
+            engine._stop = frozenset()  # every answer takes its whole budget, whoever makes it
+            self._engines[name] = engine
+        return self._engines[name]
+
+    @property
+    def tam(self) -> Path:
+        """The task adapter's folder."""
+        return self._adapter("tam", TAM, 0)
+
+    def user(self, number: int) -> Path:
+        """A user's adapter's folder."""
+        return self._adapter(f"user{number}", USER, number + 1)
+
+    def _adapter(self, name: str, lora: LoraSpec, seed: int) -> Path:
+        folder = self.home / f"{self.model}-{self.vocabulary}" / name
+        if not folder.exists():
+            model = self.ours._model
+            draw = torch.Generator().manual_seed(seed)
+            pairs = {
+                layer: (first, 0.02 * torch.randn(second.shape, generator=draw))
+                for layer, (first, second) in initial_pairs(model, lora, seed).items()
+            }
+            adapter_files.write(folder, lora_config(model, lora, self.ours._base), pairs)
+        return folder
+
+    def requests(
+        self,
+        operation: str,
+        prompt: int,
+        answer: int,
+        users: int | None = None,
+        penalty: float = 1.0,
+    ) -> list[GenerateRequest]:
+        """One request a user: greedy, contrastive, or three samples of the plain model."""
+        count = self.users if users is None else users
+        if operation == "sample":
+            spec = GenerationSpec(answer, sampling=Sampling(1.0, 1.0))
+            return [
+                GenerateRequest(str(i), words(prompt, i), (), spec, samples=3, seed=i)
+                for i in range(count)
+            ]
+        contrast = Contrast((self.tam,), 0.1, 0.1) if operation == "contrastive" else None
+        spec = GenerationSpec(answer, penalty, contrast=contrast)
+        return [
+            GenerateRequest(str(i), words(prompt, i), (self.tam, self.user(i)), spec)
+            for i in range(count)
+        ]
+
+    def jobs(
+        self, operation: str, prompt: int, answer: int, records: int, batch: int, place: str,
+        users: int | None = None,
+    ) -> list[TrainJob]:  # fmt: skip
+        """One training job a user, an epoch over `records` examples."""
+        dpo = operation == "dpo"
+        optim = OptimSpec(1e-4, 1, batch, 0.01, 0.1, 0.3)
+        jobs = []
+        for i in range(self.users if users is None else users):
+            asked = [words(prompt, 1000 * i + n) for n in range(records)]
+            texts = [(_text(answer, i, n), _text(answer, n, i)) for n in range(records)]
+            examples = tuple(Example(p, good) for p, (good, _) in zip(asked, texts, strict=True))
+            pairs = tuple(
+                Preference(p, good, bad) for p, (good, bad) in zip(asked, texts, strict=True)
+            )
+            folder = self.home / "trained" / place / str(i)
+            jobs.append(
+                TrainJob(
+                    id=str(i),
+                    frozen=(self.tam,),
+                    data=pairs if dpo else examples,
+                    lora=USER,
+                    optim=optim,
+                    seed=i,
+                    output=folder / "adapter",
+                    scratch=folder / "scratch",
+                    start=self.user(i) if dpo else None,
+                    dpo=DPOSpec(0.5, (self.tam,)) if dpo else None,
+                )
+            )
+        return jobs
+
+
+def words(tokens: int, seed: int) -> Prompt:
+    """A prompt of about so many tokens, the template's included (it takes some thirty)."""
+    return Prompt("", (Piece(_text(max(1, tokens - 30), seed, 0)),))
+
+
+def _text(tokens: int, seed: int, part: int) -> str:
+    draw = random.Random(f"{seed}/{part}")
+    return " ".join(draw.choice(_WORDS) for _ in range(tokens))
+
+
+@contextmanager
+def _without_files(name: str, vocabulary: int | None) -> Iterator[None]:
+    """Inside, engines get a random model of the named shape, built where it runs."""
+    if name == "bundled" and vocabulary is None:
+        yield
+        return
+
+    def load(spec: Any, device: str | None, dtype: str) -> loading.Loaded:
+        from transformers import LlamaConfig, LlamaForCausalLM
+
+        tokens = original(spec, "cpu", dtype)
+        shape = MODELS[name] if name != "bundled" else tokens.model.config.to_dict()
+        if vocabulary:
+            shape = {**shape, "vocab_size": vocabulary}
+        config = LlamaConfig(**{"max_position_embeddings": 4096, "pad_token_id": 0, **shape})
+        place = loading.best_device(device)
+        torch.manual_seed(0)
+        before = torch.get_default_dtype()
+        torch.set_default_dtype(getattr(torch, dtype))
+        try:
+            with place:
+                model: Any = LlamaForCausalLM(config)
+        finally:
+            torch.set_default_dtype(before)
+        model.generation_config.eos_token_id = tokens.model.generation_config.eos_token_id
+        model.eval().requires_grad_(False)
+        return loading.Loaded(model, tokens.tokenizer, 4096, place)
+
+    original = loading.load
+    with mock.patch.object(many, "load", load), mock.patch.object(reference, "load", load):
+        yield

@@ -1,0 +1,78 @@
+"""The benchmarks run, say what they promise, and refuse to compare what differs."""
+
+import json
+
+import pytest
+import torch
+from click.testing import CliRunner
+
+from benchmarks import decoding, harness, metrics, quick, scaling, sharing, training, workloads
+
+QUICK = {
+    "contrastive_vs_reference", "contrastive_vs_peft_mixed", "greedy_vs_reference",
+    "sample_vs_reference", "sft_vs_alone", "dpo_vs_alone", "contrastive_cost_vs_greedy",
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _tiny(monkeypatch):
+    torch.set_num_threads(1)
+    monkeypatch.setattr(workloads, "SHAPES", dict.fromkeys(workloads.SHAPES, (40, 3)), raising=True)
+    for module in (decoding, training, sharing):
+        monkeypatch.setattr(module, "SHAPES", workloads.SHAPES)
+    tiny = {"hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2,
+            "num_attention_heads": 2, "num_key_value_heads": 1, "vocab_size": 9000,
+            "tie_word_embeddings": True}  # fmt: skip
+    monkeypatch.setitem(workloads.MODELS, "100m", tiny)
+    monkeypatch.setattr(harness, "copy_rate", lambda device: 1e10)
+    monkeypatch.setattr(harness, "matmul_rate", lambda device, dtype: 1e11)
+
+
+def run(command, *arguments):
+    result = CliRunner().invoke(command, arguments)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_quick_ends_with_one_line_of_json():
+    output = run(quick.main, "--users", "2", "--trained", "2", "--pairs", "1", "--alone", "1")
+    last = json.loads(output.splitlines()[-1])
+    assert last.keys() == QUICK
+    assert all(value > 0 for value in last.values())
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments", "name"),
+    [
+        (decoding.main, ["--users", "2", "--shape", "news", "--pairs", "1", "--model", "100m"],
+         "decoding-100m"),
+        (training.main, ["--users", "2", "--shape", "news", "--pairs", "1", "--batch", "1",
+                         "--model", "100m"], "training-100m"),
+        (scaling.main, ["--small"], "scaling"),
+        (sharing.main, ["--users", "2", "--pairs", "1", "--shape", "news"], "sharing"),
+        (metrics.main, ["--predictions", "20", "--pairs", "1"], "metrics"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)  # fmt: skip
+def test_each_writes_what_it_found_and_where(command, arguments, name, tmp_path):
+    run(command, *arguments, "--output", str(tmp_path))
+    text = (tmp_path / f"{name}.json").read_text()
+    page = json.loads(text)
+    assert page["benchmark"] == name
+    assert page["hardware"]["cores"] and page["hardware"]["versions"]["torch"]
+    assert page["results"] and page["settings"]
+    assert str(tmp_path) not in text
+
+
+def test_another_answer_is_no_comparison(monkeypatch):
+    found = {"ours": {("0", 0): (1, 2)}, "reference": {("0", 0): (1, 2)}}
+    found["peft_mixed"] = {(str(n), 0): (1, 3) for n in range(3)}
+    found["ours"] |= {(str(n), 0): (1, 2) for n in range(3)}
+    with pytest.raises(SystemExit, match="3 of 3 answers differ from peft_mixed's"):
+        decoding.equal(found, strict=True)
+    assert decoding.equal(found, strict=False) == {"reference": 0, "peft_mixed": 3}
+
+
+def test_the_slope_of_a_power_is_its_exponent():
+    assert scaling.exponent([1, 2, 4, 8], [3.0, 6.0, 12.0, 24.0]) == 1.0
+    assert scaling.exponent([1, 2, 4], [1.0, 4.0, 16.0]) == 2.0
