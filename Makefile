@@ -1,6 +1,7 @@
 # make demo    the main job on the bundled data and model, ending with a table of scores
 # make test    the tests
-# make bench   what the engine costs against its peers (an hour); bench-quick: the main ratios
+# make bench   what the engine costs against its peers (an hour); bench-quick: the main ratios;
+#              bench-gpu: at the shapes of Qwen2.5-1.5B and Mistral-7B
 # make check   everything CI runs
 # The environment in .venv is made once, and again when pyproject.toml or constraints.txt change.
 
@@ -13,11 +14,7 @@ DEMO := .lampbench/demo
 # Of the 32 bundled users; all of them take two to three times as long.
 DEMO_USERS ?= 8
 
-# The GPU's numbers: BENCH="--device cuda --dtype bfloat16" BENCH_MODELS="mistral-7b-shape"
-BENCH ?=
-BENCH_MODELS ?= bundled 100m
-
-.PHONY: demo env test lint types tables check clean bench bench-quick
+.PHONY: demo env test lint types tables check clean bench bench-gpu bench-quick
 
 demo: env
 	$(BIN)/lampbench run --method cope --task news_headline --users $(DEMO_USERS) \
@@ -48,13 +45,22 @@ tables: env
 	$(BIN)/lampbench tables
 
 bench: env
-	for model in $(BENCH_MODELS); do \
-		$(BIN)/python -m benchmarks.decoding --model $$model $(BENCH) && \
-		$(BIN)/python -m benchmarks.training --model $$model $(BENCH) || exit 1; \
-	done
+	$(BIN)/python -m benchmarks.decoding --model bundled
+	$(BIN)/python -m benchmarks.training --model bundled
+	$(BIN)/python -m benchmarks.decoding --model 100m --shape news --pairs 2
+	$(BIN)/python -m benchmarks.training --model 100m --shape news --users 1 --users 8 --alone 2 \
+		--pairs 2
 	$(BIN)/python -m benchmarks.scaling
 	$(BIN)/python -m benchmarks.sharing
 	$(BIN)/python -m benchmarks.metrics
+	$(BIN)/python -m benchmarks.show
+
+bench-gpu: env
+	for model in qwen2.5-1.5b-shape mistral-7b-shape; do \
+		$(BIN)/python -m benchmarks.decoding --model $$model --device cuda --dtype bfloat16 && \
+		$(BIN)/python -m benchmarks.training --model $$model --device cuda --dtype bfloat16 \
+		|| exit 1; \
+	done
 
 bench-quick: env
 	$(BIN)/python -m benchmarks.quick

@@ -87,14 +87,14 @@ def waiting(work: Workload, shape: str, gap: int, pairs: int) -> dict[str, float
     def together() -> None:
         for _ in range(gap):
             read(both[:, :1], caches[2])
-        caches[2].crop(prompt)
+        caches[2].crop(-gap)
 
     def apart() -> None:
         for _ in range(gap):
             read(user[:, :1], caches[0])
         read(base[:, :gap], caches[1])
-        caches[0].crop(prompt)
-        caches[1].crop(prompt)
+        caches[0].crop(-gap)
+        caches[1].crop(-gap)
 
     with torch.inference_mode():
         for rows, cache in zip((user, base, both), caches, strict=True):

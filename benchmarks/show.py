@@ -1,0 +1,75 @@
+"""The recorded benchmarks as one page, benchmarks/results/README.md."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+from tabulate import tabulate
+
+from benchmarks import harness
+
+HEAD = """\
+<!-- Made from the files beside this one by `python -m benchmarks.show`. Do not edit. -->
+
+# What was measured
+
+Ratios are medians of paired rounds in one process, with the least and the most in brackets; see
+[the README](../README.md) for what is compared. Absolute times mean little on these machines.
+"""
+
+
+def page(folder: Path) -> str:
+    """The page for the JSON files of a folder."""
+    sections = [HEAD]
+    for file in sorted(folder.glob("*.json")):
+        found = json.loads(file.read_text(encoding="utf-8"))
+        machine, settings = found["hardware"], found["settings"]
+        where = machine["accelerator"] or f"{machine['cores']} cores, {machine['cpu']}"
+        threads = settings.get("threads")
+        sections.append(
+            f"## {found['benchmark']}\n\n{where}{f', {threads} threads' if threads else ''}, "
+            f"torch {machine['versions']['torch']}\n"
+        )
+        sections += _tables(found["results"])
+    return "\n".join(sections)
+
+
+def _tables(results: Mapping[str, Any]) -> Iterator[str]:
+    """Results with the same fields stand in one table."""
+    groups: dict[tuple[str, ...], list[list[str]]] = {}
+    for name, fields in results.items():
+        values = fields if isinstance(fields, Mapping) else {"value": fields}
+        groups.setdefault(tuple(values), []).append([name, *map(_cell, values.values())])
+    for heads, rows in groups.items():
+        titles = ["", *(head.replace("_", " ") for head in heads)]
+        yield tabulate(rows, headers=titles, tablefmt="github", disable_numparse=True) + "\n"
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, Mapping) and value.keys() == {"median", "least", "most"}:
+        return f"{value['median']} ({value['least']} to {value['most']})"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}: {_cell(each)}" for key, each in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(_cell, value))
+    if isinstance(value, float) and value:
+        return f"{value:.3g}"
+    return "-" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
+
+
+@click.command()
+@click.option("--check", is_flag=True, help="Write nothing; exit 1 if the page is not up to date.")
+@click.option("--folder", type=click.Path(path_type=Path), default=harness.RESULTS)
+def main(check: bool, folder: Path) -> None:
+    """Write the page."""
+    file, text = folder / "README.md", page(folder)
+    if not check:
+        file.write_text(text, encoding="utf-8")
+    elif not file.exists() or file.read_text(encoding="utf-8") != text:
+        raise SystemExit(f"{file} is stale: run `python -m benchmarks.show`")
+
+
+if __name__ == "__main__":
+    main()
