@@ -68,7 +68,8 @@ class Usage:
 class Context:
     """One method on one task, model, dataset and seed, while it is executed.
 
-    `set_aside` names users whose training failed, and why: the run goes on without them.
+    `rewards` asks contrastive decoding for its tokens' rewards, to be recorded. `set_aside` names
+    users whose training failed, and why: the run goes on without them.
     """
 
     task: Task
@@ -81,6 +82,7 @@ class Context:
     engines: Engines
     progress: Progress
     keys: Keys
+    rewards: bool = False
     set_aside: dict[str, str] = field(default_factory=dict)
     _usage: Usage = field(default_factory=Usage)
     _since: float = 0.0

@@ -54,5 +54,9 @@ class Contrastive(Decoding):
         against = context.weights(self.against, user)
         contrast = Contrast(against, self.alpha, self.tau, context.fidelity.log_eps)
         return GenerationSpec(
-            self.max_new_tokens, self.repetition_penalty, self.penalty_on, contrast=contrast
+            self.max_new_tokens,
+            self.repetition_penalty,
+            self.penalty_on,
+            contrast=contrast,
+            rewards=context.rewards,
         )

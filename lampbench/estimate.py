@@ -1,5 +1,6 @@
 """What a plan will cost, before it is paid: tokens and disk, as far as they can be known."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import singledispatch
 from pathlib import Path
@@ -10,6 +11,7 @@ from tabulate import tabulate
 from lampbench.adaptation import LoraRecipe, TaskSFT, UserDPO, UserSFT
 from lampbench.context import Context
 from lampbench.data.types import User
+from lampbench.decoding import Contrastive
 from lampbench.models import hidden_sizes, resolve
 from lampbench.negatives import BestOfN, Samples
 from lampbench.plan import Plan
@@ -19,11 +21,18 @@ from lampbench.recipe import Owner, Recipe
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Tokens that go through the model, tokens written at most, bytes stored; None: unknown."""
+    """Tokens that are read, trained on (forward and backward) and written at most, and bytes
+    stored; None: unknown.
+    """
 
-    read: int | None = None
+    read: int | None = 0
+    trained: int | None = 0
     written: int | None = 0
-    disk: int | None = None
+    disk: int | None = 0
+
+
+KINDS = ("read", "trained", "written", "disk")
+UNKNOWN = Cost(None, None, None, None)
 
 
 def print_plan(plan: Plan) -> None:
@@ -40,20 +49,87 @@ def print_plan(plan: Plan) -> None:
         missing = stage.missing(context)
         costs = [cost_of(stage.recipe, context, owner, length) for owner in missing]
         rows.append([stage.name, len(stage.owners), len(stage.owners) - len(missing),
-                     *(_total([getattr(c, name) for c in costs])
-                       for name in ("read", "written", "disk"))])  # fmt: skip
+                     *_sums(costs)])  # fmt: skip
     queries = [q for user in context.dataset.test_users for q in user.queries]
-    asked = 0 if plan.done else sum(length.of(*q.fields.values()) for q in queries)
-    budget = 0 if plan.done else len(queries) * plan.method.decoding.max_new_tokens
-    rows.append(["predict", len(queries), len(queries) if plan.done else 0, asked, budget, 0])
-    heads = ["stage", "units", "cached", "tokens read", "tokens written, at most", "bytes stored"]
-    click.echo(tabulate(rows, headers=heads, intfmt=","))
-    click.echo(f"  tokens are {length.how}; prompts' fixed words are not counted\n")
+    rows.append(["predict", len(queries), len(queries) if plan.done else 0,
+                 *_sums([] if plan.done else [_answers(plan, length)])])  # fmt: skip
+    click.echo(tabulate(rows, headers=["stage", "units", "cached", *_HEADS], intfmt=","))
+    click.echo(f"  {_ABOUT.format(how=length.how)}\n")
+
+
+_HEADS = ("tokens read", "tokens trained", "tokens written, at most", "bytes stored")
+_ABOUT = "tokens are {how}; prompts' fixed words are not counted"
+
+
+def print_totals(groups: Mapping[str, Sequence[Plan]], speeds: Sequence[float] | None) -> None:
+    """Print what several groups of plans will cost, each artifact that they share counted once,
+    in the first group that needs it.
+
+    `speeds` are tokens a second read, trained and written; with them, hours are printed too.
+    """
+    paid: set[tuple[str, str]] = set()
+    lengths: dict[str, _Length] = {}
+    rows: list[list[float | str]] = []
+    everything: list[Cost] = []
+    for name, plans in groups.items():
+        costs: list[Cost] = []
+        for plan in plans:
+            context = plan.context
+            length = lengths.setdefault(context.model, _Length(context.model))
+            for stage in plan.stages:
+                for owner in stage.missing(context):
+                    artifact = stage.name, context.keys.of(stage.recipe, owner)
+                    if artifact not in paid:
+                        paid.add(artifact)
+                        costs.append(cost_of(stage.recipe, context, owner, length))
+            if not plan.done:
+                costs.append(_answers(plan, length))
+        done = sum(plan.done for plan in plans)
+        rows.append([name, len(plans), done, *_sums(costs), *_hours(costs, speeds)])
+        everything += costs
+    all_plans = [plan for plans in groups.values() for plan in plans]
+    done = sum(plan.done for plan in all_plans)
+    rows.append(["all", len(all_plans), done, *_sums(everything), *_hours(everything, speeds)])
+    heads = ["runs of", "runs", "recorded", *_HEADS, *(["hours"] if speeds else [])]
+    click.echo(tabulate(rows, headers=heads, intfmt=",", floatfmt=",.1f"))
+    how = " or ".join(sorted({length.how for length in lengths.values()}))
+    click.echo(f"  {_ABOUT.format(how=how)}")
+
+
+def _hours(costs: Sequence[Cost], speeds: Sequence[float] | None) -> list[float | str]:
+    if speeds is None:
+        return []
+    seconds = 0.0
+    for amount, speed in zip(_sums(costs), speeds, strict=False):  # the disk has no speed
+        if isinstance(amount, str):
+            return [amount]
+        seconds += amount / speed
+    return [seconds / 3600]
+
+
+def _sums(costs: Sequence[Cost]) -> list[int | str]:
+    return [_total([getattr(cost, kind) for cost in costs]) for kind in KINDS]
 
 
 def _total(values: list[int | None]) -> int | str:
     known = [value for value in values if value is not None]
     return sum(known) if len(known) == len(values) else "unknown"
+
+
+def _answers(plan: Plan, length: "_Length") -> Cost:
+    """Answering all queries: their fields, as much quoted history as the prompts may hold, and
+    for contrastive decoding the base model's reading and writing too.
+    """
+    context, decoding = plan.context, plan.method.decoding
+    quoted = getattr(plan.method.prompting, "k", 0)
+    rows = 2 if isinstance(decoding, Contrastive) else 1
+    read = written = 0
+    for user in context.dataset.test_users:
+        mean = length.of_history(user) // max(1, len(user.history)) if quoted else 0
+        for query in user.queries:
+            read += length.of(*query.fields.values()) + min(quoted, len(user.history)) * mean
+            written += decoding.max_new_tokens
+    return Cost(read=rows * read, written=rows * written)
 
 
 class _Length:
@@ -62,6 +138,7 @@ class _Length:
     def __init__(self, model: str) -> None:
         file = Path(resolve(model).location) / "tokenizer.json"
         self._tokenizer = None
+        self._histories: dict[int, int] = {}
         self.how = "estimated as characters / 4 (no local tokenizer)"
         if file.is_file():
             from tokenizers import Tokenizer
@@ -77,35 +154,39 @@ class _Length:
 
     def of_history(self, user: User) -> int:
         """Tokens of a user's past records, inputs and targets."""
-        return sum(self.of(*r.fields.values(), r.target) for r in user.history)
+        if id(user) not in self._histories:
+            count = sum(self.of(*r.fields.values(), r.target) for r in user.history)
+            self._histories[id(user)] = count
+        return self._histories[id(user)]
 
 
 @singledispatch
 def cost_of(recipe: Recipe, context: Context, owner: Owner, length: _Length) -> Cost:
     """The cost of one artifact. A plugin's own recipe is unknown unless it registers here."""
-    return Cost(read=None, written=None, disk=None)
+    return UNKNOWN
 
 
 @cost_of.register
 def _(recipe: TaskSFT, context: Context, owner: Owner, length: _Length) -> Cost:
     users = context.dataset.train_users
     texts = [[*q.fields.values(), q.reference or ""] for user in users for q in user.queries]
-    read = recipe.epochs * sum(length.of(*text) for text in texts)
-    return Cost(read, disk=_adapter_bytes(recipe, context.model))
+    trained = recipe.epochs * sum(length.of(*text) for text in texts)
+    return Cost(trained=trained, disk=_adapter_bytes(recipe, context.model))
 
 
 @cost_of.register
 def _(recipe: UserSFT, context: Context, owner: Owner, length: _Length) -> Cost:
     assert owner is not None
-    read = recipe.epochs * length.of_history(owner)
-    return Cost(read, disk=_adapter_bytes(recipe, context.model))
+    trained = recipe.epochs * length.of_history(owner)
+    return Cost(trained=trained, disk=_adapter_bytes(recipe, context.model))
 
 
 @cost_of.register
 def _(recipe: UserDPO, context: Context, owner: Owner, length: _Length) -> Cost:
-    assert owner is not None  # a pair has two sides, each read by the policy and the reference
-    read = (2 * recipe.epochs + 2) * length.of_history(owner)
-    return Cost(read, disk=_adapter_bytes(recipe.start, context.model))
+    assert owner is not None  # a pair has two sides; the reference reads both once
+    sides = 2 * length.of_history(owner)
+    disk = _adapter_bytes(recipe.start, context.model)
+    return Cost(read=sides, trained=recipe.epochs * sides, disk=disk)
 
 
 @cost_of.register
@@ -113,13 +194,13 @@ def _(recipe: Samples, context: Context, owner: Owner, length: _Length) -> Cost:
     assert owner is not None
     read = sum(length.of(*record.fields.values()) for record in owner.history)
     written = recipe.n * len(owner.history) * recipe.max_new_tokens
-    return Cost(read, written, disk=4 * written)
+    return Cost(read=read, written=written, disk=4 * written)
 
 
 @cost_of.register
 def _(recipe: BestOfN, context: Context, owner: Owner, length: _Length) -> Cost:
     assert owner is not None
-    return Cost(2 * recipe.samples.n * length.of_history(owner), disk=0)
+    return Cost(read=2 * recipe.samples.n * length.of_history(owner))
 
 
 @cost_of.register
@@ -127,7 +208,8 @@ def _(recipe: UserProfile, context: Context, owner: Owner, length: _Length) -> C
     assert owner is not None
     shown = owner.history[-recipe.records :]
     read = sum(length.of(*record.fields.values(), record.target) for record in shown)
-    return Cost(read, recipe.max_new_tokens, disk=4 * recipe.max_new_tokens)
+    budget = recipe.max_new_tokens
+    return Cost(read=read, written=budget, disk=4 * budget)
 
 
 def _adapter_bytes(recipe: LoraRecipe, model: str) -> int | None:

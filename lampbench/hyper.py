@@ -56,12 +56,15 @@ P = TypeVar("P", bound=Part)
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A resolved hyper-parameter: its path (`decoding.alpha`), value, source and meaning."""
+    """A resolved hyper-parameter: its path (`decoding.alpha`), value, source and meaning, and
+    whether the user made it another than it would be.
+    """
 
     path: str
     value: Any
     source: str
     doc: str
+    changed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,18 +113,22 @@ def resolve(part: P, layers: Layers, origin: str, found: dict[str, Setting]) -> 
     for path, field in hyper_fields(part):
         rule = field.metadata["hyper"]
         own = getattr(part, field.name)
-        if path in layers.overrides:
-            given = layers.overrides[path]
-        elif own is not UNSET:
-            given = Given(own, origin)
+        usual: Given | None = None
+        if own is not UNSET:
+            usual = Given(own, origin)
         elif path in layers.defaults:
-            given = layers.defaults[path]
+            usual = layers.defaults[path]
         elif rule["default"] is not UNSET:
-            given = Given(rule["default"], f"default of {type(part).__name__}")
-        else:
+            usual = Given(rule["default"], f"default of {type(part).__name__}")
+        given = layers.overrides.get(path, usual)
+        if given is None:
             raise LampbenchError(f"{path} has no value: set it with --set {path}=VALUE")
         value = check(path, given, field.type, rule)
-        before = found.setdefault(path, Setting(path, value, given.source, rule["doc"]))
+        changed = given is not usual and (
+            usual is None or check(path, usual, field.type, rule) != value
+        )
+        setting = Setting(path, value, given.source, rule["doc"], changed)
+        before = found.setdefault(path, setting)
         if before.value != value:
             raise LampbenchError(
                 f"{path} is both {before.value!r} and {value!r} in {origin}: "
@@ -164,11 +171,15 @@ def parse_set(text: str) -> tuple[str, Given]:
         raise LampbenchError(
             f"--set {text}: write SECTION.NAME=VALUE, for example decoding.alpha=0.5"
         )
+    return path.strip(), parse_value(raw, "--set")
+
+
+def parse_value(raw: str, source: str) -> Given:
+    """A typed value: a TOML value, or else a plain word."""
     try:
-        value = tomllib.loads(f"value = {raw}")["value"]
+        return Given(tomllib.loads(f"value = {raw}")["value"], source)
     except tomllib.TOMLDecodeError:
-        value = raw
-    return path.strip(), Given(value, "--set")
+        return Given(raw, source)
 
 
 def read_config(path: Path) -> dict[str, Given]:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Prediction:
     """One answered query. `prompt_head` are the first token ids of the prompt, as the model saw
-    them; a method that runs no model leaves the counts at zero.
+    them; a method that runs no model leaves the counts at zero. `tokens` and their `rewards`
+    (equation 2, natural log) are there where contrastive decoding was asked for them.
     """
 
     user: str
@@ -31,6 +32,8 @@ class Prediction:
     prompt_cut: int = 0
     clipped: bool = False
     prompt_head: tuple[int, ...] = ()
+    tokens: tuple[str, ...] = ()
+    rewards: tuple[float, ...] = ()
 
 
 class Method:
@@ -89,4 +92,6 @@ class Method:
                     answer.prompt_cut,
                     answer.clipped,
                     answer.prompt_head,
+                    answer.pieces,
+                    answer.rewards,
                 )

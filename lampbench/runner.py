@@ -15,6 +15,8 @@ from lampbench.parsing import reference_parse
 from lampbench.plan import Plan, Stage
 from lampbench.runs import write_run
 
+_REWARD_DIGITS = 3
+
 
 def execute(plan: Plan, command: Sequence[str], results: Path, force: bool = False) -> Path:
     """Carry out a plan and record the run; a run that stands recorded is left as it is.
@@ -111,7 +113,7 @@ def _row(plan: Plan, prediction: Prediction, query: Query) -> dict[str, Any]:
     if context.fidelity.parse_outputs:
         prompt = context.task.prompt(query.fields)
         text = reference_parse(context.task, plan.method, context.model, prompt, text)
-    return {
+    row: dict[str, Any] = {
         "user": prediction.user,
         "query": prediction.query,
         "prediction": text,
@@ -122,6 +124,10 @@ def _row(plan: Plan, prediction: Prediction, query: Query) -> dict[str, Any]:
         "clipped": prediction.clipped,
         "prompt_head": prediction.prompt_head,
     }
+    if prediction.rewards:
+        row["tokens"] = list(prediction.tokens)
+        row["rewards"] = [round(value, _REWARD_DIGITS) for value in prediction.rewards]
+    return row
 
 
 def _cost(plan: Plan, stage: Stage, cached: int) -> dict[str, Any]:

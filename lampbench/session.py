@@ -11,7 +11,7 @@ from lampbench.data import DataOptions, load
 from lampbench.data.options import Split
 from lampbench.data.types import Dataset
 from lampbench.engines import EngineOptions, EnginePool
-from lampbench.fidelity import FIDELITIES, Fidelity
+from lampbench.fidelity import FIDELITIES
 from lampbench.hyper import Given, Layers, Setting, parse_set, read_config, reject_unknown
 from lampbench.keys import Keys
 from lampbench.method import Method
@@ -20,6 +20,9 @@ from lampbench.presets import default_preset, defaults
 from lampbench.progress import Progress
 from lampbench.registry import Registry, plugin_paths
 from lampbench.task import Task
+
+Point = dict[str, Given]
+"""Values of hyper-parameters at one point of a grid, by path."""
 
 RUINOUS = 2.0
 """A repetition penalty that no use of raw logits survives (common values are 1.0 to 1.3)."""
@@ -50,6 +53,7 @@ class Choices:
     backend: str = "many"
     store: Path
     plugins: Sequence[str] = ()
+    rewards: bool = False
 
 
 def read_overrides(config: Path | None, assignments: Sequence[str]) -> dict[str, Given]:
@@ -71,27 +75,47 @@ def plans(choices: Choices, results: Path, progress: Progress) -> list[Plan]:
     Raises:
         LampbenchError: any of the choices is bad; nothing was computed yet.
     """
-    registry = Registry(plugin_paths(choices.plugins))
-    methods = [registry.method(name) for name in _named(choices.methods, registry, "method")]
-    tasks = [registry.task(name) for name in _named(choices.tasks, registry, "task")]
-    fidelity = FIDELITIES[choices.fidelity]
+    return [plan for _, plan in grid_plans(choices, [{}], results, engine_pool(choices, progress))]
+
+
+def engine_pool(choices: Choices, progress: Progress) -> EnginePool:
+    """The engines for the plans of some choices; plans that share a pool share loaded models."""
     engine = EngineOptions(
         choices.device, choices.dtype, choices.template, choices.batch_size, choices.backend
     )
-    pool = EnginePool(engine, fidelity, choices.store, progress)
-    given = read_overrides(choices.config, choices.assignments)
-    reject_unknown(given, _known_paths(methods, tasks, given))
+    return EnginePool(engine, FIDELITIES[choices.fidelity], choices.store, progress)
+
+
+def grid_plans(
+    choices: Choices, points: Sequence[Point], results: Path, pool: EnginePool
+) -> list[tuple[Point, Plan]]:
+    """Plans as of `plans`, each combination at every point of a grid; errors as there.
+
+    Where a point changes nothing for a method, that method stands in the list once.
+    """
+    registry = Registry(plugin_paths(choices.plugins))
+    methods = [registry.method(name) for name in _named(choices.methods, registry, "method")]
+    tasks = [registry.task(name) for name in _named(choices.tasks, registry, "task")]
+    everywhere = read_overrides(choices.config, choices.assignments)
+    given = [everywhere | point for point in points]
+    for overrides in given:
+        reject_unknown(overrides, _known_paths(methods, tasks, overrides))
     options = DataOptions(
         choices.users, choices.min_history, choices.data_seed, choices.split, choices.parts
     )
     datasets = {task.name: load(task, choices.data, options) for task in tasks}
-    return [
-        _plan(choices, method, task, datasets[task.name], model, seed, fidelity, pool, results)
-        for model in dict.fromkeys(choices.models)
-        for task in tasks
-        for seed in dict.fromkeys(choices.seeds)
-        for method in methods
-    ]
+    found: dict[Path, tuple[Point, Plan]] = {}
+    for model in dict.fromkeys(choices.models):
+        for task in tasks:
+            for seed in dict.fromkeys(choices.seeds):
+                for method in methods:
+                    for point, here in zip(points, given, strict=True):
+                        plan = _plan(
+                            choices, method, task, datasets[task.name], model, seed, pool, here,
+                            results,
+                        )  # fmt: skip
+                        found.setdefault(plan.folder, (point, plan))
+    return list(found.values())
 
 
 def _plan(
@@ -101,12 +125,12 @@ def _plan(
     dataset: Dataset,
     model: str,
     seed: int,
-    fidelity: Fidelity,
     pool: EnginePool,
+    given: dict[str, Given],
     results: Path,
 ) -> Plan:
+    fidelity = FIDELITIES[choices.fidelity]
     preset = choices.preset or default_preset(model, fidelity.name)
-    given = read_overrides(choices.config, choices.assignments)
     ready, settings = resolve_method(method, task, preset, given)
     keys = Keys(task, dataset, model, pool, ready.prompting, fidelity, seed)
     context = Context(
@@ -120,6 +144,7 @@ def _plan(
         engines=pool,
         progress=pool.progress,
         keys=keys,
+        rewards=choices.rewards,
     )
     decoding = ready.decoding
     if decoding.penalty_on == "logits" and decoding.repetition_penalty >= RUINOUS:
@@ -128,7 +153,7 @@ def _plan(
             f"{decoding.repetition_penalty} on raw logits ruins what it is applied to; "
             "--set decoding.penalty_on=scores applies it where the reference code does"
         )
-    overridden = {path: setting for path, setting in settings.items() if path in given}
+    overridden = {path: setting for path, setting in settings.items() if setting.changed}
     return make_plan(context, ready, settings, overridden, preset, results)
 
 

@@ -13,6 +13,8 @@ from lampbench.errors import LampbenchError
 
 _COMMANDS = {
     "run": "lampbench.cli.run:run",
+    "sweep": "lampbench.cli.sweep:sweep",
+    "reproduce": "lampbench.cli.reproduce:reproduce",
     "list": "lampbench.cli.inspect:list_",
     "show": "lampbench.cli.inspect:show",
     "data": "lampbench.cli.data:data",

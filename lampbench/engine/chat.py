@@ -149,6 +149,10 @@ class Encoder:
         )
         return str(text).strip()
 
+    def pieces(self, ids: Sequence[int]) -> tuple[str, ...]:
+        """The text of each token alone; characters that span tokens show as U+FFFD."""
+        return tuple(str(self.tokenizer.decode([token])) for token in ids)
+
     @cached_property
     def end_of_turn(self) -> int:
         """The token with which the template ends an assistant's turn, or else the EOS.

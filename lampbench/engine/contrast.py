@@ -66,6 +66,18 @@ def next_scores(spec: GenerationSpec, user: Tensor, base: Tensor | None, seen: T
     return scores
 
 
+def rewards_of(spec: GenerationSpec, user: Tensor, base: Tensor, chosen: Tensor) -> Tensor:
+    """Equation 2 for the tokens `chosen` [rows], from the raw logits of both models: how much more
+    the user's model likes each than `alpha` times the base model does. No penalty takes part.
+    """
+    assert spec.contrast is not None
+    log_user, log_base = (
+        logits.log_softmax(dim=-1).gather(-1, chosen.unsqueeze(-1)).squeeze(-1)
+        for logits in (user, base)
+    )
+    return reward(log_user, log_base, spec.contrast.alpha)
+
+
 def nucleus(probabilities: Tensor, top_p: float) -> Tensor:
     """The fewest most probable tokens whose mass reaches `top_p`, as a mask.
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from lampbench.engine.contrast import draw, next_scores, uniforms
+from lampbench.engine.contrast import draw, next_scores, rewards_of, uniforms
 from lampbench.engine.forward import Forward
 from lampbench.engine.protocol import GenerationSpec, Weights
 from lampbench.engine.slots import Slots
@@ -35,10 +35,13 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The new tokens, without the one that stopped it; `clipped` when the budget ended it."""
+    """The new tokens, without the one that stopped it; `clipped` when the budget ended it. Their
+    rewards, where the spec asks for them.
+    """
 
     ids: Ids
     clipped: bool
+    rewards: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,7 @@ class _Place:
     ask: Ask
     random: torch.Generator
     tokens: list[int] = field(default_factory=list)
+    rewards: list[float] = field(default_factory=list)
 
 
 class Decoding:
@@ -128,20 +132,18 @@ class Decoding:
         shared: dict[tuple[Ids, tuple[Weights, ...]], list[int]] = {}
         for place, ask in enumerate(asks, start=first):
             shared.setdefault((ask.ids, ask.own), []).append(place)
-        scores = torch.empty(len(asks), self._seen.shape[1], device=self._device)
+        logits = torch.empty(len(asks), self._streams, self._seen.shape[1], device=self._device)
         prompts = list(shared.items())
         for pack in packs(prompts, lambda item: Tree(item[0][0], ()), self._reading_budget()):
-            self._read([ids for (ids, _), _ in pack], [places for _, places in pack], scores, first)
-        self._choose(slice(first, first + len(asks)), scores)
+            self._read([ids for (ids, _), _ in pack], [places for _, places in pack], logits, first)
+        self._choose(slice(first, first + len(asks)), logits)
 
     def _reading_budget(self) -> Budget:
         budget = self._setting.budget
         return Budget(max(1, budget.tokens // self._streams), budget.labels)
 
-    def _read(
-        self, prompts: list[Ids], places: list[list[int]], scores: Tensor, first: int
-    ) -> None:
-        """One pass over prompts, each for one or several places."""
+    def _read(self, prompts: list[Ids], places: list[list[int]], after: Tensor, first: int) -> None:
+        """One pass over prompts, each for one or several places, whose logits go to `after`."""
         device, streams = self._device, self._streams
         longest = max(map(len, prompts))
         tokens = torch.tensor(
@@ -173,8 +175,7 @@ class Decoding:
         seen.scatter_add_(1, tokens.to(device), real.to(device).float())
         self._seen[place] = (seen > 0)[of_prompt]
         self._length[place] = lengths.to(device)[of_prompt]
-        by_place = logits.view(len(prompts), streams, -1)[of_prompt]
-        scores[place - first] = self._scores(by_place, self._seen[place])
+        after[place - first] = logits.view(len(prompts), streams, -1)[of_prompt]
 
     def _advance(self) -> None:
         """One token for every sequence."""
@@ -196,21 +197,22 @@ class Decoding:
             cache=self._cache,
         )
         self._length[active] += 1
-        by_place = logits.view(len(self._places), self._streams, -1)
-        self._choose(active, self._scores(by_place, self._seen[active]))
+        self._choose(active, logits.view(len(self._places), self._streams, -1))
 
-    def _scores(self, logits: Tensor, seen: Tensor) -> Tensor:
+    def _choose(self, active: slice, logits: Tensor) -> None:
+        """The next token of some places from their logits [places, streams, vocabulary]."""
+        places, spec = self._places[active], self._setting.spec
         base = logits[:, 1] if self._streams == 2 else None
-        return next_scores(self._setting.spec, logits[:, 0], base, seen)
-
-    def _choose(self, active: slice, scores: Tensor) -> None:
-        """The next token of some places from their scores."""
-        places = self._places[active]
-        if self._setting.spec.sampling:
+        scores = next_scores(spec, logits[:, 0], base, self._seen[active])
+        if spec.sampling:
             uniform = uniforms([place.random for place in places], scores)
-            chosen = draw(scores, self._setting.spec.sampling, uniform)
+            chosen = draw(scores, spec.sampling, uniform)
         else:
             chosen = scores.argmax(dim=-1)
+        if spec.rewards and base is not None:
+            found = rewards_of(spec, logits[:, 0], base, chosen).tolist()
+            for place, value in zip(places, found, strict=True):
+                place.rewards.append(value)
         self._last[active] = chosen
         self._seen[active].scatter_(1, chosen.unsqueeze(-1), True)
         for place, token in zip(places, chosen.tolist(), strict=True):
@@ -225,7 +227,8 @@ class Decoding:
             if stopped or len(place.tokens) == budget:
                 done.append(index)
                 ids = tuple(place.tokens[:-1] if stopped else place.tokens)
-                finished.append((place.ask, Answer(ids, not stopped)))
+                rewards = tuple(place.rewards[: len(ids)])
+                finished.append((place.ask, Answer(ids, not stopped, rewards)))
         if done:
             self._close(done)
         return finished

@@ -300,6 +300,8 @@ class ManyUserEngine:
             prompt_head=asked.prompt.ids[:_HEAD],
             prompt_cut=asked.prompt.cut,
             clipped=answer.clipped,
+            rewards=answer.rewards,
+            pieces=self._encoder.pieces(answer.ids) if answer.rewards else (),
         )
 
 

@@ -48,7 +48,8 @@ class GenerationSpec:
     `repetition_penalty` divides positive and multiplies negative values of every token that
     stands in the prompt or the output so far. It acts on the log-probabilities or contrastive
     scores (`penalty_on="scores"`) or on the raw logits ("logits"; in contrastive decoding on those
-    of the request's own weights alone).
+    of the request's own weights alone). `rewards` asks for the tokens' rewards in contrastive
+    decoding.
     """
 
     max_new_tokens: int
@@ -56,6 +57,7 @@ class GenerationSpec:
     penalty_on: PenaltyOn = "scores"
     sampling: Sampling | None = None
     contrast: Contrast | None = None
+    rewards: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,9 @@ class Completion:
 
     `prompt_head` are the first token ids of the prompt (a doubled BOS shows there),
     `prompt_cut` how many prompt tokens were dropped to fit the context, `clipped` whether the
-    token budget ended the answer before a stop token did.
+    token budget ended the answer before a stop token did. `rewards` are equation 2 of each new
+    token (natural log) and `pieces` the tokens as text, for contrastive decoding that asks for
+    them.
     """
 
     id: str
@@ -87,6 +91,8 @@ class Completion:
     prompt_head: tuple[int, ...]
     prompt_cut: int
     clipped: bool
+    rewards: tuple[float, ...] = ()
+    pieces: tuple[str, ...] = ()
 
 
 ScoreText = Literal["chat", "raw"]

@@ -19,8 +19,9 @@ from torch import Tensor
 from lampbench.engine import adapter_files
 from lampbench.engine.adapter_files import signature
 from lampbench.engine.chat import Encoder, family_template
-from lampbench.engine.contrast import draw, next_scores, uniforms
+from lampbench.engine.contrast import draw, next_scores, rewards_of, uniforms
 from lampbench.engine.dpo import dpo_loss
+from lampbench.engine.generation import Answer
 from lampbench.engine.initial import initial_pairs, lora_config
 from lampbench.engine.loading import load
 from lampbench.engine.protocol import (
@@ -85,16 +86,18 @@ class ReferenceEngine:
             prompt = self._encoder.prompt(request.id, request.prompt, room)
             for sample in range(request.samples):
                 seed = seed_from(request.seed, sample)
-                ids, clipped = self._answer(request, prompt.ids, seed)
+                answer = self._answer(request, prompt.ids, seed)
                 yield Completion(
                     id=request.id,
                     sample=sample,
-                    text=self._encoder.decode(ids),
-                    token_ids=ids,
+                    text=self._encoder.decode(answer.ids),
+                    token_ids=answer.ids,
                     prompt_tokens=len(prompt.ids),
                     prompt_head=prompt.ids[:_HEAD],
                     prompt_cut=prompt.cut,
-                    clipped=clipped,
+                    clipped=answer.clipped,
+                    rewards=answer.rewards,
+                    pieces=self._encoder.pieces(answer.ids) if answer.rewards else (),
                 )
 
     def score(self, requests: Sequence[ScoreRequest]) -> Iterator[Score]:
@@ -159,8 +162,8 @@ class ReferenceEngine:
             kept = tuple(margins) if job.dpo else ()
             yield TrainResult(job.id, steps, self._tokens(job), 0, tuple(losses), kept)
 
-    def _answer(self, request: GenerateRequest, prompt: _Ids, seed: int) -> tuple[_Ids, bool]:
-        """Equations 1 to 3, token by token; and whether the budget ended the answer."""
+    def _answer(self, request: GenerateRequest, prompt: _Ids, seed: int) -> Answer:
+        """Equations 1 to 3, token by token."""
         from transformers import DynamicCache
 
         spec = request.spec
@@ -171,6 +174,7 @@ class ReferenceEngine:
         seen = torch.zeros(1, user.config.get_text_config().vocab_size, device=self.device) > 0
         caches = DynamicCache(config=user.config), DynamicCache(config=user.config)
         answer: list[int] = []
+        rewards: list[float] = []
         with torch.inference_mode():
             for _ in range(spec.max_new_tokens):
                 seen.scatter_(1, new, True)
@@ -182,10 +186,12 @@ class ReferenceEngine:
                 else:
                     token = scores.argmax(dim=-1)
                 if int(token) in self._stop:
-                    return tuple(answer), False
+                    return Answer(tuple(answer), False, tuple(rewards))
                 answer.append(int(token))
+                if spec.rewards and of_base is not None:
+                    rewards.append(float(rewards_of(spec, of_user, of_base, token)))
                 new = token.unsqueeze(0)
-        return tuple(answer), True
+        return Answer(tuple(answer), True, tuple(rewards))
 
     def _loss(
         self, model: Any, job: TrainJob, batch: Sequence[Example | Preference]

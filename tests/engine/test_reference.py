@@ -60,6 +60,28 @@ def test_answers_are_pefts(reference, adapters, crowd, alone):
     assert found(reference.generate(requests)) == by_peft(reference, alone(), requests)
 
 
+@pytest.mark.parametrize("backend", ["reference", "many"])
+@pytest.mark.parametrize("penalty", [1.0, 1.4])
+def test_rewards_are_equation_2_of_the_chosen_tokens(
+    reference, engine, adapters, crowd, alone, backend, penalty
+):
+    """Of every token the user's log-probability less alpha times the base's, without a penalty."""
+    made = reference if backend == "reference" else engine(batch_size=6)
+    tam, _, _ = adapters()
+    spec = GenerationSpec(8, penalty, contrast=Contrast((tam,), 0.3, 0.1), rewards=True)
+    requests = [GenerateRequest(str(n), prompt(n), (tam, user), spec)
+                for n, user in enumerate(crowd())]  # fmt: skip
+    for answer in made.generate(requests):
+        weights = requests[int(answer.id)].weights
+        room = made._encoder.context - 8
+        ids = made._encoder.prompt("q", prompt(int(answer.id)), room).ids
+        user, base = (alone().logprobs(stack, ids, answer.token_ids) for stack in (weights, (tam,)))
+        expected = [u - 0.3 * b for u, b in zip(user, base, strict=True)]
+        assert answer.rewards == pytest.approx(expected, abs=1e-4)
+        assert "".join(answer.pieces).strip() == answer.text
+    assert not any(a.rewards for a in made.generate([replace(requests[0], spec=GenerationSpec(2))]))
+
+
 def test_scores_are_pefts_and_leave_gradients_on(reference, adapters, crowd, alone):
     tam, _, _ = adapters()
     for user in crowd()[:2]:

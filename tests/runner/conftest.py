@@ -66,7 +66,10 @@ class RecordingEngine:
                 name = [adapter_name(path) for path in request.weights]
                 text = f"{request.prompt.text[-20:]} {name} {number(request.seed, sample) % 97}"
                 self.generated.append(request)
-                yield Completion(request.id, sample, text, (1, 2, 3), 7, (0, 5, 6), 0, False)
+                answer = Completion(request.id, sample, text, (1, 2, 3), 7, (0, 5, 6), 0, False)
+                if request.spec.rewards:
+                    answer = replace(answer, rewards=(0.5, -1.23456), pieces=("a", "b"))
+                yield answer
 
     def score(self, requests: Sequence[ScoreRequest]) -> Iterator[Score]:
         for request in requests:

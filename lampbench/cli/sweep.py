@@ -1,0 +1,55 @@
+"""`lampbench sweep`: a grid of hyper-parameter values."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lampbench.cli import options
+
+
+@click.command()
+@options.combinations
+@click.option(
+    "--param",
+    "params",
+    multiple=True,
+    required=True,
+    metavar="SECTION.NAME=V1,V2,...",
+    help="Values of a hyper-parameter, as in decoding.alpha=0,0.1,0.3; may be repeated: a grid.",
+)
+@options.dataset
+@options.hyper
+@options.machine
+@options.results
+@options.store
+@options.plugins
+@options.dry_run
+def sweep(results: Path, dry_run: bool, params: tuple[str, ...], **choices: Any) -> None:
+    """Run every point of a grid of hyper-parameters and record it.
+
+    Points share every artifact that does not depend on the values swept, with each other and with
+    earlier runs; a point at the default values is the default run itself. A sweep that was stopped
+    goes on where it ended when the same command is given again.
+    """
+    from lampbench.artifacts import Store, writable
+    from lampbench.progress import Progress
+    from lampbench.session import Choices, engine_pool, grid_plans
+    from lampbench.sweep import grid, print_points
+
+    points = grid(params)
+    Store(choices["store"]).prepare()
+    if not dry_run:
+        writable(results, "--results")
+    chosen = Choices(**choices)
+    todo = grid_plans(chosen, points, results, engine_pool(chosen, Progress()))
+    if dry_run:
+        from lampbench.estimate import print_totals
+
+        print_totals({"the grid": [plan for _, plan in todo]}, None)
+        return
+    from lampbench.runner import execute
+
+    command = ["lampbench", *sys.argv[1:]]
+    print_points([(point, execute(plan, command, results)) for point, plan in todo])
