@@ -78,7 +78,9 @@ def test_rewards_are_equation_2_of_the_chosen_tokens(
         user, base = (alone().logprobs(stack, ids, answer.token_ids) for stack in (weights, (tam,)))
         expected = [u - 0.3 * b for u, b in zip(user, base, strict=True)]
         assert answer.rewards == pytest.approx(expected, abs=1e-4)
-        assert "".join(answer.pieces).strip() == answer.text
+        assert len(answer.pieces) == len(answer.token_ids) == len(answer.rewards)
+        tokens = [made._encoder.tokenizer.decode([token]) for token in answer.token_ids]
+        assert list(answer.pieces) == tokens
     assert not any(a.rewards for a in made.generate([replace(requests[0], spec=GenerationSpec(2))]))
 
 
