@@ -78,17 +78,24 @@ def matmul_rate(device: torch.device, dtype: torch.dtype) -> float:
 
 
 def write(benchmark: str, settings: Mapping[str, Any], results: Any, folder: Path) -> None:
-    """Record a benchmark's results under its name."""
+    """Record a benchmark's results under its name.
+
+    Results that the file has already stay, where they were measured on the same machine under the
+    same settings and are not measured again.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    machine = {**hardware(), "versions": versions()}
-    page = {
-        "benchmark": benchmark,
-        "hardware": machine,
-        "settings": dict(settings),
-        "results": results,
-    }
-    text = json.dumps(page, indent=1, sort_keys=True) + "\n"
-    (folder / f"{benchmark}.json").write_text(text, encoding="utf-8")
+    file = folder / f"{benchmark}.json"
+    page = {"benchmark": benchmark, "hardware": hardware(), "settings": json_like(settings)}
+    known = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    same = all(known.get(name) == value for name, value in page.items())
+    everything = {**(known["results"] if same else {}), **results}
+    text = json.dumps({**page, "versions": versions(), "results": everything}, indent=1)
+    file.write_text(text + "\n", encoding="utf-8")
+
+
+def json_like(value: Any) -> Any:
+    """A value as JSON gives it back."""
+    return json.loads(json.dumps(value))
 
 
 def _wait(device: torch.device) -> None:

@@ -30,7 +30,7 @@ def page(folder: Path) -> str:
         threads = settings.get("threads")
         sections.append(
             f"## {found['benchmark']}\n\n{where}{f', {threads} threads' if threads else ''}, "
-            f"torch {machine['versions']['torch']}\n"
+            f"torch {found['versions']['torch']}\n"
         )
         sections += _tables(found["results"])
     return "\n".join(sections)

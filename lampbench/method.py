@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 class Prediction:
     """One answered query. `prompt_head` are the first token ids of the prompt, as the model saw
     them; a method that runs no model leaves the counts at zero. `tokens` and their `rewards`
-    (equation 2, natural log) are there where contrastive decoding was asked for them.
+    (equation 2, natural log) are there where contrastive decoding was asked for them. `quoted` are
+    the ids of the past records that the prompt quotes.
     """
 
     user: str
@@ -34,6 +35,7 @@ class Prediction:
     prompt_head: tuple[int, ...] = ()
     tokens: tuple[str, ...] = ()
     rewards: tuple[float, ...] = ()
+    quoted: tuple[str, ...] = ()
 
 
 class Method:
@@ -94,4 +96,5 @@ class Method:
                     answer.prompt_head,
                     answer.pieces,
                     answer.rewards,
+                    tuple(record.id for record in self.prompting.quotes(user, query)),
                 )

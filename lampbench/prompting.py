@@ -27,6 +27,10 @@ class Prompting(Part):
     def render(self, context: "Context", user: User, item: Query | Record) -> Prompt:
         """The prompt for one item of one user."""
 
+    def quotes(self, user: User, item: Query | Record) -> list[Record]:
+        """The past records that the prompt quotes, in their order there."""
+        return []
+
 
 @dataclass(frozen=True)
 class Plain(Prompting):
@@ -45,7 +49,12 @@ class RetrievalAugmented(Prompting):
 
     def render(self, context: "Context", user: User, item: Query | Record) -> Prompt:
         """History quoted, then the task's prompt."""
-        return context.task.prompt(item.fields).before(*quoted(context, user, item, self.k))
+        examples = quoted(context, self.quotes(user, item))
+        return context.task.prompt(item.fields).before(*examples)
+
+    def quotes(self, user: User, item: Query | Record) -> list[Record]:
+        """The k nearest, best first."""
+        return relevant(user, item, self.k)
 
 
 @dataclass(frozen=True)
@@ -59,17 +68,25 @@ class ProfileAugmented(Prompting):
         """Profile, quoted history, then the task's prompt."""
         text = self.profile.text(context, user)
         about = (Piece(text, PROFILE), Piece("\n"))
-        examples = quoted(context, user, item, self.k)
+        examples = quoted(context, self.quotes(user, item))
         return context.task.prompt(item.fields).before(*about, *examples)
 
+    def quotes(self, user: User, item: Query | Record) -> list[Record]:
+        """The k nearest, best first."""
+        return relevant(user, item, self.k)
 
-def quoted(context: "Context", user: User, item: Query | Record, k: int) -> tuple[Piece, ...]:
-    """The k records of the history nearest to `item`, as pieces that may be shortened.
 
-    For a past record (in training) only what came before it is quoted. Assembled as in the
-    reference code: the records, best first, a blank line, then whatever follows.
+def relevant(user: User, item: Query | Record, k: int) -> list[Record]:
+    """The k records of the history nearest to `item`, best first; for a past record (in training)
+    of what came before it.
     """
-    records = nearest(before(user, item), " ".join(item.fields.values()), k)
+    return nearest(before(user, item), " ".join(item.fields.values()), k)
+
+
+def quoted(context: "Context", records: Sequence[Record]) -> tuple[Piece, ...]:
+    """Records as pieces that may be shortened, assembled as in the reference code: one after the
+    other, a blank line, then whatever follows.
+    """
     pieces = [Piece(context.quote(record), EXAMPLES) for record in records]
     return (*pieces, Piece("\n")) if pieces else ()
 

@@ -8,6 +8,7 @@ from typing import Any
 from lampbench.context import PREDICTIONS, Usage
 from lampbench.data.types import Query
 from lampbench.errors import LampbenchError
+from lampbench.inputs import write_inputs
 from lampbench.manifest import describe
 from lampbench.method import Prediction
 from lampbench.metrics import score_predictions
@@ -55,6 +56,7 @@ def _execute(plan: Plan, command: Sequence[str], results: Path, force: bool) -> 
     manifest = describe(plan, costs, predictions, command)
     for row in predictions:
         del row["prompt_head"]
+    write_inputs(results, context.dataset)
     write_run(results, manifest, predictions, scores, replace=force)
     context.store.drop_partial(PREDICTIONS, run)
 
@@ -124,6 +126,8 @@ def _row(plan: Plan, prediction: Prediction, query: Query) -> dict[str, Any]:
         "clipped": prediction.clipped,
         "prompt_head": prediction.prompt_head,
     }
+    if prediction.quoted:
+        row["quoted"] = list(prediction.quoted)
     if prediction.rewards:
         row["tokens"] = list(prediction.tokens)
         row["rewards"] = [round(value, _REWARD_DIGITS) for value in prediction.rewards]

@@ -6,7 +6,17 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from benchmarks import decoding, harness, metrics, quick, scaling, sharing, training, workloads
+from benchmarks import (
+    decoding,
+    harness,
+    metrics,
+    quick,
+    scaling,
+    sharing,
+    show,
+    training,
+    workloads,
+)
 
 QUICK = {
     "contrastive_vs_reference", "contrastive_vs_peft_mixed", "greedy_vs_reference",
@@ -59,9 +69,19 @@ def test_each_writes_what_it_found_and_where(command, arguments, name, tmp_path)
     text = (tmp_path / f"{name}.json").read_text()
     page = json.loads(text)
     assert page["benchmark"] == name
-    assert page["hardware"]["cores"] and page["hardware"]["versions"]["torch"]
+    assert page["hardware"]["cores"] and page["versions"]["torch"]
     assert page["results"] and page["settings"]
     assert str(tmp_path) not in text
+    CliRunner().invoke(show.main, ["--folder", str(tmp_path)])
+    assert f"## {name}\n" in (tmp_path / "README.md").read_text()
+
+
+def test_results_of_other_sizes_stay_and_of_other_settings_do_not(tmp_path):
+    harness.write("b", {"pairs": 1}, {"one": 1}, tmp_path)
+    harness.write("b", {"pairs": 1}, {"two": 2}, tmp_path)
+    assert json.loads((tmp_path / "b.json").read_text())["results"] == {"one": 1, "two": 2}
+    harness.write("b", {"pairs": 2}, {"three": 3}, tmp_path)
+    assert json.loads((tmp_path / "b.json").read_text())["results"] == {"three": 3}
 
 
 def test_another_answer_is_no_comparison(monkeypatch):
