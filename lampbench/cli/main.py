@@ -19,6 +19,7 @@ _COMMANDS = {
     "show": "lampbench.cli.inspect:show",
     "data": "lampbench.cli.data:data",
     "tables": "lampbench.cli.tables:tables",
+    "report": "lampbench.cli.report:report",
 }
 
 

@@ -1,11 +1,11 @@
 """`lampbench tables`: make leaderboard.md from recorded runs."""
 
-import secrets
 from pathlib import Path
 
 import click
 
 from lampbench.cli import options
+from lampbench.cli.output import replace
 
 
 @click.command()
@@ -35,7 +35,7 @@ def tables(results: Path, output: Path, check: bool) -> None:
     try:
         before = output.read_bytes() if output.exists() else None
         if not check and before != page:
-            _replace(output, page)
+            replace(output, page)
     except OSError as error:
         raise LampbenchError(f"{output}: {error.strerror}; choose another --output") from error
     if not check:
@@ -45,16 +45,6 @@ def tables(results: Path, output: Path, check: bool) -> None:
         command = f"lampbench tables --results {results} --output {output}"
         click.echo(f"{output} {state}: run `{command}`", err=True)
         raise SystemExit(1)
-
-
-def _replace(output: Path, page: bytes) -> None:
-    """Write beside and rename, so that a killed process leaves the old page."""
-    temporary = output.with_name(f".{output.name}.{secrets.token_hex(4)}")
-    try:
-        temporary.write_bytes(page)
-        temporary.replace(output)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _difference(before: bytes, page: bytes) -> str:

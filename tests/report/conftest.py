@@ -82,3 +82,22 @@ def cells():
         return {row[0]: dict(zip(head, row, strict=True)) for row in rows[2:]}
 
     return read
+
+
+@pytest.fixture
+def amend(tmp_path):
+    """A function that records a run again, with rows that `change(row)` has altered in place."""
+
+    def again(run, change, **manifest):
+        rows = run.predictions
+        for row in rows:
+            change(row)
+        return write_run(
+            tmp_path / "results",
+            {**run.manifest, **manifest},
+            rows,
+            score_predictions(rows),
+            replace=True,
+        )
+
+    return again

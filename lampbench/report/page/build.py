@@ -1,0 +1,151 @@
+"""The page itself: data and plots put into the template, with the policy that seals it."""
+
+import json
+from base64 import b64encode
+from collections.abc import Iterable
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from lampbench.errors import LampbenchError
+from lampbench.hashing import canonical
+from lampbench.report.page.cells import Group, groups
+from lampbench.report.page.examples import examples
+from lampbench.report.page.sections import (
+    Figure,
+    Grid,
+    ablation,
+    costs,
+    differences,
+    leaderboards,
+    users,
+)
+from lampbench.report.page.sweeps import sensitivity
+from lampbench.report.records import records
+from lampbench.runs import MANIFEST, Problem, Run, load_runs
+
+
+@dataclass(frozen=True, slots=True)
+class _Section:
+    """All that the page shows of one setup."""
+
+    identifier: str
+    group: Group
+    leaderboards: list[Grid]
+    differences: list[Figure]
+    ablation: tuple[list[Grid], list[Figure]]
+    sensitivity: list[Figure]
+    costs: tuple[list[Figure], Grid]
+    users: list[Figure]
+    runs: list[Run]
+
+
+def report(results: Path, count: int) -> tuple[str, list[Problem]]:
+    """The page for the runs under `results`, and the folders that had to be left out.
+
+    `count` is the number of queries per task in the example browser. The same runs give the same
+    text: no clock, locale or order of files has a part in it.
+
+    Raises:
+        LampbenchError: a run holds what no run writes.
+    """
+    runs, problems = load_runs(results)
+    return render(runs, count), problems
+
+
+def render(runs: Iterable[Run], count: int) -> str:
+    """The page for some runs; see `report`."""
+    runs = list(runs)
+    found, others = records(runs)
+    shown = groups(found, runs)
+    sections = [_section(f"s{i}", group, others) for i, group in enumerate(shown, start=1)]
+    style, script = _asset("page.css"), _asset("page.js")
+    listed = [run for section in sections for run in section.runs] + [o.run for o in others]
+    environment = Environment(
+        loader=PackageLoader("lampbench.report.page"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("page.html").render(
+        sections=sections,
+        others=others,
+        place=listed.index,
+        runs=len(listed),
+        count=count,
+        examples=_json(
+            [{"title": group.title, "tasks": examples(group, count)} for group in shown]
+        ),
+        manifests=_json(_manifests(listed)),
+        style=style,
+        script=script,
+        policy=(
+            f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(script)}'; "
+            "base-uri 'none'; form-action 'none'"
+        ),
+    )
+
+
+def _section(identifier: str, group: Group, others: list[Any]) -> _Section:
+    return _Section(
+        identifier=identifier,
+        group=group,
+        leaderboards=list(leaderboards(group)),
+        differences=list(differences(group)),
+        ablation=ablation(group),
+        sensitivity=sensitivity(group, others),
+        costs=costs(group),
+        users=list(users(group)),
+        runs=[run for cell in group.cells for run in cell.runs],
+    )
+
+
+def _manifests(runs: Iterable[Run]) -> dict[str, Any]:
+    """Manifests as numbers of their values in one list: most runs share most of theirs."""
+    values: list[Any] = []
+    places: dict[str, int] = {}
+    manifests = []
+    for run in runs:
+        numbered = {}
+        for name, value in sorted(run.manifest.items()):
+            try:
+                text = json.dumps(value, sort_keys=True, allow_nan=False)
+            except ValueError as error:
+                raise LampbenchError(
+                    f"{run.path / MANIFEST}: {name} holds a number that is not finite; "
+                    "run it again with --force"
+                ) from error
+            if text not in places:
+                places[text] = len(values)
+                values.append(value)
+            numbered[name] = places[text]
+        manifests.append(numbered)
+    return {"values": values, "manifests": manifests}
+
+
+def _json(value: Any) -> Markup:
+    """JSON for a script element: ASCII alone, and none of the characters that HTML reads."""
+    text = canonical(value)
+    for character in "<>&":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return Markup(text)
+
+
+def _asset(name: str) -> Markup:
+    file = resources.files("lampbench.report.page").joinpath("templates", name)
+    return Markup(file.read_text("utf-8"))
+
+
+def _digest(text: str) -> str:
+    return f"sha256-{b64encode(sha256(text.encode()).digest()).decode()}"
+
+
+def encoded(text: str) -> bytes:
+    """The page's bytes. Half a surrogate pair, which a title may hold, cannot be written."""
+    return text.encode("utf-8", "replace")

@@ -1,0 +1,213 @@
+"""What the page shows: a method on one task's data in one setup, with its scores by query."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+
+from lampbench.errors import LampbenchError
+from lampbench.metrics.aggregate import mean
+from lampbench.metrics.catalog import METRICS
+from lampbench.report.board import SYNTHETIC, Board
+from lampbench.report.records import Column, Record, Setup
+from lampbench.report.statistics import Paired, Scores, paired
+from lampbench.runs import MANIFEST, Run
+
+GOALS = tuple(metric.name for metric in METRICS.values() if metric.better == "higher")
+"""The metrics that methods are judged by."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Seconds and tokens per test user, before the first answer and for the answers.
+
+    Before: training, profiles and sampled negatives, also where a run found them made already;
+    what a task's users share is divided among them. Tokens are those trained on, read and written.
+    """
+
+    before_seconds: float
+    answer_seconds: float
+    before_tokens: float
+    answer_tokens: float
+
+    @property
+    def tokens(self) -> float:
+        """All tokens per user."""
+        return self.before_tokens + self.answer_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """The runs of one method that differ in nothing but the seed, in order of seeds.
+
+    `scores` holds, for each metric that could be computed on every query, its mean over seeds by
+    (user, query); queries whose reference is withheld have none.
+    """
+
+    setup: Setup
+    column: Column
+    method: str
+    title: str
+    task_title: str
+    synthetic: bool
+    runs: tuple[Run, ...]
+    scores: Mapping[str, Scores]
+
+    @property
+    def name(self) -> str:
+        """What a message calls it."""
+        return f"{self.column.task}, {self.setup.model}, {self.method}"
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """All cells of one setup, by task and method. `methods` are those that fill a cell, in the
+    order of the leaderboard, with their titles.
+    """
+
+    setup: Setup
+    title: str
+    methods: Mapping[str, str]
+    cells: tuple[Cell, ...]
+
+    def columns(self) -> list[Column]:
+        """The tasks' data, in the order of the leaderboard."""
+        return list(dict.fromkeys(cell.column for cell in self.cells))
+
+    def of(self, column: Column) -> list[Cell]:
+        """The cells of one task's data, in the order of methods."""
+        return [cell for cell in self.cells if cell.column == column]
+
+    def cell(self, column: Column, method: str) -> Cell | None:
+        """One cell, None if no run fills it."""
+        return next((cell for cell in self.of(column) if cell.method == method), None)
+
+    def column_title(self, column: Column) -> str:
+        """The task, its data where the task has several, and a dagger if synthetic."""
+        cell = self.of(column)[0]
+        several = sum(other.task == column.task for other in self.columns()) > 1
+        data = f" (data {column.fingerprint[:8]})" if several else ""
+        return cell.task_title + data + (f" {SYNTHETIC}" if cell.synthetic else "")
+
+
+def groups(found: Sequence[Record], runs: Iterable[Run]) -> list[Group]:
+    """The cells that `records` found, by setup; setups, tasks and methods as in leaderboard.md.
+
+    Raises:
+        LampbenchError: scores cannot be read.
+    """
+    board = Board(found)
+    named = {_identity(run): run for run in runs}
+    first: dict[tuple[Setup, Column, str], Record] = {}
+    for record in found:
+        first.setdefault((record.setup, record.column, record.method), record)
+    made = []
+    for setup in board.setups():
+        places = [(setup, c, m) for c in board.columns(setup) for m in board.methods()]
+        cells = tuple(_cell(first[place], named) for place in places if place in first)
+        titles = {cell.method: cell.title for cell in cells}
+        methods = {method: titles[method] for method in board.methods() if method in titles}
+        made.append(Group(setup, _title(setup, board.setups()), methods, cells))
+    return made
+
+
+def scores_of(runs: Sequence[Run]) -> dict[str, Scores]:
+    """Metric -> (user, query) -> mean over runs, for the metrics that every run could compute."""
+    rows = [run.scores for run in runs]
+    found: dict[str, Scores] = {}
+    for metric in GOALS:
+        means = [run.manifest["scores"].get(metric, {}).get("queries") for run in runs]
+        if None in means:
+            continue
+        values: dict[tuple[str, str], list[float]] = defaultdict(list)
+        for row in (row for scores in rows for row in scores):
+            if row.get(metric) is not None:
+                values[row["user"], row["query"]].append(float(row[metric]))
+        found[metric] = {query: mean(each) for query, each in values.items()}
+    return found
+
+
+def difference(ours: Cell, theirs: Cell, metric: str) -> Paired:
+    """How one method's scores differ from another's, query by query.
+
+    Raises:
+        LampbenchError: their runs hold different queries.
+    """
+    try:
+        return paired(ours.scores[metric], theirs.scores[metric])
+    except ValueError as error:
+        raise LampbenchError(
+            f"{ours.runs[0].path} and {theirs.runs[0].path}: {error}, though their data have the "
+            "same fingerprint; run both again with --force"
+        ) from error
+
+
+def cost_of(runs: Sequence[Run]) -> Cost | None:
+    """Mean cost of runs, None where their manifests hold no stages.
+
+    Raises:
+        LampbenchError: a manifest's stages are not what a run writes.
+    """
+    found = [cost for cost in map(_cost, runs) if cost is not None]
+    if not found or len(found) < len(runs):
+        return None
+    return Cost(*(mean(getattr(cost, field.name) for cost in found) for field in fields(Cost)))
+
+
+def _cost(run: Run) -> Cost | None:
+    stages = run.manifest.get("stages")
+    users = run.manifest["counts"]["users"]
+    if not stages or not users:
+        return None
+    sums = {
+        "before_seconds": 0.0,
+        "answer_seconds": 0.0,
+        "before_tokens": 0.0,
+        "answer_tokens": 0.0,
+    }
+    try:
+        for stage in stages:
+            when = "answer" if stage["stage"] == "predict" else "before"
+            tokens = stage["trained_tokens"] + stage["prompt_tokens"] + stage["new_tokens"]
+            sums[f"{when}_seconds"] += stage["seconds"] / users
+            sums[f"{when}_tokens"] += tokens / users
+    except (TypeError, KeyError, AttributeError) as error:
+        raise LampbenchError(
+            f"{run.path / MANIFEST}: a stage lacks its cost, or it is no number ({error}); "
+            "run it again with --force"
+        ) from error
+    return Cost(**sums)
+
+
+def _cell(record: Record, named: Mapping[tuple[str, ...], Run]) -> Cell:
+    place = (record.column.task, record.setup.model, record.method)
+    runs = tuple(named[(*place, key)] for key in record.runs)
+    return Cell(
+        setup=record.setup,
+        column=record.column,
+        method=record.method,
+        title=record.method_title,
+        task_title=record.task_title,
+        synthetic=record.synthetic,
+        runs=runs,
+        scores=scores_of(runs),
+    )
+
+
+def _identity(run: Run) -> tuple[str, ...]:
+    """What a run's folder is named after, so that no two runs share it."""
+    return tuple(run.manifest[name] for name in ("task", "model", "method", "key"))
+
+
+def _title(setup: Setup, among: Sequence[Setup]) -> str:
+    """The model, preset and data, and whatever else tells a setup from those like it."""
+
+    def plain(one: Setup) -> tuple[str, str, str]:
+        return one.model, one.preset, one.source
+
+    twins = [other for other in among if plain(other) == plain(setup)]
+    apart = [
+        f"{field.name.replace('_', ' ')} {getattr(setup, field.name) or 'unknown'}"
+        for field in fields(Setup)
+        if len({getattr(twin, field.name) for twin in twins}) > 1
+    ]
+    return ", ".join([setup.model, f"preset {setup.preset}", f"data {setup.source}", *apart])

@@ -1,0 +1,138 @@
+"""The example browser's data: a bounded number of queries, with every method's answer."""
+
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any
+
+from lampbench.errors import LampbenchError
+from lampbench.metrics.catalog import METRICS
+from lampbench.report.page.cells import GOALS, Group
+from lampbench.report.page.words import pieces
+from lampbench.report.records import Column
+from lampbench.runs import PREDICTIONS, Run
+
+PROMPT_HEAD = 600
+"""Characters of a recorded prompt, and of each recorded past text, that the page holds."""
+
+Answers = Mapping[tuple[str, str], Mapping[str, Any]]
+
+
+def examples(group: Group, count: int) -> list[dict[str, Any]]:
+    """For each task at most `count` queries, each with the answers of all methods.
+
+    Which queries is decided by a hash of their ids, not by any score. Of several seeds the
+    lowest is shown.
+
+    Raises:
+        LampbenchError: a prediction is not what a run writes, or its token rewards are unsound.
+    """
+    return [_task(group, column, count) for column in group.columns()]
+
+
+def _task(group: Group, column: Column, count: int) -> dict[str, Any]:
+    cells = group.of(column)
+    answers = [_answers(cell.runs[0]) for cell in cells]
+    # of the seed that is shown: a cell's own scores are means over seeds
+    scores = [{(s["user"], s["query"]): s for s in cell.runs[0].scores} for cell in cells]
+    queries = sorted({query for each in answers for query in each}, key=_drawn)
+    shown = []
+    for user, query in sorted(queries[:count]):
+        rows = [each.get((user, query)) for each in answers]
+        references = [row["reference"] for row in rows if row is not None]
+        shown.append(
+            {
+                "user": user,
+                "query": query,
+                "reference": references[0],
+                "answers": [
+                    _answer(cell.title, cell.runs[0], row, own.get((user, query), {}))
+                    for cell, row, own in zip(cells, rows, scores, strict=True)
+                    if row is not None
+                ],
+            }
+        )
+    return {"title": group.column_title(column), "total": len(queries), "queries": shown}
+
+
+def _answer(title: str, run: Run, row: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    reference = row["reference"]
+    scores = [
+        [METRICS[metric].title, f"{own[metric]:.3f}"]
+        for metric in GOALS
+        if own.get(metric) is not None
+    ]
+    shown: dict[str, Any] = {
+        "method": title,
+        "seed": run.manifest["seed"],
+        "pieces": pieces(row["prediction"], reference) if reference else [row["prediction"]],
+        "scores": scores,
+    }
+    for name in ("prompt_tokens", "new_tokens", "prompt_cut", "clipped"):
+        if isinstance(row.get(name), int):
+            shown[name] = row[name]
+    return shown | _quoted(run, row) | _rewards(run, row)
+
+
+def _quoted(run: Run, row: Mapping[str, Any]) -> dict[str, Any]:
+    """The head of the prompt and of each past text in it, where recorded."""
+    found: dict[str, Any] = {}
+    if (prompt := row.get("prompt")) is not None:
+        if not isinstance(prompt, str):
+            raise _unsound(run, row, "its prompt is no text")
+        found["prompt"] = _head(prompt)
+    if (history := row.get("history")) is not None:
+        if not isinstance(history, list) or not all(isinstance(text, str) for text in history):
+            raise _unsound(run, row, "its history is no list of texts")
+        found["history"] = [_head(text) for text in history]
+    return found
+
+
+def _rewards(run: Run, row: Mapping[str, Any]) -> dict[str, Any]:
+    """The answer's tokens and their rewards (natural log), where recorded."""
+    tokens, rewards = row.get("tokens"), row.get("rewards")
+    if tokens is None and rewards is None:
+        return {}
+    if (
+        not isinstance(tokens, list)
+        or not isinstance(rewards, list)
+        or len(tokens) != len(rewards)
+        or not all(isinstance(token, str) for token in tokens)
+        or not all(_finite(reward) for reward in rewards)
+    ):
+        raise _unsound(run, row, "tokens must be texts, and rewards as many finite numbers")
+    return {"tokens": tokens, "rewards": [round(reward, 3) for reward in rewards]}
+
+
+def _answers(run: Run) -> Answers:
+    found = {}
+    for number, row in enumerate(run.predictions, start=1):
+        texts = [row.get(name) for name in ("user", "query", "prediction")]
+        if (reference := row.get("reference", 0)) is not None:
+            texts.append(reference)
+        if not all(isinstance(text, str) for text in texts):
+            raise LampbenchError(
+                f"{run.path / PREDICTIONS}, line {number}: user, query, prediction and reference "
+                "must be texts; run it again with --force"
+            )
+        found[row["user"], row["query"]] = row
+    return found
+
+
+def _unsound(run: Run, row: Mapping[str, Any], why: str) -> LampbenchError:
+    return LampbenchError(
+        f"{run.path / PREDICTIONS}, query {row['query']!r} of user {row['user']!r}: {why}; "
+        "run it again with --force"
+    )
+
+
+def _drawn(query: tuple[str, str]) -> tuple[str, tuple[str, str]]:
+    text = "\0".join(query).encode("utf-8", "surrogatepass")
+    return sha256(text).hexdigest(), query
+
+
+def _finite(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
+
+
+def _head(text: str) -> str:
+    return text if len(text) <= PROMPT_HEAD else text[:PROMPT_HEAD] + "…"

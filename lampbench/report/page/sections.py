@@ -1,0 +1,216 @@
+"""The sections of the page for one setup: tables of text and drawn plots."""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from lampbench.metrics.aggregate import mean
+from lampbench.metrics.catalog import METRICS
+from lampbench.report.board import ABLATION_ROWS
+from lampbench.report.page import plots
+from lampbench.report.page.cells import GOALS, Cell, Group, cost_of, difference
+from lampbench.report.page.plots import Mark, Point
+from lampbench.report.records import Column
+from lampbench.report.statistics import Interval, holm, interval
+
+NO_RUN, NO_VALUE, NOT_RECORDED = "no run", "n/a", "not recorded"
+MAIN = "rougeL"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A cell of a table: text, small print below it, and the number it is sorted by, if any."""
+
+    text: str
+    detail: str = ""
+    value: float | None = None
+    best: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A table. The first `labels` columns hold text; `details` are small print of the headings."""
+
+    title: str
+    header: tuple[str, ...]
+    details: tuple[str, ...]
+    rows: tuple[tuple[Entry, ...], ...]
+    labels: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A drawn plot with its title."""
+
+    title: str
+    drawing: Markup
+
+
+def leaderboards(group: Group) -> Iterator[Grid]:
+    """Methods x tasks with 95% intervals, one table a metric; the best of a task is marked."""
+    columns = group.columns()
+    sizes = tuple(_size(group.of(column)[0]) for column in columns)
+    for metric in (MAIN, *(name for name in GOALS if name != MAIN)):
+        if not any(metric in cell.scores for cell in group.cells):
+            continue
+        header = ("Method", *(group.column_title(column) for column in columns))
+        rows = _method_rows(group, columns, list(group.methods), metric)
+        yield Grid(METRICS[metric].title, header, ("", *sizes), rows)
+
+
+def differences(group: Group) -> Iterator[Figure]:
+    """ROUGE-L of every method less the first one's, query by query, one plot a task."""
+    for column in group.columns():
+        cells = [cell for cell in group.of(column) if MAIN in cell.scores]
+        if len(cells) > 1:
+            yield _paired_figure(group.column_title(column), cells[0], cells[1:])
+
+
+def ablation(group: Group) -> tuple[list[Grid], list[Figure]]:
+    """Contrastive decoding x DPO: scores, and differences from neither."""
+    neither = next(iter(ABLATION_ROWS))
+    cells = [cell for cell in group.cells if cell.method in ABLATION_ROWS]
+    columns = [
+        column
+        for column in dict.fromkeys(cell.column for cell in cells)
+        if len([cell for cell in cells if cell.column == column]) > 1
+    ]
+    grids, figures = [], []
+    titles = tuple(group.column_title(column) for column in columns)
+    methods = [method for method in ABLATION_ROWS if any(c.method == method for c in cells)]
+    for metric in (MAIN, "rouge1") if columns else ():
+        rows = tuple(
+            (row[0], *(Entry(word) for word in ABLATION_ROWS[method]), *row[1:])
+            for method, row in zip(
+                methods, _method_rows(group, columns, methods, metric), strict=True
+            )
+        )
+        header = ("Method", "CD", "DPO", *titles)
+        grids.append(Grid(METRICS[metric].title, header, ("",) * len(header), rows, labels=3))
+    for column in columns:
+        start = group.cell(column, neither)
+        rest = [cell for cell in cells if cell.column == column and cell.method != neither]
+        rest = [cell for cell in rest if MAIN in cell.scores]
+        if start is not None and MAIN in start.scores and rest:
+            figures.append(_paired_figure(group.column_title(column), start, rest))
+    return grids, figures
+
+
+def costs(group: Group) -> tuple[list[Figure], Grid]:
+    """Tokens per user against ROUGE-L, one plot a task, and the numbers as a table."""
+    rows, figures = [], []
+    for column in group.columns():
+        title = group.column_title(column)
+        points = []
+        for cell in group.of(column):
+            cost = cost_of(cell.runs)
+            score = mean(cell.scores[MAIN].values()) if MAIN in cell.scores else None
+            entries = [Entry(title), Entry(cell.title), _number(score, 3, NO_VALUE)]
+            for name, digits in (("before_tokens", 0), ("answer_tokens", 0),
+                                 ("before_seconds", 2), ("answer_seconds", 2)):  # fmt: skip
+                value = None if cost is None else getattr(cost, name)
+                entries.append(_number(value, digits, NOT_RECORDED))
+            rows.append(tuple(entries))
+            if cost is not None and score is not None:
+                points.append((cell.title, cost.tokens, score))
+        if points:
+            figures.append(Figure(title, _cost_plot(points)))
+    header = ("Task", "Method", "ROUGE-L", "Tokens before", "Tokens of answers",
+              "Seconds before", "Seconds of answers")  # fmt: skip
+    small = ("", "", "", *("per user",) * 4)
+    return figures, Grid("Cost in numbers", header, small, tuple(rows), labels=2)
+
+
+def users(group: Group) -> Iterator[Figure]:
+    """Each user's mean ROUGE-L, one plot a task."""
+    for column in group.columns():
+        rows = []
+        for cell in group.of(column):
+            if MAIN in cell.scores:
+                values = defaultdict(list)
+                for (user, _), value in cell.scores[MAIN].items():
+                    values[user].append(value)
+                rows.append((cell.title, [mean(values[user]) for user in sorted(values)]))
+        if rows:
+            said = "; ".join(f"{title} median {_median(each):.3f}" for title, each in rows)
+            drawing = plots.distributions(rows, f"Users' mean ROUGE-L: {said}")
+            yield Figure(group.column_title(column), drawing)
+
+
+def _method_rows(
+    group: Group, columns: Sequence[Column], methods: Sequence[str], metric: str
+) -> tuple[tuple[Entry, ...], ...]:
+    found = {
+        (cell.column, cell.method): interval(cell.scores[metric])
+        for cell in group.cells
+        if cell.column in columns and cell.method in methods and metric in cell.scores
+    }
+    best = {
+        column: max((i.mean for (other, _), i in found.items() if other == column), default=None)
+        for column in columns
+    }
+    rows = []
+    for method in methods:
+        row = [Entry(group.methods[method])]
+        for column in columns:
+            measured = found.get((column, method))
+            if measured is None:
+                row.append(Entry(NO_VALUE if group.cell(column, method) else NO_RUN))
+            else:
+                row.append(_measured(measured, measured.mean == best[column]))
+        rows.append(tuple(row))
+    return tuple(rows)
+
+
+def _measured(measured: Interval, best: bool) -> Entry:
+    ends = (
+        f"{measured.low:.3f}\N{EN DASH}{measured.high:.3f}"
+        if math.isfinite(measured.low)
+        else "open"
+    )
+    return Entry(f"{measured.mean:.3f}", ends, measured.mean, best)
+
+
+def _number(value: float | None, digits: int, without: str) -> Entry:
+    return Entry(without) if value is None else Entry(f"{value:,.{digits}f}", "", value)
+
+
+def _paired_figure(title: str, start: Cell, rest: Sequence[Cell]) -> Figure:
+    """Differences from `start`; p-values of approximate randomization, Holm's over the plot."""
+    found = [difference(cell, start, MAIN) for cell in rest]
+    values = holm([each.exchange for each in found])
+    marks, said = [], []
+    for cell, each, p in zip(rest, found, values, strict=True):
+        shown = "p < 0.001" if p < 0.001 else f"p {p:.3f}"
+        gap = each.difference
+        marks.append(Mark(cell.title, gap.mean, gap.low, gap.high, shown))
+        said.append(f"{cell.title} {gap.mean:+.3f} ({gap.low:+.3f} to {gap.high:+.3f}), {shown}")
+    text = f"ROUGE-L less that of {start.title}: {'; '.join(said)}"
+    return Figure(f"{title}, less {start.title}", plots.intervals(marks, text))
+
+
+def _cost_plot(points: Sequence[tuple[str, float, float]]) -> Markup:
+    """Filled: no other method scores as high for less, or higher for as much."""
+    drawn = []
+    for title, tokens, score in points:
+        beaten = any(t <= tokens and s >= score and (t, s) != (tokens, score) for _, t, s in points)
+        drawn.append(Point(title, tokens, score, filled=not beaten))
+    said = "; ".join(
+        f"{title} {score:.3f} for {tokens:,.0f} tokens" for title, tokens, score in points
+    )
+    description = f"ROUGE-L against tokens per user: {said}"
+    return plots.scatter(drawn, "tokens per user", "ROUGE-L", description)
+
+
+def _size(cell: Cell) -> str:
+    scored = next(iter(cell.scores.values()), {})
+    return f"{len({user for user, _ in scored})} users, {len(scored)} queries"
+
+
+def _median(values: Sequence[float]) -> float:
+    ordered = sorted(values)
+    half = len(ordered) // 2
+    return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2

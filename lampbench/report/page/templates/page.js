@@ -1,0 +1,224 @@
+"use strict";
+
+// All texts from runs come in as JSON and go out through textContent: they never become markup.
+const read = (id) => JSON.parse(document.getElementById(id).textContent);
+
+function make(name, options = {}, ...children) {
+  const { classes, ...attributes } = options;
+  const node = document.createElement(name);
+  if (classes) node.className = classes;
+  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+  node.append(...children);
+  return node;
+}
+
+// ---- tables that sort
+
+function sortBy(table, column) {
+  const heads = [...table.tHead.rows[0].cells];
+  const numeric = heads[column].classList.contains("number");
+  const before = heads[column].getAttribute("aria-sort");
+  const first = numeric ? "descending" : "ascending";
+  const second = numeric ? "ascending" : "descending";
+  const direction = before === first ? second : first;
+  const sign = direction === "ascending" ? 1 : -1;
+  const rows = [...table.tBodies[0].rows];
+  rows.sort((one, other) => compare(one.cells[column], other.cells[column], numeric, sign));
+  table.tBodies[0].append(...rows);
+  for (const head of heads) head.removeAttribute("aria-sort");
+  heads[column].setAttribute("aria-sort", direction);
+}
+
+function compare(one, other, numeric, sign) {
+  if (!numeric) return sign * one.textContent.localeCompare(other.textContent, "en");
+  const [a, b] = [one.dataset.value, other.dataset.value];
+  // cells without a number come last in both directions
+  if (a === undefined || b === undefined) return (a === undefined) - (b === undefined);
+  return sign * (Number(a) - Number(b));
+}
+
+for (const table of document.querySelectorAll("table.sortable")) {
+  [...table.tHead.rows[0].cells].forEach((head, column) => {
+    head.querySelector("button").addEventListener("click", () => sortBy(table, column));
+  });
+}
+
+// ---- manifests, put in when they are opened
+
+const manifests = read("manifest-data");
+
+function shown(value) {
+  if (value === null) return "none";
+  return typeof value === "object" ? JSON.stringify(value) : String(value);
+}
+
+function listing(header, rows) {
+  const cells = (row, name) => row.map((text) => make(name, {}, make("bdi", {}, text)));
+  return make(
+    "div", { classes: "scroll", tabindex: "0" },
+    make("table", {},
+      make("thead", {}, make("tr", {}, ...cells(header, "th"))),
+      make("tbody", {}, ...rows.map((row) => make("tr", {}, ...cells(row, "td"))))));
+}
+
+function settings(parts) {
+  const rows = Object.entries(parts).map(([name, part]) => {
+    const whole = part !== null && typeof part === "object" && "value" in part;
+    return whole ? [name, shown(part.value), shown(part.source ?? null)] : [name, shown(part), ""];
+  });
+  return listing(["Setting", "Value", "From"], rows);
+}
+
+function stages(list) {
+  const names = [...new Set(list.flatMap((stage) => Object.keys(stage)))];
+  names.sort((a, b) => (b === "stage") - (a === "stage"));
+  return listing(names, list.map((stage) => names.map((name) => shown(stage[name] ?? null))));
+}
+
+function facts(object) {
+  return listing(["Name", "Value"], Object.entries(object).map(([k, v]) => [k, shown(v)]));
+}
+
+function fill(details) {
+  const numbered = manifests.manifests[Number(details.dataset.run)];
+  const manifest = {};
+  for (const [name, place] of Object.entries(numbered)) manifest[name] = manifests.values[place];
+  const plain = {};
+  for (const [name, value] of Object.entries(manifest)) {
+    if (name === "parts") {
+      details.append(make("h5", {}, "Settings"), settings(value));
+    } else if (name === "stages" && Array.isArray(value)) {
+      details.append(make("h5", {}, "Stages"), stages(value));
+    } else if (value !== null && typeof value === "object" && !Array.isArray(value)) {
+      details.append(make("h5", {}, name), facts(value));
+    } else {
+      plain[name] = value;
+    }
+  }
+  details.append(make("h5", {}, "Also recorded"), facts(plain));
+}
+
+for (const details of document.querySelectorAll("details.run")) {
+  details.addEventListener("toggle", () => {
+    if (details.open && !details.dataset.filled) {
+      details.dataset.filled = "yes";
+      fill(details);
+    }
+  });
+}
+
+// ---- examples
+
+const setups = read("example-data");
+const form = document.querySelector("form.browse");
+
+function marked(pieces) {
+  const text = make("p", { classes: "text", dir: "auto" });
+  pieces.forEach((piece, i) => text.append(i % 2 ? make("mark", {}, piece) : piece));
+  return text;
+}
+
+function signed(value) {
+  return (value < 0 ? "−" : "+") + Math.abs(value).toFixed(2);
+}
+
+function strip(tokens, rewards) {
+  const most = Math.max(...rewards.map(Math.abs), 1e-9);
+  const row = make("ol", { classes: "strip", dir: "ltr" });
+  tokens.forEach((token, i) => {
+    const kind = rewards[i] < 0 ? "against" : "for";
+    const cell = make("li", { classes: kind }, make("bdi", {}, token),
+      make("small", {}, signed(rewards[i])));
+    cell.style.setProperty("--share", (Math.abs(rewards[i]) / most).toFixed(3));
+    row.append(cell);
+  });
+  return make("div", { classes: "rewards" },
+    make("p", { classes: "facts" }, "Reward of each token, natural log: " +
+      "solid rule for the user's model (+), dashed against it (−)."), row);
+}
+
+function history(answer) {
+  if (answer.history === undefined) {
+    return make("p", { classes: "facts" }, "History used: not recorded.");
+  }
+  const texts = answer.history.map((text) => make("li", { dir: "auto" }, text));
+  return make("details", {}, make("summary", {}, `History used: ${texts.length}`),
+    make("ol", {}, ...texts));
+}
+
+function prompt(answer) {
+  if (answer.prompt === undefined) return "";
+  return make("details", {}, make("summary", {}, "Prompt, its beginning"),
+    make("p", { classes: "text", dir: "auto" }, answer.prompt));
+}
+
+function counts(answer) {
+  const parts = [];
+  if (answer.prompt_tokens !== undefined) parts.push(`prompt of ${answer.prompt_tokens} tokens`);
+  if (answer.prompt_cut) parts.push(`cut by ${answer.prompt_cut}`);
+  if (answer.new_tokens !== undefined) parts.push(`answer of ${answer.new_tokens}`);
+  if (answer.clipped) parts.push("clipped at the token budget");
+  return make("p", { classes: "facts" }, parts.join(", "));
+}
+
+function card(answer) {
+  const scores = answer.scores.map(([title, value]) => `${title} ${value}`).join(" · ");
+  const node = make("article", { classes: "card" },
+    make("h4", {}, make("bdi", {}, answer.method)),
+    make("p", { classes: "facts" }, `${scores || "not scored"} · seed ${answer.seed}`),
+    marked(answer.pieces));
+  if (answer.tokens) node.append(strip(answer.tokens, answer.rewards));
+  node.append(counts(answer), history(answer), prompt(answer));
+  return node;
+}
+
+function show() {
+  const task = setups[form.setup.value].tasks[form.task.value];
+  const query = task.queries[form.query.value];
+  const answers = make("div", { classes: "answers" }, ...query.answers.map(card));
+  const withheld = query.reference === null;
+  const prompted = query.answers.some((answer) => answer.prompt !== undefined);
+  document.getElementById("where").replaceChildren(
+    `Query ${Number(form.query.value) + 1} of the ${task.queries.length} shown; the runs hold ` +
+      `${task.total}. User `, make("bdi", {}, query.user), ", query ",
+    make("bdi", {}, query.query), prompted ? "." : ". The runs do not record its text.");
+  document.getElementById("example").replaceChildren(
+    make("div", { classes: "card reference" }, make("h4", {}, "Reference"),
+      make("p", { classes: "text", dir: "auto" }, withheld ? "withheld" : query.reference)),
+    answers);
+  form.back.disabled = Number(form.query.value) === 0;
+  form.next.disabled = Number(form.query.value) === task.queries.length - 1;
+}
+
+function options(select, titles) {
+  select.replaceChildren(...titles.map((title, i) => make("option", { value: i }, title)));
+}
+
+function pickTask() {
+  const queries = setups[form.setup.value].tasks[form.task.value].queries;
+  options(form.query, queries.map(({ user, query }) => `${user} · ${query}`));
+  show();
+}
+
+function pickSetup() {
+  options(form.task, setups[form.setup.value].tasks.map((task) => task.title));
+  pickTask();
+}
+
+function step(by) {
+  form.query.value = Number(form.query.value) + by;
+  show();
+}
+
+if (form) {
+  options(form.setup, setups.map((setup) => setup.title));
+  document.getElementById("pick-setup").hidden = setups.length < 2;
+  form.setup.addEventListener("change", pickSetup);
+  form.task.addEventListener("change", pickTask);
+  form.query.addEventListener("change", show);
+  form.back.addEventListener("click", () => step(-1));
+  form.next.addEventListener("click", () => step(1));
+  form.addEventListener("submit", (event) => event.preventDefault());
+  form.hidden = false;
+  pickSetup();
+}

@@ -1,0 +1,225 @@
+"""The page in a real browser: Chromium, without a network and without a server."""
+
+import re
+import shutil
+
+import pytest
+
+from lampbench.report.page.build import encoded, render
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+DRIVER = shutil.which("chromedriver")
+pytestmark = pytest.mark.skipif(
+    not (CHROMIUM and DRIVER),
+    reason="needs chromium and chromedriver: apt-get install chromium chromium-driver",
+)
+FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--disable-dev-shm-usage", "--window-size=1280,900",
+)  # fmt: skip
+HOSTILE = '</script><img src=x onerror="hacked=1"><script>hacked=1</script>\u2028\u202ekrowten'
+
+
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory):
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def opened(driver, tmp_path):
+    """A function that opens the page of some runs; the browser may not complain about it."""
+
+    def show(*runs, width=1280, height=900, **media):
+        features = [{"name": k.replace("_", "-"), "value": v} for k, v in media.items()]
+        driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
+        driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        file = tmp_path / "page.html"
+        file.write_bytes(encoded(render(runs, 12)))
+        driver.get(file.as_uri())
+        return driver
+
+    driver.get_log("browser")
+    yield show
+    assert driver.get_log("browser") == []
+
+
+def texts(driver, selector):
+    script = "return [...document.querySelectorAll(arguments[0])].map(e => e.textContent)"
+    return driver.execute_script(script, selector)
+
+
+def find(driver, selector):
+    return driver.find_element("css selector", selector)
+
+
+def click(driver, selector):
+    driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", find(driver, selector))
+    find(driver, selector).click()
+
+
+@pytest.fixture
+def three(record):
+    """Runs of three methods on one task, the middle one best, and of one on another task."""
+    return [
+        record("base", good=2),
+        record("oppu", good=8),
+        record("cope", good=5),
+        record("cope", task="review_writing"),
+    ]
+
+
+def test_headings_sort_and_say_how(opened, three):
+    page = opened(*three)
+    rows, head = "#s1-leaderboard ~ .scroll tbody th", "#s1-leaderboard ~ .scroll th:nth-child(3)"
+    before = texts(page, rows)[:3]
+    assert before == ["Base", "OPPU", "CoPe"]
+    click(page, f"{head} button")
+    assert texts(page, rows)[:3] == ["OPPU", "CoPe", "Base"]
+    assert find(page, head).get_attribute("aria-sort") == "descending"
+    find(page, f"{head} button").send_keys("\ue007")  # Enter
+    assert texts(page, rows)[:3] == ["Base", "CoPe", "OPPU"]
+    assert find(page, head).get_attribute("aria-sort") == "ascending"
+    other = head.replace("(3)", "(2)")
+    for direction in ("descending", "ascending"):
+        click(page, f"{other} button")
+        assert find(page, other).get_attribute("aria-sort") == direction
+        assert texts(page, rows)[0] == "CoPe"  # cells that say "no run" come last
+    assert find(page, head).get_attribute("aria-sort") is None
+
+
+def test_hostile_texts_are_shown_as_they_are(opened, record, amend):
+    run = record("cope", method_title=HOSTILE, task_title=HOSTILE, command=HOSTILE,
+                 parts={HOSTILE: {"value": HOSTILE, "source": HOSTILE}})  # fmt: skip
+
+    def change(row):
+        row.update(user=row["user"] + HOSTILE, prediction=HOSTILE, reference=HOSTILE,
+                   tokens=[HOSTILE], rewards=[1.0], prompt=HOSTILE, history=[HOSTILE])  # fmt: skip
+
+    page = opened(amend(run, change))
+    click(page, "details.run summary")
+    assert page.execute_script("return typeof hacked") == "undefined"
+    assert texts(page, "img") == []
+    assert texts(page, ".card h4 bdi") == [HOSTILE]
+    assert texts(page, ".card:not(.reference) > .text") == [HOSTILE]
+    assert texts(page, ".strip bdi") == [HOSTILE]
+    assert HOSTILE in texts(page, "details.run td bdi")
+    assert page.execute_script("return document.title") == "lampbench report"
+
+
+def test_right_to_left_text_does_not_turn_what_is_around_it(opened, record, amend):
+    run = amend(record("cope"), lambda row: row.update(prediction="שלום עולם w0"))
+    page = opened(run)
+    direction = "return getComputedStyle(document.querySelector(arguments[0])).direction"
+    assert page.execute_script(direction, ".card:not(.reference) > .text") == "rtl"
+    assert page.execute_script(direction, ".card:not(.reference)") == "ltr"
+
+
+def test_examples_can_be_walked_through(opened, three):
+    page = opened(*three)
+    assert texts(page, ".card h4") == ["Reference", "CoPe"]
+    find(page, "select[name=task]").send_keys("N")  # News Headline
+    assert texts(page, ".card h4") == ["Reference", "Base", "OPPU", "CoPe"]
+    assert [len(texts(page, f".card:nth-child({i}) mark")) for i in (1, 2, 3)] == [2, 8, 5]
+    assert not find(page, "[name=back]").is_enabled()
+    first = texts(page, "#where")
+    click(page, "[name=next]")
+    assert texts(page, "#where") != first
+    click(page, "[name=next]")
+    assert not find(page, "[name=next]").is_enabled()
+    assert not find(page, "#pick-setup").is_displayed()
+    assert "History used: not recorded." in texts(page, ".card .facts")
+
+
+def test_rewards_are_a_strip_of_numbers_and_rules(opened, record, amend):
+    extra = {"tokens": ["Help", " us"], "rewards": [0.5, -1.25]}
+    page = opened(amend(record("cope"), lambda row: row.update(extra)))
+    assert texts(page, ".strip small") == ["+0.50", "\N{MINUS SIGN}1.25"]
+    style = (
+        "const s = getComputedStyle(document.querySelector(arguments[0])); return s[arguments[1]]"
+    )
+    rules = [
+        page.execute_script(style, f".strip li:nth-child({i})", "borderBottomStyle") for i in (1, 2)
+    ]
+    assert rules == ["solid", "dashed"]
+    share = "return document.querySelector('.strip li').style.getPropertyValue('--share')"
+    assert page.execute_script(share) == "0.400"
+
+
+def test_a_manifest_opens(opened, three):
+    page = opened(*three)
+    assert texts(page, "details.run td") == []
+    click(page, "details.run summary")
+    cells = texts(page, "details.run[open] td")
+    assert cells[cells.index("decoding.alpha") :][:3] == ["decoding.alpha", "0.3", "paper 4.1"]
+    assert "cope-0" in cells
+
+
+def test_on_a_phone_the_page_fits_and_tables_scroll_inside(opened, record):
+    tasks = [f"a_task_with_a_long_name_{i}" for i in range(6)]
+    page = opened(*[record("cope", task=task, good=i) for i, task in enumerate(tasks)],
+                  width=390, height=844)  # fmt: skip
+    assert page.execute_script("return document.documentElement.scrollWidth") == 390
+    box = find(page, "#s1-leaderboard ~ .scroll")
+    inside, seen = (page.execute_script(f"return arguments[0].{w}Width", box)
+                    for w in ("scroll", "client"))  # fmt: skip
+    assert inside > seen
+    page.execute_script("arguments[0].scrollLeft = 200", box)
+    place = page.execute_script(
+        "return arguments[0].querySelector('tbody th').getBoundingClientRect().left", box
+    )
+    assert 0 <= place < 30
+
+
+def channels(colour):
+    values = [int(colour.strip().lstrip("#")[i : i + 2], 16) / 255 for i in (0, 2, 4)]
+    return [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in values]
+
+
+def contrast(one, other):
+    """WCAG 2.2: relative luminances, the lighter over the darker."""
+    light = [0.2126 * r + 0.7152 * g + 0.0722 * b for r, g, b in (channels(one), channels(other))]
+    return (max(light) + 0.05) / (min(light) + 0.05)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_colours_have_contrast(opened, record, scheme):
+    page = opened(record("cope"), prefers_color_scheme=scheme)
+    read = "return getComputedStyle(document.documentElement).getPropertyValue(arguments[0])"
+    colour = {
+        name: page.execute_script(read, f"--{name}")
+        for name in ("paper", "raised", "ink", "quiet", "accent", "mark", "for", "against", "tint")
+    }
+    background = page.execute_script("return getComputedStyle(document.body).backgroundColor")
+    found = [int(value) for value in re.findall(r"\d+", background)[:3]]
+    assert "#{:02x}{:02x}{:02x}".format(*found) == colour["paper"]
+    for text, ground in [
+        ("ink", "paper"), ("ink", "raised"), ("quiet", "paper"), ("quiet", "raised"),
+        ("accent", "paper"), ("ink", "mark"), ("ink", "for"), ("ink", "against"),
+    ]:  # fmt: skip
+        assert contrast(colour[text], colour[ground]) >= 4.5, (text, ground)
+    assert contrast(colour["accent"], colour["tint"]) >= 3
+
+
+def test_every_control_can_be_reached_by_keyboard(opened, three):
+    page = opened(*three)
+    from selenium.webdriver import ActionChains, Keys
+
+    reached = []
+    for _ in range(60):
+        ActionChains(page).send_keys(Keys.TAB).perform()
+        reached.append(page.execute_script(
+            "const e = document.activeElement; return e.name || e.className || e.tagName"
+        ))  # fmt: skip
+    assert reached[0] == "skip"
+    assert {"scroll", "SUMMARY", "task", "query", "next", "BUTTON"} <= set(reached)
