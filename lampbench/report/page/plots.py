@@ -58,7 +58,7 @@ def element(name: str, *content: str, **attributes: object) -> Markup:
 def intervals(marks: Sequence[Mark], description: str) -> Markup:
     """A row for each mark: a dot on its interval, zero as a line, the note at the right."""
     ends = [v for mark in marks for v in (mark.low, mark.value, mark.high) if math.isfinite(v)]
-    ticks = _ticks(min([0.0, *ends]), max([0.0, *ends]))
+    ticks = _ticks(min([0.0, *ends]), max([0.0, *ends]), 3)
     axis = _Axis(ticks[0], ticks[-1], _LABELS, WIDTH - 62)
 
     def draw(row: int, y: float) -> list[Markup]:
@@ -79,7 +79,7 @@ def distributions(rows: Sequence[tuple[str, Sequence[float]]], description: str)
     Above 200 values the dots are left out and a line runs from the least to the greatest.
     """
     values = [value for _, each in rows for value in each]
-    ticks = _ticks(min(values), max(values))
+    ticks = _ticks(min(values), max(values), 3)
     axis = _Axis(ticks[0], ticks[-1], _LABELS, WIDTH - 18)
 
     def draw(row: int, y: float) -> list[Markup]:
@@ -216,11 +216,11 @@ def _spread(ys: Sequence[float], gap: float, top: float, bottom: float) -> list[
     return placed
 
 
-def _ticks(low: float, high: float) -> list[float]:
-    """Three to six round numbers that enclose the values."""
+def _ticks(low: float, high: float, most: int = 4) -> list[float]:
+    """Round numbers that enclose the values, with at most `most` steps between these."""
     span = (high - low) or abs(high) or 1.0
-    power = 10.0 ** math.floor(math.log10(span / 4))
-    step = next(power * f for f in (1, 2, 5, 10) if span / (power * f) <= 4)
+    power = 10.0 ** math.floor(math.log10(span / most))
+    step = next(power * f for f in (1, 2, 5, 10) if span / (power * f) <= most)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     return [round(i * step, 12) for i in range(first, max(last, first + 1) + 1)]
 

@@ -69,33 +69,30 @@ function settings(parts) {
   return listing(["Setting", "Value", "From"], rows);
 }
 
-function stages(list) {
+function costs(list) {
   const names = [...new Set(list.flatMap((stage) => Object.keys(stage)))];
   names.sort((a, b) => (b === "stage") - (a === "stage"));
   return listing(names, list.map((stage) => names.map((name) => shown(stage[name] ?? null))));
 }
 
-function facts(object) {
-  return listing(["Name", "Value"], Object.entries(object).map(([k, v]) => [k, shown(v)]));
+function facts(entries) {
+  return listing(["Name", "Value"], entries.map(([name, value]) => [name, shown(value)]));
 }
 
 function fill(details) {
   const numbered = manifests.manifests[Number(details.dataset.run)];
   const manifest = {};
   for (const [name, place] of Object.entries(numbered)) manifest[name] = manifests.values[place];
-  const plain = {};
-  for (const [name, value] of Object.entries(manifest)) {
-    if (name === "parts") {
-      details.append(make("h5", {}, "Settings"), settings(value));
-    } else if (name === "stages" && Array.isArray(value)) {
-      details.append(make("h5", {}, "Stages"), stages(value));
-    } else if (value !== null && typeof value === "object" && !Array.isArray(value)) {
-      details.append(make("h5", {}, name), facts(value));
-    } else {
-      plain[name] = value;
-    }
+  const { parts, stages, ...rest } = manifest;
+  const head = (text) => make("h5", {}, text);
+  details.append(head("Settings"), settings(parts));
+  if (Array.isArray(stages)) details.append(head("Stages"), costs(stages));
+  const nested = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
+  const entries = Object.entries(rest);
+  details.append(head("Run"), facts(entries.filter(([, value]) => !nested(value))));
+  for (const [name, value] of entries.filter(([, value]) => nested(value))) {
+    details.append(head(name), facts(Object.entries(value)));
   }
-  details.append(make("h5", {}, "Also recorded"), facts(plain));
 }
 
 for (const details of document.querySelectorAll("details.run")) {
@@ -162,7 +159,7 @@ function counts(answer) {
 }
 
 function card(answer) {
-  const scores = answer.scores.map(([title, value]) => `${title} ${value}`).join(" · ");
+  const scores = answer.scores.map(([title, value]) => `${title}\u00a0${value}`).join(" · ");
   const node = make("article", { classes: "card" },
     make("h4", {}, make("bdi", {}, answer.method)),
     make("p", { classes: "facts" }, `${scores || "not scored"} · seed ${answer.seed}`),
