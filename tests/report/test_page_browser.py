@@ -68,6 +68,14 @@ def click(driver, selector):
     find(driver, selector).click()
 
 
+def open_manifest(driver):
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    click(driver, "details.run summary")
+    # the browser tells of opening a little later
+    WebDriverWait(driver, 10).until(lambda page: texts(page, "details.run[open] td"))
+
+
 @pytest.fixture
 def three(record):
     """Runs of three methods on one task, the middle one best, and of one on another task."""
@@ -103,11 +111,15 @@ def test_hostile_texts_are_shown_as_they_are(opened, record, amend):
                  parts={HOSTILE: {"value": HOSTILE, "source": HOSTILE}})  # fmt: skip
 
     def change(row):
-        row.update(user=row["user"] + HOSTILE, prediction=HOSTILE, reference=HOSTILE,
+        row.update(user=row["user"] + HOSTILE, prediction=HOSTILE,
+                   reference=HOSTILE if row["query"] == "2" else "none",
                    tokens=[HOSTILE], rewards=[1.0], prompt=HOSTILE, history=[HOSTILE])  # fmt: skip
 
     page = opened(amend(run, change))
-    click(page, "details.run summary")
+    open_manifest(page)
+    for _ in range(2):
+        assert texts(page, ".card:not(.reference) > .text") == [HOSTILE]
+        click(page, "[name=next]")
     assert page.execute_script("return typeof hacked") == "undefined"
     assert texts(page, "img") == []
     assert texts(page, ".card h4 bdi") == [HOSTILE]
@@ -159,7 +171,7 @@ def test_rewards_are_a_strip_of_numbers_and_rules(opened, record, amend):
 def test_a_manifest_opens(opened, three):
     page = opened(*three)
     assert texts(page, "details.run td") == []
-    click(page, "details.run summary")
+    open_manifest(page)
     cells = texts(page, "details.run[open] td")
     assert cells[cells.index("decoding.alpha") :][:3] == ["decoding.alpha", "0.3", "paper 4.1"]
     assert "cope-0" in cells
