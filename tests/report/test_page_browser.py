@@ -115,11 +115,12 @@ def test_hostile_texts_are_shown_as_they_are(opened, record, amend):
                    reference=HOSTILE if row["query"] == "2" else "none",
                    tokens=[HOSTILE], rewards=[1.0], prompt=HOSTILE, history=[HOSTILE])  # fmt: skip
 
-    page = opened(amend(run, change))
+    page = opened(amend(run, change), width=390, height=844)
     open_manifest(page)
     for _ in range(2):
         assert texts(page, ".card:not(.reference) > .text") == [HOSTILE]
         click(page, "[name=next]")
+    assert page.execute_script("return document.documentElement.scrollWidth") == 390
     assert page.execute_script("return typeof hacked") == "undefined"
     assert texts(page, "img") == []
     assert texts(page, ".card h4 bdi") == [HOSTILE]
@@ -154,12 +155,11 @@ def test_examples_can_be_walked_through(opened, three):
 
 
 def test_rewards_are_a_strip_of_numbers_and_rules(opened, record, amend):
-    extra = {"tokens": ["Help", " us"], "rewards": [0.5, -1.25]}
+    extra = {"tokens": ["Help", "\n us"], "rewards": [0.5, -1.25]}
     page = opened(amend(record("cope"), lambda row: row.update(extra)))
     assert texts(page, ".strip small") == ["+0.50", "\N{MINUS SIGN}1.25"]
-    style = (
-        "const s = getComputedStyle(document.querySelector(arguments[0])); return s[arguments[1]]"
-    )
+    assert texts(page, ".strip bdi") == ["Help", "↵ us"]
+    style = "return getComputedStyle(document.querySelector(arguments[0]))[arguments[1]]"
     rules = [
         page.execute_script(style, f".strip li:nth-child({i})", "borderBottomStyle") for i in (1, 2)
     ]

@@ -124,7 +124,7 @@ function strip(tokens, rewards) {
   const row = make("ol", { classes: "strip", dir: "ltr" });
   tokens.forEach((token, i) => {
     const kind = rewards[i] < 0 ? "against" : "for";
-    const cell = make("li", { classes: kind }, make("bdi", {}, token),
+    const cell = make("li", { classes: kind }, make("bdi", {}, token.replaceAll("\n", "↵")),
       make("small", {}, signed(rewards[i])));
     cell.style.setProperty("--share", (Math.abs(rewards[i]) / most).toFixed(3));
     row.append(cell);
