@@ -1,9 +1,14 @@
 """Recorded runs made in a test."""
 
+import sys
+from pathlib import Path
+
 import pytest
 
 from lampbench.metrics import score_predictions
 from lampbench.runs import write_run
+
+sys.path.insert(0, str(Path(__file__).parent))  # the module of helpers beside this file
 
 TITLES = {"news_headline": "News Headline", "review_writing": "Review Writing"}
 

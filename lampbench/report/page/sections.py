@@ -187,7 +187,8 @@ def _paired_figure(title: str, start: Cell, rest: Sequence[Cell]) -> Figure:
         shown = "p < 0.001" if p < 0.001 else f"p {p:.3f}"
         gap = each.difference
         marks.append(Mark(cell.title, gap.mean, gap.low, gap.high, shown))
-        said.append(f"{cell.title} {gap.mean:+.3f} ({gap.low:+.3f} to {gap.high:+.3f}), {shown}")
+        ends = f" ({gap.low:+.3f} to {gap.high:+.3f})" if math.isfinite(gap.low) else ""
+        said.append(f"{cell.title} {gap.mean:+.3f}{ends}, {shown}")
     text = f"ROUGE-L less that of {start.title}: {'; '.join(said)}"
     return Figure(f"{title}, less {start.title}", plots.intervals(marks, text))
 

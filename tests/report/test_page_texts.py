@@ -1,0 +1,122 @@
+"""Texts of runs on the page: data, never markup."""
+
+import re
+from base64 import b64encode
+from hashlib import sha256
+
+import pytest
+from parsed import Page, built
+
+from lampbench.errors import LampbenchError
+from lampbench.report.page.build import encoded, render
+
+HOSTILE = "</script><script>hacked=1</script><img src=x onerror=hacked=1>\u2028\u202e{{ 7*7 }}&lt;"
+
+
+def test_texts_of_runs_never_become_markup(record, amend):
+    run = record(
+        "cope",
+        method_title=HOSTILE,
+        task_title=HOSTILE,
+        model=HOSTILE,
+        command=HOSTILE,
+        parts={HOSTILE: {"value": HOSTILE, "source": HOSTILE}},
+        dataset={"source": HOSTILE},
+    )
+    plain = built(record("base"), record("tam"))
+
+    def change(row):
+        row.update(user=row["user"] + HOSTILE, prediction=HOSTILE, reference="none")
+
+    base = record("base", task="review_writing")
+    page = built(base, amend(run, change))
+    other = built(base, amend(run, change, overrides={HOSTILE: HOSTILE}, key="other"))
+    for tags in (page.tags, other.tags):
+        assert "img" not in tags
+        assert tags.count("script") == plain.tags.count("script") == 3
+    assert not [name for name, _ in page.attributes + other.attributes if name.startswith("on")]
+    shown = ["".join(a["pieces"]) for a in page.answers() if a["method"] == HOSTILE]
+    assert shown == [HOSTILE] * 3
+    assert "\u2028" not in "".join(page.scripts)
+
+
+@pytest.mark.parametrize("odd", ["\0", "\ud83d", "\u202eabc", "\u2028", "", " \n"])
+def test_odd_texts_are_kept(record, amend, odd):
+    run = amend(record("cope"), lambda row: row.update(prediction=odd), method_title=f"M{odd}")
+    page = Page(encoded(render([run], 12)).decode())
+    assert {"".join(answer["pieces"]) for answer in page.answers()} == {odd}
+
+
+def test_examples_are_bounded_and_chosen_without_scores(record, amend):
+    run = record("cope")
+    (task,) = built(run, count=2).json(0)[0]["tasks"]
+    assert (len(task["queries"]), task["total"]) == (2, 3)
+    other = amend(run, lambda row: row.update(prediction="w0 w1 w2"))
+    (again,) = built(other, count=2).json(0)[0]["tasks"]
+    assert [q["query"] for q in task["queries"]] == [q["query"] for q in again["queries"]]
+    assert task["queries"] != again["queries"]
+
+
+def test_which_example_is_shown_does_not_change(record, amend):
+    """The choice is part of the page; it is not the first by name."""
+    run = amend(record("cope"), lambda row: row.update(user=row["user"] + "c"))
+    ((query,),) = [task["queries"] for task in built(run, count=1).json(0)[0]["tasks"]]
+    assert (query["user"], query["query"]) == ("bc", "1")
+
+
+def test_marked_words_are_the_matches_of_rouge1(record):
+    run = record("cope", good=3)
+    for answer, row in zip(built(run).answers(), run.scores, strict=True):
+        shared = len(answer["pieces"]) // 2
+        assert 2 * shared / 20 == pytest.approx(row["rouge1"])
+
+
+def test_a_withheld_reference_marks_and_scores_nothing(record, amend):
+    run = amend(record("cope"), lambda row: row.update(reference=None))
+    page = built(run)
+    assert [(a["scores"], len(a["pieces"])) for a in page.answers()] == [([], 1)] * 3
+    assert "nothing could be scored" in page.text
+
+
+def test_rewards_prompt_and_history_are_shown_where_recorded(record, amend):
+    extra = {"tokens": ["w", "0"], "rewards": [0.25, -1], "prompt": "p" * 700, "history": ["h"]}
+    run = amend(record("cope"), lambda row: row.update(extra))
+    for answer in built(run).answers():
+        assert (answer["tokens"], answer["rewards"]) == (["w", "0"], [0.25, -1])
+        assert (answer["prompt"], answer["history"]) == ("p" * 600 + "…", ["h"])
+    for answer in built(record("base")).answers():
+        assert not {"tokens", "rewards", "prompt", "history"} & answer.keys()
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"tokens": ["a"]},
+        {"tokens": ["a"], "rewards": [1, 2]},
+        {"tokens": ["a"], "rewards": ["1"]},
+        {"tokens": ["a"], "rewards": [True]},
+        {"tokens": [1], "rewards": [1.0]},
+        {"tokens": "a", "rewards": [1.0]},
+        {"prompt": 3},
+        {"history": "text"},
+        {"prediction": "x", "reference": "x", "history": [1]},
+    ],
+)
+def test_unsound_extras_are_named(record, amend, extra):
+    run = amend(record("cope"), lambda row: row.update(extra))
+    with pytest.raises(LampbenchError, match=r"predictions\.jsonl, query '1' of user 'a'"):
+        built(run)
+
+
+def test_nothing_is_fetched_and_nothing_else_runs(record):
+    text = render([record("cope")], 12)
+    page = Page(text)
+    places = [v for k, v in page.attributes if k in ("href", "src", "action", "data")]
+    assert places
+    assert all(place.startswith("#") for place in places)
+    (policy,) = [v for k, v in page.attributes if k == "content" and "default-src" in v]
+    script = b64encode(sha256(page.scripts[2].encode()).digest()).decode()
+    style = re.search("<style>(.*?)</style>", text, re.DOTALL)[1]
+    assert f"script-src 'sha256-{script}'" in policy
+    assert f"style-src 'sha256-{b64encode(sha256(style.encode()).digest()).decode()}'" in policy
+    assert "default-src 'none'" in policy
