@@ -1,10 +1,12 @@
 """Recorded runs made in a test."""
 
+import json
 import sys
 from pathlib import Path
 
 import pytest
 
+from lampbench.inputs import inputs_path
 from lampbench.metrics import score_predictions
 from lampbench.runs import write_run
 
@@ -106,3 +108,24 @@ def amend(tmp_path):
         )
 
     return again
+
+
+@pytest.fixture
+def asked():
+    """A function that records, beside a run, what its users were asked and had written."""
+
+    def make(run, fields, history):
+        root = run.path.parents[3]
+        file = inputs_path(root, run.manifest["task"], run.manifest["dataset"]["fingerprint"])
+        queries = {(row["user"], row["query"]) for row in run.predictions}
+        rows = [
+            {
+                "user": user,
+                "history": list(history.items()),
+                "queries": [[query, fields] for who, query in sorted(queries) if who == user],
+            }
+            for user in sorted({user for user, _ in queries})
+        ]
+        file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    return make

@@ -106,26 +106,31 @@ def test_headings_sort_and_say_how(opened, three):
     assert find(page, head).get_attribute("aria-sort") is None
 
 
-def test_hostile_texts_are_shown_as_they_are(opened, record, amend):
+def test_hostile_texts_are_shown_as_they_are(opened, record, amend, asked):
     run = record("cope", method_title=HOSTILE, task_title=HOSTILE, command=HOSTILE,
                  parts={HOSTILE: {"value": HOSTILE, "source": HOSTILE}})  # fmt: skip
 
     def change(row):
         row.update(user=row["user"] + HOSTILE, prediction=HOSTILE,
                    reference=HOSTILE if row["query"] == "2" else "none",
-                   tokens=[HOSTILE], rewards=[1.0], prompt=HOSTILE, history=[HOSTILE])  # fmt: skip
+                   tokens=[HOSTILE], rewards=[1.0], quoted=[HOSTILE])  # fmt: skip
 
-    page = opened(amend(run, change), width=390, height=844)
+    run = amend(run, change)
+    asked(run, {HOSTILE: HOSTILE}, {HOSTILE: HOSTILE})
+    page = opened(run, width=390, height=844)
     open_manifest(page)
     for _ in range(2):
-        assert texts(page, ".card:not(.reference) > .text") == [HOSTILE]
+        assert texts(page, "article.card > .text") == [HOSTILE]
         click(page, "[name=next]")
     assert page.execute_script("return document.documentElement.scrollWidth") == 390
     assert page.execute_script("return typeof hacked") == "undefined"
     assert texts(page, "img") == []
     assert texts(page, ".card h4 bdi") == [HOSTILE]
-    assert texts(page, ".card:not(.reference) > .text") == [HOSTILE]
+    assert texts(page, "article.card > .text") == [HOSTILE]
     assert texts(page, ".strip bdi") == [HOSTILE]
+    assert texts(page, "#example > .card:first-child > *") == ["Query", HOSTILE, HOSTILE]
+    click(page, ".card details summary")
+    assert texts(page, ".card details li") == [HOSTILE]
     assert HOSTILE in texts(page, "details.run td bdi")
     assert page.execute_script("return document.title") == "lampbench report"
 
@@ -134,8 +139,8 @@ def test_right_to_left_text_does_not_turn_what_is_around_it(opened, record, amen
     run = amend(record("cope"), lambda row: row.update(prediction="שלום עולם w0"))
     page = opened(run)
     direction = "return getComputedStyle(document.querySelector(arguments[0])).direction"
-    assert page.execute_script(direction, ".card:not(.reference) > .text") == "rtl"
-    assert page.execute_script(direction, ".card:not(.reference)") == "ltr"
+    assert page.execute_script(direction, "article.card > .text") == "rtl"
+    assert page.execute_script(direction, "article.card") == "ltr"
 
 
 def test_examples_can_be_walked_through(opened, three):
@@ -151,7 +156,7 @@ def test_examples_can_be_walked_through(opened, three):
     click(page, "[name=next]")
     assert not find(page, "[name=next]").is_enabled()
     assert not find(page, "#pick-setup").is_displayed()
-    assert "History used: not recorded." in texts(page, ".card .facts")
+    assert "History in the prompt: not recorded." in texts(page, ".card .facts")
 
 
 def test_rewards_are_a_strip_of_numbers_and_rules(opened, record, amend):

@@ -78,14 +78,21 @@ def test_a_withheld_reference_marks_and_scores_nothing(record, amend):
     assert "nothing could be scored" in page.text
 
 
-def test_rewards_prompt_and_history_are_shown_where_recorded(record, amend):
-    extra = {"tokens": ["w", "0"], "rewards": [0.25, -1], "prompt": "p" * 700, "history": ["h"]}
+def test_rewards_query_and_history_are_shown_where_recorded(record, amend, asked):
+    extra = {"tokens": ["w", "0"], "rewards": [0.25, -1], "quoted": ["r2", "r1"]}
     run = amend(record("cope"), lambda row: row.update(extra))
     for answer in built(run).answers():
         assert (answer["tokens"], answer["rewards"]) == (["w", "0"], [0.25, -1])
-        assert (answer["prompt"], answer["history"]) == ("p" * 600 + "…", ["h"])
+        assert "history" not in answer
+    (queries,) = [task["queries"] for task in built(run).json(0)[0]["tasks"]]
+    assert {query["fields"] for query in queries} == {None}
+    asked(run, {"article": "p" * 700}, {"r1": "first", "r2": "second", "r3": "third"})
+    (queries,) = [task["queries"] for task in built(run).json(0)[0]["tasks"]]
+    for query in queries:
+        assert query["fields"] == [["article", "p" * 600 + "…"]]
+        assert query["answers"][0]["history"] == ["second", "first"]
     for answer in built(record("base")).answers():
-        assert not {"tokens", "rewards", "prompt", "history"} & answer.keys()
+        assert answer["history"] == [] and not {"tokens", "rewards"} & answer.keys()
 
 
 @pytest.mark.parametrize(
@@ -97,13 +104,14 @@ def test_rewards_prompt_and_history_are_shown_where_recorded(record, amend):
         {"tokens": ["a"], "rewards": [True]},
         {"tokens": [1], "rewards": [1.0]},
         {"tokens": "a", "rewards": [1.0]},
-        {"prompt": 3},
-        {"history": "text"},
-        {"prediction": "x", "reference": "x", "history": [1]},
+        {"quoted": "r1"},
+        {"prediction": "x", "reference": "x", "quoted": [1]},
+        {"quoted": ["r1", "unknown"]},
     ],
 )
-def test_unsound_extras_are_named(record, amend, extra):
+def test_unsound_extras_are_named(record, amend, asked, extra):
     run = amend(record("cope"), lambda row: row.update(extra))
+    asked(run, {"article": "a"}, {"r1": "first"})
     with pytest.raises(LampbenchError, match=r"predictions\.jsonl, query '1' of user 'a'"):
         built(run)
 

@@ -5,14 +5,15 @@ from hashlib import sha256
 from typing import Any
 
 from lampbench.errors import LampbenchError
+from lampbench.inputs import Inputs, read_inputs
 from lampbench.metrics.catalog import METRICS
 from lampbench.report.page.cells import GOALS, Group
 from lampbench.report.page.words import pieces
 from lampbench.report.records import Column
 from lampbench.runs import PREDICTIONS, Run
 
-PROMPT_HEAD = 600
-"""Characters of a recorded prompt, and of each recorded past text, that the page holds."""
+LONGEST = 600
+"""Characters of each field of a query that the page holds."""
 
 Answers = Mapping[tuple[str, str], Mapping[str, Any]]
 
@@ -31,6 +32,8 @@ def examples(group: Group, count: int) -> list[dict[str, Any]]:
 
 def _task(group: Group, column: Column, count: int) -> dict[str, Any]:
     cells = group.of(column)
+    first = cells[0].runs[0]
+    inputs = read_inputs(first.path.absolute().parents[3], first.manifest)
     answers = [_answers(cell.runs[0]) for cell in cells]
     # of the seed that is shown: a cell's own scores are means over seeds
     scores = [{(s["user"], s["query"]): s for s in cell.runs[0].scores} for cell in cells]
@@ -43,9 +46,10 @@ def _task(group: Group, column: Column, count: int) -> dict[str, Any]:
             {
                 "user": user,
                 "query": query,
+                "fields": _fields(inputs, user, query),
                 "reference": references[0],
                 "answers": [
-                    _answer(cell.title, cell.runs[0], row, own.get((user, query), {}))
+                    _answer(cell.title, cell.runs[0], row, own.get((user, query), {}), inputs)
                     for cell, row, own in zip(cells, rows, scores, strict=True)
                     if row is not None
                 ],
@@ -54,7 +58,19 @@ def _task(group: Group, column: Column, count: int) -> dict[str, Any]:
     return {"title": group.column_title(column), "total": len(queries), "queries": shown}
 
 
-def _answer(title: str, run: Run, row: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+def _fields(inputs: Inputs | None, user: str, query: str) -> list[list[str]] | None:
+    """Names and beginnings of a query's fields, None where they are not recorded."""
+    found = inputs.queries.get((user, query)) if inputs else None
+    return [[name, _head(text)] for name, text in found.items()] if found else None
+
+
+def _answer(
+    title: str,
+    run: Run,
+    row: Mapping[str, Any],
+    own: Mapping[str, Any],
+    inputs: Inputs | None,
+) -> dict[str, Any]:
     reference = row["reference"]
     scores = [
         [METRICS[metric].title, f"{own[metric]:.3f}"]
@@ -70,21 +86,20 @@ def _answer(title: str, run: Run, row: Mapping[str, Any], own: Mapping[str, Any]
     for name in ("prompt_tokens", "new_tokens", "prompt_cut", "clipped"):
         if isinstance(row.get(name), int):
             shown[name] = row[name]
-    return shown | _quoted(run, row) | _rewards(run, row)
+    return shown | _quoted(run, row, inputs) | _rewards(run, row)
 
 
-def _quoted(run: Run, row: Mapping[str, Any]) -> dict[str, Any]:
-    """The head of the prompt and of each past text in it, where recorded."""
-    found: dict[str, Any] = {}
-    if (prompt := row.get("prompt")) is not None:
-        if not isinstance(prompt, str):
-            raise _unsound(run, row, "its prompt is no text")
-        found["prompt"] = _head(prompt)
-    if (history := row.get("history")) is not None:
-        if not isinstance(history, list) or not all(isinstance(text, str) for text in history):
-            raise _unsound(run, row, "its history is no list of texts")
-        found["history"] = [_head(text) for text in history]
-    return found
+def _quoted(run: Run, row: Mapping[str, Any], inputs: Inputs | None) -> dict[str, Any]:
+    """The beginnings of the past texts that the prompt quotes, where they are recorded."""
+    quoted = row.get("quoted", [])
+    if not isinstance(quoted, list) or not all(isinstance(record, str) for record in quoted):
+        raise _unsound(run, row, "quoted must be a list of the ids of past records")
+    if inputs is None:
+        return {}
+    history = inputs.histories.get(row["user"], {})
+    if unknown := [record for record in quoted if record not in history]:
+        raise _unsound(run, row, f"it quotes {unknown[0]!r}, which the user's history lacks")
+    return {"history": [history[record] for record in quoted]}
 
 
 def _rewards(run: Run, row: Mapping[str, Any]) -> dict[str, Any]:
@@ -135,4 +150,4 @@ def _finite(value: object) -> bool:
 
 
 def _head(text: str) -> str:
-    return text if len(text) <= PROMPT_HEAD else text[:PROMPT_HEAD] + "…"
+    return text if len(text) <= LONGEST else text[:LONGEST] + "…"

@@ -135,18 +135,22 @@ function strip(tokens, rewards) {
 }
 
 function history(answer) {
-  if (answer.history === undefined) {
-    return make("p", { classes: "facts" }, "History used: not recorded.");
+  if (!answer.history?.length) {
+    const said = answer.history ? "none" : "not recorded";
+    return make("p", { classes: "facts" }, `History in the prompt: ${said}.`);
   }
   const texts = answer.history.map((text) => make("li", { dir: "auto" }, text));
-  return make("details", {}, make("summary", {}, `History used: ${texts.length}`),
+  return make("details", {}, make("summary", {}, `History in the prompt: ${texts.length} texts`),
     make("ol", {}, ...texts));
 }
 
-function prompt(answer) {
-  if (answer.prompt === undefined) return "";
-  return make("details", {}, make("summary", {}, "Prompt, its beginning"),
-    make("p", { classes: "text", dir: "auto" }, answer.prompt));
+function asked(fields) {
+  if (!fields) return [];
+  return [make("div", { classes: "card" }, make("h4", {}, "Query"),
+    ...fields.flatMap(([name, text]) => [
+      make("p", { classes: "facts" }, name),
+      make("p", { classes: "text", dir: "auto" }, text),
+    ]))];
 }
 
 function counts(answer) {
@@ -165,7 +169,7 @@ function card(answer) {
     make("p", { classes: "facts" }, `${scores || "not scored"} · seed ${answer.seed}`),
     marked(answer.pieces));
   if (answer.tokens) node.append(strip(answer.tokens, answer.rewards));
-  node.append(counts(answer), history(answer), prompt(answer));
+  node.append(counts(answer), history(answer));
   return node;
 }
 
@@ -174,12 +178,12 @@ function show() {
   const query = task.queries[form.query.value];
   const answers = make("div", { classes: "answers" }, ...query.answers.map(card));
   const withheld = query.reference === null;
-  const prompted = query.answers.some((answer) => answer.prompt !== undefined);
   document.getElementById("where").replaceChildren(
     `Query ${Number(form.query.value) + 1} of the ${task.queries.length} shown; the runs hold ` +
       `${task.total}. User `, make("bdi", {}, query.user), ", query ",
-    make("bdi", {}, query.query), prompted ? "." : ". The runs do not record its text.");
+    make("bdi", {}, query.query), query.fields ? "." : ". Its text is not recorded.");
   document.getElementById("example").replaceChildren(
+    ...asked(query.fields),
     make("div", { classes: "card reference" }, make("h4", {}, "Reference"),
       make("p", { classes: "text", dir: "auto" }, withheld ? "withheld" : query.reference)),
     answers);
