@@ -7,11 +7,14 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import lampbench
+from lampbench.data.stats import measure, words
+from lampbench.hyper import Part, child_parts
 from lampbench.machine import usable_cores
 from lampbench.models import PRESETS, commit_of, resolve
 from lampbench.plan import Plan
@@ -49,6 +52,9 @@ def describe(
         "preset": plan.preset,
         "fidelity": context.fidelity.name,
         "overrides": {path: setting.value for path, setting in sorted(plan.overridden.items())},
+        "choices": {
+            name: _shape(getattr(method, name)) for name in ("prompting", "adaptation", "decoding")
+        },
         "parts": {
             path: {"value": setting.value, "source": setting.source}
             for path, setting in sorted(plan.settings.items())
@@ -62,6 +68,7 @@ def describe(
             "test_users": len(dataset.test_users),
             "queries": sum(len(user.queries) for user in dataset.test_users),
             "notes": list(dataset.notes),
+            "statistics": _statistics(plan),
         },
         "model_info": {
             "location": "lampbench.bundled" if spec == PRESETS["bundled"] else spec.location,
@@ -78,6 +85,21 @@ def describe(
         "prompt_head": list(predictions[0]["prompt_head"]) if predictions else [],
         "prompts_cut": sum(row["prompt_cut"] > 0 for row in predictions),
     }
+
+
+def _shape(part: Part | None) -> dict[str, Any] | None:
+    """A part's class and, by field, the parts inside it; None for no part."""
+    if part is None:
+        return None
+    inside = {name: _shape(child) for name, child in child_parts(part)}
+    return {"part": type(part).__name__, **inside}
+
+
+def _statistics(plan: Plan) -> dict[str, Any]:
+    """The dataset's row of the paper's Table 4, but for what the manifest says elsewhere."""
+    row = asdict(measure(plan.context.dataset, plan.context.task, words, "word"))
+    elsewhere = ("task", "source", "synthetic", "users", "queries", "notes")
+    return {name: value for name, value in row.items() if name not in elsewhere}
 
 
 def versions() -> dict[str, str | None]:

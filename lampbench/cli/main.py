@@ -20,6 +20,7 @@ _COMMANDS = {
     "data": "lampbench.cli.data:data",
     "tables": "lampbench.cli.tables:tables",
     "report": "lampbench.cli.report:report",
+    "compare": "lampbench.cli.compare:compare",
 }
 
 

@@ -1,4 +1,4 @@
-"""`lampbench tables`: make leaderboard.md from recorded runs."""
+"""`lampbench tables`: make leaderboard.md from recorded runs, or print one of its tables."""
 
 from pathlib import Path
 
@@ -6,28 +6,92 @@ import click
 
 from lampbench.cli import options
 from lampbench.cli.output import replace
+from lampbench.errors import LampbenchError, suggestion
+
+TABLES = ("main", "gains", "ablation", "cross-model", "sensitivity", "data")
+PAGE = Path("leaderboard.md")
 
 
 @click.command()
+@click.argument("table", required=False, type=click.Choice(TABLES))
 @options.results
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["markdown", "latex", "csv", "json"]),
+    help="How to print TABLE. csv and json: a record a cell.  [default: markdown]",
+)
+@click.option(
+    "--baseline",
+    metavar="METHOD",
+    help="With gains: the method that all others are held against. "
+    "[default: the pairs that the paper names]",
+)
 @click.option(
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
-    default="leaderboard.md",
-    show_default=True,
-    help="File to write.",
+    help=f"File to write, without TABLE.  [default: {PAGE}]",
 )
-@click.option("--check", is_flag=True, help="Write nothing; exit 1 if the file is not up to date.")
-def tables(results: Path, output: Path, check: bool) -> None:
-    """Make the leaderboard from recorded runs alone.
+@click.option("--check", is_flag=True,
+              help="Without TABLE: write nothing; exit 1 if the file is stale.")  # fmt: skip
+def tables(
+    table: str | None,
+    results: Path,
+    form: str | None,
+    baseline: str | None,
+    output: Path | None,
+    check: bool,
+) -> None:
+    """Make the leaderboard from recorded runs alone; with TABLE, print that table.
 
     Folders that are no sound runs are named on standard error and left out.
     """
-    from lampbench.errors import LampbenchError
-    from lampbench.report.leaderboard import leaderboard
-
     if not results.is_dir():
         raise LampbenchError(f"{results}: no such folder; name the one of the runs with --results")
+    if baseline and table != "gains":
+        raise LampbenchError("--baseline belongs to one table: lampbench tables gains")
+    if table:
+        if output or check:
+            raise LampbenchError(
+                f"--output and --check are for the whole page: leave out {table}, "
+                f"or write it to a file with `lampbench tables {table} > FILE`"
+            )
+        _print(table, results, form or "markdown", baseline)
+    elif form not in (None, "markdown"):
+        raise LampbenchError(f"--format {form} is for one table: name {', '.join(TABLES)}")
+    else:
+        _page(results, output or PAGE, check)
+
+
+def _print(table: str, results: Path, form: str, baseline: str | None) -> None:
+    from lampbench.report import entries, latex, markdown
+    from lampbench.report.sections import arrange, sections
+    from lampbench.runs import load_runs
+
+    runs, problems = load_runs(results)
+    for problem in problems:
+        click.echo(str(problem), err=True)
+    recorded = arrange(runs)
+    methods = {record.method for record in recorded.board.records}
+    if baseline and baseline not in methods:
+        hint = suggestion(baseline, methods) if methods else "nothing is recorded"
+        raise LampbenchError(f"{results} holds no run of {baseline!r}: {hint}")
+    found = sections(recorded, table, baseline)
+    if form == "json":
+        click.echo(entries.as_json(found))
+    elif form == "csv":
+        click.echo(entries.as_csv(found))
+    elif not any(section.tables for section in found):
+        click.echo(f"{results}: no run belongs to this table", err=True)
+    elif form == "latex":
+        click.echo(latex.render_sections(found, table), nl=False)
+    else:
+        click.echo("\n".join(markdown.render_sections(found, 2)), nl=False)
+
+
+def _page(results: Path, output: Path, check: bool) -> None:
+    from lampbench.report.leaderboard import leaderboard
+
     text, problems = leaderboard(results)
     for problem in problems:
         click.echo(str(problem), err=True)

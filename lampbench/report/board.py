@@ -2,10 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
+from typing import TYPE_CHECKING
 
-from lampbench.report.markdown import plain
 from lampbench.report.published import paper
 from lampbench.report.records import Column, Record, Setup
+
+if TYPE_CHECKING:
+    from lampbench.report.statistics import Paired
 
 ORDER = ("base", "rag", "pag", "tam", "oppu", "cope")
 """The first rows of every table; other methods follow by name."""
@@ -26,10 +29,19 @@ class Board:
     def __init__(self, records: Iterable[Record]) -> None:
         self.records = tuple(records)
         self._cells = {(r.setup, r.column, r.method, r.metric): r for r in self.records}
+        self._paired: dict[tuple[Record, Record], Paired] = {}
 
     def cell(self, setup: Setup, column: Column, method: str, metric: str) -> Record | None:
         """The record of one cell, None if no run fills it."""
         return self._cells.get((setup, column, method, metric))
+
+    def paired(self, ours: Record, theirs: Record) -> "Paired":
+        """The comparison of two records of one column and metric, made once."""
+        from lampbench.report.statistics import paired
+
+        if (ours, theirs) not in self._paired:
+            self._paired[ours, theirs] = paired(ours.scores, theirs.scores)
+        return self._paired[ours, theirs]
 
     def setups(self) -> list[Setup]:
         """Every setup, in order."""
@@ -55,14 +67,14 @@ class Board:
         return sorted(found, key=lambda method: _place(method, ORDER))
 
     def method_title(self, method: str) -> str:
-        """A method's title, for a table cell."""
+        """A method's title."""
         titles = sorted({r.method_title for r in self.records if r.method == method})
-        return plain(titles[-1] if titles else paper().methods.get(method, method))
+        return titles[-1] if titles else paper().methods.get(method, method)
 
     def task_title(self, task: str) -> str:
-        """A task's title, for a table cell."""
+        """A task's title."""
         titles = sorted({r.task_title for r in self.records if r.column.task == task})
-        return plain(titles[-1] if titles else paper().tasks.get(task, task))
+        return titles[-1] if titles else paper().tasks.get(task, task)
 
     def column_title(self, column: Column) -> str:
         """A column's title: the task, its data where the task has several, † if synthetic."""
@@ -83,7 +95,7 @@ class Board:
             for field in fields(Setup)
             if len({getattr(twin, field.name) for twin in twins}) > 1
         ]
-        return plain(setup.model + (f" ({', '.join(parts)})" if parts else ""))
+        return setup.model + (f" ({', '.join(parts)})" if parts else "")
 
     def paper_model(self, setup: Setup) -> str | None:
         """The hub id of the paper's model that a setup uses, if it does."""

@@ -3,18 +3,18 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from lampbench.report.board import ABLATION_ROWS, Board
-from lampbench.report.markdown import plain, render
+from lampbench.report.markdown import plain, render, render_sections
 from lampbench.report.published import paper
-from lampbench.report.records import Other, Setup, records
-from lampbench.report.tables import (
-    ablation_tables,
-    control_table,
-    cross_tables,
-    data_table,
-    main_tables,
-    other_table,
+from lampbench.report.sections import (
+    Recorded,
+    ablation,
+    arrange,
+    gains,
+    main,
+    sections,
+    sensitivity,
 )
+from lampbench.report.tables import other_table
 from lampbench.runs import Problem, Run, load_runs
 
 HEAD = """\
@@ -25,7 +25,11 @@ HEAD = """\
 Made by `lampbench tables` from recorded runs and from nothing else.
 
 - Scores are means over queries of F1, per query, between 0 and 1 (`docs/metrics.md`). "By user"
-  is the mean over users of each user's mean. A cell with several seeds is their mean.
+  is the mean over users of each user's mean. In a cell with several seeds, a query's score is its
+  mean over the seeds.
+- Brackets hold the 95% interval of a bootstrap that draws users, then queries within each. It
+  speaks of other users and queries, not of other seeds. **Bold** is the best of a column, "≈" marks
+  what is not significantly worse than it (`docs/statistics.md`).
 - A cell holds runs with the method's default settings and with every user. All rows of a table
   share model, weights, precision, prompt template, preset and data. Other runs stand at the end.
 - "paper" is the figure printed in
@@ -44,37 +48,23 @@ def leaderboard(results: Path) -> tuple[str, list[Problem]]:
 
 def page(runs: Iterable[Run]) -> str:
     """The page for some runs. No clock, locale or order of files has a part in it."""
-    found, others = records(runs)
-    return "\n".join(_sections(Board(found), others))
+    return "\n".join(_page(arrange(runs)))
 
 
-def _sections(board: Board, others: list[Other]) -> Iterator[str]:
+def _page(recorded: Recorded) -> Iterator[str]:
+    board = recorded.board
     yield HEAD.format(reference=plain(paper().reference))
-    setups: list[Setup | None] = [*board.setups()] or [None]
     yield "## Main table\n"
-    for setup in setups:
-        yield f"### {_title(board, setup)}\n"
-        for table in main_tables(board, setup):
-            yield render(table, 4)
-        if setup:
-            yield render(control_table(board, setup), 4)
-            yield render(data_table(board, setup), 4)
+    yield from render_sections(main(board, controls=True), 3)
+    if found := gains(board):
+        yield "## Gains\n"
+        yield from render_sections(found, 3)
     yield "## Ablation: contrastive decoding (CD) and DPO\n"
-    ablated = {record.setup for record in board.records if record.method in ABLATION_ROWS}
-    shown: list[Setup | None] = [*sorted(ablated)] or [None]
-    for setup in shown:
-        yield f"### {_title(board, setup)}\n"
-        for table in ablation_tables(board, setup):
-            yield render(table, 4)
+    yield from render_sections(ablation(board), 3)
     yield "## Across models\n"
-    for table in cross_tables(board):
-        yield render(table, 3)
-    if others:
-        yield render(other_table(board, others), 2)
-
-
-def _title(board: Board, setup: Setup | None) -> str:
-    if setup is None:
-        return "No run recorded"
-    model = board.setup_title(setup, [s for s in board.setups() if s.source == setup.source])
-    return f"{model}, preset {plain(setup.preset)}, data {plain(setup.source)}"
+    yield from render_sections(sections(recorded, "cross-model"), 3)
+    if recorded.sweeps:
+        yield "## Sensitivity\n"
+        yield from render_sections(sensitivity(recorded), 3)
+    if recorded.others:
+        yield render(other_table(board, recorded.others), 2)

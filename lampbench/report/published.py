@@ -35,6 +35,21 @@ class Claim:
     where: str
 
 
+@dataclass(frozen=True, slots=True)
+class DataRow:
+    """A row of Table 4: counts, and (mean, standard deviation) of lengths in tokens.
+
+    `train*` are the examples that TAM was trained on, `profile*` the test users' histories.
+    """
+
+    train: int
+    train_in: tuple[float, float]
+    train_out: tuple[float, float]
+    profile: tuple[float, float]
+    profile_in: tuple[float, float]
+    profile_out: tuple[float, float]
+
+
 @dataclass(frozen=True)
 class Paper:
     """Everything in `published.toml`. Titles are in the order in which tables show them."""
@@ -45,6 +60,7 @@ class Paper:
     models: Mapping[str, str]
     scores: tuple[Published, ...]
     claims: tuple[Claim, ...]
+    data: Mapping[str, DataRow]
 
     def find(
         self, tables: tuple[int, ...], method: str, task: str, model: str, metric: str
@@ -83,7 +99,13 @@ def paper() -> Paper:
         models=data["models"],
         scores=tuple(score for table in data["table"] for score in _scores(table, data["note"])),
         claims=tuple(Claim(**{**claim, "tasks": tuple(claim["tasks"])}) for claim in data["claim"]),
+        data={task: _data_row(row) for task, row in data["data"].items()},
     )
+
+
+def _data_row(row: Mapping[str, Any]) -> DataRow:
+    pairs = {name: tuple(value) for name, value in row.items() if name != "train"}
+    return DataRow(train=row["train"], **pairs)
 
 
 def _scores(table: Mapping[str, Any], notes: list[dict[str, Any]]) -> list[Published]:

@@ -1,14 +1,19 @@
 """From runs to cells: which runs a table shows, which it lists apart, and the means over seeds."""
 
+import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from lampbench.hashing import canonical, digest
 from lampbench.metrics.aggregate import mean
 from lampbench.report.published import Published, paper
 from lampbench.runs import Run
+
+if TYPE_CHECKING:
+    from lampbench.report.statistics import Interval
 
 PRINTED, ABLATION = (1, 2, 5, 6, 7, 3), (3,)
 """The paper's tables, in the order in which they are asked for a figure. The ablation's repeats
@@ -36,12 +41,13 @@ class Column:
     query_fingerprint: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Record:
     """One metric of one cell.
 
     `mean` is over queries, `users_mean` over users' means; both are means over `seeds` and None
     where the metric could not be computed. `users` and `queries` count those with a reference.
+    `scores` holds each query's mean over `seeds`, nothing where `mean` is None.
     `paper_model` is the hub id of the paper's model where the runs used one.
     `published` is the paper's figure for the same method, task and metric, for the same model
     where the paper has it and otherwise for the model of its main table; None if there is none.
@@ -62,6 +68,16 @@ class Record:
     synthetic: bool
     paper_model: str | None
     published: Published | None
+    chosen: tuple[Run, ...] = field(repr=False, compare=False)
+    scores: Mapping[tuple[str, str], float] = field(repr=False, compare=False)
+
+    @cached_property
+    def interval(self) -> "Interval | None":
+        """The mean's interval over users and their queries; None where too few leave it open."""
+        from lampbench.report.statistics import interval
+
+        found = interval(self.scores) if self.scores else None
+        return None if found is None or math.isnan(found.low) else found
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,23 +93,30 @@ def records(runs: Iterable[Run]) -> tuple[list[Record], list[Other]]:
 
     A cell holds runs of one method on one column of one setup with the method's default settings
     (fidelity `paper`, nothing overridden) and with every user, which differ in nothing but the
-    seed. Where defaults changed between runs, or a seed was run twice, the newest counts.
+    seed. Where defaults changed between runs, or a seed was run twice, the newest counts. So it
+    does where runs of one column are of different versions of lampbench or, whatever their
+    fingerprints say, answer different queries.
     """
     cells: dict[tuple[Setup, Column, str], list[Run]] = defaultdict(list)
-    others = []
-    for run in sorted(runs, key=_age):
-        changed = _changes(run.manifest)
+    alike, others = _alike(sorted(runs, key=age))
+    for run in alike:
+        changed = changes(run.manifest)
         if changed:
             others.append(Other(run, changed))
         else:
             cells[setup_of(run), column_of(run), run.manifest["method"]].append(run)
     found = []
     for (setup, column, _), candidates in sorted(cells.items(), key=lambda item: item[0]):
-        chosen, passed = _choose(candidates)
-        found += _measure(setup, column, chosen)
+        chosen, passed = choose(candidates)
+        found += measure(setup, column, chosen)
         others += passed
-    others.sort(key=lambda other: [str(other.run.manifest[n]) for n in ("task", "method", "key")])
-    return found, others
+    return found, ordered(others)
+
+
+def ordered(others: Iterable[Other]) -> list[Other]:
+    """By task, method and key."""
+    names = ("task", "method", "key")
+    return sorted(others, key=lambda other: [str(other.run.manifest[name]) for name in names])
 
 
 def setup_of(run: Run) -> Setup:
@@ -115,11 +138,47 @@ def column_of(run: Run) -> Column:
     return Column(run.manifest["task"], data["fingerprint"], data["query_fingerprint"])
 
 
-def _age(run: Run) -> tuple[str, str]:
+def version_of(run: Run) -> str:
+    """The version of lampbench that made a run."""
+    versions = run.manifest.get("versions")
+    return _text(versions.get("lampbench") if isinstance(versions, Mapping) else None) or "unknown"
+
+
+def age(run: Run) -> tuple[str, str]:
+    """What orders runs by time: equal clocks leave it to the keys."""
     return run.manifest["created"], run.manifest["key"]
 
 
-def _changes(manifest: Mapping[str, Any]) -> str:
+def _alike(runs: Sequence[Run]) -> tuple[list[Run], list[Other]]:
+    """Of runs in order of age: those like the newest of their column, and the rest.
+
+    Runs on fewer users answer fewer queries by what their manifest says; they pass.
+    """
+    columns: dict[tuple[Setup, Column], list[Run]] = defaultdict(list)
+    for run in runs:
+        columns[setup_of(run), column_of(run)].append(run)
+    alike, others = [], []
+    for members in columns.values():
+        whole = [run for run in members if not run.manifest.get("set_aside")]
+        queries = _queries(whole[-1]) if whole else set()
+        for run in members:
+            if version_of(run) != version_of(members[-1]):
+                newest = f"the newest run of its column is by {version_of(members[-1])}"
+                others.append(Other(run, f"by lampbench {version_of(run)}; {newest}: run it again"))
+            elif not run.manifest.get("set_aside") and _queries(run) != queries:
+                reason = "answers other queries than the newest run of its column: run it again"
+                others.append(Other(run, reason))
+            else:
+                alike.append(run)
+    return alike, others
+
+
+def _queries(run: Run) -> set[tuple[str, str, bool]]:
+    """What a run answered, and whether it could be scored."""
+    return {(row["user"], row["query"], row.get("rouge1") is None) for row in run.scores}
+
+
+def changes(manifest: Mapping[str, Any]) -> str:
     """What sets a run apart: users left out, or what was set otherwise than the default."""
     changed = []
     if aside := manifest.get("set_aside"):
@@ -133,20 +192,14 @@ def _changes(manifest: Mapping[str, Any]) -> str:
     return ", ".join(changed)
 
 
-def _choose(candidates: list[Run]) -> tuple[list[Run], list[Other]]:
+def choose(candidates: Sequence[Run]) -> tuple[list[Run], list[Other]]:
     """Of runs in order of age: the newest with the newest's settings, one a seed; and the rest."""
-    wanted = _settings(candidates[-1])
+    wanted = settings_of(candidates[-1])
     chosen: dict[int, Run] = {}
     passed = []
     for run in reversed(candidates):
-        settings = _settings(run)
-        if settings != wanted:
-            changed = [
-                f"{name} {settings.get(name, 'unset')} (now {wanted.get(name, 'unset')})"
-                for name in sorted(settings.keys() | wanted.keys())
-                if settings.get(name) != wanted.get(name)
-            ]
-            passed.append(Other(run, f"earlier defaults: {', '.join(changed)}"))
+        if earlier := earlier_defaults(settings_of(run), wanted):
+            passed.append(Other(run, earlier))
         elif run.manifest["seed"] in chosen:
             passed.append(Other(run, "an earlier run of the same cell and seed"))
         else:
@@ -154,7 +207,18 @@ def _choose(candidates: list[Run]) -> tuple[list[Run], list[Other]]:
     return [chosen[seed] for seed in sorted(chosen)], passed
 
 
-def _settings(run: Run) -> dict[str, str]:
+def earlier_defaults(settings: Mapping[str, str], wanted: Mapping[str, str]) -> str:
+    """How a run's settings differ from those that are wanted; nothing if they do not."""
+    changed = [
+        f"{name} {settings.get(name, 'unset')} (now {wanted.get(name, 'unset')})"
+        for name in sorted(settings.keys() | wanted.keys())
+        if settings.get(name) != wanted.get(name)
+    ]
+    return f"earlier defaults: {', '.join(changed)}" if changed else ""
+
+
+def settings_of(run: Run) -> dict[str, str]:
+    """Every hyper-parameter's value as JSON, by path."""
     parts = run.manifest["parts"]
     return {
         name: canonical(part.get("value") if isinstance(part, Mapping) else part)
@@ -162,8 +226,10 @@ def _settings(run: Run) -> dict[str, str]:
     }
 
 
-def _measure(setup: Setup, column: Column, runs: list[Run]) -> list[Record]:
-    newest = max(runs, key=_age).manifest
+def measure(setup: Setup, column: Column, runs: Sequence[Run]) -> list[Record]:
+    """A cell's metrics, from its runs: one a seed, of the same queries."""
+    newest = max(runs, key=age).manifest
+    rows = [run.scores for run in runs]
     method, data, counts = newest["method"], newest["dataset"], newest["counts"]
     titles = paper()
     model = titles.model(setup.model, _text(newest["model_info"].get("location")))
@@ -185,14 +251,28 @@ def _measure(setup: Setup, column: Column, runs: list[Run]) -> list[Record]:
             synthetic=data["synthetic"],
             paper_model=model,
             published=titles.find(PRINTED, method, column.task, model or main_model(), metric),
+            chosen=tuple(runs),
+            scores={} if _mean(runs, metric, "queries") is None else _scores(rows, metric),
         )
         for metric in newest["scores"]
     ]
 
 
-def _mean(runs: list[Run], metric: str, over: str) -> float | None:
+def _mean(runs: Sequence[Run], metric: str, over: str) -> float | None:
     values = [run.manifest["scores"].get(metric, {}).get(over) for run in runs]
     return None if None in values else mean(values)
+
+
+def _scores(
+    seeds: Sequence[Sequence[Mapping[str, Any]]], metric: str
+) -> dict[tuple[str, str], float]:
+    """Each query's mean over the seeds, for queries with a reference."""
+    found: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for rows in seeds:
+        for row in rows:
+            if row.get(metric) is not None:
+                found[row["user"], row["query"]].append(float(row[metric]))
+    return {query: mean(values) for query, values in found.items()}
 
 
 def main_model() -> str:

@@ -1,12 +1,21 @@
 """The tables: main, ablation and cross-model, each beside the paper's; controls; data."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 from lampbench.metrics.catalog import METRICS
 from lampbench.report.board import ABLATION_ROWS, SYNTHETIC, Board
-from lampbench.report.markdown import Table, plain
-from lampbench.report.published import Published, paper
+from lampbench.report.grid import (
+    NO_FIGURE,
+    NO_VALUE,
+    SYNTHETIC_NOTE,
+    Printed,
+    Slot,
+    grid,
+    value,
+)
+from lampbench.report.published import DataRow, Published, paper
 from lampbench.report.records import (
     ABLATION,
     PRINTED,
@@ -16,21 +25,24 @@ from lampbench.report.records import (
     Setup,
     main_model,
 )
+from lampbench.report.table import Cell, Table
 
-NO_RUN, NO_VALUE, NO_FIGURE = "no run", "n/a", "—"
 PAPER_METRICS = ("rouge1", "rougeL")
-SYNTHETIC_NOTE = f"{SYNTHETIC} Synthetic data: no real person wrote these texts."
+SPREADS = {
+    "train_in": "L_in",
+    "train_out": "L_out",
+    "profile": "#Profile",
+    "profile_in": "L_in (user)",
+    "profile_out": "L_out (user)",
+}
+"""Columns of Table 4 that are mean and standard deviation, by their names in manifests."""
+STATISTICS_NOTE = (
+    "Mean ± standard deviation. #Train, L_in, L_out: queries of the training users; #Profile and "
+    "(user): histories of the test users. Lengths are words of whole prompts and targets; the "
+    "paper's (Table 4) are tokens of a tokenizer that it does not name."
+)
 
-Printed = Callable[[str], Published | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """One column of ours, and the paper's column beside it; both are asked for each method."""
-
-    title: str
-    ours: Callable[[str], Record | None]
-    printed: Printed | None = None
+Pair = tuple[float, float]
 
 
 def main_tables(board: Board, setup: Setup | None) -> Iterator[Table]:
@@ -39,7 +51,7 @@ def main_tables(board: Board, setup: Setup | None) -> Iterator[Table]:
         slots = _task_slots(board, setup, board.tasks(), metric, PRINTED)
         found = [slot.ours(method) for slot in slots for method in board.methods()]
         if metric in PAPER_METRICS or any(r and r.mean is not None for r in found):
-            yield _grid(board, METRICS[metric].title, slots, board.methods(), metric)
+            yield grid(board, METRICS[metric].title, slots, board.methods(), metric)
 
 
 def ablation_tables(board: Board, setup: Setup | None) -> Iterator[Table]:
@@ -50,13 +62,13 @@ def ablation_tables(board: Board, setup: Setup | None) -> Iterator[Table]:
     tasks = [task for task in board.tasks() if task in shown]
     for metric in PAPER_METRICS:
         slots = _task_slots(board, setup, tasks, metric, ABLATION)
-        table = _grid(board, METRICS[metric].title, slots, list(ABLATION_ROWS), metric)
+        table = grid(board, METRICS[metric].title, slots, list(ABLATION_ROWS), metric)
         rows = [
             (row[0], *ABLATION_ROWS[method], *row[1:])
             for method, row in zip(ABLATION_ROWS, table.rows, strict=True)
         ]
         header = (table.header[0], "CD", "DPO", *table.header[1:])
-        yield Table(table.title, header, tuple(rows), labels=3, notes=table.notes)
+        yield replace(table, header=header, rows=tuple(rows), labels=3)
 
 
 def cross_tables(board: Board) -> Iterator[Table]:
@@ -75,7 +87,7 @@ def cross_tables(board: Board) -> Iterator[Table]:
             for metric in PAPER_METRICS:
                 slots = _model_slots(board, setups, task, column, metric)
                 head = f"{title}, {METRICS[metric].title}"
-                yield _grid(board, head, slots, board.methods(), metric)
+                yield grid(board, head, slots, board.methods(), metric)
 
 
 def control_table(board: Board, setup: Setup) -> Table:
@@ -91,11 +103,11 @@ def control_table(board: Board, setup: Setup) -> Table:
             seeds = max(len(cell.seeds) if cell else 0 for cell in cells.values())
             if seeds == 0:
                 continue
-            row = [board.column_title(column), board.method_title(method)]
+            row: list[Cell] = [board.column_title(column), board.method_title(method)]
             for name, cell in cells.items():
-                row.append(_number(cell.mean if cell else None, name))
+                row.append(value(cell.mean if cell else None, name))
                 if METRICS[name].better == "higher":
-                    row.append(_number(cell.users_mean if cell else None, name))
+                    row.append(value(cell.users_mean if cell else None, name))
             rows.append((*row, str(seeds)))
     notes = [SYNTHETIC_NOTE] if board.synthetic(board.columns(setup)) else []
     if any(NO_VALUE in row for row in rows):
@@ -111,11 +123,43 @@ def data_table(board: Board, setup: Setup) -> Table:
     for column in board.columns(setup):
         record = next(r for r in board.records if (r.setup, r.column) == (setup, column))
         words = (str(record.users), str(record.queries))
-        prints = (plain(column.fingerprint), plain(column.query_fingerprint))
+        prints = (column.fingerprint, column.query_fingerprint)
         rows.append((board.column_title(column), *prints, *words))
     header = ("Task", "Data fingerprint", "Query fingerprint", "Test users", "Queries")
     notes = (SYNTHETIC_NOTE,) if board.synthetic(board.columns(setup)) else ()
     return Table("Data", header, tuple(rows), labels=3, notes=notes)
+
+
+def statistics_table(board: Board, setup: Setup) -> Table:
+    """The paper's Table 4 for the data of a setup, the paper's own row below each of ours."""
+    rows: list[tuple[Cell, ...]] = []
+    entries = []
+    for column in board.columns(setup):
+        members = [r for r in board.records if (r.setup, r.column) == (setup, column)]
+        found = next((f for r in members if (f := _statistics(r))), {})
+        title = board.column_title(column)
+        spreads = {name: _spread(found.get(name)) for name in SPREADS}
+        train = found.get("train")
+        counts = (str(members[0].users), str(members[0].queries))
+        first = f"{train:,}" if isinstance(train, int) else NO_VALUE
+        rows.append((title, first, *(_pair(spreads[name]) for name in SPREADS), *counts))
+        printed = paper().data.get(column.task)
+        if printed:
+            pairs = [_pair(getattr(printed, name)) for name in SPREADS]
+            rows.append((f"{title}, paper", f"{printed.train:,}", *pairs, "100", NO_FIGURE))
+        entries.append(_data_entry(members[0], train, spreads, printed))
+    header = ("Task", "#Train", *SPREADS.values(), "Test users", "Queries")
+    notes = [STATISTICS_NOTE]
+    if any(row[1] == NO_VALUE for row in rows):
+        notes.append(f"{NO_VALUE}: recorded before manifests held statistics.")
+    if board.synthetic(board.columns(setup)):
+        notes.append(SYNTHETIC_NOTE)
+    return Table("Statistics", header, tuple(rows), notes=tuple(notes), entries=tuple(entries))
+
+
+def has_statistics(board: Board, setup: Setup) -> bool:
+    """Whether any run of a setup records its data's statistics."""
+    return any(_statistics(r) for r in board.records if r.setup == setup)
 
 
 def other_table(board: Board, others: Sequence[Other]) -> Table:
@@ -126,13 +170,13 @@ def other_table(board: Board, others: Sequence[Other]) -> Table:
         manifest = other.run.manifest
         mark = f" {SYNTHETIC}" if manifest["dataset"]["synthetic"] else ""
         row = [
-            plain(str(manifest.get("task_title") or board.task_title(manifest["task"]))) + mark,
-            plain(str(manifest.get("method_title") or board.method_title(manifest["method"]))),
-            *(plain(str(manifest[name])) for name in ("model", "seed", "key")),
-            plain(other.reason),
+            str(manifest.get("task_title") or board.task_title(manifest["task"])) + mark,
+            str(manifest.get("method_title") or board.method_title(manifest["method"])),
+            *(str(manifest[name]) for name in ("model", "seed", "key")),
+            other.reason,
         ]
         scores = [manifest["scores"].get(metric, {}).get("queries") for metric in PAPER_METRICS]
-        values = [_number(v, name) for v, name in zip(scores, PAPER_METRICS, strict=True)]
+        values = [value(v, name) for v, name in zip(scores, PAPER_METRICS, strict=True)]
         rows.append((*row, *values))
     header += [METRICS[metric].title for metric in PAPER_METRICS]
     synthetic = any(other.run.manifest["dataset"]["synthetic"] for other in others)
@@ -151,7 +195,7 @@ def _task_slots(
         for column in columns or [None]:
             title = board.column_title(column) if column else board.task_title(task)
             printed = _printed(tables, task, model, metric)
-            slots.append(Slot(title, _ours(board, setup, column, metric), printed))
+            slots.append(Slot(title, task, _ours(board, setup, column, metric), printed))
     return slots
 
 
@@ -160,7 +204,7 @@ def _model_slots(
 ) -> list[Slot]:
     """One slot for each setup, in the order of the paper's models, and for those not run."""
     slots = [
-        Slot(board.setup_title(setup, setups), _ours(board, setup, column, metric))
+        Slot(board.setup_title(setup, setups), task, _ours(board, setup, column, metric))
         for setup in setups
         if board.paper_model(setup) is None
     ]
@@ -171,7 +215,7 @@ def _model_slots(
             used.append(None)
         for setup in used:
             head = board.setup_title(setup, setups) if setup else title
-            slots.append(Slot(head, _ours(board, setup, column, metric), printed))
+            slots.append(Slot(head, task, _ours(board, setup, column, metric), printed))
     return slots
 
 
@@ -193,50 +237,43 @@ def _printed(tables: tuple[int, ...], task: str, model: str, metric: str) -> Pri
     return find if any(find(method) for method in paper().methods) else None
 
 
-def _grid(
-    board: Board, title: str, slots: Sequence[Slot], methods: Sequence[str], metric: str
-) -> Table:
-    """Methods x slots, the paper's figures beside ours."""
-    header = ["Method"]
-    for slot in slots:
-        header += [slot.title, "paper"] if slot.printed else [slot.title]
-    rows, printed = [], []
-    for method in methods:
-        row = [board.method_title(method)]
-        for slot in slots:
-            record = slot.ours(method)
-            row.append(NO_RUN if record is None else _number(record.mean, metric))
-            if slot.printed:
-                score = slot.printed(method)
-                row.append(_figure(score))
-                printed += [score] if score else []
-        rows.append(tuple(row))
-    notes = [_paper_note(printed)] if printed else []
-    notes += [
-        f"\\* Paper, Table {score.table}, {board.method_title(score.method)}, "
-        f"{board.task_title(score.task)}: {score.note}."
-        for score in printed
-        if score.note
-    ]
-    if any(SYNTHETIC in head for head in (title, *header)):
-        notes.append(SYNTHETIC_NOTE)
-    return Table(title, tuple(header), tuple(rows), notes=tuple(notes))
+def _statistics(record: Record) -> Mapping[str, Any]:
+    """What a run recorded of its data, nothing in runs of earlier versions."""
+    for run in record.chosen:
+        found = run.manifest["dataset"].get("statistics")
+        if isinstance(found, Mapping):
+            return found
+    return {}
 
 
-def _paper_note(printed: Sequence[Published]) -> str:
-    models = list(dict.fromkeys(paper().models[score.model] for score in printed))
-    numbers = sorted({score.table for score in printed})
-    tables = (
-        f"Table {numbers[0]}" if len(numbers) == 1 else f"Tables {', '.join(map(str, numbers))}"
-    )
-    return f"paper: {tables}; {', '.join(models)}."
+def _spread(recorded: Any) -> Pair | None:
+    if not isinstance(recorded, Mapping) or not recorded.get("count"):
+        return None
+    mean, sd = recorded.get("mean"), recorded.get("sd")
+    if not isinstance(mean, int | float) or not isinstance(sd, int | float):
+        return None
+    return float(mean), float(sd)
 
 
-def _figure(score: Published | None) -> str:
-    if score is None:
-        return NO_FIGURE
-    return f"{score.value:.3f}" + (" \\*" if score.note else "")
+def _pair(pair: Pair | None) -> str:
+    return f"{pair[0]:,.1f} ± {pair[1]:,.1f}" if pair else NO_VALUE
 
 
-def _number(value: float | None, metric: str) -> str:
-    return NO_VALUE if value is None else f"{value:.{METRICS[metric].digits}f}"
+def _data_entry(
+    record: Record, train: Any, spreads: Mapping[str, Pair | None], printed: DataRow | None
+) -> dict[str, Any]:
+    return {
+        "task": record.column.task,
+        "data": record.setup.source,
+        "data_fingerprint": record.column.fingerprint,
+        "query_fingerprint": record.column.query_fingerprint,
+        "synthetic": record.synthetic,
+        "users": record.users,
+        "queries": record.queries,
+        "train": train,
+        **{f"{n}_mean": pair[0] if pair else None for n, pair in spreads.items()},
+        **{f"{n}_sd": pair[1] if pair else None for n, pair in spreads.items()},
+        "published_train": printed.train if printed else None,
+        **{f"published_{n}_mean": getattr(printed, n)[0] if printed else None for n in SPREADS},
+        **{f"published_{n}_sd": getattr(printed, n)[1] if printed else None for n in SPREADS},
+    }

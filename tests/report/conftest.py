@@ -3,6 +3,7 @@
 import json
 import sys
 from pathlib import Path
+import re
 
 import pytest
 
@@ -73,15 +74,18 @@ def record(tmp_path):
 def cells():
     """A function that reads one table of a page: {row label: {column heading: text}}.
 
-    Columns of the same heading ("paper") are told apart by the heading before them.
+    Columns of the same heading ("paper") are told apart by the heading before them. Marks and
+    intervals are left out unless they are asked for.
     """
 
-    def read(text, *headings):
+    def read(text, *headings, marks=False):
         for heading in headings:
             place = text.index(f"# {heading}\n")
             text = text[place + len(heading) + 3 :]
         lines = [line for line in text.split("\n#")[0].splitlines() if line.startswith("|")]
         rows = [[cell.strip() for cell in line.strip("| ").split(" | ")] for line in lines]
+        if not marks:
+            rows = [[re.sub(r" \[\S+, \S+\]$| ≈|\*\*", "", cell) for cell in row] for row in rows]
         head = [
             f"{rows[0][i - 1]}, paper" if name == "paper" else name
             for i, name in enumerate(rows[0])

@@ -61,10 +61,12 @@ def test_bad_input(record, call, tmp_path):
 
 def test_the_command_needs_no_heavy_import(record, tmp_path):
     record("cope")
+    record("oppu", good=3)
     code = (
         "import sys; from lampbench.cli.tables import tables; "
         "tables(sys.argv[1:], standalone_mode=False); "
-        "print([m for m in ('torch', 'numpy', 'nltk', 'rouge_score') if m in sys.modules])"
+        "heavy = ('torch', 'transformers', 'peft', 'datasets', 'nltk', 'rouge_score'); "
+        "print([m for m in heavy if m in sys.modules])"
     )
     command = [sys.executable, "-c", code, "--results", str(tmp_path / "results")]
     command += ["--output", str(tmp_path / "page.md")]

@@ -1,0 +1,224 @@
+"""Two runs against each other: how far apart on the same queries, for whom, and what differs."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lampbench.errors import LampbenchError
+from lampbench.hashing import canonical
+from lampbench.metrics.aggregate import mean
+from lampbench.metrics.catalog import METRICS
+from lampbench.report.records import column_of, measure, setup_of
+from lampbench.report.statistics import Paired, Scores, holm, paired
+from lampbench.runs import MANIFEST, Run, load_runs, read_run
+
+COMPARED = tuple(name for name, metric in METRICS.items() if metric.better == "higher")
+_RESULTS = {"key", "created", "command", "files", "counts", "scores", "prompts_cut", "set_aside"}
+"""What a run has of its own or computes, which explains no difference."""
+_TITLES = {"method_title", "task_title"}
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One metric of two runs. `holm` adjusts the exchange test's p-value over the metrics."""
+
+    metric: str
+    ours: float
+    theirs: float
+    paired: Paired
+    holm: float
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A user's mean, or a query's score, in both runs. `query` is None for a user."""
+
+    user: str
+    query: str | None
+    queries: int
+    ours: float
+    theirs: float
+
+    @property
+    def gap(self) -> float:
+        """Ours less theirs."""
+        return self.ours - self.theirs
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """A place of the manifest where two runs differ, with both values as text."""
+
+    path: str
+    ours: str
+    theirs: str
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """All of it. `users` and `queries` are by size of change in `metric`, the largest first."""
+
+    ours: Run
+    theirs: Run
+    metric: str
+    differences: tuple[Difference, ...]
+    users: tuple[Change, ...]
+    queries: tuple[Change, ...]
+    causes: tuple[Cause, ...]
+
+
+def find_run(results: Path, name: str) -> Run:
+    """The run in a folder, or the one under `results` whose key begins with `name`.
+
+    Raises:
+        LampbenchError: there is none, it is damaged, or several keys begin like that.
+    """
+    if (Path(name) / MANIFEST).is_file():
+        return read_run(Path(name))
+    runs, problems = load_runs(results)
+    found = [run for run in runs if name and run.manifest["key"].startswith(name)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        listed = ", ".join(run.path.as_posix() for run in found[:4])
+        more = f" and {len(found) - 4} more" if len(found) > 4 else ""
+        raise LampbenchError(
+            f"{name!r} is the beginning of {len(found)} runs' keys: {listed}{more}"
+        )
+    damaged = [problem for problem in problems if name and problem.path.name.startswith(name)]
+    if damaged:
+        raise LampbenchError(str(damaged[0]))
+    raise LampbenchError(
+        f"{name!r} is neither a run's folder nor the beginning of a key in {results}: "
+        "`lampbench list runs` names them"
+    )
+
+
+def compare(ours: Run, theirs: Run, metric: str = "rougeL") -> Comparison:
+    """Compare two runs on the same queries of the same data.
+
+    Raises:
+        LampbenchError: they are one run, are of other data or other queries, or `metric` could not
+            be computed for one of them.
+    """
+    _check_comparable(ours, theirs)
+    both = [
+        {record.metric: record for record in measure(setup_of(run), column_of(run), [run])}
+        for run in (ours, theirs)
+    ]
+    metrics = [name for name in COMPARED if all(name in r and r[name].scores for r in both)]
+    if metric not in metrics:
+        raise LampbenchError(
+            f"{ours.path} or {theirs.path} has no {metric}: choose "
+            f"{' or '.join(metrics) or 'runs whose references are known'}"
+        )
+    found = [paired(both[0][name].scores, both[1][name].scores) for name in metrics]
+    adjusted = holm([one.exchange for one in found])
+    differences = []
+    for name, one, p in zip(metrics, found, adjusted, strict=True):
+        first, second = (mean(records[name].scores.values()) for records in both)
+        differences.append(Difference(name, first, second, one, p))
+    scores = both[0][metric].scores, both[1][metric].scores
+    return Comparison(
+        ours=ours,
+        theirs=theirs,
+        metric=metric,
+        differences=tuple(differences),
+        users=tuple(_largest(_users(*scores))),
+        queries=tuple(_largest(_queries(*scores))),
+        causes=tuple(_causes(ours.manifest, theirs.manifest)),
+    )
+
+
+def _check_comparable(ours: Run, theirs: Run) -> None:
+    one, other = ours.manifest, theirs.manifest
+    if one["key"] == other["key"] and ours.path.resolve() == theirs.path.resolve():
+        raise LampbenchError(f"{ours.path}: both names mean this run; name two")
+    pairs = {
+        "tasks": (one["task"], other["task"]),
+        "data (query fingerprints)": [m["dataset"]["query_fingerprint"] for m in (one, other)],
+        "data (fingerprints)": [m["dataset"]["fingerprint"] for m in (one, other)],
+    }
+    for what, (first, second) in pairs.items():
+        if first != second:
+            raise LampbenchError(_refusal(ours, theirs, f"of other {what}, {first} and {second}"))
+    asked = [{(row["user"], row["query"]) for row in run.scores} for run in (ours, theirs)]
+    if asked[0] != asked[1]:
+        alone = [len(asked[0] - asked[1]), len(asked[1] - asked[0])]
+        why = f"of other queries: {alone[0]} only in the first, {alone[1]} only in the second"
+        if aside := sorted({**one.get("set_aside", {}), **other.get("set_aside", {})}):
+            why += f" (users set aside: {', '.join(aside)})"
+        raise LampbenchError(_refusal(ours, theirs, why))
+
+
+def _refusal(ours: Run, theirs: Run, why: str) -> str:
+    return f"{ours.path} and {theirs.path} cannot be compared, they are {why}"
+
+
+def _users(ours: Scores, theirs: Scores) -> Iterator[Change]:
+    by_user: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    for (user, query), score in ours.items():
+        by_user[user].append((score, theirs[user, query]))
+    for user, pairs in by_user.items():
+        first, second = (mean(values) for values in zip(*pairs, strict=True))
+        yield Change(user, None, len(pairs), first, second)
+
+
+def _queries(ours: Scores, theirs: Scores) -> Iterator[Change]:
+    for (user, query), score in ours.items():
+        yield Change(user, query, 1, score, theirs[user, query])
+
+
+def _largest(changes: Iterator[Change]) -> list[Change]:
+    """Those that changed, the largest change first; names decide between equal ones."""
+    changed = [change for change in changes if change.gap != 0]
+    return sorted(changed, key=lambda one: (-abs(one.gap), one.user, one.query or ""))
+
+
+def _causes(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> Iterator[Cause]:
+    """What may explain a difference, settings before circumstances."""
+    one, other = _explaining(ours), _explaining(theirs)
+    for path in sorted(one.keys() | other.keys(), key=lambda path: (_rank(path), path)):
+        first, second = one.get(path), other.get(path)
+        if first != second:
+            yield Cause(path, _text(first), _text(second))
+
+
+def _explaining(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """A manifest without results and costs, flat: `parts.decoding.alpha` -> value."""
+    kept = {k: v for k, v in manifest.items() if k not in _RESULTS | _TITLES}
+    parts = kept.pop("parts")
+    kept["parts"] = {
+        path: part.get("value") if isinstance(part, Mapping) else part
+        for path, part in parts.items()
+    }
+    # the same key means the same adapters, negatives or profiles
+    stages = {stage.get("stage"): stage.get("key") for stage in kept.pop("stages", [])}
+    kept["stages"] = {name: key for name, key in stages.items() if name != "predict"}
+    # of equal data, whose fingerprints have been compared, the statistics are equal too
+    kept["dataset"] = {k: v for k, v in kept["dataset"].items() if k != "statistics"}
+    return dict(_flat(kept, ""))
+
+
+def _flat(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        for name, inside in value.items():
+            yield from _flat(inside, f"{path}.{name}" if path else str(name))
+    else:
+        yield path, value
+
+
+def _rank(path: str) -> int:
+    first = ("method", "choices", "model", "preset", "fidelity", "overrides", "parts", "seed")
+    last = ("stages", "prompt_head", "versions", "hardware")
+    order: Sequence[str] = (*first, "", *last)
+    top = path.partition(".")[0]
+    return order.index(top) if top in order else order.index("")
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "-"
+    return value if isinstance(value, str) else canonical(value)
