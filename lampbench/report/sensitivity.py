@@ -142,19 +142,21 @@ def _sweep(
     usual = settings_of(defaults[-1])[path] if defaults else None
     by_value: dict[str, list[Run]] = defaultdict(list)
     passed = []
-    for run in [*defaults, *members]:
+    for run in members:
         settings = settings_of(run)
         if earlier := earlier_defaults(_without(settings, path), wanted):
             passed.append(Other(run, f"{changes(run.manifest)}; {earlier}"))
+        elif settings[path] == usual:
+            passed.append(Other(run, changes(run.manifest)))
         else:
             by_value[settings[path]].append(run)
-    points = []
-    for text, runs in by_value.items():
-        chosen, doubles = choose(sorted(runs, key=age))
-        passed += [double for double in doubles if double.run not in defaults]
-        points.append(_point(setup, column, chosen, _value(chosen[0], path), text == usual))
-    if all(point.default for point in points):
-        return (), [Other(run, changes(run.manifest)) for run in members]
+    if not by_value:
+        return (), passed
+    points = [_point(setup, column, defaults, _value(defaults[0], path), True)] if defaults else []
+    for runs in by_value.values():
+        chosen, doubles = choose(runs)
+        passed += doubles
+        points.append(_point(setup, column, chosen, _value(chosen[0], path), False))
     return tuple(sorted(points, key=lambda point: _place(point.value))), passed
 
 

@@ -120,8 +120,8 @@ def _exchange(users: Sequence[float]) -> float:
     """Of users' summed differences, how often random signs give a sum as far from zero."""
     from scipy.stats import permutation_test
 
-    if not any(users):
-        return 1.0
+    if len(users) == 1 or not any(users):
+        return 1.0  # both exchanges of a single user are equally far from zero
     zeros = np.zeros(len(users))
     found = permutation_test(
         (np.asarray(users), zeros),

@@ -8,6 +8,7 @@ import re
 import pytest
 
 from lampbench.inputs import inputs_path
+from lampbench.cli.main import main
 from lampbench.metrics import score_predictions
 from lampbench.runs import write_run
 
@@ -41,33 +42,73 @@ def record(tmp_path):
             }
             for user, query, text in [("a", "1", answer), ("a", "2", answer), ("b", "1", "x " * 10)]
         ]
-        manifest = {
-            "key": key or f"{method}-{seed}",
-            "method": method,
-            "task": task,
-            "task_title": TITLES.get(task, task),
-            "model": "bundled",
-            "seed": seed,
-            "preset": "small",
-            "fidelity": "paper",
-            "overrides": {},
-            "parts": {"decoding.alpha": {"value": 0.3, "source": "paper 4.1"}},
-            "dataset": {
-                "source": "bundled",
-                "fingerprint": f"{task}-data",
-                "query_fingerprint": f"{task}-queries",
-                "synthetic": False,
-                **(dataset or {}),
-            },
-            "model_info": {"location": "bundled", "fingerprint": "w0", "dtype": "float32"},
-            "created": "2026-01-01T00:00:00+00:00",
-            **changes,
-        }
+        manifest = describe(method, task, seed, key, dataset, changes)
         return write_run(
             tmp_path / "results", manifest, predictions, score_predictions(predictions)
         )
 
     return make
+
+
+@pytest.fixture
+def scored(tmp_path):
+    """A function that records a run with given scores, {user: [score of each query]}.
+
+    The scores are ROUGE-1; ROUGE-L is half of each.
+    """
+
+    def make(method, scores, task="news_headline", *, seed=0, key=None, dataset=None, **changes):
+        predictions, rows = [], []
+        for user, values in scores.items():
+            for query, value in enumerate(values):
+                name = {"user": user, "query": f"q{query}"}
+                text = {"prediction": f"{method} to {query}", "reference": "w", "clipped": False}
+                predictions.append({**name, **text})
+                rows.append({**name, "rouge1": value, "rougeL": value / 2, "reference_words": 1})
+        manifest = describe(method, task, seed, key, dataset, changes)
+        return write_run(tmp_path / "results", manifest, predictions, rows)
+
+    return make
+
+
+def describe(method, task, seed, key, dataset, changes):
+    """A manifest."""
+    return {
+        "key": key or f"{method}-{seed}",
+        "method": method,
+        "task": task,
+        "task_title": TITLES.get(task, task),
+        "model": "bundled",
+        "seed": seed,
+        "preset": "small",
+        "fidelity": "paper",
+        "overrides": {},
+        "parts": {"decoding.alpha": {"value": 0.3, "source": "paper 4.1"}},
+        "dataset": {
+            "source": "bundled",
+            "fingerprint": f"{task}-data",
+            "query_fingerprint": f"{task}-queries",
+            "synthetic": False,
+            **(dataset or {}),
+        },
+        "model_info": {"location": "bundled", "fingerprint": "w0", "dtype": "float32"},
+        "created": "2026-01-01T00:00:00+00:00",
+        **changes,
+    }
+
+
+@pytest.fixture
+def call(tmp_path, monkeypatch, capsys):
+    """A function that runs the command line where `results` is: exit code, stdout, stderr."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        with pytest.raises(SystemExit) as left:
+            main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return left.value.code, captured.out, captured.err
+
+    return run
 
 
 @pytest.fixture
@@ -83,7 +124,7 @@ def cells():
             place = text.index(f"# {heading}\n")
             text = text[place + len(heading) + 3 :]
         lines = [line for line in text.split("\n#")[0].splitlines() if line.startswith("|")]
-        rows = [[cell.strip() for cell in line.strip("| ").split(" | ")] for line in lines]
+        rows = [[cell.strip() for cell in line[2:-2].split(" | ")] for line in lines]
         if not marks:
             rows = [[re.sub(r" \[\S+, \S+\]$| ≈|\*\*", "", cell) for cell in row] for row in rows]
         head = [

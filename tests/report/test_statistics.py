@@ -99,6 +99,9 @@ def test_one_user_is_spoken_of_alone_and_one_query_says_nothing():
     one = interval({("a", str(q)): float(q) for q in range(9)})
     assert 1 < one.low < one.mean == 4 < one.high < 7
     assert np.isnan(interval({("a", "1"): 0.5}).low)
+    assert (
+        paired({("a", "1"): 0.5, ("a", "2"): 0.5}, {("a", "1"): 0.1, ("a", "2"): 0.4}).exchange == 1
+    )
 
 
 def test_equal_scores_are_no_difference():

@@ -1,0 +1,137 @@
+"""`lampbench compare`."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from lampbench.report.statistics import paired
+
+OURS = {"ann": [0.5, 0.9], "bob": [0.4], "cem": [0.3]}
+THEIRS = {"ann": [0.5, 0.1], "bob": [0.5], "cem": [0.3]}
+
+
+@pytest.fixture
+def two(scored):
+    stages = [{"stage": "user_sft", "key": "s1"}, {"stage": "predict", "key": "p"}]
+    ours = scored("cope", OURS, key="aa11", stages=stages, versions={"torch": "2.1"},
+                  parts={"decoding.alpha": {"value": 0.3, "source": "x"}})  # fmt: skip
+    stages = [{"stage": "user_sft", "key": "s2"}, {"stage": "predict", "key": "q"}]
+    theirs = scored("oppu", THEIRS, key="ab22", stages=stages, versions={"torch": "2.2"},
+                    parts={"decoding.alpha": {"value": 0.5, "source": "y"}})  # fmt: skip
+    return ours, theirs
+
+
+def flat(scores):
+    return {(u, f"q{i}"): value for u, values in scores.items() for i, value in enumerate(values)}
+
+
+def test_differences_are_paired(two, call):
+    code, out, _ = call("compare", "aa", "ab", "--format", "json", "--metric", "rouge1")
+    assert code == 0
+    found = json.loads(out)
+    one, other = found["differences"]
+    assert (one["metric"], other["metric"]) == ("rouge1", "rougeL")
+    expected = paired(flat(OURS), flat(THEIRS))
+    assert one["paired"]["difference"]["mean"] == pytest.approx(0.7 / 4)
+    assert one["paired"]["difference"]["low"] == expected.difference.low
+    assert one["paired"]["exchange"] == expected.exchange
+    assert one["holm"] == min(1, 2 * expected.exchange)
+    assert [one["paired"][name] for name in ("better", "equal", "worse")] == [1, 1, 1]
+    assert [(c["user"], c["queries"]) for c in found["users"]] == [("ann", 2), ("bob", 1)]
+    assert [(c["user"], c["query"]) for c in found["queries"]] == [("ann", "q1"), ("bob", "q0")]
+    assert found["users"][0]["ours"] == pytest.approx(0.7)
+
+
+def test_what_differs_is_what_may_explain(two, call):
+    found = json.loads(call("compare", "aa", "ab", "--format", "json")[1])
+    assert [(c["path"], c["ours"], c["theirs"]) for c in found["causes"]] == [
+        ("method", "cope", "oppu"),
+        ("parts.decoding.alpha", "0.3", "0.5"),
+        ("stages.user_sft", "s1", "s2"),
+        ("versions.torch", "2.1", "2.2"),
+    ]
+
+
+def test_as_text(two, call):
+    _, out, _ = call("compare", two[0].path, "ab22", "--metric", "rouge1", "--most", "1")
+    assert "A: cope news_headline bundled, seed 0, aa11" in out
+    assert "+0.175" in out and "+50.00%" in out
+    assert "cope to 1" in out and "oppu to 1" in out
+    assert "bob" not in out
+    assert "SYNTHETIC" not in out
+
+
+def test_hostile_texts_stay_on_their_line(scored, call):
+    for method in ("a\x1b[2J", "b\ud83d"):
+        scored(
+            method, {"u\n": [len(method) / 10]}, key=f"k{len(method)}", dataset={"synthetic": True}
+        )
+    code, out, err = call("compare", "k2", "k5")
+    assert (code, err) == (0, "")
+    assert "\x1b" not in out
+    assert "SYNTHETIC" in out
+
+
+def test_equal_scores(scored, call):
+    scored("cope", OURS, key="k1")
+    scored("oppu", OURS, key="k2")
+    code, out, _ = call("compare", "k1", "k2")
+    assert code == 0
+    assert "changed most" not in out
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"task": "topic_writing"}, "of other tasks, news_headline and topic_writing"),
+        ({"dataset": {"query_fingerprint": "z"}}, "of other data (query fingerprints)"),
+        ({"dataset": {"fingerprint": "z"}}, "data (fingerprints), news_headline-data and z"),
+        ({"scores": {"ann": [0.5, 0.1], "cem": [0.3]}, "set_aside": {"bob": "nan"}},
+         "of other queries: 1 only in the first, 0 only in the second (users set aside: bob)"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_compared_is_refused(scored, call, changes, said):
+    scored("cope", OURS, key="aa")
+    scored("oppu", changes.pop("scores", THEIRS), key="bb", **changes)
+    code, out, err = call("compare", "aa", "bb")
+    assert (code, out) == (2, "")
+    assert len(err.splitlines()) == 1
+    assert said in err
+
+
+def test_runs_that_cannot_be_found(two, call, tmp_path):
+    for name, said in (
+        ("zz", "neither a run's folder nor the beginning of a key"),
+        ("a", "the beginning of 2 runs' keys: results/news_headline/bundled/cope/aa11, "),
+        ("", "neither"),
+        ("aa11", "both names mean this run"),
+    ):
+        code, _, err = call("compare", name, "aa")
+        assert code == 2 and said in err and len(err.splitlines()) == 1
+    (two[1].path / "predictions.jsonl").write_text("edited")
+    for name in ("ab", two[1].path):
+        code, _, err = call("compare", "aa", name)
+        assert code == 2 and "predictions.jsonl was changed" in err
+    shutil.copytree(two[0].path, tmp_path / "moved")
+    code, _, err = call("compare", tmp_path / "moved", "aa")
+    assert code == 2 and "cannot be moved" in err
+
+
+def test_a_metric_that_was_not_computed(two, call):
+    code, _, err = call("compare", "aa", "ab", "--metric", "meteor")
+    assert code == 2 and "has no meteor: choose rouge1 or rougeL" in err
+
+
+def test_without_torch(two, tmp_path):
+    script = (
+        "import sys\nfrom lampbench.cli.main import main\n"
+        "try:\n main(['compare', 'aa', 'ab'])\nexcept SystemExit as left:\n assert not left.code\n"
+        "print('HEAVY', sorted({'torch', 'transformers', 'datasets', 'nltk'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.stdout.splitlines()[-1] == "HEAVY []", done.stderr

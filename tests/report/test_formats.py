@@ -1,0 +1,157 @@
+"""One table in four formats, and the command that prints them."""
+
+import csv
+import io
+import json
+import re
+
+import pytest
+
+from lampbench.report.leaderboard import leaderboard
+
+FIELDS = {"method", "task", "model", "metric", "mean", "low", "high", "users", "queries", "seeds",
+          "published"}  # fmt: skip
+
+
+@pytest.fixture
+def three(scored):
+    scored("cope", {"a": [0.5, 0.7], "b": [0.6]})
+    scored("oppu", {"a": [0.3, 0.4], "b": [0.2]})
+    scored("oppu", {"a": [0.5, 0.4], "b": [0.4]}, seed=1)
+
+
+def rows(out):
+    return {(e["method"], e["task"], e["metric"]): e for e in json.loads(out)}
+
+
+def test_json_is_a_record_a_cell(three, call):
+    code, out, _ = call("tables", "main", "--format", "json")
+    assert code == 0
+    found = rows(out)
+    assert all(entry.keys() >= FIELDS for entry in found.values())
+    cope = found["cope", "news_headline", "rouge1"]
+    assert cope["mean"] == pytest.approx(0.6) and cope["low"] <= 0.6 <= cope["high"]
+    assert (cope["users"], cope["queries"], cope["seeds"]) == (2, 3, [0])
+    assert (cope["published"], cope["published_table"], cope["best"]) == (0.205, 1, True)
+    oppu = found["oppu", "news_headline", "rouge1"]
+    assert (oppu["seeds"], oppu["runs"], oppu["best"]) == ([0, 1], ["oppu-0", "oppu-1"], False)
+    assert oppu["p_best"] == 0.5
+    absent = found["base", "topic_writing", "rougeL"]
+    assert (absent["model"], absent["mean"], absent["low"]) == (None, None, None)
+    assert (absent["seeds"], absent["published"]) == ([], 0.105)
+
+
+def test_an_open_interval_is_null(scored, call):
+    scored("cope", {"a": [0.5]})
+    entry = rows(call("tables", "main", "--format", "json")[1])["cope", "news_headline", "rouge1"]
+    assert (entry["mean"], entry["low"], entry["high"]) == (0.5, None, None)
+
+
+def test_csv_holds_the_same(three, call):
+    for table in ("main", "gains", "ablation", "cross-model", "data"):
+        listed = list(csv.DictReader(io.StringIO(call("tables", table, "--format", "csv")[1])))
+        found = json.loads(call("tables", table, "--format", "json")[1])
+        assert len(listed) == len(found) > 0
+        for line, entry in zip(listed, found, strict=True):
+            for name, value in entry.items():
+                text = " ".join(map(str, value)) if isinstance(value, list) else str(value)
+                assert line[name] == {"None": "", "True": "true", "False": "false"}.get(text, text)
+
+
+@pytest.mark.parametrize("table", ["main", "ablation", "cross-model", "gains", "sensitivity"])
+def test_markdown_is_the_pages_own(three, scored, call, table, tmp_path):
+    scored("cope", {"a": [0.1, 0.2], "b": [0.3]}, key="x", overrides={"decoding.alpha": 1.0},
+           parts={"decoding.alpha": {"value": 1.0}})  # fmt: skip
+    page = leaderboard(tmp_path / "results")[0]
+    code, out, _ = call("tables", table)
+    lines = [line for line in out.splitlines() if line and not line.startswith("#")]
+    assert code == 0 and len(lines) >= 5
+    assert [line for line in lines if line not in page] == []
+
+
+def test_latex_keeps_every_row_whole(three, scored, call):
+    evil = r"50% & \input{x} [1] $y_1$ ~^#"
+    scored("mine", {"a": [0.1, 0.2], "b": [0.3]}, method_title=evil)
+    code, out, _ = call("tables", "main", "--format", "latex")
+    assert code == 0
+    assert r"\usepackage{adjustbox, booktabs}" in out
+    body = re.findall(r"\\midrule\n(.*?)\\bottomrule", out, re.DOTALL)
+    assert len(body) == 2
+    for text, columns in zip(body, re.findall(r"\\begin\{tabular\}\{(\w+)\}", out), strict=True):
+        for line in text.splitlines():
+            assert line.endswith(r" \\")
+            assert len(re.findall(r"(?<!\\)&", line)) == len(columns) - 1
+    bare = re.sub(r"\\[{}]", "", out)
+    assert bare.count("{") == bare.count("}")
+    row = next(line for line in out.splitlines() if line.startswith("50"))
+    assert row.startswith(
+        r"50\% \& \textbackslash{}input\{x\} {[}1{]} \$y\_1\$ \textasciitilde{}\textasciicircum{}\#"
+    )
+    assert r"\textbf{0.600} {\scriptsize [" in out
+    assert len(set(re.findall(r"\\label\{(.*?)\}", out))) == 2
+
+
+def test_gains_over_a_baseline_of_choice(three, scored, call):
+    scored("tam", {"a": [0.1, 0.1], "b": [0.1]})
+    found = rows(call("tables", "gains", "--baseline", "tam", "--format", "json")[1])
+    assert {method for method, *_ in found} == {"cope", "oppu"}
+    cope = found["cope", "news_headline", "rouge1"]
+    assert (cope["baseline"], cope["relative"]) == ("tam", pytest.approx(500))
+    assert (cope["points"], cope["users_better"]) == (pytest.approx(50), 2)
+    assert "OPPU over TAM" in call("tables", "gains", "--baseline", "tam")[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nothing"], "'nothing' is not one of"),
+        (["main", "--format", "yaml"], "yaml"),
+        (["main", "--check"], "leave out main"),
+        (["main", "--output", "x.md"], "leave out main"),
+        (["--format", "json"], "name main, gains"),
+        (["main", "--baseline", "tam"], "lampbench tables gains"),
+        (["gains", "--baseline", "cop"], "did you mean cope?"),
+        (["main", "--results", "nowhere"], "nowhere: no such folder"),
+    ],
+)
+def test_bad_input_is_one_line(three, call, arguments, said):
+    code, out, err = call("tables", *arguments)
+    assert (code, out) == (2, "")
+    assert len(err.splitlines()) == 1
+    assert said in err
+
+
+def test_damaged_runs_are_named_and_left_out(three, scored, call):
+    run = scored("tam", {"a": [0.1, 0.1], "b": [0.1]})
+    (run.path / "scores.jsonl").write_text("")
+    code, out, err = call("tables", "main", "--format", "json")
+    assert code == 0 and "scores.jsonl was changed" in err
+    assert rows(out)["tam", "news_headline", "rouge1"]["mean"] is None
+
+
+def test_a_table_without_runs_says_so(three, call):
+    code, out, err = call("tables", "sensitivity")
+    assert (code, out) == (0, "") and "no run belongs to this table" in err
+    assert json.loads(call("tables", "sensitivity", "--format", "json")[1]) == []
+
+
+def test_statistics_of_the_data(scored, call, cells):
+    spread = {"mean": 1234.5, "sd": 6.7, "count": 8}
+    known = {"unit": "word", "train": 4321, "train_in": spread, "train_out": spread,
+             "profile": spread, "profile_in": spread,
+             "profile_out": {"mean": 0.0, "sd": 0.0, "count": 0}}  # fmt: skip
+    scored("cope", {"a": [0.5]}, dataset={"statistics": known})
+    scored("cope", {"a": [0.5]}, "topic_writing")
+    out = call("tables", "data")[1]
+    table = cells(out, "Statistics")
+    ours = table["News Headline"]
+    assert (ours["#Train"], ours["L_in"]) == ("4,321", "1,234.5 ± 6.7")
+    assert (ours["L_out (user)"], ours["Test users"]) == ("n/a", "1")
+    assert table["News Headline, paper"]["L_in (user)"] == "92.2 ± 11.3"
+    assert table["topic_writing"]["#Train"] == "n/a"
+    (first, second) = json.loads(call("tables", "data", "--format", "json")[1])
+    assert {first["task"], second["task"]} == {"news_headline", "topic_writing"}
+    by_task = {entry["task"]: entry for entry in (first, second)}
+    assert by_task["news_headline"]["train_in_mean"] == 1234.5
+    assert by_task["news_headline"]["published_train"] == 7275
+    assert by_task["topic_writing"]["train"] is None

@@ -1,0 +1,154 @@
+"""What a table says of how sure its scores are."""
+
+import re
+
+import numpy as np
+import pytest
+
+from lampbench.report.leaderboard import leaderboard
+from lampbench.report.statistics import interval, paired
+
+MAIN = ("Main table", "bundled, preset small, data bundled")
+
+
+@pytest.fixture
+def read(tmp_path):
+    return lambda: leaderboard(tmp_path / "results")[0]
+
+
+def spread(users=12, queries=3, shift=0.0, seed=0):
+    """Scores around 0.5 + shift; the same users and queries differ alike for every shift."""
+    rng = np.random.default_rng(seed)
+    return {f"u{u}": [0.5 + shift + float(x) for x in 0.05 * rng.standard_normal(queries)]
+            for u in range(users)}  # fmt: skip
+
+
+def flat(scores):
+    return {(u, f"q{q}"): value for u, values in scores.items() for q, value in enumerate(values)}
+
+
+def test_the_best_its_equals_and_the_rest(scored, read, cells):
+    best = spread()
+    close = {u: [v + (0.02 if int(u[1:]) % 2 else -0.021) for v in row] for u, row in best.items()}
+    scored("cope", best)
+    scored("oppu", close)
+    scored("tam", spread(shift=-0.1))
+    table = cells(read(), *MAIN, "ROUGE-1", marks=True)
+    shown = {method: row["News Headline"] for method, row in table.items()}
+    found = interval(flat(best))
+    assert shown["CoPe"] == f"**{found.mean:.3f}** [{found.low:.3f}, {found.high:.3f}]"
+    assert re.fullmatch(r"0\.\d{3} ≈ \[0\.\d{3}, 0\.\d{3}\]", shown["OPPU"])
+    assert re.fullmatch(r"0\.\d{3} \[0\.\d{3}, 0\.\d{3}\]", shown["TAM"])
+    assert shown["Base"] == "no run"
+    assert "Holm-adjusted over 2 tests" in read()
+    assert "Too few users" not in read()
+
+
+def test_equal_scores_are_both_best_and_a_lone_one_is_not(scored, read, cells):
+    scored("cope", spread())
+    text = read()
+    assert "**" not in text.partition("## Main table")[2]
+    assert "bold:" not in text
+    scored("oppu", spread())
+    table = cells(read(), *MAIN, "ROUGE-1", marks=True)
+    assert table["CoPe"]["News Headline"].startswith("**")
+    assert table["OPPU"]["News Headline"] == table["CoPe"]["News Headline"]
+
+
+def test_what_is_significant_alone_need_not_be_among_many(scored, read, cells):
+    """Six users who all agree: p is 2 / 64, which two tests double."""
+    for method, shift in (("cope", 0.0), ("oppu", -0.1)):
+        scored(method, spread(users=6, shift=shift))
+    alone = cells(read(), *MAIN, "ROUGE-1", marks=True)["OPPU"]
+    assert "≈" not in alone["News Headline"]
+    assert "Too few users" not in read()
+    for method, shift in (("cope", 0.0), ("oppu", -0.1)):
+        scored(method, spread(users=6, shift=shift), "review_writing")
+    both = cells(read(), *MAIN, "ROUGE-1", marks=True)["OPPU"]
+    assert "≈" in both["News Headline"] and "≈" in both["Review Writing"]
+    assert "Too few users for these tests to find anything worse: Review Writing;" in read()
+
+
+def test_columns_of_many_users_are_not_called_too_small(scored, read, cells):
+    for task, users in (("news_headline", 12), ("review_writing", 5)):
+        for method, shift in (("cope", 0.0), ("oppu", -0.1), ("tam", -0.2)):
+            scored(method, spread(users=users, shift=shift), task)
+    row = cells(read(), *MAIN, "ROUGE-1", marks=True)["OPPU"]
+    assert "≈" in row["Review Writing"] and "≈" not in row["News Headline"]
+    assert "find anything worse: Review Writing." in read()
+
+
+def test_a_query_counts_with_its_mean_over_seeds(scored, read, cells):
+    """Seeds that undo each other leave nothing that users or queries could vary in."""
+    up = spread(users=4)
+    scored("cope", up, seed=0)
+    scored("cope", {u: [1 - value for value in row] for u, row in up.items()}, seed=1)
+    row = cells(read(), *MAIN, "ROUGE-1", marks=True)["CoPe"]
+    assert row["News Headline"] == "0.500 [0.500, 0.500]"
+
+
+def test_one_query_has_no_interval(scored, read, cells):
+    scored("cope", {"u": [0.25]})
+    scored("oppu", {"u": [0.125]})
+    table = cells(read(), *MAIN, "ROUGE-1", marks=True)
+    assert table["CoPe"]["News Headline"] == "**0.250**"
+    assert table["OPPU"]["News Headline"] == "0.125 ≈"
+
+
+def test_gains_by_hand(scored, read, cells):
+    ours, theirs = spread(shift=0.1), spread()
+    ours["u0"], ours["u1"] = theirs["u0"], [value - 0.02 for value in theirs["u1"]]
+    scored("cope", ours)
+    scored("oppu", theirs)
+    row = cells(read(), "CoPe over OPPU", marks=True)["News Headline"]
+    assert row["Metric"] == "ROUGE-L"  # the last row of that name; half of ROUGE-1
+    halves = [{q: v / 2 for q, v in flat(scores).items()} for scores in (ours, theirs)]
+    one, other = (interval(scores).mean for scores in halves)
+    found = paired(*halves)
+    low, high = 100 * found.difference.low, 100 * found.difference.high
+    assert row["Points"] == f"{100 * (one - other):+.2f} [{low:+.2f}, {high:+.2f}]"
+    assert (row["Users better"], row["equal"], row["worse"]) == ("10", "1", "1")
+    assert row["Relative %"] == f"{100 * (one / other - 1):+.2f}"
+    assert row["p (bootstrap)"] == f"{found.bootstrap:.3f}"
+    assert row["p (exchange)"] == f"{found.exchange:.3f}"
+    # the two metrics' tests are the same, since one is half of the other
+    assert row["p (Holm)"] == f"{2 * found.exchange:.3f}"
+    assert row["paper %"] == "+1.10"  # 100 * (0.184 / 0.182 - 1)
+
+
+def test_mean_gain_over_tasks_is_the_papers(scored, read, cells):
+    tasks = ("abstract_generation", "review_writing", "topic_writing", "news_headline",
+             "scholarly_title")  # fmt: skip
+    for place, task in enumerate(tasks):
+        scored("cope", {"a": [0.4, 0.4], "b": [0.4]}, task)
+        scored("tam", {"a": [0.2, 0.2 if place else 0.4], "b": [0.2 if place else 0.4]}, task)
+    row = cells(read(), "CoPe over TAM")["Mean of 5"]
+    assert row["Metric"] == "ROUGE-L"
+    assert row["paper %"] == "+10.57"
+    # four tasks doubled, one at 0.4 over 1 / 3
+    assert row["Relative %"] == "+84.00"
+    assert "CoPe over OPPU" not in read()
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_runs_of_another_version_stand_apart(scored, read, cells, order):
+    versions = ["0.1.0", "0.2.0"][::order]
+    scored("cope", spread(), versions={"lampbench": versions[0]})
+    newer = "2026-02-01T00:00:00+00:00"
+    scored("oppu", spread(), versions={"lampbench": versions[1]}, created=newer)
+    text = read()
+    table = cells(text, *MAIN, "ROUGE-1")
+    assert table["CoPe"]["News Headline"] == "no run"
+    assert table["OPPU"]["News Headline"] != "no run"
+    reason = cells(text, "Runs in no table above")["News Headline"]["What differs"]
+    assert f"by lampbench {versions[0]}" in reason and "run it again" in reason
+
+
+def test_runs_of_other_queries_stand_apart_whatever_their_fingerprint(scored, read, cells):
+    scored("oppu", spread(queries=2))
+    scored("cope", spread(queries=3), created="2026-02-01T00:00:00+00:00")
+    table = cells(read(), *MAIN, "ROUGE-1")
+    assert table["OPPU"]["News Headline"] == "no run"
+    assert table["CoPe"]["News Headline"] != "no run"
+    row = cells(read(), "Runs in no table above")["News Headline"]
+    assert (row["Method"], row["What differs"][:21]) == ("OPPU", "answers other queries")

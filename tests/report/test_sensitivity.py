@@ -1,0 +1,97 @@
+"""Runs that differ from the defaults in one value."""
+
+import pytest
+
+from lampbench.report.leaderboard import leaderboard
+
+CONTRASTIVE = {"part": "Contrastive", "against": {"part": "TaskSFT"}}
+CHOICES = {"prompting": {"part": "Plain"}, "adaptation": None, "decoding": CONTRASTIVE}
+
+
+@pytest.fixture
+def read(tmp_path):
+    return lambda: leaderboard(tmp_path / "results")[0]
+
+
+def parts(alpha=0.3, beta=3.0, tau=0.1):
+    values = {"decoding.alpha": alpha, "user_dpo.beta": beta, "decoding.tau": tau}
+    return {path: {"value": value, "source": "somewhere"} for path, value in values.items()}
+
+
+@pytest.fixture
+def swept(scored):
+    """A function that records CoPe with the settings given, on scores all equal to `score`."""
+
+    def make(score, *, override=None, **settings):
+        scores = {f"u{i}": [score, score + 0.001 * i] for i in range(8)}
+        changes = {"parts": parts(**settings), "key": f"k{score}"}
+        return scored("cope", scores, overrides=override or {}, **changes)
+
+    return make
+
+
+def test_values_stand_in_order_with_the_default_marked(swept, read, cells):
+    swept(0.5)
+    swept(0.4, alpha=1.0, override={"decoding.alpha": 1.0})
+    swept(0.6, alpha=0.05, override={"decoding.alpha": 0.05})
+    text = read()
+    table = cells(text, "News Headline, CoPe: decoding.alpha", marks=True)
+    assert list(table) == ["0.05", "0.3 (default)", "1.0"]
+    assert [row["ROUGE-1"][:9] for row in table.values()] == ["**0.602**", "0.502 [0.", "0.402 [0."]
+    assert "Runs in no table above" not in text
+    assert "0.602" not in text.split("## Sensitivity")[0]
+
+
+def test_each_setting_has_a_table_of_its_own(swept, read, cells):
+    swept(0.5)
+    swept(0.4, beta=0.1, override={"user_dpo.beta": 0.1})
+    swept(0.3, tau=0.0, override={"decoding.tau": 0.0})
+    assert list(cells(read(), "News Headline, CoPe: user_dpo.beta")) == ["0.1", "3.0 (default)"]
+    assert list(cells(read(), "News Headline, CoPe: decoding.tau")) == ["0.0", "0.1 (default)"]
+
+
+def test_without_a_default_run_none_is_marked(swept, read, cells):
+    swept(0.4, alpha=1.0, override={"decoding.alpha": 1.0})
+    assert list(cells(read(), "News Headline, CoPe: decoding.alpha")) == ["1.0"]
+    assert "No run with the default is recorded" in read()
+
+
+@pytest.mark.parametrize(
+    ("settings", "override", "said"),
+    [
+        ({"alpha": 1.0, "tau": 0.0}, {"decoding.alpha": 1.0, "decoding.tau": 0.0}, "tau=0.0"),
+        ({"alpha": 1.0, "beta": 9.0}, {"decoding.alpha": 1.0}, "user_dpo.beta 9.0 (now 3.0)"),
+        ({"alpha": 0.3}, {"decoding.alpha": 0.3}, "decoding.alpha=0.3"),
+        ({}, {"user_sft.rank": 4}, "user_sft.rank=4"),
+    ],
+)
+def test_what_differs_in_more_or_in_nothing_is_no_sweep(
+    swept, read, cells, settings, override, said
+):
+    swept(0.5)
+    swept(0.4, override=override, **settings)
+    text = read()
+    assert "## Sensitivity" not in text
+    assert said in cells(text, "Runs in no table above")["News Headline"]["What differs"]
+
+
+def test_users_set_aside_are_no_sweep(scored, read):
+    scored("cope", {"a": [0.5]}, parts=parts(alpha=1.0), overrides={"decoding.alpha": 1.0},
+           set_aside={"b": "user_sft: nan"}, dataset={"test_users": 2})  # fmt: skip
+    assert "## Sensitivity" not in read()
+
+
+def test_base_models_are_methods_that_differ_in_the_contrast_alone(scored, read, cells):
+    against = {"cope": {"part": "TaskSFT"}, "mine": None,
+               "theirs": {"part": "UserSFT", "start": {"part": "TaskSFT"}}}  # fmt: skip
+    for place, (method, part) in enumerate(against.items()):
+        decoding = {"part": "Contrastive", **({"against": part} if part else {})}
+        scored(method, {"a": [0.1 * place], "b": [0.5]}, choices={**CHOICES, "decoding": decoding})
+    scored("rag", {"a": [0.1], "b": [0.5]}, choices={**CHOICES, "decoding": {"part": "Greedy"}})
+    other = {**CHOICES, "prompting": {"part": "RetrievalAugmented"}}
+    scored("other", {"a": [0.1], "b": [0.5]}, choices=other)
+    table = cells(read(), "News Headline, CoPe: base model")
+    assert list(table) == [
+        "TaskSFT (default)", "UserSFT(start=TaskSFT)", "none (the untouched model)"
+    ]  # fmt: skip
+    assert [row["ROUGE-1"] for row in table.values()] == ["0.250", "0.350", "0.300"]
