@@ -17,6 +17,7 @@ THEIRS = {"ann": [0.5, 0.1], "bob": [0.5], "cem": [0.3]}
 def two(scored):
     stages = [{"stage": "user_sft", "key": "s1"}, {"stage": "predict", "key": "p"}]
     ours = scored("cope", OURS, key="aa11", stages=stages, versions={"torch": "2.1"},
+                  dataset={"statistics": {"train": 3}},
                   parts={"decoding.alpha": {"value": 0.3, "source": "x"}})  # fmt: skip
     stages = [{"stage": "user_sft", "key": "s2"}, {"stage": "predict", "key": "q"}]
     theirs = scored("oppu", THEIRS, key="ab22", stages=stages, versions={"torch": "2.2"},
@@ -43,6 +44,8 @@ def test_differences_are_paired(two, call):
     assert [(c["user"], c["queries"]) for c in found["users"]] == [("ann", 2), ("bob", 1)]
     assert [(c["user"], c["query"]) for c in found["queries"]] == [("ann", "q1"), ("bob", "q0")]
     assert found["users"][0]["ours"] == pytest.approx(0.7)
+    turned = json.loads(call("compare", "ab", "aa", "--format", "json")[1])
+    assert [(c["user"], c["query"]) for c in turned["queries"]] == [("ann", "q1"), ("bob", "q0")]
 
 
 def test_what_differs_is_what_may_explain(two, call):

@@ -7,6 +7,7 @@ import pytest
 
 from lampbench.report.leaderboard import leaderboard
 from lampbench.report.statistics import interval, paired
+from lampbench.report.table import Number
 
 MAIN = ("Main table", "bundled, preset small, data bundled")
 
@@ -76,6 +77,20 @@ def test_columns_of_many_users_are_not_called_too_small(scored, read, cells):
     row = cells(read(), *MAIN, "ROUGE-1", marks=True)["OPPU"]
     assert "≈" in row["Review Writing"] and "≈" not in row["News Headline"]
     assert "find anything worse: Review Writing." in read()
+
+
+def test_tests_that_can_have_smaller_p_values_come_first(scored, read, cells):
+    """Holm takes the twelve users' test before the six users', which is then the only one left."""
+    for task, users in (("news_headline", 12), ("review_writing", 6)):
+        for method, shift in (("cope", 0.0), ("oppu", -0.1)):
+            scored(method, spread(users=users, shift=shift), task)
+    assert "≈" not in cells(read(), *MAIN, "ROUGE-1", marks=True)["OPPU"]["Review Writing"]
+    assert "Too few users" not in read()
+
+
+def test_nothing_rounded_to_zero_has_a_sign():
+    assert [Number(x, signed=True).text() for x in (-0.0004, 0.0004)] == ["0.000", "0.000"]
+    assert Number(0.1234, low=-0.0001, high=0.2, signed=True).interval() == "[0.000, +0.200]"
 
 
 def test_a_query_counts_with_its_mean_over_seeds(scored, read, cells):

@@ -45,8 +45,11 @@ def test_values_stand_in_order_with_the_default_marked(swept, read, cells):
 def test_each_setting_has_a_table_of_its_own(swept, read, cells):
     swept(0.5)
     swept(0.4, beta=0.1, override={"user_dpo.beta": 0.1})
+    swept(0.2, beta=10.0, override={"user_dpo.beta": 10.0})
     swept(0.3, tau=0.0, override={"decoding.tau": 0.0})
-    assert list(cells(read(), "News Headline, CoPe: user_dpo.beta")) == ["0.1", "3.0 (default)"]
+    assert list(cells(read(), "News Headline, CoPe: user_dpo.beta")) == [
+        "0.1", "3.0 (default)", "10.0"
+    ]  # fmt: skip
     assert list(cells(read(), "News Headline, CoPe: decoding.tau")) == ["0.0", "0.1 (default)"]
 
 
@@ -79,6 +82,15 @@ def test_users_set_aside_are_no_sweep(scored, read):
     scored("cope", {"a": [0.5]}, parts=parts(alpha=1.0), overrides={"decoding.alpha": 1.0},
            set_aside={"b": "user_sft: nan"}, dataset={"test_users": 2})  # fmt: skip
     assert "## Sensitivity" not in read()
+
+
+def test_runs_of_another_version_are_no_sweep(scored, read, cells):
+    scored("cope", {"a": [0.5]}, parts=parts(alpha=1.0), overrides={"decoding.alpha": 1.0}, key="o",
+           versions={"lampbench": "0.0.1"}, created="2020-01-01T00:00:00+00:00")  # fmt: skip
+    scored("cope", {"a": [0.5]}, parts=parts(), versions={"lampbench": "0.1.0"})
+    text = read()
+    assert "## Sensitivity" not in text
+    assert "0.0.1" in cells(text, "Runs in no table above")["News Headline"]["What differs"]
 
 
 def test_base_models_are_methods_that_differ_in_the_contrast_alone(scored, read, cells):
