@@ -135,6 +135,15 @@ def number(record: Record, mark: Mark = "") -> Cell:
     return Number(record.mean, digits, low, high, mark)
 
 
+def users_number(record: Record) -> Cell:
+    """The mean over users' means with its interval."""
+    if record.users_mean is None:
+        return NO_VALUE
+    interval = record.users_interval
+    low, high = (interval.low, interval.high) if interval else (None, None)
+    return Number(record.users_mean, METRICS[record.metric].digits, low, high)
+
+
 def figure(score: Published | None) -> Cell:
     """A score of the paper's."""
     return Number(score.value, noted=bool(score.note)) if score else NO_FIGURE

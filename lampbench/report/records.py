@@ -74,10 +74,15 @@ class Record:
     @cached_property
     def interval(self) -> "Interval | None":
         """The mean's interval over users and their queries; None where too few leave it open."""
-        from lampbench.report.statistics import interval
+        return _interval(self.scores)
 
-        found = interval(self.scores) if self.scores else None
-        return None if found is None or math.isnan(found.low) else found
+    @cached_property
+    def users_interval(self) -> "Interval | None":
+        """The interval of `users_mean`, each user standing for one number."""
+        by_user: dict[str, list[float]] = defaultdict(list)
+        for (user, _), score in self.scores.items():
+            by_user[user].append(score)
+        return _interval({(user, ""): mean(scores) for user, scores in by_user.items()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +261,13 @@ def measure(setup: Setup, column: Column, runs: Sequence[Run]) -> list[Record]:
         )
         for metric in newest["scores"]
     ]
+
+
+def _interval(scores: Mapping[tuple[str, str], float]) -> "Interval | None":
+    from lampbench.report.statistics import interval
+
+    found = interval(scores) if scores else None
+    return None if found is None or math.isnan(found.low) else found
 
 
 def _mean(runs: Sequence[Run], metric: str, over: str) -> float | None:

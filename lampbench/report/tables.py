@@ -13,6 +13,8 @@ from lampbench.report.grid import (
     Printed,
     Slot,
     grid,
+    number,
+    users_number,
     value,
 )
 from lampbench.report.published import DataRow, Published, paper
@@ -23,7 +25,10 @@ from lampbench.report.records import (
     Other,
     Record,
     Setup,
+    column_of,
     main_model,
+    measure,
+    setup_of,
 )
 from lampbench.report.table import Cell, Table
 
@@ -107,7 +112,7 @@ def control_table(board: Board, setup: Setup) -> Table:
             for name, cell in cells.items():
                 row.append(value(cell.mean if cell else None, name))
                 if METRICS[name].better == "higher":
-                    row.append(value(cell.users_mean if cell else None, name))
+                    row.append(users_number(cell) if cell else NO_VALUE)
             rows.append((*row, str(seeds)))
     notes = [SYNTHETIC_NOTE] if board.synthetic(board.columns(setup)) else []
     if any(NO_VALUE in row for row in rows):
@@ -175,9 +180,9 @@ def other_table(board: Board, others: Sequence[Other]) -> Table:
             *(str(manifest[name]) for name in ("model", "seed", "key")),
             other.reason,
         ]
-        scores = [manifest["scores"].get(metric, {}).get("queries") for metric in PAPER_METRICS]
-        values = [value(v, name) for v, name in zip(scores, PAPER_METRICS, strict=True)]
-        rows.append((*row, *values))
+        run = measure(setup_of(other.run), column_of(other.run), [other.run])
+        found = {record.metric: number(record) for record in run}
+        rows.append((*row, *(found.get(metric, NO_VALUE) for metric in PAPER_METRICS)))
     header += [METRICS[metric].title for metric in PAPER_METRICS]
     synthetic = any(other.run.manifest["dataset"]["synthetic"] for other in others)
     notes = (SYNTHETIC_NOTE,) if synthetic else ()

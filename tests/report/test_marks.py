@@ -110,6 +110,22 @@ def test_one_query_has_no_interval(scored, read, cells):
     assert table["OPPU"]["News Headline"] == "0.125 ≈"
 
 
+def test_by_user_each_user_is_one_number(scored, read, cells):
+    scores = {"a": [0.1, 0.2, 0.3], "b": [0.6], "c": [0.4, 0.6]}
+    scored("cope", scores)
+    row = cells(read(), *MAIN, "Controls", marks=True)["News Headline"]
+    found = interval({("a", ""): 0.2, ("b", ""): 0.6, ("c", ""): 0.5})
+    assert row["ROUGE-1, by user"] == f"0.433 [{found.low:.3f}, {found.high:.3f}]"
+    assert row["ROUGE-1"] == "0.367"
+
+
+def test_runs_in_no_table_have_intervals_too(scored, read, cells):
+    scored("cope", spread(), overrides={"user_sft.rank": 4})
+    row = cells(read(), "Runs in no table above", marks=True)["News Headline"]
+    found = interval(flat(spread()))
+    assert row["ROUGE-1"] == f"{found.mean:.3f} [{found.low:.3f}, {found.high:.3f}]"
+
+
 def test_gains_by_hand(scored, read, cells):
     ours, theirs = spread(shift=0.1), spread()
     ours["u0"], ours["u1"] = theirs["u0"], [value - 0.02 for value in theirs["u1"]]
