@@ -7,8 +7,9 @@ import click
 from lampbench.cli import options
 from lampbench.cli.output import replace
 from lampbench.errors import LampbenchError, suggestion
+from lampbench.report.sections import TABLES, arrange, sections
+from lampbench.runs import load_runs
 
-TABLES = ("main", "gains", "ablation", "cross-model", "sensitivity", "data")
 PAGE = Path("leaderboard.md")
 
 
@@ -65,8 +66,6 @@ def tables(
 
 def _print(table: str, results: Path, form: str, baseline: str | None) -> None:
     from lampbench.report import entries, latex, markdown
-    from lampbench.report.sections import arrange, sections
-    from lampbench.runs import load_runs
 
     runs, problems = load_runs(results)
     for problem in problems:

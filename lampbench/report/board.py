@@ -24,10 +24,14 @@ SYNTHETIC = "†"
 
 
 class Board:
-    """All records, by setup, column, method and metric."""
+    """All records, by setup, column, method and metric.
 
-    def __init__(self, records: Iterable[Record]) -> None:
+    `also` are records that stand in no cell but whose setups, tasks and methods have titles too.
+    """
+
+    def __init__(self, records: Iterable[Record], also: Iterable[Record] = ()) -> None:
         self.records = tuple(records)
+        self._titled = (*self.records, *also)
         self._cells = {(r.setup, r.column, r.method, r.metric): r for r in self.records}
         self._paired: dict[tuple[Record, Record], Paired] = {}
 
@@ -68,24 +72,30 @@ class Board:
 
     def method_title(self, method: str) -> str:
         """A method's title."""
-        titles = sorted({r.method_title for r in self.records if r.method == method})
+        titles = sorted({r.method_title for r in self._titled if r.method == method})
         return titles[-1] if titles else paper().methods.get(method, method)
 
     def task_title(self, task: str) -> str:
         """A task's title."""
-        titles = sorted({r.task_title for r in self.records if r.column.task == task})
+        titles = sorted({r.task_title for r in self._titled if r.column.task == task})
         return titles[-1] if titles else paper().tasks.get(task, task)
 
     def column_title(self, column: Column) -> str:
         """A column's title: the task, its data where the task has several, † if synthetic."""
         title = self.task_title(column.task)
-        if len(self.columns(task=column.task)) > 1:
+        if len({r.column for r in self._titled if r.column.task == column.task}) > 1:
             title += f" (data {column.fingerprint[:8]})"
         return f"{title} {SYNTHETIC}" if self.synthetic([column]) else title
 
     def synthetic(self, columns: Sequence[Column]) -> bool:
         """Whether any of the columns holds data that no real person wrote."""
-        return any(r.synthetic for r in self.records if r.column in columns)
+        return any(r.synthetic for r in self._titled if r.column in columns)
+
+    def section_title(self, setup: Setup) -> str:
+        """What all rows of a setup's tables share."""
+        among = {r.setup for r in self._titled if r.setup.source == setup.source}
+        model = self.setup_title(setup, sorted(among))
+        return f"{model}, preset {setup.preset}, data {setup.source}"
 
     def setup_title(self, setup: Setup, among: Sequence[Setup]) -> str:
         """The model, with what tells it from other setups `among` which it is shown."""

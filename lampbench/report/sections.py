@@ -34,9 +34,10 @@ class Recorded:
 def arrange(runs: Iterable[Run]) -> Recorded:
     """Every run in its place."""
     found, others = records(runs)
-    board = Board(found)
-    swept, left = sweeps(board, others)
-    return Recorded(board, swept, left)
+    swept, left = sweeps(found, others)
+    points = [point for sweep in swept for point in sweep.points]
+    titled = [record for point in points for record in point.records.values()]
+    return Recorded(Board(found, titled), swept, left)
 
 
 def sections(recorded: Recorded, name: str, baseline: str | None = None) -> list[Section]:
@@ -52,7 +53,7 @@ def sections(recorded: Recorded, name: str, baseline: str | None = None) -> list
         return [Section("", tuple(cross_tables(board)))]
     if name == "sensitivity":
         return sensitivity(recorded)
-    return [Section(title(board, s), (statistics_table(board, s),)) for s in board.setups()]
+    return [Section(board.section_title(s), (statistics_table(board, s),)) for s in board.setups()]
 
 
 def main(board: Board, *, controls: bool = False) -> list[Section]:
@@ -64,7 +65,7 @@ def main(board: Board, *, controls: bool = False) -> list[Section]:
         if setup and controls:
             tables += [control_table(board, setup), data_table(board, setup)]
             tables += [statistics_table(board, setup)] if has_statistics(board, setup) else []
-        found.append(Section(title(board, setup), tuple(tables)))
+        found.append(Section(_title(board, setup), tuple(tables)))
     return found
 
 
@@ -73,7 +74,9 @@ def gains(board: Board, baseline: str | None = None) -> list[Section]:
     pairs = claimed_pairs()
     if baseline:
         pairs = [(method, baseline) for method in board.methods() if method != baseline]
-    found = [Section(title(board, s), tuple(gain_tables(board, s, pairs))) for s in board.setups()]
+    found = [
+        Section(board.section_title(s), tuple(gain_tables(board, s, pairs))) for s in board.setups()
+    ]
     return [section for section in found if section.tables]
 
 
@@ -81,7 +84,7 @@ def ablation(board: Board) -> list[Section]:
     """Contrastive decoding x DPO for each setup that has run one of the four."""
     ablated = {record.setup for record in board.records if record.method in ABLATION_ROWS}
     setups: list[Setup | None] = [*sorted(ablated)] or [None]
-    return [Section(title(board, s), tuple(ablation_tables(board, s))) for s in setups]
+    return [Section(_title(board, s), tuple(ablation_tables(board, s))) for s in setups]
 
 
 def sensitivity(recorded: Recorded) -> list[Section]:
@@ -90,16 +93,12 @@ def sensitivity(recorded: Recorded) -> list[Section]:
     setups = sorted({sweep.setup for sweep in recorded.sweeps})
     return [
         Section(
-            title(board, setup),
+            board.section_title(setup),
             tuple(sensitivity_table(board, s) for s in recorded.sweeps if s.setup == setup),
         )
         for setup in setups
     ]
 
 
-def title(board: Board, setup: Setup | None) -> str:
-    """What the rows of a setup's tables share."""
-    if setup is None:
-        return "No run recorded"
-    model = board.setup_title(setup, [s for s in board.setups() if s.source == setup.source])
-    return f"{model}, preset {setup.preset}, data {setup.source}"
+def _title(board: Board, setup: Setup | None) -> str:
+    return board.section_title(setup) if setup else "No run recorded"

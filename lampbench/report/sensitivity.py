@@ -60,13 +60,13 @@ class Sweep:
     points: tuple[Point, ...]
 
 
-def sweeps(board: Board, others: Iterable[Other]) -> tuple[list[Sweep], list[Other]]:
+def sweeps(records: Sequence[Record], others: Iterable[Other]) -> tuple[list[Sweep], list[Other]]:
     """The sweeps among runs that are in no table, and the runs that remain.
 
     Only a run that differs from the runs of its cell, or where there are none from the newest of
     its own kind, in nothing but the one value belongs to a sweep.
     """
-    cells = {(r.setup, r.column, r.method): r.chosen for r in board.records}
+    cells = {(r.setup, r.column, r.method): r.chosen for r in records}
     groups: dict[tuple[Setup, Column, str, str], list[Run]] = defaultdict(list)
     left = []
     for other in others:
@@ -83,7 +83,7 @@ def sweeps(board: Board, others: Iterable[Other]) -> tuple[list[Sweep], list[Oth
         left += passed
         if swept:
             found.append(Sweep(setup, column, method, path, swept))
-    return found + _base_models(board), ordered(left)
+    return found + _base_models(records), ordered(left)
 
 
 def sensitivity_table(board: Board, sweep: Sweep) -> Table:
@@ -160,10 +160,10 @@ def _sweep(
     return tuple(sorted(points, key=lambda point: _place(point.value))), passed
 
 
-def _base_models(board: Board) -> list[Sweep]:
+def _base_models(records: Iterable[Record]) -> list[Sweep]:
     """Sweeps over methods that differ in nothing but what contrastive decoding contrasts with."""
     groups: dict[tuple[Setup, Column, str], dict[str, Record]] = defaultdict(dict)
-    for record in sorted(board.records, key=_is_plugin):
+    for record in sorted(records, key=_is_plugin):
         manifest = record.chosen[-1].manifest
         choices = manifest.get("choices") or {}
         decoding = choices.get("decoding") if isinstance(choices, Mapping) else None

@@ -1,6 +1,6 @@
 """The tables: main, ablation and cross-model, each beside the paper's; controls; data."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -119,6 +119,8 @@ def control_table(board: Board, setup: Setup) -> Table:
         notes.append(
             f"{NO_VALUE}: could not be computed when the run was scored (METEOR needs NLTK's data)."
         )
+    if mixed := _mixed_versions(r for r in board.records if r.setup == setup):
+        notes.append(f"These runs were made with different releases: {mixed}.")
     return Table("Controls", (*header, "Seeds"), tuple(rows), labels=2, notes=tuple(notes))
 
 
@@ -240,6 +242,22 @@ def _printed(tables: tuple[int, ...], task: str, model: str, metric: str) -> Pri
         return paper().find(tables, method, task, model, metric)
 
     return find if any(find(method) for method in paper().methods) else None
+
+
+def _mixed_versions(records: Iterable[Record]) -> str:
+    """The packages of which the runs behind some records had different releases, and these.
+
+    Runs of different releases of lampbench never share a table's column. Its commit is left out,
+    since it changes with every word of documentation.
+    """
+    found: dict[str, set[str]] = {}
+    for run in {run.path: run for record in records for run in record.chosen}.values():
+        versions = run.manifest.get("versions")
+        for name, version in versions.items() if isinstance(versions, Mapping) else ():
+            if name not in ("lampbench", "commit"):
+                found.setdefault(name, set()).add(str(version))
+    mixed = {name: sorted(several) for name, several in found.items() if len(several) > 1}
+    return "; ".join(f"{name} {', '.join(mixed[name])}" for name in sorted(mixed))
 
 
 def _statistics(record: Record) -> Mapping[str, Any]:

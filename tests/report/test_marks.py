@@ -175,6 +175,14 @@ def test_runs_of_another_version_stand_apart(scored, read, cells, order):
     assert f"by lampbench {versions[0]}" in reason and "run it again" in reason
 
 
+def test_mixed_releases_of_libraries_are_told(scored, read):
+    for method, torch in (("cope", "2.1"), ("oppu", "2.2"), ("tam", "2.1")):
+        versions = {"torch": torch, "python": "3.11", "commit": method}
+        scored(method, spread(users=3), versions=versions)
+    assert "These runs were made with different releases: torch 2.1, 2.2." in read()
+    assert "python" not in read()
+
+
 def test_runs_of_other_queries_stand_apart_whatever_their_fingerprint(scored, read, cells):
     scored("oppu", spread(queries=2))
     scored("cope", spread(queries=3), created="2026-02-01T00:00:00+00:00")

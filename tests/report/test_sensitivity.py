@@ -59,6 +59,15 @@ def test_without_a_default_run_none_is_marked(swept, read, cells):
     assert "No run with the default is recorded" in read()
 
 
+def test_synthetic_data_are_marked_without_a_default_run_too(scored, read):
+    scored("mine", {"a": [0.5]}, parts=parts(alpha=1.0), overrides={"decoding.alpha": 1.0},
+           dataset={"synthetic": True}, method_title="Mine", model="m2")  # fmt: skip
+    section = read().split("## Sensitivity")[1]
+    assert "### m2, preset small, data bundled" in section
+    assert "#### News Headline †, Mine: decoding.alpha" in section
+    assert "† Synthetic data" in section
+
+
 @pytest.mark.parametrize(
     ("settings", "override", "said"),
     [
