@@ -1,6 +1,7 @@
 """What a method gains over a baseline, task by task, and for how many users."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from lampbench.metrics.aggregate import mean
 from lampbench.metrics.catalog import METRICS
@@ -20,7 +21,7 @@ NOTE = (
     "A point is 0.01. Interval and both p-values are paired by query, users drawn first; Holm "
     "adjusts p (exchange) over the table. A user is better off if the user's mean is higher."
 )
-RELATIVE_NOTE = (
+MEAN_NOTE = (
     "Means over tasks are of the tasks' own differences, as the paper computes its gains "
     "(+10.57% over TAM, +5.67% over OPPU in ROUGE-L); the paper's column follows from its tables."
 )
@@ -52,59 +53,61 @@ def _gain_table(board: Board, setup: Setup, method: str, baseline: str) -> Table
         and theirs.scores
     ]
     adjusted = holm([board.paired(ours, theirs).exchange for ours, theirs in cells])
-    rows: list[tuple[Cell, ...]] = []
-    entries = []
-    for (ours, theirs), p in zip(cells, adjusted, strict=True):
-        found = board.paired(ours, theirs)
-        interval = found.difference
-        bounded = ours.interval is not None
-        low, high = (100 * interval.low, 100 * interval.high) if bounded else (None, None)
-        gain, printed = _relative(ours.mean, theirs.mean), _printed(ours, baseline)
-        users = {"better": found.better, "equal": found.equal, "worse": found.worse}
-        rows.append((
-            board.column_title(ours.column),
-            METRICS[ours.metric].title,
-            Number(100 * interval.mean, 2, low, high, signed=True),
-            _percent(gain, NO_VALUE),
-            _percent(printed, NO_FIGURE),
-            *(Number(value) for value in (found.bootstrap, found.exchange, p)),
-            *(str(count) for count in users.values()),
-        ))  # fmt: skip
-        entries.append({
-            **entry(method, ours.column.task, ours.metric, ours, None),
-            "published": printed,
-            "baseline": baseline,
-            "baseline_mean": theirs.mean,
-            "points": 100 * interval.mean,
-            "points_low": low,
-            "points_high": high,
-            "relative": gain,
-            "p_bootstrap": found.bootstrap,
-            "p_exchange": found.exchange,
-            "p_holm": p,
-            **{f"users_{name}": count for name, count in users.items()},
-        })  # fmt: skip
+    entries = [_entry(board, *cell, p) for cell, p in zip(cells, adjusted, strict=True)]
+    rows = [_row(board, ours, found) for (ours, _), found in zip(cells, entries, strict=True)]
     for metric in METRICS_SHOWN:
-        of = [(ours, theirs) for ours, theirs in cells if ours.metric == metric]
+        of = [found for found in entries if found["metric"] == metric]
         if len(of) > 1:
-            rows.append(_mean_row(board, of, baseline))
+            rows.append(_mean_row(of))
     title = f"{board.method_title(method)} over {board.method_title(baseline)}"
-    notes = [NOTE] + ([RELATIVE_NOTE] if len(rows) > len(cells) else [])
+    notes = [NOTE] + ([MEAN_NOTE] if len(rows) > len(cells) else [])
     if board.synthetic([ours.column for ours, _ in cells]):
         notes.append(SYNTHETIC_NOTE)
     return Table(title, HEADER, tuple(rows), 2, tuple(notes), tuple(entries))
 
 
-def _mean_row(board: Board, cells: list[tuple[Record, Record]], baseline: str) -> tuple[Cell, ...]:
-    points = [100 * board.paired(ours, theirs).difference.mean for ours, theirs in cells]
-    gains = [_relative(ours.mean, theirs.mean) for ours, theirs in cells]
-    printed = [_printed(ours, baseline) for ours, _ in cells]
+def _entry(board: Board, ours: Record, theirs: Record, adjusted: float) -> dict[str, Any]:
+    """A row for programs. `published` is the paper's relative gain in percent."""
+    found = board.paired(ours, theirs)
+    interval, bounded = found.difference, ours.interval is not None
+    return {
+        **entry(ours.method, ours.column.task, ours.metric, ours, None),
+        "published": _printed(ours, theirs.method),
+        "baseline": theirs.method,
+        "baseline_mean": theirs.mean,
+        "points": 100 * interval.mean,
+        "points_low": 100 * interval.low if bounded else None,
+        "points_high": 100 * interval.high if bounded else None,
+        "relative": _relative(ours.mean, theirs.mean),
+        "p_bootstrap": found.bootstrap,
+        "p_exchange": found.exchange,
+        "p_holm": adjusted,
+        "users_better": found.better,
+        "users_equal": found.equal,
+        "users_worse": found.worse,
+    }
+
+
+def _row(board: Board, ours: Record, found: Mapping[str, Any]) -> tuple[Cell, ...]:
+    ends = {"low": found["points_low"], "high": found["points_high"]}
     return (
-        f"Mean of {len(cells)}",
-        METRICS[cells[0][0].metric].title,
-        Number(mean(points), 2, signed=True),
-        _percent(_whole_mean(gains), NO_VALUE),
-        _percent(_whole_mean(printed), NO_FIGURE),
+        board.column_title(ours.column),
+        METRICS[ours.metric].title,
+        Number(found["points"], 2, **ends, signed=True),
+        _percent(found["relative"], NO_VALUE),
+        _percent(found["published"], NO_FIGURE),
+        *(Number(found[name]) for name in ("p_bootstrap", "p_exchange", "p_holm")),
+        *(str(found[name]) for name in ("users_better", "users_equal", "users_worse")),
+    )
+
+
+def _mean_row(entries: Sequence[Mapping[str, Any]]) -> tuple[Cell, ...]:
+    return (
+        f"Mean of {len(entries)}",
+        METRICS[entries[0]["metric"]].title,
+        Number(mean(found["points"] for found in entries), 2, signed=True),
+        _percent(_whole_mean([found["relative"] for found in entries]), NO_VALUE),
+        _percent(_whole_mean([found["published"] for found in entries]), NO_FIGURE),
         *[""] * 6,
     )
 
