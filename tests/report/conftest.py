@@ -1,14 +1,14 @@
 """Recorded runs made in a test."""
 
 import json
+import re
 import sys
 from pathlib import Path
-import re
 
 import pytest
 
-from lampbench.inputs import inputs_path
 from lampbench.cli.main import main
+from lampbench.inputs import inputs_path
 from lampbench.metrics import score_predictions
 from lampbench.runs import write_run
 
