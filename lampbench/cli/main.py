@@ -20,6 +20,7 @@ _COMMANDS = {
     "data": "lampbench.cli.data:data",
     "tables": "lampbench.cli.tables:tables",
     "report": "lampbench.cli.report:report",
+    "examples": "lampbench.cli.examples:examples",
     "compare": "lampbench.cli.compare:compare",
 }
 
