@@ -15,9 +15,11 @@ from typing import Any
 import lampbench
 from lampbench.data.stats import measure, words
 from lampbench.hyper import Part, child_parts
+from lampbench.data.types import Dataset
 from lampbench.machine import usable_cores
 from lampbench.models import PRESETS, commit_of, resolve
 from lampbench.plan import Plan
+from lampbench.task import Task
 
 _PACKAGES = (
     "torch",
@@ -29,6 +31,7 @@ _PACKAGES = (
     "rank-bm25",
     "rouge-score",
     "nltk",
+    "sacrebleu",
 )
 
 
@@ -59,17 +62,7 @@ def describe(
             path: {"value": setting.value, "source": setting.source}
             for path, setting in sorted(plan.settings.items())
         },
-        "dataset": {
-            "source": dataset.source,
-            "fingerprint": dataset.fingerprint,
-            "query_fingerprint": dataset.query_fingerprint,
-            "synthetic": dataset.synthetic,
-            "train_users": len(dataset.train_users),
-            "test_users": len(dataset.test_users),
-            "queries": sum(len(user.queries) for user in dataset.test_users),
-            "notes": list(dataset.notes),
-            "statistics": _statistics(plan),
-        },
+        "dataset": describe_data(dataset, context.task),
         "model_info": {
             "location": "lampbench.bundled" if spec == PRESETS["bundled"] else spec.location,
             "revision": commit_of(spec),
@@ -95,11 +88,22 @@ def _shape(part: Part | None) -> dict[str, Any] | None:
     return {"part": type(part).__name__, **inside}
 
 
-def _statistics(plan: Plan) -> dict[str, Any]:
-    """The dataset's row of the paper's Table 4, but for what the manifest says elsewhere."""
-    row = asdict(measure(plan.context.dataset, plan.context.task, words, "word"))
+def describe_data(dataset: Dataset, task: Task) -> dict[str, Any]:
+    """A dataset's content by its fingerprints, how to read it again, and its row of Table 4."""
+    row = asdict(measure(dataset, task, words, "word"))
     elsewhere = ("task", "source", "synthetic", "users", "queries", "notes")
-    return {name: value for name, value in row.items() if name not in elsewhere}
+    return {
+        "source": dataset.source,
+        "asked": dict(dataset.asked),
+        "fingerprint": dataset.fingerprint,
+        "query_fingerprint": dataset.query_fingerprint,
+        "synthetic": dataset.synthetic,
+        "train_users": len(dataset.train_users),
+        "test_users": len(dataset.test_users),
+        "queries": sum(len(user.queries) for user in dataset.test_users),
+        "notes": list(dataset.notes),
+        "statistics": {name: value for name, value in row.items() if name not in elsewhere},
+    }
 
 
 def versions() -> dict[str, str | None]:

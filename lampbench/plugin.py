@@ -1,4 +1,4 @@
-"""The public face for plugin authors: everything a method or task file needs.
+"""The public face for plugin authors: everything a method, task or metric file needs.
 
 from lampbench.plugin import Method, register_method
 
@@ -16,7 +16,9 @@ from lampbench.data.types import Dataset, Query, Record, User
 from lampbench.decoding import Contrastive, Decoding, Greedy
 from lampbench.errors import LampbenchError
 from lampbench.hyper import Part, hyper
+from lampbench.marking import mark
 from lampbench.method import Method, Prediction
+from lampbench.metric import Answer, Metric, register_metric
 from lampbench.negatives import BestOfN, Samples
 from lampbench.profile import UserProfile
 from lampbench.prompt import Piece, Prompt, fill
@@ -27,33 +29,30 @@ from lampbench.task import FileFormat, HubSource, Task
 M = TypeVar("M", bound=type[Method])
 T = TypeVar("T", bound=type[Task])
 
-MARK = "__lampbench_plugin__"
-
 
 def register_method(name: str) -> Callable[[M], M]:
     """Class decorator: this is the method called `name`."""
 
-    def mark(kind: M) -> M:
-        kind.name = name
-        setattr(kind, MARK, ("method", name))
+    def decorate(kind: M) -> M:
+        mark(kind, "method", name)
         return kind
 
-    return mark
+    return decorate
 
 
 def register_task(name: str) -> Callable[[T], T]:
     """Class decorator: this is the task called `name`."""
 
-    def mark(kind: T) -> T:
-        kind.name = name
-        setattr(kind, MARK, ("task", name))
+    def decorate(kind: T) -> T:
+        mark(kind, "task", name)
         return kind
 
-    return mark
+    return decorate
 
 
 __all__ = [
     "AdapterRecipe",
+    "Answer",
     "BestOfN",
     "Context",
     "Contrastive",
@@ -65,6 +64,7 @@ __all__ = [
     "LampbenchError",
     "LoraRecipe",
     "Method",
+    "Metric",
     "Part",
     "Piece",
     "Plain",
@@ -86,5 +86,6 @@ __all__ = [
     "fill",
     "hyper",
     "register_method",
+    "register_metric",
     "register_task",
 ]

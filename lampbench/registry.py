@@ -15,13 +15,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from lampbench.errors import LampbenchError, suggestion
 from lampbench.hashing import digest
 
-Kind = Literal["method", "task"]
-KINDS: tuple[Kind, Kind] = ("method", "task")
+if TYPE_CHECKING:
+    from lampbench.metric import Metric
+
+Kind = Literal["method", "task", "metric"]
+KINDS: tuple[Kind, ...] = ("method", "task", "metric")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,7 @@ class Row:
 
 
 class Registry:
-    """The methods and tasks that can be asked for. Nothing is scanned before the first question.
+    """The methods, tasks and metrics that can be asked for. Nothing is scanned before the first question.
 
     `plugins` are files or folders named by the user; a missing one is an error at once.
     """
@@ -75,6 +78,10 @@ class Registry:
     def task(self, name: str) -> Any:
         """An instance of the task called `name`; errors as for `method`."""
         return self._get("task", name)
+
+    def metric(self, name: str) -> Any:
+        """An instance of the metric called `name`; errors as for `method`."""
+        return self._get("metric", name)
 
     def names(self, kind: Kind) -> list[str]:
         """The names that can be asked for, sorted; nothing is imported."""
@@ -123,7 +130,9 @@ def _builtins() -> Iterator[Found]:
         package = importlib.import_module(f"lampbench.{kind}s")
         for folder in package.__path__:
             for file in sorted(Path(folder).resolve().glob("[!_]*.py")):
-                yield from _scan(file, f"lampbench.{kind}s.{file.stem}", (kind,))
+                # the metrics stand beside what computes them
+                expected = () if kind == "metric" else (kind,)
+                yield from _scan(file, f"lampbench.{kind}s.{file.stem}", expected)
 
 
 def _explicit(paths: Sequence[Path]) -> Iterator[Found]:
@@ -193,7 +202,7 @@ def _package_of(folder: Path) -> str:
 
 def _load(found: Found) -> Any:
     """An instance of a plugin, or an error that says where and why it is broken."""
-    from lampbench.plugin import MARK
+    from lampbench.marking import MARK
 
     broken = f"{found.kind} {found.name!r} is broken: "
     if found.error:
@@ -218,23 +227,41 @@ def _wrong(found: Found, marked: Sequence[type]) -> str | None:
     from lampbench.adaptation import AdapterRecipe
     from lampbench.decoding import Decoding
     from lampbench.method import Method
+    from lampbench.metric import Metric
     from lampbench.prompting import Prompting
     from lampbench.task import Task
 
     if not marked:
         register = f'@register_{found.kind}("{found.name}")'
         return f"importing {found.module} registers no {found.kind} of that name; use {register}"
-    (kind, *_), base = marked, Method if found.kind == "method" else Task
+    bases: dict[Kind, type] = {"method": Method, "task": Task, "metric": Metric}
+    (kind, *_), base = marked, bases[found.kind]
     if not issubclass(kind, base):
         return f"{kind.__name__} must be a subclass of {base.__name__}"
     if issubclass(kind, Task):
         unset = [n for n in Task.__annotations__ if n != "name" and not hasattr(kind, n)]
         return f"set {', '.join(unset)}" if unset else None
+    if issubclass(kind, Metric):
+        return _wrong_metric(kind)
     choices = {"prompting": Prompting, "adaptation": AdapterRecipe, "decoding": Decoding}
     for name, choice in choices.items():
         value = getattr(kind, name)
         if not isinstance(value, choice) and (name, value) != ("adaptation", None):
             return f"{name} must be an instance of a {choice.__name__}, not {value!r}"
+    return None
+
+
+def _wrong_metric(kind: type["Metric"]) -> str | None:
+    from lampbench.metric import Metric
+
+    if not isinstance(getattr(kind, "title", None), str):
+        return "set title"
+    if kind.score is Metric.score and kind.scores is Metric.scores:
+        return "override score(answer)"
+    if kind.better not in ("higher", "lower", "neither"):
+        return f"better must be higher, lower or neither, not {kind.better!r}"
+    if kind.name in ("user", "query"):
+        return f"{kind.name} is no name for a metric: a column of every score is called so"
     return None
 
 

@@ -11,7 +11,7 @@ from lampbench.errors import LampbenchError
 from lampbench.inputs import write_inputs
 from lampbench.manifest import describe
 from lampbench.method import Prediction
-from lampbench.metrics import score_predictions
+from lampbench.metrics import Scoring, histories, score_predictions
 from lampbench.parsing import reference_parse
 from lampbench.plan import Plan, Stage
 from lampbench.runs import write_run
@@ -51,9 +51,10 @@ def _execute(plan: Plan, command: Sequence[str], results: Path, force: bool) -> 
     costs.append({**answered, **asdict(usage), "seconds": round(usage.seconds, 3)})
     title = f"{plan.method.name} {context.task.name}: score"
     context.progress.start(title, len(predictions), "answers")
-    scores = score_predictions(predictions, context.progress.update)
+    scoring = Scoring(histories=histories(context.dataset))
+    scores = score_predictions(predictions, context.progress.update, scoring)
     context.progress.finish()
-    manifest = describe(plan, costs, predictions, command)
+    manifest = {**describe(plan, costs, predictions, command), "scoring": scoring.describe()}
     for row in predictions:
         del row["prompt_head"]
     write_inputs(results, context.dataset)

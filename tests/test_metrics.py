@@ -261,7 +261,9 @@ def test_other_processes_give_the_same_scores_in_the_same_order(elsewhere, monke
     expected = list(iter_scores(rows))
     real, started = module._elsewhere, []
     monkeypatch.setattr(
-        module, "_elsewhere", lambda rows, n: started.append((len(rows), n)) or real(rows, n)
+        module,
+        "_elsewhere",
+        lambda rows, n, *rest: started.append((len(rows), n)) or real(rows, n, *rest),
     )
     seen = []
     assert score_predictions(rows, seen.append) == expected

@@ -11,7 +11,7 @@ from lampbench.cli import options
 
 @click.group("list")
 def list_() -> None:
-    """List methods, tasks, models or recorded runs."""
+    """List methods, tasks, metrics, models or recorded runs."""
 
 
 @list_.command("methods")
@@ -26,6 +26,22 @@ def list_methods(plugins: tuple[str, ...]) -> None:
 def list_tasks(plugins: tuple[str, ...]) -> None:
     """Tasks; broken plugins with their cause."""
     _list_plugins("task", plugins)
+
+
+@list_.command("metrics")
+@options.plugins
+def list_metrics(plugins: tuple[str, ...]) -> None:
+    """Metrics, with their range and what each needs; broken plugins with their cause."""
+    from lampbench.registry import Registry, plugin_paths
+
+    rows = Registry(plugin_paths(plugins)).rows("metric")
+    sound = [[row.name, row.plugin.title, _range(row.plugin), row.plugin.better,
+              _needs(row.plugin), _first_line(row.plugin)] for row in rows if row.plugin]  # fmt: skip
+    _table(["metric", "title", "range", "better", "needs", "what it is"], sound)
+    _broken("metric", rows)
+    for row in rows:
+        if row.plugin and (why := row.plugin.missing()):
+            click.echo(f"\n{row.name} cannot be computed here: {why}")
 
 
 @list_.command("models")
@@ -150,9 +166,22 @@ def _list_plugins(kind: Any, plugins: tuple[str, ...]) -> None:
     sound = [[row.name, row.plugin.title, _first_line(row.plugin), row.origin]
              for row in rows if row.plugin]  # fmt: skip
     _table([kind, "title", "what it is", "from"], sound)
+    _broken(kind, rows)
+
+
+def _broken(kind: str, rows: list[Any]) -> None:
     if broken := [[row.name, row.error] for row in rows if row.error]:
         click.echo()
         _table([f"broken {kind}", "cause"], broken)
+
+
+def _range(metric: Any) -> str:
+    return f"{metric.low:g} to {metric.high:g}" if metric.high is not None else f"{metric.low:g} up"
+
+
+def _needs(metric: Any) -> str:
+    reads = {"reference": metric.compares, "history": metric.reads_history}
+    return ", ".join(name for name, needed in reads.items() if needed)
 
 
 def _as_json(name: str, task: str, resolved: dict[str, dict[str, Any]]) -> dict[str, Any]:

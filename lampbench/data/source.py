@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from lampbench.data.audit import audit, check
@@ -35,7 +35,8 @@ def load_source(task: Task, data: str, options: DataOptions) -> Dataset:
     else:
         dataset = FOLDERS[kind](task, Path(place), options)
     check(dataset)
-    return replace(dataset, notes=(*dataset.notes, *audit(dataset, task.fields)))
+    notes = (*dataset.notes, *audit(dataset, task.fields))
+    return replace(dataset, notes=notes, asked={"data": data, **asdict(options)})
 
 
 def _parse(task: Task, data: str) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from lampbench.hashing import digest
 
@@ -58,6 +59,7 @@ class Dataset:
     `source` says where it was read from (shown in manifests); `synthetic` is true where no real
     person wrote the targets, and follows every number made from it. `notes` are findings of the
     loader that a reader of the results should see (duplicates dropped, dates missing, ...).
+    `asked` is what it was read by: the `--data` value and the options.
     `licence`, `attribution` and `description` are the source's own words, where it has any.
     """
 
@@ -70,6 +72,7 @@ class Dataset:
     licence: str = ""
     attribution: str = ""
     description: str = ""
+    asked: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     @property
     def train_fingerprint(self) -> str:

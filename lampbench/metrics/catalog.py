@@ -1,38 +1,42 @@
-"""What each column of `scores.jsonl` is."""
+"""The built-in metrics that every run is scored by."""
 
-from dataclasses import dataclass
-from typing import Literal
+from lampbench.metric import Metric
+from lampbench.metrics.bleu import Bleu
+from lampbench.metrics.copying import HistoryCopy, ReferenceHistoryCopy
+from lampbench.metrics.meteor import Meteor
+from lampbench.metrics.output import (
+    Clipped,
+    Distinct1,
+    Distinct2,
+    LengthRatio,
+    ReferenceWords,
+    Repetition,
+    Words,
+)
+from lampbench.metrics.rouge import Rouge1, Rouge2, RougeL
+from lampbench.metrics.style import Style
 
-Better = Literal["higher", "lower", "neither"]
+CONTROLS = ("rouge1", "rougeL", "meteor", "words", "reference_words", "clipped", "repetition")
+"""Those of the table of controls, which every run has."""
 
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """One number a query.
-
-    `high` is None where there is no upper end. `better` says which end is desirable; "neither"
-    marks a control that explains scores but is no goal. A metric that `compares` needs a
-    reference text. `digits` are the decimals shown in tables.
-    """
-
-    name: str
-    title: str
-    low: float
-    high: float | None
-    better: Better
-    compares: bool
-    digits: int = 3
-
-
-METRICS = {
+METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
-        Metric("rouge1", "ROUGE-1", 0.0, 1.0, "higher", compares=True),
-        Metric("rougeL", "ROUGE-L", 0.0, 1.0, "higher", compares=True),
-        Metric("meteor", "METEOR", 0.0, 1.0, "higher", compares=True),
-        Metric("words", "Words", 0.0, None, "neither", compares=False, digits=1),
-        Metric("reference_words", "Words of reference", 0.0, None, "neither", True, digits=1),
-        Metric("clipped", "Clip rate", 0.0, 1.0, "lower", compares=False),
-        Metric("repetition", "Repetition", 0.0, 1.0, "lower", compares=False),
+        Rouge1(),
+        RougeL(),
+        Meteor(),
+        Words(),
+        ReferenceWords(),
+        Clipped(),
+        Repetition(),
+        Rouge2(),
+        Bleu(),
+        LengthRatio(),
+        Distinct1(),
+        Distinct2(),
+        Style(),
+        HistoryCopy(),
+        ReferenceHistoryCopy(),
     )
 }
+"""By name, in the order of tables. Metrics that need a model or a service are not among them."""

@@ -1,10 +1,34 @@
 """METEOR as the `evaluate` package computes it, which is what LaMP's code prints."""
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache, lru_cache
 from zipfile import BadZipFile
 
+from lampbench.metric import Answer, Metric, register_metric
+
 MEND = "python -m nltk.downloader wordnet punkt_tab"
+
+
+@register_metric("meteor")
+class Meteor(Metric):
+    """Harmonic mean of unigram precision and recall, less a penalty, in [0, 1].
+
+    Recall weighs 9 to 1; words match by form, stem and synonym, and scattered matches cost up to
+    half. Source: Banerjee and Lavie (2005), METEOR: An Automatic Metric for MT Evaluation.
+    """
+
+    title = "METEOR"
+    better = "higher"
+    compares = True
+
+    def missing(self) -> str | None:
+        """As `meteor_missing`."""
+        return meteor_missing()
+
+    def score(self, answer: Answer) -> float | None:
+        """METEOR of one pair."""
+        scorer = _scorer()
+        return scorer(answer.text, answer.reference or "") if scorer else None
 
 
 def meteor_missing() -> str | None:
@@ -45,6 +69,9 @@ def meteor_scorer() -> Callable[[str, str], float] | None:
         )
 
     return score
+
+
+_scorer = cache(meteor_scorer)
 
 
 class _Stems:
