@@ -126,7 +126,9 @@ def _described(
     }
 
 
-def _changed(before: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+def _changed(
+    before: Sequence[Mapping[str, Any]], rows: Sequence[Mapping[str, Any]]
+) -> dict[str, int]:
     """How many values were recorded and are others now, by metric."""
     found: dict[str, int] = {}
     for old, new in zip(before, rows, strict=True):

@@ -22,7 +22,7 @@ class Bleu(Metric):
     compares = True
 
     def signature(self) -> str:
-        """sacrebleu's own notation."""
+        """In the notation of sacrebleu."""
         import sacrebleu
 
         return f"nrefs:1|case:mixed|eff:yes|tok:13a|smooth:exp|version:{sacrebleu.__version__}"
@@ -36,6 +36,6 @@ class Bleu(Metric):
 
 @cache
 def _bleu() -> Any:
-    from sacrebleu.metrics import BLEU
+    from sacrebleu.metrics.bleu import BLEU
 
     return BLEU(smooth_method="exp", tokenize="13a", lowercase=False, effective_order=True)

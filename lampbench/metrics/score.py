@@ -233,9 +233,7 @@ def _anywhere(
                 return
 
 
-def _elsewhere(
-    rows: Sequence[Row], processes: int, scoring: Scoring
-) -> Iterator[dict[str, Any]]:
+def _elsewhere(rows: Sequence[Row], processes: int, scoring: Scoring) -> Iterator[dict[str, Any]]:
     # never forked: this process may hold a model and its threads
     chunks = [rows[i : i + _CHUNK] for i in range(0, len(rows), _CHUNK)]
     workers, context = min(processes, len(chunks)), get_context("spawn")

@@ -1,18 +1,22 @@
 """Methods by columns: our scores beside the paper's, with what tells the best from the rest."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lampbench.metrics.catalog import METRICS
 from lampbench.report.board import SYNTHETIC, Board
 from lampbench.report.entries import entry
 from lampbench.report.published import Published, paper
-from lampbench.report.records import Record
+from lampbench.report.records import EXTERNAL, Record
 from lampbench.report.table import NEAR, Cell, Mark, Number, Table
 
 NO_RUN, NO_VALUE, NO_FIGURE = "no run", "n/a", "—"
 SIGNIFICANT = 0.05
 SYNTHETIC_NOTE = f"{SYNTHETIC} Synthetic data: no real person wrote these texts."
+EXTERNAL_NOTE = (
+    f"{EXTERNAL} External: answered elsewhere and only scored here; method, model, settings and "
+    "seed are as stated by whoever imported it, and what only its maker knows is n/a."
+)
 NEAR_NOTE = (
     f"bold: best of its column; {NEAR}: not significantly worse than the best "
     f"(approximate randomization by user, Holm-adjusted over {{}}, {SIGNIFICANT})."
@@ -95,6 +99,11 @@ def _too_few(users: int, tested: Sequence[int]) -> bool:
     return users in tested and smallest * sum(n <= users for n in tested) > SIGNIFICANT
 
 
+def external_notes(methods: Iterable[str]) -> list[str]:
+    """What the mark of external runs means, where one of the methods has it."""
+    return [EXTERNAL_NOTE] if any(method.endswith(EXTERNAL) for method in methods) else []
+
+
 def grid(
     board: Board, title: str, slots: Sequence[Slot], methods: Sequence[str], metric: str
 ) -> Table:
@@ -122,6 +131,7 @@ def grid(
     notes += paper_notes(board, printed)
     if any(SYNTHETIC in head for head in (title, *header)):
         notes.append(SYNTHETIC_NOTE)
+    notes += external_notes(board.method_title(method) for method in methods)
     return Table(title, tuple(header), tuple(rows), notes=tuple(notes), entries=tuple(entries))
 
 

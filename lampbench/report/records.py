@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 PRINTED, ABLATION = (1, 2, 5, 6, 7, 3), (3,)
 """The paper's tables, in the order in which they are asked for a figure. The ablation's repeats
 figures of the main table and once differs from it (see the notes in `published.toml`)."""
+EXTERNAL = "‡"
+"""Marks runs whose answers were made elsewhere."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -101,20 +103,31 @@ def records(runs: Iterable[Run]) -> tuple[list[Record], list[Other]]:
     seed. Where defaults changed between runs, or a seed was run twice, the newest counts. So it
     does where runs of one column are of different versions of lampbench or, whatever their
     fingerprints say, answer different queries.
+
+    An external run, whose settings nobody here knows, has a row of its own, marked, in every setup
+    that has runs of its model on its data; where there is none, in a setup of its own.
     """
     cells: dict[tuple[Setup, Column, str], list[Run]] = defaultdict(list)
     alike, others = _alike(sorted(runs, key=age))
+    external = []
     for run in alike:
         changed = changes(run.manifest)
         if changed:
             others.append(Other(run, changed))
+        elif is_external(run):
+            external.append(run)
         else:
             cells[setup_of(run), column_of(run), run.manifest["method"]].append(run)
+    places = {(setup, column) for setup, column, _ in cells}
+    for run in external:
+        column = column_of(run)
+        for setup in _beside(run, places):
+            cells[setup, column, run.manifest["method"] + EXTERNAL].append(run)
     found = []
     for (setup, column, _), candidates in sorted(cells.items(), key=lambda item: item[0]):
         chosen, passed = choose(candidates)
         found += measure(setup, column, chosen)
-        others += passed
+        others += [other for other in passed if other not in others]
     return found, ordered(others)
 
 
@@ -147,6 +160,18 @@ def version_of(run: Run) -> str:
     """The version of lampbench that made a run."""
     versions = run.manifest.get("versions")
     return _text(versions.get("lampbench") if isinstance(versions, Mapping) else None) or "unknown"
+
+
+def is_external(run: Run) -> bool:
+    """Whether the answers of a run were made elsewhere."""
+    return bool(run.manifest.get("external"))
+
+
+def _beside(run: Run, places: Iterable[tuple[Setup, Column]]) -> list[Setup]:
+    """The setups of our own runs that an external run stands beside."""
+    model, column = run.manifest["model"], column_of(run)
+    found = {setup for setup, other in places if setup.model == model and other == column}
+    return sorted(found) or [setup_of(run)]
 
 
 def age(run: Run) -> tuple[str, str]:
@@ -190,7 +215,7 @@ def changes(manifest: Mapping[str, Any]) -> str:
         users = manifest["dataset"]["test_users"]
         who = ", ".join(f"{user} in {why.partition(':')[0]}" for user, why in sorted(aside.items()))
         changed.append(f"scored on {users - len(aside)} of {users} users, set aside: {who}")
-    if manifest["fidelity"] != "paper":
+    if manifest["fidelity"] != "paper" and not manifest.get("external"):
         changed.append(f"fidelity {manifest['fidelity']}")
     for name, value in sorted(manifest["overrides"].items()):
         changed.append(f"{name}={canonical(value)}")
@@ -236,14 +261,16 @@ def measure(setup: Setup, column: Column, runs: Sequence[Run]) -> list[Record]:
     newest = max(runs, key=age).manifest
     rows = [run.scores for run in runs]
     method, data, counts = newest["method"], newest["dataset"], newest["counts"]
+    mark = EXTERNAL if newest.get("external") else ""
     titles = paper()
     model = titles.model(setup.model, _text(newest["model_info"].get("location")))
     return [
         Record(
             setup=setup,
             column=column,
-            method=method,
-            method_title=_text(newest.get("method_title")) or titles.methods.get(method, method),
+            method=method + mark,
+            method_title=(_text(newest.get("method_title")) or titles.methods.get(method, method))
+            + (f" {mark}" if mark else ""),
             task_title=_text(newest.get("task_title"))
             or titles.tasks.get(column.task, column.task),
             metric=metric,

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from lampbench.report.board import ABLATION_ROWS, Board
+from lampbench.report.further import further_tables
 from lampbench.report.gains import claimed_pairs, gain_tables
 from lampbench.report.records import Other, Setup, records
 from lampbench.report.sensitivity import Sweep, sensitivity_table, sweeps
@@ -63,7 +64,9 @@ def main(board: Board, *, controls: bool = False) -> list[Section]:
     for setup in setups:
         tables = [*main_tables(board, setup)]
         if setup and controls:
-            tables += [control_table(board, setup), data_table(board, setup)]
+            tables.append(control_table(board, setup))
+            tables += further_tables(board, setup)
+            tables.append(data_table(board, setup))
             tables += [statistics_table(board, setup)] if has_statistics(board, setup) else []
         found.append(Section(_title(board, setup), tuple(tables)))
     return found

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from lampbench.metrics.catalog import METRICS
+from lampbench.metrics.catalog import CONTROLS, METRICS
 from lampbench.report.board import ABLATION_ROWS, SYNTHETIC, Board
 from lampbench.report.grid import (
     NO_FIGURE,
@@ -12,6 +12,7 @@ from lampbench.report.grid import (
     SYNTHETIC_NOTE,
     Printed,
     Slot,
+    external_notes,
     grid,
     number,
     users_number,
@@ -20,12 +21,14 @@ from lampbench.report.grid import (
 from lampbench.report.published import DataRow, Published, paper
 from lampbench.report.records import (
     ABLATION,
+    EXTERNAL,
     PRINTED,
     Column,
     Other,
     Record,
     Setup,
     column_of,
+    is_external,
     main_model,
     measure,
     setup_of,
@@ -98,13 +101,13 @@ def cross_tables(board: Board) -> Iterator[Table]:
 def control_table(board: Board, setup: Setup) -> Table:
     """Every score of a setup with what it must be read with, one row a cell."""
     header = ["Task", "Method"]
-    for metric in METRICS.values():
+    for metric in (METRICS[name] for name in CONTROLS):
         by_user = [f"{metric.title}, by user"] if metric.better == "higher" else []
         header += [metric.title, *by_user]
     rows = []
     for column in board.columns(setup):
         for method in board.methods():
-            cells = {name: board.cell(setup, column, method, name) for name in METRICS}
+            cells = {name: board.cell(setup, column, method, name) for name in CONTROLS}
             seeds = max(len(cell.seeds) if cell else 0 for cell in cells.values())
             if seeds == 0:
                 continue
@@ -121,6 +124,7 @@ def control_table(board: Board, setup: Setup) -> Table:
         )
     if mixed := _mixed_versions(r for r in board.records if r.setup == setup):
         notes.append(f"These runs were made with different releases: {mixed}.")
+    notes += external_notes(str(row[1]) for row in rows)
     return Table("Controls", (*header, "Seeds"), tuple(rows), labels=2, notes=tuple(notes))
 
 
@@ -176,9 +180,10 @@ def other_table(board: Board, others: Sequence[Other]) -> Table:
     for other in others:
         manifest = other.run.manifest
         mark = f" {SYNTHETIC}" if manifest["dataset"]["synthetic"] else ""
+        elsewhere = f" {EXTERNAL}" if is_external(other.run) else ""
         row = [
             str(manifest.get("task_title") or board.task_title(manifest["task"])) + mark,
-            str(manifest.get("method_title") or board.method_title(manifest["method"])),
+            str(manifest.get("method_title") or board.method_title(manifest["method"])) + elsewhere,
             *(str(manifest[name]) for name in ("model", "seed", "key")),
             other.reason,
         ]
@@ -187,8 +192,9 @@ def other_table(board: Board, others: Sequence[Other]) -> Table:
         rows.append((*row, *(found.get(metric, NO_VALUE) for metric in PAPER_METRICS)))
     header += [METRICS[metric].title for metric in PAPER_METRICS]
     synthetic = any(other.run.manifest["dataset"]["synthetic"] for other in others)
-    notes = (SYNTHETIC_NOTE,) if synthetic else ()
-    return Table("Runs in no table above", tuple(header), tuple(rows), labels=6, notes=notes)
+    notes = [SYNTHETIC_NOTE] if synthetic else []
+    notes += external_notes(str(row[1]) for row in rows)
+    return Table("Runs in no table above", tuple(header), tuple(rows), labels=6, notes=tuple(notes))
 
 
 def _task_slots(

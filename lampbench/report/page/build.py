@@ -62,7 +62,7 @@ def render(runs: Iterable[Run], count: int) -> str:
     """The page for some runs; see `report`."""
     runs = list(runs)
     found, others = records(runs)
-    shown = groups(found, runs)
+    shown = groups(found)
     sections = [_section(f"s{i}", group, others) for i, group in enumerate(shown, start=1)]
     style, script = _asset("page.css"), _asset("page.js")
     listed = [run for section in sections for run in section.runs] + [o.run for o in others]

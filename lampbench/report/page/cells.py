@@ -89,21 +89,20 @@ class Group:
         return cell.task_title + data + (f" {SYNTHETIC}" if cell.synthetic else "")
 
 
-def groups(found: Sequence[Record], runs: Iterable[Run]) -> list[Group]:
+def groups(found: Sequence[Record]) -> list[Group]:
     """The cells that `records` found, by setup; setups, tasks and methods as in leaderboard.md.
 
     Raises:
         LampbenchError: scores cannot be read.
     """
     board = Board(found)
-    named = {_identity(run): run for run in runs}
     first: dict[tuple[Setup, Column, str], Record] = {}
     for record in found:
         first.setdefault((record.setup, record.column, record.method), record)
     made = []
     for setup in board.setups():
         places = [(setup, c, m) for c in board.columns(setup) for m in board.methods()]
-        cells = tuple(_cell(first[place], named) for place in places if place in first)
+        cells = tuple(_cell(first[place]) for place in places if place in first)
         titles = {cell.method: cell.title for cell in cells}
         methods = {method: titles[method] for method in board.methods() if method in titles}
         made.append(Group(setup, _title(setup, board.setups()), methods, cells))
@@ -168,9 +167,7 @@ def _cost(run: Run) -> Cost | None:
     return Cost(**sums)
 
 
-def _cell(record: Record, named: Mapping[tuple[str, ...], Run]) -> Cell:
-    place = (record.column.task, record.setup.model, record.method)
-    runs = tuple(named[(*place, key)] for key in record.runs)
+def _cell(record: Record) -> Cell:
     return Cell(
         setup=record.setup,
         column=record.column,
@@ -178,14 +175,9 @@ def _cell(record: Record, named: Mapping[tuple[str, ...], Run]) -> Cell:
         title=record.method_title,
         task_title=record.task_title,
         synthetic=record.synthetic,
-        runs=runs,
-        scores=scores_of(runs),
+        runs=record.chosen,
+        scores=scores_of(record.chosen),
     )
-
-
-def _identity(run: Run) -> tuple[str, ...]:
-    """What a run's folder is named after, so that no two runs share it."""
-    return tuple(run.manifest[name] for name in ("task", "model", "method", "key"))
 
 
 def _title(setup: Setup, among: Sequence[Setup]) -> str:
