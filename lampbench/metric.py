@@ -51,7 +51,7 @@ class Metric:
     digits: ClassVar[int] = 3
 
     def missing(self) -> str | None:
-        """None when the metric can be computed here, otherwise what lacks and the mend, one line."""
+        """None when the metric can be computed here, or else what lacks and the mend: one line."""
         return None
 
     def signature(self) -> str:

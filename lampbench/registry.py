@@ -53,7 +53,7 @@ class Row:
 
 
 class Registry:
-    """Methods, tasks and metrics that can be asked for. Nothing is scanned before the first question.
+    """Methods, tasks and metrics by name. Nothing is scanned before the first question.
 
     `plugins` are files or folders named by the user; a missing one is an error at once.
     """
