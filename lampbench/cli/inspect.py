@@ -35,8 +35,11 @@ def list_metrics(plugins: tuple[str, ...]) -> None:
     from lampbench.registry import Registry, plugin_paths
 
     rows = Registry(plugin_paths(plugins)).rows("metric")
-    sound = [[row.name, row.plugin.title, _range(row.plugin), row.plugin.better,
-              _needs(row.plugin), _first_line(row.plugin)] for row in rows if row.plugin]  # fmt: skip
+    sound = [
+        [row.name, row.plugin.title, _range(row.plugin), row.plugin.better, _needs(row.plugin),
+         _first_line(row.plugin)]
+        for row in rows if row.plugin
+    ]  # fmt: skip
     _table(["metric", "title", "range", "better", "needs", "what it is"], sound)
     _broken("metric", rows)
     for row in rows:

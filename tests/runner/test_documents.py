@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from lampbench.metrics import Scoring, score_predictions
 from lampbench.runner import execute
 from lampbench.runs import load_runs
 
@@ -15,13 +16,14 @@ EXAMPLES = [
     for page in ("README.md", "docs/plugins.md")
     for name, body in BLOCK.findall((ROOT / page).read_text(encoding="utf-8"))
 ]
+METHODS = [example for example in EXAMPLES if "register_method" in example[2]]
 
 
 def test_there_are_examples():
-    assert {name for _, name, _ in EXAMPLES} == {"nearest", "oppu_rag", "last_words"}
+    assert {name for _, name, _ in EXAMPLES} == {"nearest", "oppu_rag", "last_words", "opening"}
 
 
-@pytest.mark.parametrize(("page", "name", "body"), EXAMPLES, ids=[e[1] for e in EXAMPLES])
+@pytest.mark.parametrize(("page", "name", "body"), METHODS, ids=[e[1] for e in METHODS])
 def test_an_example_competes(page, name, body, tmp_path, planner):
     file = tmp_path / f"{name}.py"
     file.write_text(body)
@@ -41,3 +43,14 @@ def test_nearest_answers_with_the_most_similar_headline(tmp_path, planner):
     (run,), _ = load_runs(tmp_path / "results")
     answers = {row["query"]: row["prediction"] for row in run.predictions}
     assert answers["ann-q1"] == "headline 1 by ann"
+
+
+def test_the_example_of_a_metric_scores(tmp_path):
+    (tmp_path / "opening.py").write_text(next(b for _, name, b in EXAMPLES if name == "opening"))
+    rows = [
+        {"user": "u", "query": str(i), "prediction": text, "reference": "x", "clipped": False}
+        for i, text in enumerate(("Why we fish", "Fish again", ""))
+    ]
+    history = {"u": ("Why now?", "Why not", "Where it ends", "How so")}
+    scoring = Scoring(("opening",), (tmp_path,), history)
+    assert [row["opening"] for row in score_predictions(rows, None, scoring)] == [0.5, 0.0, None]

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from lampbench.errors import LampbenchError
+from lampbench.metrics import Scoring, histories, score_predictions
 from lampbench.runner import execute
 from lampbench.runs import load_runs
 
@@ -26,6 +27,18 @@ def test_each_method_is_recorded(planner, method, tmp_path):
         ("../../mallory", "../../mallory-q0"),
     ]  # fmt: skip
     assert runs[0].manifest["prompt_head"] == [0, 5, 6]
+
+
+def test_scores_know_the_history(planner, dataset, tmp_path):
+    run(planner("base"))
+    ((recorded,), _) = load_runs(tmp_path / "results")
+    texts = histories(dataset)
+    assert texts["bob"] == ("headline 0 by bob", "headline 1 by bob")
+    scoring = Scoring(("style", "history_copy"), histories=texts)
+    expected = score_predictions(recorded.predictions, None, scoring)
+    found = [{name: row[name] for name in expected[0]} for row in recorded.scores]
+    assert found == expected
+    assert "bleu" in recorded.manifest["scoring"]["signatures"]
 
 
 def test_the_stages_of_cope_are_what_the_paper_says(planner, engine, dataset):
