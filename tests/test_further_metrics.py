@@ -114,8 +114,9 @@ def test_style_has_its_ends():
 
 def test_a_profile_does_not_depend_on_the_order_of_records(monkeypatch):
     monkeypatch.setattr("lampbench.metrics.style.LENGTH", 5)
-    texts = ["abcdefgh", "ijklmnop", "qrstuvwx"]
-    assert score("ijklm", "x", texts) == score("ijklm", "x", texts[::-1])
+    texts = ["abcdefgh", "ijklmnop"]
+    found = score("abcdefgh", "x", texts)["style"]
+    assert found == score("abcdefgh", "x", texts[::-1])["style"] > 0
 
 
 def test_style_tells_authors_apart():

@@ -85,7 +85,7 @@ def test_predictions_are_scored_against_the_datasets_own_references(
 def test_a_round_trip(give, lampbench, answers, tmp_path):
     give(answers)
     first = only(tmp_path)
-    code, _, out = lampbench("export", first.path, "ours.json")
+    code, _, _ = lampbench("export", first.path, "ours.json")
     assert code == 0
     held = json.loads((tmp_path / "ours.json").read_text())
     assert held["task"] == "LaMP_4"
