@@ -64,7 +64,7 @@ def main(tasks: tuple[str, ...], users: int) -> None:
     for name in tasks:
         dataset = load(Registry().task(name), "bundled", DataOptions(users=users))
         texts = histories(dataset)
-        wins = {measure: 0.0 for measure in MEASURES}
+        wins = dict.fromkeys(MEASURES, 0.0)
         asked = [(u.id, q.reference) for u in dataset.test_users for q in u.queries[:QUERIES]]
         for measure, function in MEASURES.items():
             like = {  # one history at a time: its profile is kept that long
