@@ -21,7 +21,7 @@ from lampbench.hashing import digest, file_digest
 from lampbench.manifest import describe_data, versions
 from lampbench.metrics import Scoring, histories, score_predictions
 from lampbench.models import PRESETS
-from lampbench.runs import Run, load_runs, read_run, write_run
+from lampbench.runs import Run, write_run
 from lampbench.task import Task
 
 EXTERNAL = "external"
@@ -94,7 +94,7 @@ def import_predictions(
     scoring = Scoring(histories=histories(dataset))
     spec = PRESETS.get(model)
     location = "lampbench.bundled" if model == "bundled" else spec.location if spec else model
-    data = describe_data(dataset)
+    data = describe_data(dataset, task)
     answers = [row["prediction"] for row in rows]
     manifest = {
         "key": digest([EXTERNAL, method, task.name, model, seed, data["fingerprint"], answers]),
@@ -145,26 +145,6 @@ def export_predictions(run: Run, task: Task, file: Path) -> int:
     finally:
         temporary.unlink(missing_ok=True)
     return len(golds)
-
-
-def find_run(results: Path, name: str) -> Run:
-    """The run of a folder, or the one under `results` whose key begins with `name`.
-
-    Raises:
-        LampbenchError: no such run, or several.
-    """
-    if Path(name).is_dir():
-        return read_run(Path(name))
-    runs = [run for run in load_runs(results)[0] if run.manifest["key"].startswith(name)]
-    if len(runs) == 1:
-        return runs[0]
-    if runs:
-        places = " and ".join(str(run.path) for run in runs)
-        raise LampbenchError(f"{name}: is the beginning of several keys: {places}; say more of it")
-    raise LampbenchError(
-        f"{name}: no folder, and no run under {results} has a key that begins so (lampbench list "
-        "runs names them)"
-    )
 
 
 def task_id(task: Task) -> str:

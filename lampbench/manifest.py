@@ -14,8 +14,8 @@ from typing import Any
 
 import lampbench
 from lampbench.data.stats import measure, words
-from lampbench.hyper import Part, child_parts
 from lampbench.data.types import Dataset
+from lampbench.hyper import Part, child_parts
 from lampbench.machine import usable_cores
 from lampbench.models import PRESETS, commit_of, resolve
 from lampbench.plan import Plan

@@ -13,7 +13,9 @@ from lampbench.task import Task
 
 Python = Callable[..., subprocess.CompletedProcess[str]]
 
-METHODS = ["base", "cope", "oppu", "oppu_cd", "oppu_dpo", "pag", "rag", "tam"]
+METHODS = [
+    "base", "cope", "cope_init", "cope_oppu", "oppu", "oppu_cd", "oppu_dpo", "pag", "rag", "tam",
+]  # fmt: skip
 TASKS = [
     "abstract_generation",
     "news_headline",

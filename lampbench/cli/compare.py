@@ -43,8 +43,9 @@ def compare(run_a: str, run_b: str, results: Path, metric: str, most: int, form:
     refused.
     """
     from lampbench.report import compare as report
+    from lampbench.report.finding import find_run
 
-    ours, theirs = report.find_run(results, run_a), report.find_run(results, run_b)
+    ours, theirs = find_run(results, run_a), find_run(results, run_b)
     found = report.compare(ours, theirs, metric)
     click.echo(_json(found) if form == "json" else "\n".join(_text(found, most)))
 

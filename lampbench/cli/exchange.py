@@ -77,8 +77,9 @@ def export(run: str, file: Path, results: Path, plugins: tuple[str, ...]) -> Non
 
     RUN is a run's folder, or the beginning of its key. FILE must not be there yet.
     """
-    from lampbench.exchange import export_predictions, find_run
+    from lampbench.exchange import export_predictions
     from lampbench.registry import Registry, plugin_paths
+    from lampbench.report.finding import find_run
 
     found = find_run(results, run)
     task = Registry(plugin_paths(plugins)).task(found.manifest["task"])

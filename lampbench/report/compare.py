@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from lampbench.errors import LampbenchError
@@ -12,7 +11,7 @@ from lampbench.metrics.aggregate import mean
 from lampbench.metrics.catalog import METRICS
 from lampbench.report.records import column_of, measure, setup_of
 from lampbench.report.statistics import Paired, Scores, holm, paired
-from lampbench.runs import MANIFEST, Run, load_runs, read_run
+from lampbench.runs import Run
 
 COMPARED = tuple(name for name, metric in METRICS.items() if metric.better == "higher")
 _RESULTS = {"key", "created", "command", "files", "counts", "scores", "prompts_cut", "set_aside"}
@@ -67,33 +66,6 @@ class Comparison:
     users: tuple[Change, ...]
     queries: tuple[Change, ...]
     causes: tuple[Cause, ...]
-
-
-def find_run(results: Path, name: str) -> Run:
-    """The run in a folder, or the one under `results` whose key begins with `name`.
-
-    Raises:
-        LampbenchError: there is none, it is damaged, or several keys begin like that.
-    """
-    if (Path(name) / MANIFEST).is_file():
-        return read_run(Path(name))
-    runs, problems = load_runs(results)
-    found = [run for run in runs if name and run.manifest["key"].startswith(name)]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        listed = ", ".join(run.path.as_posix() for run in found[:4])
-        more = f" and {len(found) - 4} more" if len(found) > 4 else ""
-        raise LampbenchError(
-            f"{name!r} is the beginning of {len(found)} runs' keys: {listed}{more}"
-        )
-    damaged = [problem for problem in problems if name and problem.path.name.startswith(name)]
-    if damaged:
-        raise LampbenchError(str(damaged[0]))
-    raise LampbenchError(
-        f"{name!r} is neither a run's folder nor the beginning of a key in {results}: "
-        "`lampbench list runs` names them"
-    )
 
 
 def compare(ours: Run, theirs: Run, metric: str = "rougeL") -> Comparison:

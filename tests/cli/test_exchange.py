@@ -161,8 +161,8 @@ def test_other_users_than_were_predicted(give, answers):
     [
         (["import", "predictions", "missing.json", *OPTIONS], "missing.json: no such file"),
         (["import", "predictions", ".", *OPTIONS], "is a folder"),
-        (["export", "abc", "out.json"], "no run under results has a key that begins so"),
-        (["export", ".", "out.json"], "no recorded run"),
+        (["export", "abc", "out.json"], "neither a run's folder nor the beginning of a key"),
+        (["export", ".", "out.json"], "neither a run's folder nor"),
     ],
 )
 def test_bad_input_is_one_line(lampbench, tmp_path, arguments, said):
@@ -190,7 +190,7 @@ def test_a_key_that_is_not_clear(give, lampbench, answers, tmp_path):
         write_run(tmp_path / "results", {**run.manifest, "key": key}, run.predictions, run.scores)
     code, err, _ = lampbench("export", "abc", "out.json")
     assert code == 2
-    assert "several keys" in err
+    assert "is the beginning of 2 runs' keys" in err
     assert lampbench("export", "abc2", "out.json")[0] == 0
 
 

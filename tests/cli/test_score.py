@@ -35,7 +35,8 @@ def record(tmp_path, dataset):
             }
             for user in dataset.test_users for query in user.queries
         ]  # fmt: skip
-        data = {name: value for name, value in describe_data(dataset).items() if name != "asked"}
+        described = describe_data(dataset, Registry().task("news_headline"))
+        data = {name: value for name, value in described.items() if name != "asked"}
         manifest = {
             "key": key, "method": "base", "task": "news_headline", "model": "bundled", "seed": 0,
             "preset": "small", "fidelity": "paper", "overrides": {}, "parts": {},

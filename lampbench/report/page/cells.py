@@ -1,7 +1,7 @@
 """What the page shows: a method on one task's data in one setup, with its scores by query."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
 from lampbench.errors import LampbenchError
