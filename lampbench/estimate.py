@@ -74,6 +74,8 @@ def print_totals(groups: Mapping[str, Sequence[Plan]], speeds: Sequence[float] |
     for name, plans in groups.items():
         costs: list[Cost] = []
         for plan in plans:
+            if plan.done:
+                continue
             context = plan.context
             length = lengths.setdefault(context.model, _Length(context.model))
             for stage in plan.stages:
@@ -82,8 +84,7 @@ def print_totals(groups: Mapping[str, Sequence[Plan]], speeds: Sequence[float] |
                     if artifact not in paid:
                         paid.add(artifact)
                         costs.append(cost_of(stage.recipe, context, owner, length))
-            if not plan.done:
-                costs.append(_answers(plan, length))
+            costs.append(_answers(plan, length))
         done = sum(plan.done for plan in plans)
         rows.append([name, len(plans), done, *_sums(costs), *_hours(costs, speeds)])
         everything += costs
@@ -92,8 +93,9 @@ def print_totals(groups: Mapping[str, Sequence[Plan]], speeds: Sequence[float] |
     rows.append(["all", len(all_plans), done, *_sums(everything), *_hours(everything, speeds)])
     heads = ["runs of", "runs", "recorded", *_HEADS, *(["hours"] if speeds else [])]
     click.echo(tabulate(rows, headers=heads, intfmt=",", floatfmt=",.1f"))
-    how = " or ".join(sorted({length.how for length in lengths.values()}))
-    click.echo(f"  {_ABOUT.format(how=how)}")
+    if lengths:
+        how = " or ".join(sorted({length.how for length in lengths.values()}))
+        click.echo(f"  {_ABOUT.format(how=how)}")
 
 
 def _hours(costs: Sequence[Cost], speeds: Sequence[float] | None) -> list[float | str]:

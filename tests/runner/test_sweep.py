@@ -80,6 +80,12 @@ def test_a_sweep_goes_on_where_it_ended(lampbench, engine, tmp_path):
     assert said.err.count("already recorded") == 2
 
 
+def test_what_is_recorded_costs_nothing_more_wherever_the_artifacts_are(lampbench):
+    lampbench(*SWEEP, "decoding.alpha=0,0.3")
+    _, said = lampbench(*SWEEP, "decoding.alpha=0,0.3", "--store", "empty", "--dry-run")
+    assert said.out.splitlines()[2].split()[2:] == ["2", "2", "0", "0", "0", "0"]
+
+
 def test_a_grid_is_every_combination_and_its_cost_is_said_once(lampbench, engine, tmp_path):
     code, said = lampbench(
         *SWEEP, "decoding.alpha=0,0.3", "--param", "decoding.tau=0.1,0.2", "--dry-run"
