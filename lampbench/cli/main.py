@@ -42,16 +42,21 @@ class _LazyGroup(click.Group):
         return command
 
 
-@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+_EXAMPLES = """\b
+lampbench run --method cope --task news_headline
+lampbench list methods
+lampbench tables
+"""
+
+
+@click.group(
+    cls=_LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=_EXAMPLES,
+)
 @click.version_option(__version__, prog_name="lampbench")
 def cli() -> None:
-    r"""Evaluate methods of personalized text generation.
-
-    \b
-    lampbench run --method cope --task news_headline
-    lampbench list methods
-    lampbench tables
-    """
+    """Evaluate methods of personalized text generation."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
