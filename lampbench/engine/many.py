@@ -191,8 +191,8 @@ class ManyUserEngine:
         streams = 2 if kind.spec.contrast else 1
         places = self._planner.places(len(left), streams, tokens, kind.own_rows * layout.size)
         while left:
-            decoding = Decoding(self._forward, self._stack, setting, places, tokens)
             try:
+                decoding = Decoding(self._forward, self._stack, setting, places, tokens)
                 for ask, answer in decoding.run(list(left)):
                     del left[ask]
                     yield ask, answer

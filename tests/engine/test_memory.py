@@ -80,7 +80,6 @@ def test_out_of_memory_halves_the_batch(engine, adapters, device, kind, when):
     assert len(sizes) > 8
 
 
-@pytest.mark.xfail(strict=True, reason="Decoding() stands outside of the try")
 def test_out_of_memory_while_room_is_made_halves_the_batch(engine, monkeypatch):
     """The users' adapters take the memory before the first pass does."""
     requests = [ask(n, (), GenerationSpec(8)) for n in range(7)]
