@@ -18,7 +18,7 @@ from benchmarks.workloads import Workload
 @click.option("--users", default=64, show_default=True)
 @click.option("--trained", default=32, show_default=True, help="Users in training.")
 @click.option("--pairs", default=3, show_default=True, help="Rounds that count.")
-@click.option("--alone", default=2, show_default=True, help="Users that the reference serves.")
+@click.option("--alone", default=1, show_default=True, help="Users that the reference serves.")
 @click.option("--shape", default="abstract", show_default=True)
 def main(users: int, trained: int, pairs: int, alone: int, shape: str) -> None:
     """Print what decoding and training cost against their peers."""
