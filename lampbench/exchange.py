@@ -5,7 +5,6 @@ what the code of OPPU and CoPe writes, with the answers where the references wou
 """
 
 import json
-import secrets
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -23,6 +22,7 @@ from lampbench.metrics import Scoring, histories, score_predictions
 from lampbench.models import PRESETS
 from lampbench.runs import Run, write_run
 from lampbench.task import Task
+from lampbench.writing import replace
 
 EXTERNAL = "external"
 """The preset and the fidelity of a run whose settings the harness does not know."""
@@ -136,14 +136,10 @@ def export_predictions(run: Run, task: Task, file: Path) -> int:
     content = json.dumps({"task": task_id(task), "golds": golds}, indent=1) + "\n"
     if file.exists():
         raise LampbenchError(f"{file}: is there already; name a new file")
-    temporary = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
     try:
-        temporary.write_text(content, encoding="ascii")
-        temporary.replace(file)
+        replace(file, content.encode("ascii"))
     except OSError as error:
         raise LampbenchError(f"{file}: cannot be written ({error.strerror})") from error
-    finally:
-        temporary.unlink(missing_ok=True)
     return len(golds)
 
 

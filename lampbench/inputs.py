@@ -3,7 +3,6 @@
 """
 
 import json
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 from lampbench.data.types import Dataset
 from lampbench.errors import LampbenchError
 from lampbench.runs import escape
+from lampbench.writing import replace
 
 SHOWN = 200
 """Characters of a past record's target that are kept."""
@@ -50,15 +50,11 @@ def write_inputs(results: Path, dataset: Dataset) -> None:
         for user in dataset.test_users
     ]
     text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    temporary = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(text.encode("utf-8", "backslashreplace"))
-        temporary.replace(file)
+        replace(file, text.encode("utf-8", "backslashreplace"))
     except OSError as error:
         raise LampbenchError(f"{file}: cannot be written ({error.strerror})") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def read_inputs(results: Path, manifest: Mapping[str, Any]) -> Inputs | None:

@@ -1,6 +1,8 @@
-"""What this process may use of the machine."""
+"""What this process may use of the machine, and which packages it finds there."""
 
+import importlib.metadata
 import os
+from collections.abc import Iterable
 
 
 def usable_cores() -> int:
@@ -8,3 +10,14 @@ def usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def releases(packages: Iterable[str]) -> dict[str, str | None]:
+    """The versions of packages; None where one is not installed."""
+    found: dict[str, str | None] = {}
+    for package in packages:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = None
+    return found

@@ -1,6 +1,5 @@
 """The manifest of a run: how each of its numbers was made."""
 
-import importlib.metadata
 import os
 import platform
 import shlex
@@ -16,7 +15,7 @@ import lampbench
 from lampbench.data.stats import measure, words
 from lampbench.data.types import Dataset
 from lampbench.hyper import Part, child_parts
-from lampbench.machine import usable_cores
+from lampbench.machine import releases, usable_cores
 from lampbench.models import PRESETS, commit_of, resolve
 from lampbench.plan import Plan
 from lampbench.task import Task
@@ -108,17 +107,12 @@ def describe_data(dataset: Dataset, task: Task) -> dict[str, Any]:
 
 def versions() -> dict[str, str | None]:
     """Versions of what a number depends on; None where a package is not installed."""
-    found: dict[str, str | None] = {
+    return {
         "lampbench": lampbench.__version__,
         "commit": _commit(),
         "python": platform.python_version(),
+        **releases(_PACKAGES),
     }
-    for package in _PACKAGES:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            found[package] = None
-    return found
 
 
 def hardware() -> dict[str, Any]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from lampbench.cli import options
-from lampbench.cli.output import replace
+from lampbench.writing import replace
 
 
 @click.command()

@@ -5,10 +5,10 @@ from pathlib import Path
 import click
 
 from lampbench.cli import options
-from lampbench.cli.output import replace
 from lampbench.errors import LampbenchError, suggestion
 from lampbench.report.sections import TABLES, arrange, sections
 from lampbench.runs import load_runs
+from lampbench.writing import replace
 
 PAGE = Path("leaderboard.md")
 

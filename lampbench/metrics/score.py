@@ -1,6 +1,5 @@
 """Per-query scores of predictions."""
 
-import importlib.metadata
 import math
 import os
 import signal
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lampbench.errors import LampbenchError
-from lampbench.machine import usable_cores
+from lampbench.machine import releases, usable_cores
 from lampbench.metric import Answer, Metric, Value
 from lampbench.metrics.catalog import METRICS
 from lampbench.registry import Registry
@@ -63,17 +62,7 @@ class Scoring:
         missing = self.missing()
         usable = [metric for metric in self.load() if metric.name not in missing]
         signatures = {metric.name: sign for metric in usable if (sign := metric.signature())}
-        return {"signatures": signatures, "missing": missing, "versions": _versions()}
-
-
-def _versions() -> dict[str, str | None]:
-    found: dict[str, str | None] = {}
-    for package in _PACKAGES:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            found[package] = None
-    return found
+        return {"signatures": signatures, "missing": missing, "versions": releases(_PACKAGES)}
 
 
 def histories(dataset: "Dataset") -> dict[str, tuple[str, ...]]:

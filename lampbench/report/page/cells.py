@@ -1,6 +1,5 @@
 """What the page shows: a method on one task's data in one setup, with its scores by query."""
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
@@ -8,7 +7,7 @@ from lampbench.errors import LampbenchError
 from lampbench.metrics.aggregate import mean
 from lampbench.metrics.catalog import METRICS
 from lampbench.report.board import SYNTHETIC, Board
-from lampbench.report.records import Column, Record, Setup
+from lampbench.report.records import Column, Record, Setup, column_of, measure, setup_of
 from lampbench.report.statistics import Paired, Scores, paired
 from lampbench.runs import MANIFEST, Run
 
@@ -51,11 +50,6 @@ class Cell:
     synthetic: bool
     runs: tuple[Run, ...]
     scores: Mapping[str, Scores]
-
-    @property
-    def name(self) -> str:
-        """What a message calls it."""
-        return f"{self.column.task}, {self.setup.model}, {self.method}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,18 +105,9 @@ def groups(found: Sequence[Record]) -> list[Group]:
 
 def scores_of(runs: Sequence[Run]) -> dict[str, Scores]:
     """Metric -> (user, query) -> mean over runs, for the metrics that every run could compute."""
-    rows = [run.scores for run in runs]
-    found: dict[str, Scores] = {}
-    for metric in GOALS:
-        means = [run.manifest["scores"].get(metric, {}).get("queries") for run in runs]
-        if None in means:
-            continue
-        values: dict[tuple[str, str], list[float]] = defaultdict(list)
-        for row in (row for scores in rows for row in scores):
-            if row.get(metric) is not None:
-                values[row["user"], row["query"]].append(float(row[metric]))
-        found[metric] = {query: mean(each) for query, each in values.items()}
-    return found
+    measured = measure(setup_of(runs[0]), column_of(runs[0]), runs)
+    by_name = {record.metric: record for record in measured if record.mean is not None}
+    return {metric: by_name[metric].scores for metric in GOALS if metric in by_name}
 
 
 def difference(ours: Cell, theirs: Cell, metric: str) -> Paired:

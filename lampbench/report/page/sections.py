@@ -4,6 +4,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from statistics import median
 
 from markupsafe import Markup
 
@@ -135,7 +136,7 @@ def users(group: Group) -> Iterator[Figure]:
                     values[user].append(value)
                 rows.append((cell.title, [mean(values[user]) for user in sorted(values)]))
         if rows:
-            said = "; ".join(f"{title} median {_median(each):.3f}" for title, each in rows)
+            said = "; ".join(f"{title} median {median(each):.3f}" for title, each in rows)
             drawing = plots.distributions(rows, f"Users' mean ROUGE-L: {said}")
             yield Figure(group.column_title(column), drawing)
 
@@ -209,9 +210,3 @@ def _cost_plot(points: Sequence[tuple[str, float, float]]) -> Markup:
 def _size(cell: Cell) -> str:
     scored = next(iter(cell.scores.values()), {})
     return f"{len({user for user, _ in scored})} users, {len(scored)} queries"
-
-
-def _median(values: Sequence[float]) -> float:
-    ordered = sorted(values)
-    half = len(ordered) // 2
-    return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2

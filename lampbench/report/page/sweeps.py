@@ -10,7 +10,7 @@ from lampbench.report.page import plots
 from lampbench.report.page.cells import Cell, Group, scores_of
 from lampbench.report.page.plots import Mark
 from lampbench.report.page.sections import MAIN, Figure
-from lampbench.report.records import Other, column_of, setup_of
+from lampbench.report.records import Other, age, column_of, setup_of
 from lampbench.report.statistics import interval
 from lampbench.runs import Run
 
@@ -24,7 +24,7 @@ def sensitivity(group: Group, others: Sequence[Other]) -> list[Figure]:
     Of runs with the same value and seed the newest counts.
     """
     swept: dict[tuple[int, str], Sweep] = defaultdict(dict)
-    for run in sorted((other.run for other in others), key=_age):
+    for run in sorted((other.run for other in others), key=age):
         place = _place(group, run)
         if place is not None:
             value = canonical(run.manifest["overrides"][place[1]])
@@ -34,10 +34,6 @@ def sensitivity(group: Group, others: Sequence[Other]) -> list[Figure]:
         figure = _figure(group, group.cells[number], name, values)
         figures += [figure] if figure else []
     return figures
-
-
-def _age(run: Run) -> tuple[str, str]:
-    return run.manifest["created"], run.manifest["key"]
 
 
 def _place(group: Group, run: Run) -> tuple[int, str] | None:
