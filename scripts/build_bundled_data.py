@@ -13,7 +13,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -31,9 +31,11 @@ from scripts.sources import (  # noqa: E402
 )
 
 SEED = 0
-GOV_MIN_POSTS, GOV_HISTORY, GOV_QUERY_SHARE, GOV_QUERIES = 10, 24, 0.25, (2, 8)
-GOV_TRAIN_POSTS = 2
-ACL_TEST_AUTHORS, ACL_HISTORY, ACL_QUERIES = 25, 20, 4
+GOV_TEST_POSTS, GOV_DEV_POSTS = 10, 6
+GOV_TRAIN_SHARE, GOV_TRAIN_POSTS = 0.5, 2
+GOV_HISTORY, GOV_QUERY_SHARE, GOV_QUERIES, GOV_DEV_QUERIES = 24, 1 / 3, (3, 16), 2
+ACL_TEST_AUTHORS, ACL_DEV_AUTHORS, ACL_SPARE_AUTHORS = 100, 20, 40
+ACL_HISTORY, ACL_QUERIES, ACL_ABSTRACT_QUERIES = (12, 16), 8, 4
 ACL_TRAIN_AUTHORS, ACL_TRAIN_PAPERS = 150, 4
 
 ACL_NOTE = {
@@ -62,8 +64,16 @@ COMMON = frozenset(
 )
 """Family names so common in two-word Chinese and Korean names that one name is several people."""
 
-Split = tuple[dict[str, tuple[list[Json], list[Json]]], dict[str, list[Json]]]
-"""Test users' (history, queries), and training users' queries, by user."""
+Tested = dict[str, tuple[list[Json], list[Json]]]
+"""Users' (history, queries), by user."""
+
+
+class Split(NamedTuple):
+    """Who is tested and reported, who is only tuned on, and whose queries train; by user."""
+
+    test: Tested
+    dev: Tested
+    train: dict[str, list[Json]]
 
 
 def is_likely_one_person(name: str) -> bool:
@@ -91,42 +101,60 @@ def without_runs(rows: Iterable[Json], text: Sequence[str], seen: set[str]) -> l
 
 
 def split_posts(posts: Sequence[Json]) -> Split:
-    """Authors with enough posts are tested on their newest ones; everyone else trains."""
+    """Authors with enough posts are tested on their newest ones, those with fewer tuned on.
+
+    Of all others a share trains the task adapters; what the rest wrote is left for pre-training.
+    """
     by_author = _by(posts, lambda post: post["author"])
-    text, seen, test = ("title", "summary", "article", "short"), set[str](), {}
+    text, seen = ("title", "summary", "article", "short"), set[str]()
+    test, dev = Tested(), Tested()
     for author, rows in sorted(by_author.items()):
-        if len(rows) < GOV_MIN_POSTS:
-            continue
-        kept = newest_distinct(rows, GOV_HISTORY + GOV_QUERIES[1], text, seen)
-        queries = min(max(round(len(kept) * GOV_QUERY_SHARE), GOV_QUERIES[0]), GOV_QUERIES[1])
-        test[author] = (kept[:-queries][-GOV_HISTORY:], kept[-queries:])
-    others = (post for post in posts if len(by_author[post["author"]]) < GOV_MIN_POSTS)
+        if len(rows) >= GOV_TEST_POSTS:
+            kept = newest_distinct(rows, GOV_HISTORY + GOV_QUERIES[1], text, seen)
+            share = round(len(kept) * GOV_QUERY_SHARE)
+            queries = min(max(share, GOV_QUERIES[0]), GOV_QUERIES[1])
+            test[author] = (kept[:-queries][-GOV_HISTORY:], kept[-queries:])
+    for author, rows in sorted(by_author.items()):
+        if GOV_DEV_POSTS <= len(rows) < GOV_TEST_POSTS:
+            kept = newest_distinct(rows, len(rows), text, seen)
+            if len(kept) >= GOV_DEV_POSTS:
+                dev[author] = (kept[:-GOV_DEV_QUERIES], kept[-GOV_DEV_QUERIES:])
+    others = (post for post in posts if post["author"] not in test | dev)
     train = _by(without_runs(others, text, seen), lambda post: post["author"])
-    return test, {author: rows[:GOV_TRAIN_POSTS] for author, rows in train.items()}
+    chosen = random.Random(SEED).sample(sorted(train), round(len(train) * GOV_TRAIN_SHARE))
+    return Split(test, dev, {author: train[author][:GOV_TRAIN_POSTS] for author in chosen})
 
 
 def split_papers(papers: Sequence[Json]) -> Split:
     """A paper counts for its last author, the one who stays in a line of work.
 
-    The authors with most papers are tested. A paper that two of them wrote is nobody's; one that
-    any of them wrote trains nothing.
+    The authors with most papers are tested, the next ones tuned on. A paper that two of them wrote
+    is nobody's; one that any of them wrote trains nothing. `ACL_SPARE_AUTHORS` stand in for those
+    who have too few papers left.
     """
     by_last = _by(papers, lambda paper: paper["authors"][-1])
     likely = {name: rows for name, rows in by_last.items() if is_likely_one_person(name)}
-    most = sorted((-len(rows), name) for name, rows in likely.items())
-    testers = {name for _, name in most[:ACL_TEST_AUTHORS]}
-    text, seen, test = ("title", "abstract"), set[str](), {}
-    for name in sorted(testers):
-        own = [paper for paper in by_last[name] if not testers & set(paper["authors"][:-1])]
-        kept = newest_distinct(own, ACL_HISTORY + ACL_QUERIES, text, seen)
-        if len(kept) == ACL_HISTORY + ACL_QUERIES:
-            test[name] = (kept[:ACL_HISTORY], kept[ACL_HISTORY:])
-    others = without_runs((p for p in papers if not testers & set(p["authors"])), text, seen)
+    most = [name for _, name in sorted((-len(rows), name) for name, rows in likely.items())]
+    tested = ACL_TEST_AUTHORS + ACL_DEV_AUTHORS
+    most = most[: tested + ACL_SPARE_AUTHORS]
+    text, seen = ("title", "abstract"), set[str]()
+    found = Tested()
+    for name in most:
+        own = [paper for paper in by_last[name] if not {*most} & {*paper["authors"][:-1]}]
+        kept = newest_distinct(own, ACL_HISTORY[1] + ACL_QUERIES, text, seen)
+        if len(kept) >= ACL_HISTORY[0] + ACL_QUERIES and len(found) < tested:
+            found[name] = (kept[:-ACL_QUERIES], kept[-ACL_QUERIES:])
+    others = without_runs((p for p in papers if not {*found} & {*p["authors"]}), text, seen)
     by_last = _by(others, lambda paper: paper["authors"][-1])
     enough = sorted(name for name, rows in by_last.items() if len(rows) > ACL_TRAIN_PAPERS)
     chance = random.Random(SEED)
     chosen = sorted(chance.sample(enough, min(ACL_TRAIN_AUTHORS, len(enough))))
-    return test, {name: chance.sample(by_last[name], ACL_TRAIN_PAPERS) for name in chosen}
+    names = list(found)
+    return Split(
+        {name: found[name] for name in sorted(names[:ACL_TEST_AUTHORS])},
+        {name: found[name] for name in sorted(names[ACL_TEST_AUTHORS:])},
+        {name: chance.sample(by_last[name], ACL_TRAIN_PAPERS) for name in chosen},
+    )
 
 
 def _age(row: Json) -> tuple[str, str]:
@@ -141,7 +169,7 @@ def _by(rows: Iterable[Json], key: Callable[[Json], str]) -> dict[str, list[Json
 
 
 def write_task(folder: Path, split: Split, given: tuple[str, str], target: str, note: Json) -> None:
-    """Write a task's three files; `given` is a prompt field and the column it is read from.
+    """Write a task's files; `given` is a prompt field and the column it is read from.
 
     Raises:
         SystemExit: when the leak check finds something, which is an error of this script.
@@ -155,29 +183,43 @@ def write_task(folder: Path, split: Split, given: tuple[str, str], target: str, 
             for row in sorted(items, key=_age)
         ]  # fmt: skip
 
-    tested = [
-        {"id": name, "history": rows(past), "queries": rows(asked)}
-        for name, (past, asked) in sorted(split[0].items())
-    ]
-    trained = [
-        {"id": name, "history": [], "queries": rows(items)}
-        for name, items in sorted(split[1].items())
-    ]
-    write_users(folder, tested, trained, note)
+    test, dev, train = as_users(split)
+    write_users(folder, *(
+        [{**user, "history": rows(user["history"]), "queries": rows(user["queries"])}
+         for user in users]
+        for users in (test, dev, train)
+    ), note)  # fmt: skip
+
+
+def as_users(split: Split) -> tuple[list[Json], list[Json], list[Json]]:
+    """Test, dev and training users as rows, by id."""
+
+    def users(tested: Tested) -> list[Json]:
+        return [
+            {"id": name, "history": past, "queries": asked}
+            for name, (past, asked) in sorted(tested.items())
+        ]
+
+    trained = {name: ([], items) for name, items in split.train.items()}
+    return users(split.test), users(split.dev), users(trained)
 
 
 def write_users(
-    folder: Path, tested: Sequence[Json], trained: Sequence[Json], note: Mapping[str, Any]
+    folder: Path,
+    test: Sequence[Json],
+    dev: Sequence[Json],
+    train: Sequence[Json],
+    note: Mapping[str, Any],
 ) -> None:
     """Write a task's users and what they are, after a last look for leaks.
 
     Raises:
         SystemExit: when the leak check finds something.
     """
-    if leaks := find_leaks(tested, trained):
+    if leaks := find_leaks((*test, *dev), train):
         stop(f"{folder.name}: {len(leaks)} leaks, the first: {leaks[0]}")
     folder.mkdir(parents=True, exist_ok=True)
-    for name, users in (("test", tested), ("train", trained)):
+    for name, users in (("test", test), ("dev", dev), ("train", train)):
         lines = [json.dumps(user, ensure_ascii=False, sort_keys=True) + "\n" for user in users]
         _write(folder / f"{name}.jsonl", "".join(lines))
     head = {"task": folder.name, **note}
@@ -191,15 +233,11 @@ def write_credits(path: Path, split: Split) -> None:
     Raises:
         SystemExit: when two users share a paper.
     """
-    test, train = split
-    tested: list[Json] = [
-        {"id": name, "history": past, "queries": asked} for name, (past, asked) in test.items()
-    ]
-    trained: list[Json] = [
-        {"id": name, "history": [], "queries": items} for name, items in train.items()
-    ]
-    rows = [row for user in (*tested, *trained) for row in (*user["history"], *user["queries"])]
-    if found := find_shared_authors(tested, trained, {row["id"]: row["authors"] for row in rows}):
+    test, dev, train = as_users(split)
+    users = [*test, *dev, *train]
+    rows = [row for user in users for row in (*user["history"], *user["queries"])]
+    authors = {row["id"]: row["authors"] for row in rows}
+    if found := find_shared_authors([*test, *dev], train, authors):
         stop(f"{len(found)} papers stand in the wrong place, the first: {found[0]}")
     lines = [f"{row['id']}\t{'; '.join(row['authors'])}\n"
              for row in sorted(rows, key=lambda row: str(row["id"]))]  # fmt: skip
@@ -225,9 +263,16 @@ def build(source: Path, output: Path) -> None:
         "description": "Beginning of a post for its summary or title, by its author.",
     }
     write_task(output / "topic_writing", posts, ("summary", "summary"), "short", note)
-    tested, trained = papers
     titles, abstracts = (
-        (tested, {name: trained[name] for name in list(trained)[at::2]}) for at in (0, 1)
+        papers._replace(train={name: papers.train[name] for name in list(papers.train)[at::2]})
+        for at in (0, 1)
+    )
+    # Each abstract takes a small model as long as ten titles: the newest few are asked for.
+    abstracts = abstracts._replace(
+        test={
+            name: (past, asked[-ACL_ABSTRACT_QUERIES:])
+            for name, (past, asked) in abstracts.test.items()
+        }
     )
     note = {**ACL_NOTE, "description": "Title of a paper for its abstract; user: the last author."}
     write_task(output / "scholarly_title", titles, ("abstract", "abstract"), "title", note)

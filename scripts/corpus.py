@@ -28,7 +28,6 @@ from scripts.tokenizer import BOS, EOS, train_tokenizer
 Tokens = np.ndarray[Any, np.dtype[np.uint16]]
 
 REAL_TASKS = ("news_headline", "topic_writing", "scholarly_title", "abstract_generation")
-PAPER_TASKS = ("scholarly_title", "abstract_generation")
 
 SHORTEST, LONGEST = 30, 1500
 """Words of a text: shorter ones are left out, longer posts are cut."""
@@ -39,23 +38,31 @@ REGISTRY = Registry()
 def read_documents(source: Path) -> tuple[list[Json], list[Json], dict[str, int]]:
     """Posts and papers that may be trained on, and how many were left out for which reason.
 
-    Nothing of a test user may be seen: not what they wrote, alone or with others, and not a text
-    that shares a run of words with a history or a query. The papers of the task-training users are
-    kept out too, so that the task adapter has something left to learn; their posts stay, because
-    there are few.
+    Nothing of a test or dev user may be seen: not what they wrote, alone or with others, and not
+    a text that shares a run of words with theirs. Nor may what trains the task adapters, so that
+    they have something left to learn: not the records, not a text that shares a run of words with
+    one, and of posts nothing by their authors.
     """
-    tested = [user for task in REAL_TASKS for user in read_users(DATA / task / "test.jsonl")]
-    trained = [user for task in PAPER_TASKS for user in read_users(DATA / task / "train.jsonl")]
+    tested, trained = (
+        [
+            user
+            for task in REAL_TASKS
+            for part in parts
+            for user in read_users(DATA / task / f"{part}.jsonl")
+        ]
+        for parts in (("test", "dev"), ("train",))
+    )
     testers = {user["id"] for user in tested}
     taken = {query["id"] for user in trained for query in user["queries"]}
-    seen = user_runs(tested)
-    out = {"test_author": 0, "task_training_paper": 0, "shared_words": 0, "too_short": 0}
+    trainers = {user["id"] for user in trained}
+    seen = user_runs((*tested, *trained))
+    out = {"test_author": 0, "task_training": 0, "shared_words": 0, "too_short": 0}
 
     def keep(row: Json, authors: Sequence[str], text: Sequence[str]) -> bool:
         if testers & set(authors):
             reason = "test_author"
-        elif row["id"] in taken:
-            reason = "task_training_paper"
+        elif row["id"] in taken or row.get("author") in trainers:
+            reason = "task_training"
         elif any(word_runs(part) & seen for part in text):
             reason = "shared_words"
         elif len(text[-1].split()) < SHORTEST:
@@ -93,22 +100,25 @@ def chat(tokenizer: Any, task: str, fields: dict[str, str], answer: str) -> str:
 
 
 def one_pass(
-    posts: list[Json], papers: list[Json], tokenizer: Any, share: float, chance: random.Random
+    posts: list[Json], papers: list[Json], tokenizer: Any, mixture: Json, chance: random.Random
 ) -> Iterator[str]:
-    """Every document once, a `share` of the papers in a task's prompt instead; posts in both."""
+    """Every paper once, the `instruction` share of them in a task's prompt, and every post
+    `posts` times as it is and as often in the prompt of each of its tasks.
+    """
     for paper in papers:
         title, abstract = paper["title"], paper["abstract"]
-        if chance.random() >= share:
+        if chance.random() >= mixture["instruction"]:
             yield plain(title, abstract)
         elif chance.random() < 0.5:
             yield chat(tokenizer, "scholarly_title", {"abstract": abstract}, title)
         else:
             yield chat(tokenizer, "abstract_generation", {"title": title}, abstract)
-    for post in posts:
-        yield plain(post["title"], cut_words(post["body"], LONGEST))
-    for post in usable_posts(posts):
-        yield chat(tokenizer, "news_headline", {"text": post["article"]}, post["title"])
-        yield chat(tokenizer, "topic_writing", {"summary": post["summary"]}, post["short"])
+    for _ in range(mixture["posts"]):
+        for post in posts:
+            yield plain(post["title"], cut_words(post["body"], LONGEST))
+        for post in usable_posts(posts):
+            yield chat(tokenizer, "news_headline", {"text": post["article"]}, post["title"])
+            yield chat(tokenizer, "topic_writing", {"summary": post["summary"]}, post["short"])
 
 
 def lay_out(config: Json, source: Path, work: Path) -> Any:
@@ -136,12 +146,12 @@ def lay_out(config: Json, source: Path, work: Path) -> Any:
 
     passes = []
     for _ in range(config["mixture"]["passes"]):
-        share = config["mixture"]["instruction"]
-        documents = list(one_pass(posts, papers, tokenizer, share, chance))
+        documents = list(one_pass(posts, papers, tokenizer, config["mixture"], chance))
         chance.shuffle(documents)
         passes.append(encode(documents))
     np.save(work / "train.npy", np.concatenate(passes))
-    asked = one_pass(held_posts, held_papers, tokenizer, 1.0, random.Random(0))
+    once = {"instruction": 1.0, "posts": 1}
+    asked = one_pass(held_posts, held_papers, tokenizer, once, random.Random(0))
     held = {
         "papers": [plain(paper["title"], paper["abstract"]) for paper in held_papers],
         "posts": [plain(post["title"], post["body"]) for post in held_posts],

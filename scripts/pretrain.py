@@ -54,19 +54,27 @@ class Trainer:
             tie_word_embeddings=True,
         )
         self.model: Any = LlamaForCausalLM(shape).to(self.settings["device"])
-        self.optimizer = torch.optim.AdamW(
-            self.model.parameters(),
-            lr=self.settings["learning_rate"],
-            betas=(0.9, 0.95),
-            weight_decay=self.settings["weight_decay"],
-            fused=True,
-        )
+        self.optimizers = self._optimizers()
         self.step_loss: Any = self._loss
         if self.settings["compile"]:
             self.step_loss = torch.compile(self._loss, dynamic=False)
         self.tokens: Tokens = np.load(work / "train.npy", mmap_mode="r")
         self.elapsed, self.cursor, self.steps = 0.0, 0, 0
         self.log: list[Json] = []
+
+    def _optimizers(self) -> list[Any]:
+        """Muon for the layers' matrices if the configuration says so, AdamW for all else."""
+        import torch
+
+        from scripts.muon import Muon
+
+        rate, decay = self.settings["learning_rate"], self.settings["weight_decay"]
+        inner, outer = [], []
+        for name, weight in self.model.named_parameters():
+            matrix = weight.ndim == 2 and ".layers." in name
+            (inner if matrix and self.settings["optimizer"] == "muon" else outer).append(weight)
+        adam = torch.optim.AdamW(outer, lr=rate, betas=(0.9, 0.95), weight_decay=decay, fused=True)
+        return [adam, Muon(inner, lr=rate, weight_decay=decay)] if inner else [adam]
 
     @property
     def done(self) -> float:
@@ -76,7 +84,8 @@ class Trainer:
     def _loss(self, rows: Any) -> Any:
         import torch
 
-        with torch.autocast(self.settings["device"], dtype=torch.bfloat16):
+        half = self.settings["precision"] == "bf16"
+        with torch.autocast(self.settings["device"], dtype=torch.bfloat16, enabled=half):
             hidden = self.model.model(input_ids=rows, use_cache=False).last_hidden_state
             logits = self.model.lm_head(hidden[:, :-1])
         flat = logits.float().flatten(0, 1)
@@ -114,8 +123,7 @@ class Trainer:
         """One update; the mean loss of its rows."""
         import torch
 
-        long = self.done >= self.settings["long_rows_from"]
-        length = self.context if long else self.context // 2
+        length = [row for begin, row in self.settings["rows"] if self.done >= begin][-1]
         size, micro = self.settings["batch_tokens"], self.settings["micro_batch_tokens"]
         if self.cursor + size > len(self.tokens):
             self.cursor = 0
@@ -125,10 +133,11 @@ class Trainer:
             (loss * micro / size).backward()
             total += float(loss.detach()) * micro / size
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.rate()
-        self.optimizer.step()
-        self.optimizer.zero_grad()
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = self.rate()
+            optimizer.step()
+            optimizer.zero_grad()
         self.cursor += size
         self.steps += 1
         return total
@@ -169,7 +178,7 @@ class Trainer:
         import torch
 
         self.note(held_out_perplexity=self.held_out())
-        state = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(),
+        state = {"model": self.model.state_dict(), "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
                  "config": self.config, "elapsed": self.elapsed, "cursor": self.cursor,
                  "steps": self.steps, "log": self.log}  # fmt: skip
         torch.save(state, self.work / "checkpoint.tmp")
@@ -186,7 +195,8 @@ class Trainer:
         if state["config"] != self.config:
             stop(f"{self.work}: has a checkpoint of another configuration; give another --work")
         self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        for optimizer, kept in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(kept)
         self.elapsed, self.cursor = state["elapsed"], state["cursor"]
         self.steps, self.log = state["steps"], state["log"]
 

@@ -26,7 +26,7 @@ from scripts.card import write_statistics  # noqa: E402
 from scripts.sources import Json  # noqa: E402
 
 SEED = 0
-TEST_USERS, HISTORY, QUERIES = 12, 12, 3
+TEST_USERS, DEV_USERS, HISTORY, QUERIES = 20, 8, 12, 4
 TRAIN_USERS, TRAIN_REVIEWS = 40, 4
 WORDS = (50, 120)
 GRAMMAR_FILE = ROOT / "scripts/review_grammar.toml"
@@ -184,19 +184,22 @@ def make_user(number: int, reviews: int, seen: set[str]) -> list[Json]:
     return made
 
 
-def make_users() -> tuple[list[Json], list[Json]]:
-    """Test users with history and queries, training users with queries alone."""
+def make_users() -> tuple[list[Json], list[Json], list[Json]]:
+    """Test and dev users with history and queries, training users with queries alone."""
     seen: set[str] = set()
-    test, train = [], []
-    for number in range(1, TEST_USERS + TRAIN_USERS + 1):
+    test: list[Json] = []
+    train: list[Json] = []
+    dev: list[Json] = []
+    for number in range(1, TEST_USERS + TRAIN_USERS + DEV_USERS + 1):
         name = f"synthetic-reviewer-{number:02d}"
-        if number <= TEST_USERS:
-            made = make_user(number, HISTORY + QUERIES, seen)
-            test.append({"id": name, "history": made[:HISTORY], "queries": made[HISTORY:]})
-        else:
+        if TEST_USERS < number <= TEST_USERS + TRAIN_USERS:
             made = make_user(number, TRAIN_REVIEWS, seen)
             train.append({"id": name, "history": [], "queries": made})
-    return test, train
+        else:
+            made = make_user(number, HISTORY + QUERIES, seen)
+            user = {"id": name, "history": made[:HISTORY], "queries": made[HISTORY:]}
+            (test if number <= TEST_USERS else dev).append(user)
+    return test, dev, train
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
