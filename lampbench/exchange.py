@@ -19,7 +19,7 @@ from lampbench.errors import LampbenchError
 from lampbench.hashing import digest, file_digest
 from lampbench.manifest import describe_data, versions
 from lampbench.metrics import Scoring, histories, score_predictions
-from lampbench.models import PRESETS
+from lampbench.models import BUNDLED, PRESETS
 from lampbench.runs import Run, write_run
 from lampbench.task import Task
 from lampbench.writing import replace
@@ -93,7 +93,7 @@ def import_predictions(
     rows = read_predictions(file, task, dataset)
     scoring = Scoring(histories=histories(dataset))
     spec = PRESETS.get(model)
-    location = "lampbench.bundled" if model == "bundled" else spec.location if spec else model
+    location = "lampbench.bundled" if model in BUNDLED else spec.location if spec else model
     data = describe_data(dataset, task)
     answers = [row["prediction"] for row in rows]
     manifest = {

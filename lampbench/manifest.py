@@ -16,7 +16,7 @@ from lampbench.data.stats import measure, words
 from lampbench.data.types import Dataset
 from lampbench.hyper import Part, child_parts
 from lampbench.machine import releases, usable_cores
-from lampbench.models import PRESETS, commit_of, resolve
+from lampbench.models import commit_of, is_bundled, resolve
 from lampbench.plan import Plan
 from lampbench.task import Task
 
@@ -63,7 +63,7 @@ def describe(
         },
         "dataset": describe_data(dataset, context.task),
         "model_info": {
-            "location": "lampbench.bundled" if spec == PRESETS["bundled"] else spec.location,
+            "location": "lampbench.bundled" if is_bundled(spec) else spec.location,
             "revision": commit_of(spec),
             "device": context.engines.device(context.model),
             **context.engines.identity(context.model),

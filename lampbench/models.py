@@ -37,14 +37,19 @@ class ModelSpec:
         return path if path.is_dir() else None
 
 
-def _bundled() -> str:
-    return str(files("lampbench.bundled").joinpath("model"))
+BUNDLED = ("bundled", "bundled-small")
+"""The models that every installation carries."""
+
+
+def _bundled(folder: str) -> str:
+    return str(files("lampbench.bundled").joinpath(folder))
 
 
 PRESETS: Mapping[str, ModelSpec] = {
     spec.name: spec
     for spec in (
-        ModelSpec("bundled", _bundled(), dtype="float32"),
+        ModelSpec("bundled", _bundled("model"), dtype="float32"),
+        ModelSpec("bundled-small", _bundled("model-small"), dtype="float32"),
         ModelSpec("mistral-7b", "mistralai/Mistral-7B-Instruct-v0.3"),
         ModelSpec("llama-3.1-8b", "meta-llama/Llama-3.1-8B-Instruct"),
         ModelSpec("gemma-3-4b", "google/gemma-3-4b-it"),
@@ -55,6 +60,11 @@ PRESETS: Mapping[str, ModelSpec] = {
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _IDENTIFYING = ("*config.json", "*token*.json", "vocab.json", "merges.txt", "chat_template.json",
                 "*.jinja", "*.index.json", "*.safetensors", "*.bin", "*.model")  # fmt: skip
+
+
+def is_bundled(spec: ModelSpec) -> bool:
+    """Whether it is one of those, not a folder that happens to have the name."""
+    return spec.name in BUNDLED and spec == PRESETS[spec.name]
 
 
 def resolve(name: str) -> ModelSpec:
@@ -115,7 +125,7 @@ def commit_of(spec: ModelSpec) -> str | None:
     if spec.folder is not None:
         return None
     if Path(spec.location).is_absolute():
-        hint = "run scripts/pretrain.py" if spec.name == "bundled" else "give another folder"
+        hint = "run scripts/pretrain.py" if spec.name in BUNDLED else "give another folder"
         raise LampbenchError(f"{spec.location}: the model's folder is missing; {hint}")
     return Path(_hub_file(spec, "config.json")).parent.name
 

@@ -1,6 +1,7 @@
 """Default hyper-parameters by task family, each with the place it was taken from."""
 
 from lampbench.hyper import Given
+from lampbench.models import BUNDLED
 from lampbench.task import Family, Task
 
 _PAPER = "paper 4.1"
@@ -120,4 +121,4 @@ def default_preset(model: str, fidelity: str) -> str:
     """The preset of a run whose user named none."""
     if fidelity == "reference":
         return "reference"
-    return "small" if model == "bundled" else "paper"
+    return "small" if model in BUNDLED else "paper"

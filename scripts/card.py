@@ -9,6 +9,10 @@ from typing import Any
 
 Json = Mapping[str, Any]
 
+OPTIMIZERS = {
+    "muon": "Muon for the matrices of the layers and AdamW for the rest",
+    "adamw": "AdamW",
+}
 BEGIN, END = "<!-- statistics: written by the scripts -->\n", "<!-- end of statistics -->"
 TASKS = (
     "news_headline",
@@ -88,7 +92,9 @@ def model_card(facts: Json) -> str:
     )
     final = ", ".join(f"{name} {value:.1f}" for name, value in last["held_out_perplexity"].items())
     names = " | ".join(corpus["held_out"])
-    text = f"""# The small model of the embedded default
+    mixture, rows = config["mixture"], training["rows"]
+    lengths = ", ".join(f"{row} from {begin:.0%}" for begin, row in rows)
+    text = f"""# {facts["name"]}: a small model of the embedded default
 
 A causal language model of {facts["parameters"] / 1e6:.2f} M parameters, pre-trained here from
 scratch, so that every method runs on a laptop without a download. It is there to exercise the
@@ -109,26 +115,27 @@ template |
 {corpus["papers"]} titles and abstracts of the ACL Anthology (2016 to 2024, CC BY 4.0, by the
 papers' authors, see aclanthology.org) and {corpus["posts"]} posts of digital.gov and 18F (CC0 1.0
 / public domain in the United States): {corpus["tokens_per_pass"] / 1e6:.1f} M tokens a pass. In
-each pass {config["mixture"]["instruction"]:.0%} of the papers, drawn anew, stand in the prompt of
-`scholarly_title` or `abstract_generation` instead; every post stands as it is, and where it serves
-for them once in the prompts of `news_headline` and `topic_writing`. The loss is on all tokens. No
-review was read.
+each pass {mixture["instruction"]:.0%} of the papers, drawn anew, stand in the prompt of
+`scholarly_title` or `abstract_generation` instead; every post stands {mixture["posts"]} times as it
+is, and where it serves for them as often in the prompts of `news_headline` and `topic_writing`.
+{mixture["quoting"]:.0%} of the prompts quote one or two texts of the same author first, as RAG
+does. The loss is on all tokens. No review was read.
 
-Left out: {out["test_author"]} texts by a test user, alone or with others; {out["shared_words"]}
-that share 13 words in a row (or a whole title) with a test user's history or query;
-{out["task_training_paper"]} papers that train the task adapters; {out["too_short"]} short texts.
-The posts of the task-training users were read, because there are few posts.
+Left out: {out["test_author"]} texts by a test or dev user, alone or with others;
+{out["task_training"]} that train the task adapters, or posts by an author who does;
+{out["shared_words"]} that share 13 words in a row (or a whole title) with any of these;
+{out["too_short"]} short texts. `lampbench data audit` checks it.
 
 ## Training
 {last["tokens"] / 1e6:.1f} M tokens ({last["tokens"] / corpus["tokens_per_pass"]:.1f} passes) in
 {last["step"]} updates of {training["batch_tokens"]} tokens, {last["minute"]:.0f} minutes on
-{facts["hardware"]}, shared with other work: AdamW, learning rate {training["learning_rate"]:g}
-after a warm-up and with a cosine to zero, weight decay {training["weight_decay"]}, bf16 autocast,
-rows of {shape["max_position_embeddings"] // 2} tokens, of {shape["max_position_embeddings"]} from
-{training["long_rows_from"]:.0%} of the time on. Perplexity is per token, on the
-first {facts["held_out_rows"]} rows of {shape["max_position_embeddings"]} tokens (or as many as
-there are) of {_counts(corpus)} that were never trained on: until the long rows came, the
-second half of each lay beyond the positions that had been trained.
+{facts["hardware"]}, shared with other work: {OPTIMIZERS[training["optimizer"]]}, learning rate
+{training["learning_rate"]:g} after a warm-up and with a cosine to zero, weight decay
+{training["weight_decay"]}, {training["precision"]}, rows of {lengths} of the time on (tokens).
+Why so: `scripts/trials.md`. Perplexity is per token, on the first {facts["held_out_rows"]} rows of
+{shape["max_position_embeddings"]} tokens (or as many as there are) of {_counts(corpus)} that were
+never trained on: until the long rows came, most of each lay beyond the positions that had been
+trained.
 
 | minute | tokens | training loss | {names} |
 |---|---|---|{"---|" * len(corpus["held_out"])}
@@ -141,8 +148,9 @@ hardly seen any other language, and has seen no product review at all. Its absol
 nothing next to those of the papers' 7B models; only differences between methods on it can be read,
 and those with care. It was not aligned or filtered for safety.
 
-Remake it with `python scripts/pretrain.py --source SOURCE_DIR`. The schedule follows the clock, so
-another machine, or another load, gets another model.
+Remake it with `torchrun --nproc-per-node 2 scripts/pretrain.py --source SOURCE_DIR --model
+{facts["name"]}`. The schedule follows the clock, so another machine, or another load, gets another
+model.
 """
     return "\n\n".join(map(_wrapped, text.strip().split("\n\n"))) + "\n"
 

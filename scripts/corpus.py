@@ -3,6 +3,7 @@
 import json
 import math
 import random
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 
 from lampbench.bundled import DATA
 from lampbench.bundled.leaks import user_runs, word_runs
+from lampbench.data.types import Record
 from lampbench.registry import Registry
 from scripts.card import read_users
 from scripts.sources import (
@@ -27,7 +29,15 @@ from scripts.tokenizer import BOS, EOS, train_tokenizer
 
 Tokens = np.ndarray[Any, np.dtype[np.uint16]]
 
-REAL_TASKS = ("news_headline", "topic_writing", "scholarly_title", "abstract_generation")
+PAPER_TASKS = ("scholarly_title", "abstract_generation")
+POST_TASKS = ("news_headline", "topic_writing")
+COLUMNS_OF = {
+    "scholarly_title": ("abstract", "abstract", "title"),
+    "abstract_generation": ("title", "title", "abstract"),
+    "news_headline": ("text", "article", "title"),
+    "topic_writing": ("summary", "summary", "short"),
+}
+"""By task: the field of its prompt, and the columns of what is given and of what is wanted."""
 
 SHORTEST, LONGEST = 30, 1500
 """Words of a text: shorter ones are left out, longer posts are cut."""
@@ -46,7 +56,7 @@ def read_documents(source: Path) -> tuple[list[Json], list[Json], dict[str, int]
     tested, trained = (
         [
             user
-            for task in REAL_TASKS
+            for task in COLUMNS_OF
             for part in parts
             for user in read_users(DATA / task / f"{part}.jsonl")
         ]
@@ -88,37 +98,61 @@ def plain(title: str, body: str) -> str:
     return f"{BOS}{title}\n\n{body}{EOS}"
 
 
-def chat(tokenizer: Any, task: str, fields: dict[str, str], answer: str) -> str:
-    """A record in the task's own prompt, answered, as the harness renders it."""
-    prompt = REGISTRY.task(task).prompt(fields)
-    messages = [
-        {"role": "system", "content": prompt.system},
-        {"role": "user", "content": prompt.text},
-        {"role": "assistant", "content": answer},
-    ]
-    return str(tokenizer.apply_chat_template(messages, tokenize=False))
+class Renderer:
+    """Documents as the model reads them: as they are, or in a task's own prompt, answered.
 
-
-def one_pass(
-    posts: list[Json], papers: list[Json], tokenizer: Any, mixture: Json, chance: random.Random
-) -> Iterator[str]:
-    """Every paper once, the `instruction` share of them in a task's prompt, and every post
-    `posts` times as it is and as often in the prompt of each of its tasks.
+    `mixture` holds the shares: `instruction` of the papers stand in a prompt, `quoting` of all
+    prompts quote one or two other texts of the same author first, as RAG does.
     """
-    for paper in papers:
-        title, abstract = paper["title"], paper["abstract"]
-        if chance.random() >= mixture["instruction"]:
-            yield plain(title, abstract)
-        elif chance.random() < 0.5:
-            yield chat(tokenizer, "scholarly_title", {"abstract": abstract}, title)
-        else:
-            yield chat(tokenizer, "abstract_generation", {"title": title}, abstract)
-    for _ in range(mixture["posts"]):
-        for post in posts:
-            yield plain(post["title"], cut_words(post["body"], LONGEST))
-        for post in usable_posts(posts):
-            yield chat(tokenizer, "news_headline", {"text": post["article"]}, post["title"])
-            yield chat(tokenizer, "topic_writing", {"summary": post["summary"]}, post["short"])
+
+    def __init__(
+        self, posts: list[Json], papers: list[Json], tokenizer: Any, mixture: Json, seed: int
+    ) -> None:
+        self.posts, self.papers, self.tokenizer, self.mixture = posts, papers, tokenizer, mixture
+        self.chance = random.Random(seed)
+        self.answerable = usable_posts(posts)
+        self.by_author: dict[str, list[Json]] = defaultdict(list)
+        for paper in papers:
+            self.by_author[(paper["authors"] or [""])[-1]].append(paper)
+        for post in self.answerable:
+            self.by_author[post["author"]].append(post)
+
+    def one_pass(self) -> Iterator[str]:
+        """Every paper once, and every post `posts` times as it is and in each of its prompts."""
+        for paper in self.papers:
+            if self.chance.random() >= self.mixture["instruction"]:
+                yield plain(paper["title"], paper["abstract"])
+            else:
+                yield self.prompted(paper, self.chance.choice(PAPER_TASKS))
+        for _ in range(self.mixture["posts"]):
+            for post in self.posts:
+                yield plain(post["title"], cut_words(post["body"], LONGEST))
+            for post in self.answerable:
+                yield from (self.prompted(post, task) for task in POST_TASKS)
+
+    def prompted(self, row: Json, name: str) -> str:
+        """A record in a task's prompt, as the harness renders it."""
+        task = REGISTRY.task(name)
+        record = as_record(row, name)
+        quoted = ""
+        if self.chance.random() < self.mixture["quoting"]:
+            author = row.get("author") or (row["authors"] or [""])[-1]
+            others = [other for other in self.by_author[author] if other["id"] != row["id"]]
+            some = self.chance.sample(others, min(len(others), self.chance.randint(1, 2)))
+            quoted = "".join(task.show(as_record(other, name)) for other in some)
+        prompt = task.prompt(record.fields)
+        messages = [
+            {"role": "system", "content": prompt.system},
+            {"role": "user", "content": f"{quoted}\n{prompt.text}" if quoted else prompt.text},
+            {"role": "assistant", "content": record.target},
+        ]
+        return str(self.tokenizer.apply_chat_template(messages, tokenize=False))
+
+
+def as_record(row: Json, task: str) -> Record:
+    """A post or paper as a task's record."""
+    field, column, target = COLUMNS_OF[task]
+    return Record(row["id"], {field: row[column]}, row[target], None)
 
 
 def lay_out(config: Json, source: Path, work: Path) -> Any:
@@ -145,13 +179,14 @@ def lay_out(config: Json, source: Path, work: Path) -> Any:
         return np.concatenate([np.array(row, dtype=np.uint16) for row in ids])
 
     passes = []
+    renderer = Renderer(posts, papers, tokenizer, config["mixture"], config["seed"])
     for _ in range(config["mixture"]["passes"]):
-        documents = list(one_pass(posts, papers, tokenizer, config["mixture"], chance))
+        documents = list(renderer.one_pass())
         chance.shuffle(documents)
         passes.append(encode(documents))
     np.save(work / "train.npy", np.concatenate(passes))
-    once = {"instruction": 1.0, "posts": 1}
-    asked = one_pass(held_posts, held_papers, tokenizer, once, random.Random(0))
+    once = {"instruction": 1.0, "quoting": 0.0, "posts": 1}
+    asked = Renderer(held_posts, held_papers, tokenizer, once, 0).one_pass()
     held = {
         "papers": [plain(paper["title"], paper["abstract"]) for paper in held_papers],
         "posts": [plain(post["title"], post["body"]) for post in held_posts],

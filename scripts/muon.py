@@ -1,4 +1,4 @@
-"""Muon in float32: `torch.optim.Muon` orthogonalizes in bf16, which CPUs without bf16 units crawl at.
+"""Muon in float32: `torch.optim.Muon` works in bf16, at which CPUs without bf16 units crawl.
 
 Same update as torch's with `adjust_lr_fn="match_rms_adamw"` (Jordan et al. 2024; the scale of Liu
 et al. 2025, "Muon is Scalable for LLM Training", section 2.2), so AdamW's learning rate serves.
@@ -35,9 +35,7 @@ class Muon(torch.optim.Optimizer):
         momentum: float = 0.95,
         weight_decay: float = 0.1,
     ) -> None:
-        super().__init__(
-            parameters, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay}
-        )
+        super().__init__(parameters, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]

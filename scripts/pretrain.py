@@ -1,18 +1,22 @@
-"""Pre-train the embedded default's small language model from scratch.
+"""Pre-train the embedded default's small language models from scratch.
 
-    python scripts/pretrain.py --source SOURCE_DIR [--config scripts/pretrain.toml] \
-        [--output lampbench/bundled/model] [--work build/pretrain]
+    torchrun --nproc-per-node 2 scripts/pretrain.py --source SOURCE_DIR [--model bundled-small]
+
+Each process takes its share of every batch; `python scripts/pretrain.py` is one process.
 
 Reads the two source files that the bundled data is cut from, leaves out everything that belongs to
 a test user (by author, by id and by shared word runs), learns a tokenizer, lays the text out once
-as one array of tokens, and trains until the configured time is over. WORK keeps the array, the log
-and a checkpoint: the same command again resumes from it, and once trained only writes the output.
+as one array of tokens, and trains until the configured time is over. `--work` keeps the array, the
+log and a checkpoint: the same command again resumes from it, and once trained only writes the
+output.
 """
 
 import argparse
 import copy
+import datetime
 import json
 import math
+import os
 import platform
 import sys
 import time
@@ -30,7 +34,9 @@ from scripts.card import write_card  # noqa: E402
 from scripts.corpus import Tokens, lay_out  # noqa: E402
 from scripts.sources import Json, stop  # noqa: E402
 
-HELD_OUT_ROWS = 60
+HELD_OUT_ROWS = 40
+FOLDERS = {"bundled": "model", "bundled-small": "model-small"}
+"""Where each of the bundled models stands, below `lampbench/bundled`."""
 
 
 class Trainer:
@@ -41,6 +47,7 @@ class Trainer:
         from transformers import LlamaConfig, LlamaForCausalLM
 
         self.config, self.work, self.tokenizer = config, work, tokenizer
+        self.rank, self.world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
         self.settings = config["training"]
         self.context: int = config["model"]["max_position_embeddings"]
         torch.manual_seed(config["seed"])
@@ -127,11 +134,13 @@ class Trainer:
         size, micro = self.settings["batch_tokens"], self.settings["micro_batch_tokens"]
         if self.cursor + size > len(self.tokens):
             self.cursor = 0
-        total = 0.0
-        for at in range(self.cursor, self.cursor + size, micro):
+        micros = range(self.cursor, self.cursor + size, micro)
+        total = torch.zeros(())
+        for at in micros[self.rank :: self.world]:
             loss = self.step_loss(self._rows(self.tokens, at, micro // length, length))
-            (loss * micro / size).backward()
-            total += float(loss.detach()) * micro / size
+            (loss / len(micros)).backward()
+            total += float(loss.detach()) / len(micros)
+        self._share(total)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
@@ -140,33 +149,51 @@ class Trainer:
             optimizer.zero_grad()
         self.cursor += size
         self.steps += 1
-        return total
+        return float(total)
+
+    def _share(self, loss: Any) -> None:
+        """Add up gradients and loss over the processes."""
+        import torch.distributed as dist
+
+        if self.world > 1:
+            for tensor in (loss, *(weight.grad for weight in self.model.parameters())):
+                dist.all_reduce(tensor)
+
+    def _pass_time(self, seconds: float) -> None:
+        """The clock of the schedule: the mean over the processes, so that all stop together."""
+        import torch
+        import torch.distributed as dist
+
+        clock = torch.tensor(seconds / self.world, dtype=torch.float64)
+        if self.world > 1:
+            dist.all_reduce(clock)
+        self.elapsed += float(clock)
 
     def run(self) -> None:
         """Train until the time is over, with a log line now and then and checkpoints."""
         self.resume()
         if self.done >= 1:
             return
-        last = time.monotonic()
         logged = saved = self.elapsed
         first = self.steps
         losses: list[float] = []
         while self.done < 1:
+            began = time.monotonic()
             losses.append(self.step())
-            now = time.monotonic()
-            self.elapsed, last = self.elapsed + now - last, now
+            self._pass_time(time.monotonic() - began)
             if self.elapsed - logged >= self.settings["log_seconds"] or self.done >= 1:
                 tokens = (self.steps - first) * self.settings["batch_tokens"]
                 speed = round(tokens / (self.elapsed - logged))
                 self.note(loss=round(sum(losses) / len(losses), 4), tokens_per_second=speed)
                 logged, first, losses = self.elapsed, self.steps, []
-            if self.elapsed - saved >= 60 * self.settings["checkpoint_minutes"]:
+            if self.elapsed - saved >= 60 * self.settings["checkpoint_minutes"] or self.done >= 1:
                 self.checkpoint()
-                saved, last = self.elapsed, time.monotonic()
-        self.checkpoint()
+                saved = self.elapsed
 
     def note(self, **facts: Any) -> None:
         """A line of the log, kept as JSON and shown."""
+        if self.rank:
+            return
         line = {"minute": round(self.elapsed / 60, 2), "step": self.steps,
                 "tokens": self.steps * self.settings["batch_tokens"], **facts}  # fmt: skip
         self.log.append(line)
@@ -175,10 +202,19 @@ class Trainer:
 
     def checkpoint(self) -> None:
         """Measure, keep all that resuming needs, and export the model as others can load it."""
+        import torch.distributed as dist
+
+        if self.rank == 0:
+            self._save()
+        if self.world > 1:
+            dist.barrier()
+
+    def _save(self) -> None:
         import torch
 
         self.note(held_out_perplexity=self.held_out())
-        state = {"model": self.model.state_dict(), "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+        optimizers = [optimizer.state_dict() for optimizer in self.optimizers]
+        state = {"model": self.model.state_dict(), "optimizers": optimizers,
                  "config": self.config, "elapsed": self.elapsed, "cursor": self.cursor,
                  "steps": self.steps, "log": self.log}  # fmt: skip
         torch.save(state, self.work / "checkpoint.tmp")
@@ -217,17 +253,32 @@ def hardware(settings: Json) -> str:
 
     if settings["device"] != "cpu":
         return f"one {torch.cuda.get_device_name()}"
+    cores = settings["threads"] * int(os.environ.get("WORLD_SIZE", 1))
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-    return f"{settings['threads']} cores of {names[0] if names else platform.machine()}"
+    return f"{cores} cores of {names[0] if names else platform.machine()}"
 
 
-def read_config(path: Path) -> Json:
-    """The configuration.
+def prepared(config: Json, source: Path, work: Path) -> Any:
+    """The tokenizer, once the first of the processes has laid out the text."""
+    if "WORLD_SIZE" not in os.environ:
+        return lay_out(config, source, work)
+    import torch.distributed as dist
+
+    dist.init_process_group("gloo", timeout=datetime.timedelta(hours=1))
+    if dist.get_rank() == 0:
+        lay_out(config, source, work)
+    dist.barrier()
+    return lay_out(config, source, work)
+
+
+def read_config(path: Path, name: str) -> Json:
+    """The configuration of one of the models: the common tables, with what is the model's own.
 
     Raises:
-        SystemExit: with one line and exit code 2, when it cannot be read or lacks a table.
+        SystemExit: with one line and exit code 2, when it cannot be read, lacks a table, or has
+            no such model.
     """
     try:
         config = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -236,6 +287,11 @@ def read_config(path: Path) -> Json:
     for table in ("tokenizer", "model", "mixture", "training"):
         if table not in config:
             stop(f"{path}: has no [{table}]")
+    own = config.pop("models", {}).get(name)
+    if own is None:
+        stop(f"{path}: has no [models.{name}]")
+    for table, values in own.items():
+        config[table].update(values)
     return config
 
 
@@ -244,16 +300,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Pre-train the embedded default's model.")
     parser.add_argument("--config", type=Path, default=ROOT / "scripts/pretrain.toml")
     parser.add_argument("--source", type=Path, required=True)
-    parser.add_argument("--output", type=Path, default=ROOT / "lampbench/bundled/model")
-    parser.add_argument("--work", type=Path, default=ROOT / "build/pretrain")
+    parser.add_argument("--model", choices=FOLDERS, default="bundled")
+    parser.add_argument("--output", type=Path, help="default: the model's place in lampbench")
+    parser.add_argument("--work", type=Path, help="default: build/MODEL")
     options = parser.parse_args(arguments)
-    config = read_config(options.config)
-    options.work.mkdir(parents=True, exist_ok=True)
-    trainer = Trainer(config, options.work, lay_out(config, options.source, options.work))
+    output = options.output or ROOT / "lampbench/bundled" / FOLDERS[options.model]
+    work = options.work or ROOT / "build" / options.model
+    config = read_config(options.config, options.model)
+    work.mkdir(parents=True, exist_ok=True)
+    trainer = Trainer(config, work, prepared(config, options.source, work))
     trainer.run()
-    trainer.export(options.output)
-    corpus = json.loads((options.work / "corpus.json").read_text(encoding="utf-8"))
+    if trainer.rank:
+        return
+    trainer.export(output)
+    corpus = json.loads((work / "corpus.json").read_text(encoding="utf-8"))
     facts = {
+        "name": options.model,
         "config": config,
         "corpus": corpus,
         "hardware": hardware(config["training"]),
@@ -261,7 +323,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "held_out_rows": HELD_OUT_ROWS,
         "log": trainer.log,
     }
-    write_card(options.output, facts)
+    write_card(output, facts)
 
 
 if __name__ == "__main__":
