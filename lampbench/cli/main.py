@@ -22,6 +22,7 @@ _COMMANDS = {
     "report": "lampbench.cli.report:report",
     "examples": "lampbench.cli.examples:examples",
     "compare": "lampbench.cli.compare:compare",
+    "diagnose": "lampbench.cli.diagnose:diagnose",
     "score": "lampbench.cli.score:score",
     "import": "lampbench.cli.exchange:import_",
     "export": "lampbench.cli.exchange:export",

@@ -1,0 +1,181 @@
+"""Why a method does what it does: what each stage of its training made of real text.
+
+ROUGE sees only the words that were chosen. Here the user's own words are scored instead: how likely
+each stage makes them on queries it never saw, whether the implicit user reward (CoPe, equation 2
+with alpha = 1) tells them from others' words, and what DPO did to its preferences.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from lampbench.adaptation import AdapterRecipe, UserDPO
+from lampbench.data.types import Query, Record, User
+from lampbench.engine.protocol import GenerateRequest, GenerationSpec, ScoreRequest, Weights
+from lampbench.errors import LampbenchError
+from lampbench.plan import Plan
+from lampbench.recipe import ordered
+from lampbench.report.statistics import Paired, paired
+
+Item = tuple[str, str]
+"""A user and one of their queries or records, by id."""
+
+UNTRAINED = "model"
+
+
+@dataclass(frozen=True, slots=True)
+class Likelihood:
+    """What a stage makes of the references of the test queries.
+
+    `nats` is the mean over queries of the mean negative log-probability of a reference's tokens
+    (with the end of turn); `gain` compares with the stage before, positive where this one is
+    better, None for the untrained model.
+    """
+
+    stage: str
+    nats: float
+    gain: Paired | None
+
+
+@dataclass(frozen=True, slots=True)
+class Preferring:
+    """How a stage's reward ranks the user's own words against others' words.
+
+    `margin` is the mean of r(own) - r(other) in nats, where r sums log p_stage - log p_base over
+    an answer's tokens; `right` the share of pairs where it is positive; `pairs` their number.
+    """
+
+    stage: str
+    on: str
+    margin: float
+    right: float
+    pairs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """Likelihoods by stage, in the order of training, and preferences where a stage has a base."""
+
+    likelihoods: tuple[Likelihood, ...]
+    preferences: tuple[Preferring, ...]
+
+
+def diagnose(plan: Plan) -> Diagnosis:
+    """Score what a plan's stages trained; nothing is trained here.
+
+    Raises:
+        LampbenchError: the method trains nothing, or its artifacts are not in the store.
+    """
+    method = plan.method
+    if method.adaptation is None:
+        raise LampbenchError(f"method {method.name} trains nothing: there is nothing to diagnose")
+    if missing := [stage.name for stage in plan.stages if stage.missing(plan.context)]:
+        raise LampbenchError(
+            f"{method.name} on {plan.context.task.name}: {', '.join(missing)} not in the store "
+            f"{plan.context.store.root}; run the same choices with `lampbench run` first"
+        )
+    stages = [part for part in ordered([method.adaptation]) if isinstance(part, AdapterRecipe)]
+    return Diagnosis(tuple(_likelihoods(plan, stages)), tuple(_preferences(plan, stages)))
+
+
+def _likelihoods(plan: Plan, stages: Sequence[AdapterRecipe]) -> Iterator[Likelihood]:
+    asked = [(user, query) for user, query in _queries(plan) if query.reference]
+    before: Mapping[Item, float] | None = None
+    for stage in (None, *stages):
+        texts = [
+            (user, query, str(query.reference), plan.context.weights(stage, user))
+            for user, query in asked
+        ]
+        found = {
+            (user.id, query.id): math.fsum(logprobs) / len(logprobs)
+            for (user, query), logprobs in zip(asked, _score(plan, texts), strict=True)
+        }
+        gain = None if before is None else paired(found, before)
+        name = stage.section if stage else UNTRAINED
+        yield Likelihood(name, -math.fsum(found.values()) / len(found), gain)
+        before = found
+
+
+def _preferences(plan: Plan, stages: Sequence[AdapterRecipe]) -> Iterator[Preferring]:
+    """On the records that DPO trained on, with their negatives, and on test queries, where the
+    others' words are the base model's own greedy answer.
+    """
+    context = plan.context
+    for dpo in (stage for stage in stages if isinstance(stage, UserDPO)):
+        users = [user for user in context.dataset.test_users if user.id not in context.set_aside]
+        trained = [
+            (user, record, record.target, negative)
+            for user in users
+            for record, negative in zip(
+                user.history, dpo.negatives.texts(context, user), strict=True
+            )
+        ]
+        asked = [(user, query) for user, query in _queries(plan) if query.reference]
+        answers = _greedy(
+            plan, [(user, query, dpo.start.base(context, user)) for user, query in asked]
+        )
+        tested = [
+            (user, query, str(query.reference), answer)
+            for (user, query), answer in zip(asked, answers, strict=True)
+        ]
+        sources = {"history, sampled negatives": trained, "test, greedy base answers": tested}
+        for on, pairs in sources.items():
+            base = _margins(plan, pairs, None, dpo)
+            for stage in (dpo.start, dpo):
+                margins = [
+                    own - other
+                    for own, other in zip(_margins(plan, pairs, stage, dpo), base, strict=True)
+                ]
+                right = sum(margin > 0 for margin in margins) / len(margins)
+                mean = math.fsum(margins) / len(margins)
+                yield Preferring(stage.section, on, mean, right, len(margins))
+
+
+def _margins(
+    plan: Plan,
+    pairs: Sequence[tuple[User, Query | Record, str, str]],
+    stage: AdapterRecipe | None,
+    dpo: UserDPO,
+) -> list[float]:
+    """Log-probability of own less other words of each pair under a stage, or under what DPO refers to."""
+    texts = [
+        (user, item, text, stage.weights(plan.context, user) if stage else
+         dpo.start.base(plan.context, user))
+        for user, item, own, other in pairs
+        for text in (own, other)
+    ]  # fmt: skip
+    sums = [math.fsum(logprobs) for logprobs in _score(plan, texts)]
+    return [own - other for own, other in zip(sums[0::2], sums[1::2], strict=True)]
+
+
+def _queries(plan: Plan) -> Iterator[tuple[User, Query]]:
+    for user in plan.context.dataset.test_users:
+        if user.id not in plan.context.set_aside:
+            for query in user.queries:
+                yield user, query
+
+
+def _score(
+    plan: Plan, texts: Sequence[tuple[User, Query | Record, str, Weights]]
+) -> list[tuple[float, ...]]:
+    """Natural-log probabilities of each text's tokens after the item's prompt."""
+    requests = [
+        ScoreRequest(str(at), plan.context.prompt(user, item), text, weights)
+        for at, (user, item, text, weights) in enumerate(texts)
+    ]
+    scores = plan.context.engines.get(plan.context.model).score(requests)
+    found = {score.id: score.logprobs for score in scores}
+    return [found[request.id] for request in requests]
+
+
+def _greedy(plan: Plan, asked: Sequence[tuple[User, Query, Weights]]) -> list[str]:
+    """Greedy answers of given weights."""
+    decoding = plan.method.decoding
+    spec = GenerationSpec(decoding.max_new_tokens, decoding.repetition_penalty, decoding.penalty_on)
+    requests = [
+        GenerateRequest(str(at), plan.context.prompt(user, query), weights, spec)
+        for at, (user, query, weights) in enumerate(asked)
+    ]
+    answers = plan.context.engines.get(plan.context.model).generate(requests)
+    found = {answer.id: answer.text for answer in answers}
+    return [found[request.id] for request in requests]

@@ -1,0 +1,127 @@
+"""Choose the hyper-parameters of the `small` preset on the bundled data's dev users.
+
+    python scripts/tune.py --family lamp [--results tuning] [--store .lampbench/artifacts]
+
+One step after the other tries the values of one hyper-parameter on one method, keeps the best, and
+goes on from there: each method is tuned with what the methods below it have got, and TAM's steps
+settle what all methods share. What counts is the mean over tasks of the mean over queries of
+(ROUGE-1 + ROUGE-L) / 2; a tie stays with the value that stands. Every point is a recorded run, so
+the same command goes on where it was stopped. Tested users are never read.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from lampbench.hyper import Given  # noqa: E402
+from lampbench.progress import Progress  # noqa: E402
+from lampbench.runner import execute  # noqa: E402
+from lampbench.runs import read_run  # noqa: E402
+from lampbench.session import Choices, engine_pool, grid_plans  # noqa: E402
+
+FAMILIES = {
+    "lamp": ("news_headline", "scholarly_title"),
+    "longlamp": ("abstract_generation", "topic_writing", "review_writing"),
+}
+STEPS: tuple[tuple[str, str, tuple[float, ...]], ...] = (
+    ("tam", "task_sft.learning_rate", (1e-3, 2e-3, 4e-3)),
+    ("tam", "decoding.repetition_penalty", (1.0, 1.2, 2.0, 7.0)),
+    ("oppu", "user_sft.learning_rate", (1e-3, 2e-3, 5e-3, 1e-2)),
+    ("oppu", "user_sft.epochs", (2, 4)),
+    ("cope", "user_dpo.learning_rate", (2e-4, 5e-4, 2e-3)),
+    ("cope", "user_dpo.beta", (0.05, 0.1, 0.3, 1.0, 3.0)),
+    ("cope", "decoding.alpha", (0.0, 0.1, 0.3, 0.5, 0.7)),
+    ("cope", "decoding.tau", (0.01, 0.1, 0.3)),
+)
+"""Method, hyper-parameter, values. Alpha and beta have the values of Figure 3 and section 4.1."""
+
+
+def tune(family: str, options: argparse.Namespace) -> list[dict[str, Any]]:
+    """All steps of a family; what each tried, scored and chose."""
+    progress = Progress()
+    chosen: dict[str, Any] = {}
+    steps = []
+    for method, path, values in STEPS:
+        settled = [f"{name}={value}" for name, value in chosen.items()]
+        choices = Choices(
+            methods=[method],
+            tasks=FAMILIES[family],
+            parts=("dev",),
+            assignments=settled,
+            store=options.store,
+        )
+        points = [{path: Given(value, "scripts/tune.py")} for value in values]
+        found = grid_plans(choices, points, options.results, engine_pool(choices, progress))
+        scores: dict[Any, dict[str, float]] = {value: {} for value in values}
+        current = None
+        for point, plan in found:
+            command = [*sys.argv]
+            run = read_run(execute(plan, command, options.results))
+            value = point[path].value
+            if not plan.settings[path].changed:
+                current = value
+            scores[value][plan.context.task.name] = mean(
+                run.manifest["scores"][metric]["queries"] for metric in ("rouge1", "rougeL")
+            )
+        means = {value: mean(by_task.values()) for value, by_task in scores.items()}
+        best = max(means, key=lambda value: (means[value], value == current))
+        chosen[path] = best
+        steps.append(
+            {"method": method, "path": path, "scores": scores, "means": means, "best": best}
+        )
+        progress.say(f"{family}: {path} = {best} ({method}: {means[best]:.4f})")
+    return steps
+
+
+def table(family: str, steps: Sequence[dict[str, Any]]) -> str:
+    """The steps as Markdown: a row a value, the chosen one in bold."""
+    tasks = FAMILIES[family]
+    lines = [
+        f"## {family}",
+        "",
+        f"| method | hyper-parameter | value | {' | '.join(tasks)} | mean |",
+        "|---" * (len(tasks) + 4) + "|",
+    ]
+    for step in steps:
+        for value, by_task in step["scores"].items():
+            shown = f"**{value:g}**" if value == step["best"] else f"{value:g}"
+            cells = [f"{by_task[task]:.4f}" for task in tasks]
+            cells = [step["method"], step["path"], shown, *cells, f"{step['means'][value]:.4f}"]
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+HEAD = """# How the `small` preset was tuned
+
+Made by `scripts/tune.py` from the runs in this folder: dev users, who are never reported, seed 0,
+model `bundled`. Scores are (ROUGE-1 + ROUGE-L) / 2, means over the queries. Each step keeps the
+**best** value and the next goes on from it. Differences of a few thousandths are noise: there are
+28 to 160 queries a task.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Read the command line, tune, and write the page once both families are done."""
+    parser = argparse.ArgumentParser(description="Tune the small preset on the dev users.")
+    parser.add_argument("--family", choices=FAMILIES, required=True)
+    parser.add_argument("--results", type=Path, default=ROOT / "tuning")
+    parser.add_argument("--store", type=Path, default=ROOT / ".lampbench/artifacts")
+    options = parser.parse_args(arguments)
+    text = table(options.family, tune(options.family, options))
+    parts = options.results / "parts.json"
+    known = json.loads(parts.read_text(encoding="utf-8")) if parts.exists() else {}
+    known[options.family] = text
+    parts.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
+    page = "\n".join([HEAD, *(known[family] for family in FAMILIES if family in known)])
+    (options.results / "README.md").write_text(page, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

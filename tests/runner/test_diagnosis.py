@@ -1,0 +1,73 @@
+"""Scores of users' own words by stage: who is compared with whom, and in which direction."""
+
+import pytest
+
+from lampbench.diagnosis import diagnose
+from lampbench.engine.protocol import Score
+from lampbench.errors import LampbenchError
+from lampbench.runner import build
+
+
+def stage_of(request):
+    return request.weights[-1].parent.parent.name if request.weights else "model"
+
+
+OWN = {"model": -4.0, "task_sft": -3.0, "user_sft": -2.0, "user_dpo": -2.5}
+OTHER = {"model": -4.0, "task_sft": -3.0, "user_sft": -2.75, "user_dpo": -5.0}
+"""Log-probability of each of two tokens, by stage, of the user's own words and of others."""
+
+
+@pytest.fixture
+def scoring(engine, monkeypatch):
+    def score(requests):
+        for request in requests:
+            own = request.response.startswith(("headline", "new headline"))
+            value = (OWN if own else OTHER)[stage_of(request)]
+            yield Score(request.id, (value, value))
+
+    monkeypatch.setattr(engine, "score", score)
+
+
+def test_each_stage_is_compared_with_the_one_before(planner, scoring):
+    plan = planner("cope")
+    for stage in plan.stages:
+        build(plan, stage)
+    found = diagnose(plan)
+    assert [(one.stage, one.nats) for one in found.likelihoods] == [
+        ("model", 4.0), ("task_sft", 3.0), ("user_sft", 2.0), ("user_dpo", 2.5)
+    ]  # fmt: skip
+    first, *gains = [one.gain for one in found.likelihoods]
+    assert first is None
+    assert [gain.difference.mean for gain in gains] == [1.0, 1.0, -0.5]
+    assert (gains[2].better, gains[2].worse) == (0, 3)
+
+
+def test_margins_are_summed_over_tokens_and_relative_to_the_base(planner, scoring):
+    plan = planner("cope")
+    for stage in plan.stages:
+        build(plan, stage)
+    rows = {(one.on.split(",")[0], one.stage): one for one in diagnose(plan).preferences}
+    assert rows.keys() == {(on, stage) for on in ("history", "test")
+                           for stage in ("user_sft", "user_dpo")}  # fmt: skip
+    assert rows["history", "user_sft"].margin == pytest.approx(2 * 0.75)
+    assert rows["test", "user_dpo"].margin == pytest.approx(2 * 2.5)
+    assert rows["history", "user_dpo"].right == 1.0
+    assert rows["history", "user_dpo"].pairs == 3 + 2 + 2
+    assert rows["test", "user_dpo"].pairs == 2 + 2 + 1
+
+
+def test_a_reward_that_prefers_others_is_wrong(planner, scoring, monkeypatch):
+    monkeypatch.setitem(OTHER, "user_sft", -1.0)
+    plan = planner("cope")
+    for stage in plan.stages:
+        build(plan, stage)
+    (row, *_) = diagnose(plan).preferences
+    assert (row.stage, row.right) == ("user_sft", 0.0) and row.margin < 0
+
+
+def test_what_was_not_trained_cannot_be_diagnosed(planner, engine):
+    with pytest.raises(LampbenchError, match="task_sft, .* not in the store .* `lampbench run`"):
+        diagnose(planner("cope"))
+    assert not engine.trained
+    with pytest.raises(LampbenchError, match="base trains nothing"):
+        diagnose(planner("base"))
