@@ -1,11 +1,13 @@
-"""The committed model: its size, its tokenizer, and that it loads and answers."""
+"""The committed models: size, tokenizer, and that they load and answer."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lampbench.bundled import DATA, MODEL
+from lampbench.bundled import DATA
+from lampbench.models import BUNDLED, resolve
 from lampbench.registry import Registry
 from scripts.card import model_card, read_users
 from scripts.tokenizer import BOS, EOS
@@ -17,22 +19,27 @@ MESSAGES = [
 ]
 
 
+@pytest.fixture(scope="module", params=BUNDLED)
+def folder(request: pytest.FixtureRequest) -> Path:
+    return Path(resolve(request.param).location)
+
+
 @pytest.fixture(scope="module")
-def tokenizer() -> Any:
+def tokenizer(folder: Path) -> Any:
     from transformers import AutoTokenizer
 
-    return AutoTokenizer.from_pretrained(MODEL)
+    return AutoTokenizer.from_pretrained(folder)
 
 
-def test_every_file_is_small_enough() -> None:
-    files = [path for path in MODEL.iterdir() if path.is_file()]
+def test_every_file_is_small_enough(folder: Path) -> None:
+    files = [path for path in folder.iterdir() if path.is_file()]
     assert {"config.json", "model.safetensors", "tokenizer.json"} <= {path.name for path in files}
     assert all(path.stat().st_size <= 16 * 2**20 for path in files)
 
 
-def test_the_card_is_made_from_the_log() -> None:
-    facts = json.loads((MODEL / "training.json").read_text(encoding="utf-8"))
-    assert model_card(facts) == (MODEL / "README.md").read_text(encoding="utf-8")
+def test_the_card_is_made_from_the_log(folder: Path) -> None:
+    facts = json.loads((folder / "training.json").read_text(encoding="utf-8"))
+    assert model_card(facts) == (folder / "README.md").read_text(encoding="utf-8")
 
 
 def test_a_chat_begins_with_exactly_one_begin_token(tokenizer: Any) -> None:
@@ -66,11 +73,11 @@ def test_decoding_gives_back_the_text(tokenizer: Any, text: str) -> None:
     assert tokenizer.decode(ids) == text
 
 
-def test_the_model_answers_a_task_and_ends(tokenizer: Any) -> None:
+def test_the_model_answers_a_task_and_ends(folder: Path, tokenizer: Any) -> None:
     import torch
     from transformers import AutoModelForCausalLM
 
-    model = AutoModelForCausalLM.from_pretrained(MODEL)
+    model = AutoModelForCausalLM.from_pretrained(folder)
     assert model.config.vocab_size == len(tokenizer)
     query = read_users(DATA / "scholarly_title" / "test.jsonl")[0]["queries"][0]
     prompt = Registry().task("scholarly_title").prompt(query["fields"])

@@ -1,6 +1,8 @@
 """The pre-training script, on a made-up source and for a second."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -25,19 +27,26 @@ max_position_embeddings = 64
 [mixture]
 passes = 1
 instruction = 0.5
+quoting = 0.5
+posts = 2
 [training]
 minutes = 0.02
 threads = 1
 device = "cpu"
 compile = false
+precision = "float32"
+optimizer = "muon"
 batch_tokens = 256
 micro_batch_tokens = 128
 learning_rate = 3.0e-3
 warmup = 0.02
 weight_decay = 0.1
-long_rows_from = 0.7
+rows = [[0.0, 32], [0.7, 64]]
 log_seconds = 1
 checkpoint_minutes = 5
+[models.bundled]
+[models.bundled-small.model]
+hidden_size = 16
 """
 
 
@@ -69,12 +78,56 @@ def test_trains_writes_a_loadable_model_and_resumes(
     assert weights[0].read_bytes() == weights[1].read_bytes()
     assert json.loads((tmp_path / "again" / "training.json").read_text())["log"] == facts["log"]
 
+    pretrain.main([*call[:4], "--work", str(tmp_path / "small"), "--model", "bundled-small",
+                   "--output", str(tmp_path / "less")])  # fmt: skip
+    less = AutoModelForCausalLM.from_pretrained(tmp_path / "less")
+    assert less.config.hidden_size == 16
+    assert (tmp_path / "less/tokenizer.json").read_text() == (output / "tokenizer.json").read_text()
+
     other = tmp_path / "other.toml"
     other.write_text(CONFIG.replace("minutes = 0.02", "minutes = 0.03"))
     with pytest.raises(SystemExit) as caught:
         pretrain.main([*call, "--config", str(other)])
     assert caught.value.code == 2
     assert "another --work" in capsys.readouterr().err
+
+
+def test_two_processes_share_the_work_and_stop_together(
+    source: Path, config: Path, tmp_path: Path
+) -> None:
+    work = tmp_path / "work"
+    done = subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
+         "scripts/pretrain.py", "--config", str(config), "--source", str(source),
+         "--work", str(work), "--output", str(tmp_path / "model")],
+        cwd=pretrain.ROOT, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    log = json.loads((work / "log.json").read_text())
+    assert log[-1]["minute"] >= 0.02 and "held_out_perplexity" in log[-1]
+    steps = [json.loads(line)["step"] for line in done.stdout.splitlines() if line.startswith("{")]
+    assert steps == sorted(steps) and len(steps) == len(log)  # one process speaks
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (6, 20), (20, 6)])
+def test_muon_is_torchs_in_float32(shape: tuple[int, int]) -> None:
+    import torch
+
+    from scripts.muon import Muon, orthogonal
+
+    torch.manual_seed(0)
+    values = torch.linalg.svdvals(orthogonal(torch.randn(shape)))
+    assert 0.5 < float(values.min()) and float(values.max()) < 1.3
+    ours, theirs = (torch.nn.Parameter(torch.ones(shape)) for _ in range(2))
+    mine = Muon([ours], lr=0.1, weight_decay=0.1)
+    oracle = torch.optim.Muon([theirs], lr=0.1, adjust_lr_fn="match_rms_adamw")
+    for _ in range(3):
+        ours.grad = torch.randn(shape)
+        theirs.grad = ours.grad.clone()
+        mine.step()
+        oracle.step()
+    assert torch.allclose(ours, theirs, atol=0.02)
+    assert float((ours.detach() - 1).abs().max()) > 0.1  # and it moved
 
 
 def test_text_of_test_users_is_not_trained_on(tmp_path: Path) -> None:
@@ -105,7 +158,7 @@ def test_text_of_test_users_is_not_trained_on(tmp_path: Path) -> None:
             stream.writelines(json.dumps(row) + "\n" for row in lines)
     posts, kept, out = read_documents(tmp_path)
     assert [paper["id"] for paper in kept] == ["kept"] and posts == []
-    assert out == {"test_author": 2, "task_training_paper": 1, "shared_words": 1, "too_short": 1}
+    assert out == {"test_author": 2, "task_training": 1, "shared_words": 1, "too_short": 1}
 
 
 @pytest.mark.parametrize("text", ["no = [toml", "seed = 0"])
