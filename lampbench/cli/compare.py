@@ -54,6 +54,7 @@ def _text(found: "Comparison", most: int) -> list[str]:
     from tabulate import tabulate
 
     from lampbench.metrics.catalog import METRICS
+    from lampbench.report.statistics import POWER
     from lampbench.report.table import one_line
 
     def table(heads: list[str], rows: list[list[str]]) -> str:
@@ -65,10 +66,12 @@ def _text(found: "Comparison", most: int) -> list[str]:
           for name, run in (("A", found.ours), ("B", found.theirs))),
         "",
         table(
-            ["metric", "A", "B", "A - B", "95% interval", "relative", "p (bootstrap)",
+            ["metric", "A", "B", "A - B", "95% interval", "detectable", "relative", "p (bootstrap)",
              "p (exchange)", "p (Holm)", "users: A better", "equal", "B better"],
             [_row(METRICS[one.metric].title, one) for one in found.differences],
         ),
+        f"detectable: the smallest true difference that these queries find at 5% with {POWER:.0%} "
+        "power (docs/statistics.md)",
     ]  # fmt: skip
     if found.ours.manifest["dataset"]["synthetic"]:
         lines.append("SYNTHETIC data: these scores say nothing about real users.")
@@ -103,7 +106,8 @@ def _row(title: str, one: Any) -> list[str]:
     p_values = (found.bootstrap, found.exchange, one.holm)
     users = (found.better, found.equal, found.worse)
     return [title, f"{one.ours:.3f}", f"{one.theirs:.3f}", shown.text(),
-            shown.interval() if bounded else "n/a", relative,
+            shown.interval() if bounded else "n/a",
+            f"{found.detectable:.3f}" if bounded else "n/a", relative,
             *(f"{p:.4f}" for p in p_values), *(str(count) for count in users)]  # fmt: skip
 
 
@@ -138,11 +142,13 @@ def _short(text: str) -> str:
 
 
 def _json(found: "Comparison") -> str:
-    """Everything; an interval that a single query leaves open has null ends."""
+    """Everything; what a single query leaves open is null."""
     differences = [asdict(one) for one in found.differences]
-    for one in differences:
+    for one, difference in zip(differences, found.differences, strict=True):
         ends = one["paired"]["difference"]
-        ends.update({k: None for k in ("low", "high") if ends[k] != ends[k]})
+        ends["half_width"] = difference.paired.difference.half_width
+        for holder in (ends, one["paired"]):
+            holder.update({name: None for name, value in holder.items() if value != value})
     return json.dumps(
         {
             "runs": [

@@ -14,12 +14,14 @@ from lampbench.report.table import Cell, Number, Table
 
 METRICS_SHOWN = ("rouge1", "rougeL", "meteor")
 HEADER = (
-    "Task", "Metric", "Points", "Relative %", "paper %", "p (bootstrap)", "p (exchange)",
-    "p (Holm)", "Users better", "equal", "worse",
+    "Task", "Metric", "Points", "Detectable", "Relative %", "paper %", "p (bootstrap)",
+    "p (exchange)", "p (Holm)", "Users better", "equal", "worse",
 )  # fmt: skip
 NOTE = (
     "A point is 0.01. Interval and both p-values are paired by query, users drawn first; Holm "
-    "adjusts p (exchange) over the table. A user is better off if the user's mean is higher."
+    "adjusts p (exchange) over the table. Detectable: the smallest true difference, in points, "
+    "found at 5% with 80% power (docs/statistics.md). A user is better off if the user's mean is "
+    "higher."
 )
 MEAN_NOTE = (
     "Means over tasks are of the tasks' own differences, as the paper computes its gains "
@@ -78,6 +80,8 @@ def _entry(board: Board, ours: Record, theirs: Record, adjusted: float) -> dict[
         "points": 100 * interval.mean,
         "points_low": 100 * interval.low if bounded else None,
         "points_high": 100 * interval.high if bounded else None,
+        "points_half_width": 100 * interval.half_width if bounded else None,
+        "points_detectable": 100 * found.detectable if bounded else None,
         "relative": _relative(ours.mean, theirs.mean),
         "p_bootstrap": found.bootstrap,
         "p_exchange": found.exchange,
@@ -94,8 +98,9 @@ def _row(board: Board, ours: Record, found: Mapping[str, Any]) -> tuple[Cell, ..
         board.column_title(ours.column),
         METRICS[ours.metric].title,
         Number(found["points"], 2, **ends, signed=True),
-        _percent(found["relative"], NO_VALUE),
-        _percent(found["published"], NO_FIGURE),
+        _hundredths(found["points_detectable"], NO_VALUE, signed=False),
+        _hundredths(found["relative"], NO_VALUE),
+        _hundredths(found["published"], NO_FIGURE),
         *(Number(found[name]) for name in ("p_bootstrap", "p_exchange", "p_holm")),
         *(str(found[name]) for name in ("users_better", "users_equal", "users_worse")),
     )
@@ -106,8 +111,9 @@ def _mean_row(entries: Sequence[Mapping[str, Any]]) -> tuple[Cell, ...]:
         f"Mean of {len(entries)}",
         METRICS[entries[0]["metric"]].title,
         Number(mean(found["points"] for found in entries), 2, signed=True),
-        _percent(_whole_mean([found["relative"] for found in entries]), NO_VALUE),
-        _percent(_whole_mean([found["published"] for found in entries]), NO_FIGURE),
+        "",
+        _hundredths(_whole_mean([found["relative"] for found in entries]), NO_VALUE),
+        _hundredths(_whole_mean([found["published"] for found in entries]), NO_FIGURE),
         *[""] * 6,
     )
 
@@ -129,5 +135,5 @@ def _whole_mean(values: list[float | None]) -> float | None:
     return mean(known) if len(known) == len(values) else None
 
 
-def _percent(value: float | None, missing: str) -> Cell:
-    return missing if value is None else Number(value, 2, signed=True)
+def _hundredths(value: float | None, missing: str, *, signed: bool = True) -> Cell:
+    return missing if value is None else Number(value, 2, signed=signed)

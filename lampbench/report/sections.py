@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from lampbench.report.board import ABLATION_ROWS, Board
 from lampbench.report.further import further_tables
 from lampbench.report.gains import claimed_pairs, gain_tables
+from lampbench.report.power import power_table
 from lampbench.report.records import Other, Setup, records
 from lampbench.report.sensitivity import Sweep, sensitivity_table, sweeps
 from lampbench.report.table import Section
@@ -54,7 +55,10 @@ def sections(recorded: Recorded, name: str, baseline: str | None = None) -> list
         return [Section("", tuple(cross_tables(board)))]
     if name == "sensitivity":
         return sensitivity(recorded)
-    return [Section(board.section_title(s), (statistics_table(board, s),)) for s in board.setups()]
+    return [
+        Section(board.section_title(s), (statistics_table(board, s), power_table(board, s)))
+        for s in board.setups()
+    ]
 
 
 def main(board: Board, *, controls: bool = False) -> list[Section]:
@@ -68,6 +72,7 @@ def main(board: Board, *, controls: bool = False) -> list[Section]:
             tables += further_tables(board, setup)
             tables.append(data_table(board, setup))
             tables += [statistics_table(board, setup)] if has_statistics(board, setup) else []
+            tables.append(power_table(board, setup))
         found.append(Section(_title(board, setup), tuple(tables)))
     return found
 

@@ -18,6 +18,8 @@ Scores = Mapping[tuple[str, str], float]
 """A score by (user, query)."""
 
 LEVEL = 0.95
+POWER = 0.8
+"""How often a true difference as large as the detectable one is found."""
 RESAMPLES = 2_000
 EXCHANGES = 9_999
 _CHUNK = 2_000_000  # numbers drawn at once
@@ -35,16 +37,26 @@ class Interval:
     low: float
     high: float
 
+    @property
+    def half_width(self) -> float:
+        """How far from zero a mean must lie, about, for the interval to leave zero out."""
+        return (self.high - self.low) / 2
+
 
 @dataclass(frozen=True, slots=True)
 class Paired:
     """A method's scores less another's on the same queries.
+
+    `detectable` is the minimum detectable effect: the smallest true difference that the 95%
+    interval of such an experiment leaves zero out for with a probability of `POWER` (Card et al.
+    2020); NaN where the interval is open.
 
     `bootstrap` and `exchange` are two-sided p-values, of the paired bootstrap and of approximate
     randomization. `better`, `equal` and `worse` count users by the sign of their mean difference.
     """
 
     difference: Interval
+    detectable: float
     bootstrap: float
     exchange: float
     better: int
@@ -84,6 +96,7 @@ def paired(ours: Scores, theirs: Scores) -> Paired:
     users = [float(values.sum()) for values in _by_user(gaps)]
     return Paired(
         difference=_interval(gaps, means),
+        detectable=_detectable(gaps, means),
         bootstrap=min(1.0, 2 * (side + 1) / (len(means) + 1)),
         exchange=_exchange(users),
         better=sum(user > 0 for user in users),
@@ -104,16 +117,39 @@ def holm(values: Sequence[float]) -> list[float]:
 
 
 def _interval(scores: Scores, means: Floats) -> Interval:
-    from scipy.stats import norm, t
+    from scipy.stats import norm
 
-    users = _by_user(scores)
-    independent = len(users) if len(users) > 1 else len(users[0])
+    independent = _independent(scores)
     if independent == 1:
         return Interval(_mean(scores), math.nan, math.nan)
-    widened = math.sqrt(independent / (independent - 1)) * t.ppf((1 - LEVEL) / 2, independent - 1)
-    cut = float(norm.cdf(widened))
+    cut = float(norm.cdf(_errors((1 - LEVEL) / 2, independent)))
     low, high = np.quantile(means, [cut, 1 - cut])
     return Interval(_mean(scores), float(low), float(high))
+
+
+def _detectable(gaps: Scores, means: Floats) -> float:
+    """(1.96 + 0.84) standard errors for many users, more for few, as their interval is wider."""
+    independent = _independent(gaps)
+    if independent == 1:
+        return math.nan
+    reach = _errors((1 + LEVEL) / 2, independent) + _errors(POWER, independent)
+    return reach * float(means.std(ddof=1))
+
+
+def _errors(share: float, independent: int) -> float:
+    """A quantile of Student's, in standard errors of the bootstrap.
+
+    Of n independent draws, these are too small by sqrt((n - 1) / n) (Hesterberg 2015, section 4.2).
+    """
+    from scipy.stats import t
+
+    return float(math.sqrt(independent / (independent - 1)) * t.ppf(share, independent - 1))
+
+
+def _independent(scores: Scores) -> int:
+    """Users; of a single user, queries."""
+    users = _by_user(scores)
+    return len(users) if len(users) > 1 else len(users[0])
 
 
 def _exchange(users: Sequence[float]) -> float:

@@ -18,6 +18,7 @@ from lampbench.report.grid import (
     users_number,
     value,
 )
+from lampbench.report.power import power
 from lampbench.report.published import DataRow, Published, paper
 from lampbench.report.records import (
     ABLATION,
@@ -158,7 +159,8 @@ def statistics_table(board: Board, setup: Setup) -> Table:
         if printed:
             pairs = [_pair(getattr(printed, name)) for name in SPREADS]
             rows.append((f"{title}, paper", f"{printed.train:,}", *pairs, "100", NO_FIGURE))
-        entries.append(_data_entry(members[0], train, spreads, printed))
+        told = power(board, setup, column)
+        entries.append({**_data_entry(members[0], train, spreads, printed), **told})
     header = ("Task", "#Train", *SPREADS.values(), "Test users", "Queries")
     notes = [STATISTICS_NOTE]
     if any(row[1] == NO_VALUE for row in rows):

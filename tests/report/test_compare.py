@@ -38,6 +38,9 @@ def test_differences_are_paired(two, call):
     expected = paired(flat(OURS), flat(THEIRS))
     assert one["paired"]["difference"]["mean"] == pytest.approx(0.7 / 4)
     assert one["paired"]["difference"]["low"] == expected.difference.low
+    ends = one["paired"]["difference"]
+    assert ends["half_width"] == (ends["high"] - ends["low"]) / 2
+    assert one["paired"]["detectable"] == expected.detectable > ends["half_width"]
     assert one["paired"]["exchange"] == expected.exchange
     assert one["holm"] == min(1, 2 * expected.exchange)
     assert [one["paired"][name] for name in ("better", "equal", "worse")] == [1, 1, 1]
@@ -63,6 +66,7 @@ def test_as_text(two, call):
     assert "A: cope news_headline bundled, seed 0, aa11" in out
     assert "+0.175" in out and "+50.00%" in out
     assert "cope to 1" in out and "oppu to 1" in out
+    assert f"{paired(flat(OURS), flat(THEIRS)).detectable:.3f}" in out.splitlines()[5]
     assert "bob" not in out
     assert "SYNTHETIC" not in out
 
@@ -76,6 +80,15 @@ def test_hostile_texts_stay_on_their_line(scored, call):
     assert (code, err) == (0, "")
     assert "\x1b" not in out
     assert "SYNTHETIC" in out
+
+
+def test_one_query_leaves_open_what_it_detects(scored, call):
+    for key, score in (("k1", 0.5), ("k2", 0.25)):
+        scored("cope", {"ann": [score]}, key=key)
+    one = json.loads(call("compare", "k1", "k2", "--format", "json")[1])["differences"][0]
+    assert one["paired"]["difference"]["half_width"] is None
+    assert one["paired"]["detectable"] is None
+    assert "n/a" in call("compare", "k1", "k2")[1].splitlines()[5]
 
 
 def test_equal_scores(scored, call):

@@ -138,6 +138,7 @@ def test_gains_by_hand(scored, read, cells):
     found = paired(*halves)
     low, high = 100 * found.difference.low, 100 * found.difference.high
     assert row["Points"] == f"{100 * (one - other):+.2f} [{low:+.2f}, {high:+.2f}]"
+    assert row["Detectable"] == f"{100 * found.detectable:.2f}"
     assert (row["Users better"], row["equal"], row["worse"]) == ("10", "1", "1")
     assert row["Relative %"] == f"{100 * (one / other - 1):+.2f}"
     assert row["p (bootstrap)"] == f"{found.bootstrap:.3f}"

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest
+from scipy.stats import binomtest, t
 
 from lampbench.report import statistics
 from lampbench.report.statistics import holm, interval, paired
@@ -72,6 +72,47 @@ def test_a_difference_is_found(quick, name):
         found += getattr(result, name) < 0.05
         assert result.difference.low < result.difference.mean < result.difference.high
     assert found > 45
+
+
+def gaps_of(rng, users, spread=0.1, effect=0.0):
+    """One difference a user, and none to hold it against."""
+    ours = {(f"u{i}", "1"): effect + spread * float(rng.standard_normal()) for i in range(users)}
+    return ours, dict.fromkeys(ours, 0.0)
+
+
+@pytest.mark.parametrize("users", [8, 400])
+def test_the_detectable_difference_is_that_of_the_t_test(users):
+    """With a query a user the bootstrap's standard error is sd / sqrt(n), whatever is drawn."""
+    ours, theirs = gaps_of(np.random.default_rng(8), users)
+    error = np.std(list(ours.values()), ddof=1) / users**0.5
+    reach = t.ppf(0.975, users - 1) + t.ppf(0.8, users - 1)
+    found = paired(ours, theirs)
+    assert found.detectable == pytest.approx(reach * error, rel=0.06)
+    if users == 400:
+        assert found.detectable == pytest.approx((1.96 + 0.84) * error, rel=0.06)
+        assert found.difference.half_width == pytest.approx(1.96 * error, rel=0.06)
+
+
+def test_more_users_detect_less():
+    found = []
+    for users in (4, 8, 16, 64, 256):
+        ours = {(f"u{i}", "1"): 0.1 * (-1) ** i for i in range(users)}
+        found.append(paired(ours, dict.fromkeys(ours, 0.0)).detectable)
+    assert found == sorted(found, reverse=True)
+    assert found[0] > 8 * found[-1]
+
+
+def test_what_is_called_detectable_is_detected_in_four_of_five(quick):
+    rng = np.random.default_rng(9)
+    effect = np.mean([paired(*gaps_of(rng, users=20)).detectable for _ in range(50)])
+    found = 0
+    for _ in range(200):
+        found += paired(*gaps_of(rng, users=20, effect=effect)).difference.low > 0
+    assert binomtest(found, 200, 0.8).pvalue > 0.01
+
+
+def test_one_query_detects_nothing():
+    assert np.isnan(paired({("a", "1"): 0.5}, {("a", "1"): 0.1}).detectable)
 
 
 def test_numbers_worked_by_hand():
