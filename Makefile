@@ -1,4 +1,5 @@
-# make demo    the main job on the bundled data and model, ending with a table of scores
+# make demo    the main job on the bundled data and model, then what it is held against: a table
+#              of four methods and one example
 # make test    the tests
 # make bench   what the engine costs against its peers (an hour); bench-quick: the main ratios;
 #              bench-gpu: at the shapes of Qwen2.5-1.5B and Mistral-7B
@@ -19,6 +20,14 @@ DEMO_USERS ?= 8
 demo: env
 	$(BIN)/lampbench run --method cope --task news_headline --users $(DEMO_USERS) \
 		--results $(DEMO)/results --store $(DEMO)/artifacts
+	$(BIN)/lampbench run --method base --method tam --method oppu --task news_headline \
+		--users $(DEMO_USERS) --results $(DEMO)/results --store $(DEMO)/artifacts
+	$(BIN)/lampbench overview --task news_headline --results $(DEMO)/results
+	@printf '%s\n' '' 'Where to look next:' \
+		'  leaderboard.md       every method on every bundled task, with intervals and tests' \
+		'  docs/statistics.md   what these numbers can tell, and what they cannot' \
+		'  docs/plugins.md      a baseline of your own, in one short file' \
+		'  $(BIN)/lampbench report --results $(DEMO)/results   these runs as one page: report.html'
 
 env: $(STAMP)
 

@@ -135,10 +135,9 @@ def _answers(found: "Comparison", most: int) -> list[str]:
 
 
 def _short(text: str) -> str:
-    from lampbench.report.table import one_line
+    from lampbench.report.table import shortened
 
-    line = one_line(text)
-    return line if len(line) <= _TEXT else f"{line[: _TEXT - 3]}..."
+    return shortened(text, _TEXT)
 
 
 def _json(found: "Comparison") -> str:

@@ -22,11 +22,11 @@ from lampbench.cli import options
 @click.option("--model", metavar="MODEL", help="Model of the runs, where there are several.")
 @click.option(
     "--pick",
-    type=click.Choice(["drawn", "gain", "loss"]),
+    type=click.Choice(["drawn", "gain", "loss", "median"]),
     default="drawn",
     show_default=True,
-    help="Which queries: drawn without a look at scores, or those where the last method "
-    "gains or loses most.",
+    help="Which queries: drawn without a look at scores, those where the last method gains or "
+    "loses most, or those of its median gain over the first.",
 )
 @click.option(
     "--count",
@@ -44,27 +44,13 @@ def examples(
 
     Words that an answer shares with what the user wrote are marked.
     """  # fmt: skip
-    from lampbench.errors import LampbenchError, suggestion
+    from lampbench.cli.loading import recorded
     from lampbench.report import qualitative
-    from lampbench.report.sections import arrange
-    from lampbench.runs import load_runs
+    from lampbench.report.finding import find_columns
 
-    if not results.is_dir():
-        raise LampbenchError(f"{results}: no such folder; name the one of the runs with --results")
-    runs, problems = load_runs(results)
-    for problem in problems:
-        click.echo(str(problem), err=True)
-    board = arrange(runs).board
-    setups = [s for s in board.setups() if board.columns(s, task) and model in (None, s.model)]
-    if not setups:
-        known = sorted({column.task for column in board.columns()})
-        hint = f"no run with model {model!r}" if task in known else suggestion(task, known)
-        raise LampbenchError(f"{results} holds no run of task {task!r}: {hint}")
-    for setup in setups:
-        for column in board.columns(setup, task):
-            found = qualitative.examples(
-                board, results, column, setup, methods, pick, count
-            )  # fmt: skip
-            title = f"{board.column_title(column)}, {board.section_title(setup)}"
-            for part in qualitative.render(found, title, pick):
-                click.echo(part)
+    board = recorded(results).board
+    for setup, column in find_columns(board, results, task, model):
+        found = qualitative.examples(board, results, column, setup, methods, pick, count)
+        title = f"{board.column_title(column)}, {board.section_title(setup)}"
+        for part in qualitative.render(found, title, pick):
+            click.echo(part)

@@ -23,6 +23,7 @@ _COMMANDS = {
     "examples": "lampbench.cli.examples:examples",
     "compare": "lampbench.cli.compare:compare",
     "diagnose": "lampbench.cli.diagnose:diagnose",
+    "overview": "lampbench.cli.overview:overview",
     "score": "lampbench.cli.score:score",
     "import": "lampbench.cli.exchange:import_",
     "export": "lampbench.cli.exchange:export",

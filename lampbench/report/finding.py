@@ -1,9 +1,34 @@
-"""Recorded runs by their folder or the beginning of their key."""
+"""Recorded runs by their folder or the beginning of their key, or by what they answered."""
 
 from pathlib import Path
 
-from lampbench.errors import LampbenchError
+from lampbench.errors import LampbenchError, suggestion
+from lampbench.report.board import Board
+from lampbench.report.records import Column, Setup
 from lampbench.runs import MANIFEST, Run, load_runs, read_run
+
+
+def find_columns(
+    board: Board, results: Path, task: str, model: str | None
+) -> list[tuple[Setup, Column]]:
+    """Every data set of a task, in every setup (with `model`, of that model) that has runs on it.
+
+    Raises:
+        LampbenchError: there is none.
+    """
+    found = [
+        (setup, column)
+        for setup in board.setups()
+        if model in (None, setup.model)
+        for column in board.columns(setup, task)
+    ]
+    if not found:
+        known = sorted({column.task for column in board.columns()})
+        if not known:
+            raise LampbenchError(f"{results} holds no run that a table shows: make one")
+        hint = f"no run with model {model!r}" if task in known else suggestion(task, known)
+        raise LampbenchError(f"{results} holds no run of task {task!r}: {hint}")
+    return found
 
 
 def find_run(results: Path, name: str) -> Run:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from statistics import median_low
 from typing import Literal
 
 from lampbench.errors import LampbenchError, suggestion
@@ -17,11 +18,13 @@ from lampbench.report.records import Column, Record, Setup
 from lampbench.report.table import one_line
 
 METRIC = "rougeL"
-Pick = Literal["drawn", "gain", "loss"]
+Pick = Literal["drawn", "gain", "loss", "median"]
 HOW = {
     "drawn": "drawn by a hash of user and query, not by any score",
     "gain": "those where the last method gains most over the best of the others (ROUGE-L)",
     "loss": "those where the last method loses most to the best of the others (ROUGE-L)",
+    "median": "of those where the last method's score differs from the first's (ROUGE-L), the ones "
+    "nearest to the median gain",
 }
 
 Place = tuple[str, str]
@@ -38,10 +41,15 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A query; `fields` are empty where they are not recorded, `reference` None where withheld."""
+    """A query; `reference` is None where it is withheld.
+
+    `fields`, and `history`, what the user wrote before, oldest first, each cut to its first 200
+    characters, are empty where they are not recorded.
+    """
 
     user: str
     query: str
+    history: Sequence[str]
     fields: Sequence[tuple[str, str]]
     reference: str | None
     answers: Sequence[Answer]
@@ -81,13 +89,27 @@ def examples(
             for cell, each in zip(cells, rows, strict=True)
         ]
         fields = inputs.queries.get((user, query), {}) if inputs else {}
-        made.append(Example(user, query, list(fields.items()), reference, answers))
+        history = inputs.histories.get(user, {}) if inputs else {}
+        made.append(
+            Example(user, query, list(history.values()), list(fields.items()), reference, answers)
+        )
     return made
+
+
+def differing(first: Record, last: Record) -> dict[Place, float]:
+    """By how much a method's score exceeds another's, for each query where they differ."""
+    both = first.scores.keys() & last.scores.keys()
+    gains = {place: last.scores[place] - first.scores[place] for place in both}
+    return {place: gain for place, gain in gains.items() if gain != 0}
 
 
 def _picked(cells: Sequence[Record], places: list[Place], pick: Pick) -> list[Place]:
     if pick == "drawn" or len(cells) < 2:
-        return sorted(places, key=lambda p: sha256("\0".join(p).encode("utf-8")).hexdigest())
+        return sorted(places, key=_hash)
+    if pick == "median":
+        gains = differing(cells[0], cells[-1])
+        middle = median_low(gains.values()) if gains else 0.0
+        return sorted(gains, key=lambda place: (abs(gains[place] - middle), _hash(place)))
     *others, last = (cell.scores for cell in cells)
     scored = [place for place in places if place in last]
     sign = 1 if pick == "gain" else -1
@@ -98,6 +120,10 @@ def _picked(cells: Sequence[Record], places: list[Place], pick: Pick) -> list[Pl
     return sorted(scored, key=lambda place: (-gain(place), place))
 
 
+def _hash(place: Place) -> str:
+    return sha256("\0".join(place).encode("utf-8")).hexdigest()
+
+
 def render(found: Sequence[Example], title: str, pick: Pick) -> Iterator[str]:
     """The examples as Markdown, one table each; shared words in bold."""
     yield heading(title, 2)
@@ -105,6 +131,8 @@ def render(found: Sequence[Example], title: str, pick: Pick) -> Iterator[str]:
         f"Queries: {HOW[pick]}. **Bold** words stand in the user's own text too, as ROUGE-1 counts "
         "them.\n"
     )
+    if not found:
+        yield "None: no query has scores, or none that differ.\n"
     for each in found:
         yield heading(f"{each.user}, {each.query}", 3)
         lines = ["| | |", "|---|---|"]

@@ -72,3 +72,9 @@ class Section:
 def one_line(text: str) -> str:
     """Text from a run as one line of printable characters."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def shortened(text: str, most: int) -> str:
+    """The beginning of a text from a run, on one line of at most that many characters."""
+    line = one_line(text)
+    return line if len(line) <= most else f"{line[: most - 3]}..."

@@ -1,0 +1,23 @@
+"""Recorded runs as commands read them."""
+
+from pathlib import Path
+
+import click
+
+from lampbench.errors import LampbenchError
+from lampbench.report.sections import Recorded, arrange
+from lampbench.runs import load_runs
+
+
+def recorded(results: Path) -> Recorded:
+    """The runs of a folder in their places; folders that are no sound runs are named on stderr.
+
+    Raises:
+        LampbenchError: there is no such folder.
+    """
+    if not results.is_dir():
+        raise LampbenchError(f"{results}: no such folder; name the one of the runs with --results")
+    runs, problems = load_runs(results)
+    for problem in problems:
+        click.echo(str(problem), err=True)
+    return arrange(runs)
