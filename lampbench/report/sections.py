@@ -1,6 +1,6 @@
 """Which tables there are, each under the heading of what its rows share."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from lampbench.report.board import ABLATION_ROWS, Board
@@ -8,7 +8,7 @@ from lampbench.report.further import further_tables
 from lampbench.report.gains import claimed_pairs, gain_tables
 from lampbench.report.power import power_table
 from lampbench.report.records import Other, Setup, records
-from lampbench.report.sensitivity import Sweep, sensitivity_table, sweeps
+from lampbench.report.sensitivity import PATHS, Sweep, sensitivity_table, sweeps
 from lampbench.report.table import Section
 from lampbench.report.tables import (
     ablation_tables,
@@ -33,10 +33,10 @@ class Recorded:
     others: Sequence[Other]
 
 
-def arrange(runs: Iterable[Run]) -> Recorded:
-    """Every run in its place."""
+def arrange(runs: Iterable[Run], paths: Collection[str] | None = PATHS) -> Recorded:
+    """Every run in its place; `paths` are the settings that may be swept (None: any)."""
     found, others = records(runs)
-    swept, left = sweeps(found, others)
+    swept, left = sweeps(found, others, paths)
     points = [point for sweep in swept for point in sweep.points]
     titled = [record for point in points for record in point.records.values()]
     return Recorded(Board(found, titled), swept, left)

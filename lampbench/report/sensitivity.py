@@ -1,7 +1,7 @@
 """What a score makes of a setting: runs that differ from the defaults in one value (Figure 3)."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,9 +59,16 @@ class Sweep:
     path: str
     points: tuple[Point, ...]
 
+    def runs(self) -> list[Run]:
+        """The runs behind the points, each once."""
+        found = [run for p in self.points for record in p.records.values() for run in record.chosen]
+        return list({run.path: run for run in found}.values())
 
-def sweeps(records: Sequence[Record], others: Iterable[Other]) -> tuple[list[Sweep], list[Other]]:
-    """The sweeps among runs that are in no table, and the runs that remain.
+
+def sweeps(
+    records: Sequence[Record], others: Iterable[Other], paths: Collection[str] | None = PATHS
+) -> tuple[list[Sweep], list[Other]]:
+    """The sweeps over `paths` (None: any setting) among runs that are in no table, and the rest.
 
     Only a run that differs from the runs of its cell, or where there are none from the newest of
     its own kind, in nothing but the one value belongs to a sweep.
@@ -71,7 +78,7 @@ def sweeps(records: Sequence[Record], others: Iterable[Other]) -> tuple[list[Swe
     left = []
     for other in others:
         path = _only_change(other)
-        if path:
+        if path and (paths is None or path in paths):
             run = other.run
             groups[setup_of(run), column_of(run), run.manifest["method"], path].append(run)
         else:
@@ -125,13 +132,13 @@ def _entry(sweep: Sweep, point: Point, record: Record, stand: Standing) -> dict[
 
 
 def _only_change(other: Other) -> str | None:
-    """The setting that alone sets a run apart, if it is one that is swept."""
+    """The setting that alone sets a run apart."""
     manifest = other.run.manifest
     alone = len(manifest["overrides"]) == 1 and manifest["fidelity"] == "paper"
     if not alone or manifest.get("set_aside") or other.reason != changes(manifest):
         return None
     (path,) = manifest["overrides"]
-    return path if path in PATHS and path in manifest["parts"] else None
+    return path if path in manifest["parts"] else None
 
 
 def _sweep(

@@ -1,6 +1,7 @@
 """The page's numbers, and the command that makes it."""
 
 import json
+import re
 
 import pytest
 from click.testing import CliRunner
@@ -8,6 +9,7 @@ from parsed import built
 
 from lampbench.cli.report import report
 from lampbench.errors import LampbenchError
+from lampbench.report.leaderboard import leaderboard
 from lampbench.report.page.build import render
 from lampbench.report.statistics import interval, paired
 from lampbench.runs import load_runs
@@ -89,6 +91,39 @@ def test_sensitivity_takes_runs_that_change_one_setting(record):
     runs.append(swept(record, 2, **{"decoding.alpha": 0.9, "other": 2}))
     (said,) = built(*runs).labels("gives")
     assert said == ("ROUGE-L by decoding.alpha: 0.1 gives 0.600; 0.3 gives 0.333; 0.5 gives 0.467")
+
+
+def test_a_run_of_a_sweep_is_listed_once_with_what_it_changes(record):
+    page = built(swept(record, 5), swept(record, 7, other=2))
+    assert page.labels("ROUGE-L by other: 1 gives 0.333; 2 gives 0.467")
+    assert "Runs in no table above" not in page.text
+    assert page.text.count("cope-0-2") == 1 and "other=2" in page.text
+
+
+def test_a_sweep_without_a_table_is_listed_apart(record):
+    page = built(record("base", model="big"), swept(record, 7, **{"decoding.alpha": 0.5}))
+    assert not page.labels("gives")
+    assert "decoding.alpha=0.5" in page.text.split("Runs in no table above")[1]
+
+
+def test_base_models_are_a_sweep_of_methods(record):
+    decoding = [{"part": "Contrastive", "against": {"part": "TaskSFT"}}, {"part": "Contrastive"}]
+    runs = [
+        record(method, good=good, choices={"decoding": part})
+        for method, good, part in zip(("cope", "mine"), (5, 8), decoding, strict=True)
+    ]
+    (said,) = built(*runs).labels("gives")
+    assert said == (
+        "ROUGE-L by base model: TaskSFT gives 0.333; none (the untouched model) gives 0.533"
+    )
+
+
+def test_setups_are_titled_as_in_the_leaderboard(record, tmp_path):
+    runs = [record("cope"), record("base", preset="paper")]
+    titles = re.findall(r"^### (bundled.*)$", leaderboard(tmp_path / "results")[0], re.MULTILINE)
+    text = built(*runs).text
+    assert "bundled (preset paper), preset paper, data bundled" in titles
+    assert [title for title in titles if title not in text] == []
 
 
 def test_sensitivity_says_where_there_is_none(record):

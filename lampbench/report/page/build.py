@@ -2,7 +2,7 @@
 
 import json
 from base64 import b64encode
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib import resources
@@ -26,13 +26,17 @@ from lampbench.report.page.sections import (
     users,
 )
 from lampbench.report.page.sweeps import sensitivity
-from lampbench.report.records import records
+from lampbench.report.records import Other, Setup, changes, ordered
+from lampbench.report.sections import Recorded, arrange
+from lampbench.report.sensitivity import Sweep
 from lampbench.runs import MANIFEST, Problem, Run, load_runs
 
 
 @dataclass(frozen=True, slots=True)
 class _Section:
-    """All that the page shows of one setup."""
+    """All that the page shows of one setup. `runs` are those behind it, each with what it changes
+    of the defaults.
+    """
 
     identifier: str
     group: Group
@@ -42,7 +46,7 @@ class _Section:
     sensitivity: list[Figure]
     costs: tuple[list[Figure], Grid]
     users: list[Figure]
-    runs: list[Run]
+    runs: list[tuple[Run, str]]
 
 
 def report(results: Path, count: int) -> tuple[str, list[Problem]]:
@@ -60,12 +64,12 @@ def report(results: Path, count: int) -> tuple[str, list[Problem]]:
 
 def render(runs: Iterable[Run], count: int) -> str:
     """The page for some runs; see `report`."""
-    runs = list(runs)
-    found, others = records(runs)
-    shown = groups(found)
-    sections = [_section(f"s{i}", group, others) for i, group in enumerate(shown, start=1)]
+    recorded = arrange(runs, paths=None)
+    shown = groups(recorded.board)
+    sections = [_section(f"s{i}", group, recorded.sweeps) for i, group in enumerate(shown, start=1)]
+    others = _others(recorded, [group.setup for group in shown])
     style, script = _asset("page.css"), _asset("page.js")
-    listed = [run for section in sections for run in section.runs] + [o.run for o in others]
+    listed = [run for section in sections for run, _ in section.runs] + [o.run for o in others]
     environment = Environment(
         loader=PackageLoader("lampbench.report.page"),
         autoescape=True,
@@ -92,17 +96,31 @@ def render(runs: Iterable[Run], count: int) -> str:
     )
 
 
-def _section(identifier: str, group: Group, others: list[Any]) -> _Section:
+def _others(recorded: Recorded, shown: Collection[Setup]) -> list[Other]:
+    """The runs that no section shows: also those of a sweep in a setup without a section."""
+    apart = [
+        Other(run, changes(run.manifest))
+        for sweep in recorded.sweeps
+        if sweep.setup not in shown
+        for run in sweep.runs()
+    ]
+    return ordered([*recorded.others, *apart])
+
+
+def _section(identifier: str, group: Group, swept: Sequence[Sweep]) -> _Section:
+    runs = [run for cell in group.cells for run in cell.runs]
+    runs += [run for sweep in swept if sweep.setup == group.setup for run in sweep.runs()]
+    by_path = {run.path: run for run in runs}
     return _Section(
         identifier=identifier,
         group=group,
         leaderboards=list(leaderboards(group)),
         differences=list(differences(group)),
         ablation=ablation(group),
-        sensitivity=sensitivity(group, others),
+        sensitivity=sensitivity(group, swept),
         costs=costs(group),
         users=list(users(group)),
-        runs=[run for cell in group.cells for run in cell.runs],
+        runs=[(run, changes(run.manifest)) for run in by_path.values()],
     )
 
 

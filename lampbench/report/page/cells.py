@@ -1,12 +1,12 @@
 """What the page shows: a method on one task's data in one setup, with its scores by query."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
 from lampbench.errors import LampbenchError
 from lampbench.metrics.aggregate import mean
 from lampbench.metrics.catalog import METRICS
-from lampbench.report.board import SYNTHETIC, Board
+from lampbench.report.board import Board
 from lampbench.report.records import Column, Record, Setup, column_of, measure, setup_of
 from lampbench.report.statistics import Paired, Scores, paired
 from lampbench.runs import MANIFEST, Run
@@ -46,7 +46,6 @@ class Cell:
     column: Column
     method: str
     title: str
-    task_title: str
     synthetic: bool
     runs: tuple[Run, ...]
     scores: Mapping[str, Scores]
@@ -62,6 +61,7 @@ class Group:
     title: str
     methods: Mapping[str, str]
     cells: tuple[Cell, ...]
+    board: Board = field(repr=False, compare=False)
 
     def columns(self) -> list[Column]:
         """The tasks' data, in the order of the leaderboard."""
@@ -76,22 +76,18 @@ class Group:
         return next((cell for cell in self.of(column) if cell.method == method), None)
 
     def column_title(self, column: Column) -> str:
-        """The task, its data where the task has several, and a dagger if synthetic."""
-        cell = self.of(column)[0]
-        several = sum(other.task == column.task for other in self.columns()) > 1
-        data = f" (data {column.fingerprint[:8]})" if several else ""
-        return cell.task_title + data + (f" {SYNTHETIC}" if cell.synthetic else "")
+        """As in leaderboard.md."""
+        return self.board.column_title(column)
 
 
-def groups(found: Sequence[Record]) -> list[Group]:
-    """The cells that `records` found, by setup; setups, tasks and methods as in leaderboard.md.
+def groups(board: Board) -> list[Group]:
+    """A board's cells by setup; setups, tasks and methods in the order of leaderboard.md.
 
     Raises:
         LampbenchError: scores cannot be read.
     """
-    board = Board(found)
     first: dict[tuple[Setup, Column, str], Record] = {}
-    for record in found:
+    for record in board.records:
         first.setdefault((record.setup, record.column, record.method), record)
     made = []
     for setup in board.setups():
@@ -99,7 +95,7 @@ def groups(found: Sequence[Record]) -> list[Group]:
         cells = tuple(_cell(first[place]) for place in places if place in first)
         titles = {cell.method: cell.title for cell in cells}
         methods = {method: titles[method] for method in board.methods() if method in titles}
-        made.append(Group(setup, _title(setup, board.setups()), methods, cells))
+        made.append(Group(setup, board.section_title(setup), methods, cells, board))
     return made
 
 
@@ -124,7 +120,7 @@ def cost_of(runs: Sequence[Run]) -> Cost | None:
     found = [cost for cost in map(_cost, runs) if cost is not None]
     if not found or len(found) < len(runs):
         return None
-    return Cost(*(mean(getattr(cost, field.name) for cost in found) for field in fields(Cost)))
+    return Cost(*(mean(getattr(cost, one.name) for cost in found) for one in fields(Cost)))
 
 
 def _cost(run: Run) -> Cost | None:
@@ -158,23 +154,7 @@ def _cell(record: Record) -> Cell:
         column=record.column,
         method=record.method,
         title=record.method_title,
-        task_title=record.task_title,
         synthetic=record.synthetic,
         runs=record.chosen,
         scores=scores_of(record.chosen),
     )
-
-
-def _title(setup: Setup, among: Sequence[Setup]) -> str:
-    """The model, preset and data, and whatever else tells a setup from those like it."""
-
-    def plain(one: Setup) -> tuple[str, str, str]:
-        return one.model, one.preset, one.source
-
-    twins = [other for other in among if plain(other) == plain(setup)]
-    apart = [
-        f"{field.name.replace('_', ' ')} {getattr(setup, field.name) or 'unknown'}"
-        for field in fields(Setup)
-        if len({getattr(twin, field.name) for twin in twins}) > 1
-    ]
-    return ", ".join([setup.model, f"preset {setup.preset}", f"data {setup.source}", *apart])
