@@ -67,7 +67,7 @@ def _missing(board: "Board", setup: "Setup", column: "Column", methods: Sequence
 def _lines(
     board: "Board", setup: "Setup", column: "Column", methods: Sequence[str], results: Path
 ) -> Iterator[str]:
-    from lampbench.report.grid import SYNTHETIC_NOTE
+    from lampbench.report.grid import SYNTHETIC_NOTE, external_notes
     from lampbench.report.qualitative import differing, examples
     from lampbench.report.table import one_line
 
@@ -78,6 +78,7 @@ def _lines(
     yield _table(board, cells)
     if first.synthetic:
         yield SYNTHETIC_NOTE
+    yield from external_notes(cell.method_title for cell in cells)
     ours, theirs = (one_line(cell.method_title) for cell in (last, first))
     differ = differing(first, last)
     pick: Pick = "median" if differ else "drawn"

@@ -4,7 +4,7 @@ from typing import Any
 
 from lampbench.metrics.catalog import METRICS
 from lampbench.report.board import ORDER, Board
-from lampbench.report.grid import NO_VALUE, SYNTHETIC_NOTE
+from lampbench.report.grid import NO_VALUE, SYNTHETIC_NOTE, external_notes
 from lampbench.report.records import Column, Setup
 from lampbench.report.table import Cell, Number, Table
 
@@ -13,17 +13,21 @@ DIGITS = 4
 NOTE = (
     "Half width: about how large a measured difference must be for its 95% interval to leave out "
     "zero. Detectable: the smallest true difference for which that happens with 80% power "
-    "(docs/statistics.md). The pair: the last two of the paper's methods that have run."
+    "(docs/statistics.md). The pair: the last two of the paper's methods that have run, or others "
+    "where these have not."
 )
 
 
 def power_table(board: Board, setup: Setup) -> Table:
     """The smallest differences of each column of a setup, between the pair that stands there."""
     rows: list[tuple[Cell, ...]] = []
+    shown: list[str] = []
     for column in board.columns(setup):
         found = power(board, setup, column)
         names = [found["power_method"], found["power_baseline"]]
-        pair = " over ".join(board.method_title(name) for name in names if name) or NO_VALUE
+        titles = [board.method_title(name) for name in names if name]
+        pair = " over ".join(titles) or NO_VALUE
+        shown += titles
         record = next(r for r in board.records if (r.setup, r.column) == (setup, column))
         numbers = [
             _number(found[f"{kind}_{metric}"])
@@ -37,6 +41,7 @@ def power_table(board: Board, setup: Setup) -> Table:
         title = METRICS[metric].title
         header += [f"{title} half width", f"{title} detectable"]
     notes = [NOTE] + ([SYNTHETIC_NOTE] if board.synthetic(board.columns(setup)) else [])
+    notes += external_notes(shown)
     return Table("Smallest differences", tuple(header), tuple(rows), 2, tuple(notes))
 
 
