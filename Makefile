@@ -3,6 +3,7 @@
 # make test    the tests
 # make bench   what the engine costs against its peers (an hour); bench-quick: the main ratios;
 #              bench-gpu: at the shapes of Qwen2.5-1.5B and Mistral-7B
+# make study   all recorded runs again: hours on two cores (make -j2 study uses both)
 # make check   everything CI runs
 # The environment in .venv is made once, and again when pyproject.toml or constraints.txt change.
 
@@ -15,7 +16,13 @@ DEMO := .lampbench/demo
 # Of the 32 bundled users; all of them take two to three times as long.
 DEMO_USERS ?= 8
 
-.PHONY: demo env test lint types tables check clean bench bench-gpu bench-quick
+# The study: Base and RAG draw nothing, so that one seed is all there is of them.
+SEEDS ?= 0 1 2
+ONCE := --method base --method rag
+DRAWN := --method pag --method tam --method oppu --method oppu_cd --method oppu_dpo --method cope
+STUDY_RUN = OMP_NUM_THREADS=1 $(BIN)/lampbench run
+
+.PHONY: demo env test lint types tables check clean bench bench-gpu bench-quick study tuning
 
 demo: env
 	$(BIN)/lampbench run --method cope --task news_headline --users $(DEMO_USERS) \
@@ -73,6 +80,24 @@ bench-gpu: env
 
 bench-quick: env
 	$(BIN)/python -m benchmarks.quick
+
+# Two halves of about the same cost.
+study-titles: TASKS := --task scholarly_title --task news_headline --task review_writing
+study-texts: TASKS := --task abstract_generation --task topic_writing
+study-titles study-texts: env
+	$(STUDY_RUN) $(ONCE) $(TASKS)
+	$(STUDY_RUN) $(DRAWN) $(TASKS) $(SEEDS:%=--seed %)
+
+study: study-titles study-texts
+	OMP_NUM_THREADS=1 $(BIN)/lampbench reproduce paper --data bundled --model bundled \
+		--only sensitivity --run
+	$(STUDY_RUN) $(ONCE) $(DRAWN) --task news_headline --task topic_writing --model bundled-small
+	$(BIN)/lampbench tables
+
+tuning-lamp tuning-longlamp: env
+	OMP_NUM_THREADS=1 $(BIN)/python scripts/tune.py --family $(@:tuning-%=%)
+
+tuning: tuning-lamp tuning-longlamp
 
 check:
 	.ci/run

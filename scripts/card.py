@@ -127,7 +127,7 @@ Left out: {out["test_author"]} texts by a test or dev user, alone or with others
 {out["too_short"]} short texts. `lampbench data audit` checks it.
 
 ## Training
-{last["tokens"] / 1e6:.1f} M tokens ({last["tokens"] / corpus["tokens_per_pass"]:.1f} passes) in
+{_schedules(log)}{last["tokens"] / 1e6:.1f} M tokens ({last["tokens"] / corpus["tokens_per_pass"]:.1f} passes) in
 {last["step"]} updates of {training["batch_tokens"]} tokens, {last["minute"]:.0f} minutes on
 {facts["hardware"]}, shared with other work: {OPTIMIZERS[training["optimizer"]]}, learning rate
 {training["learning_rate"]:g} after a warm-up and with a cosine to zero, weight decay
@@ -167,6 +167,16 @@ def _loss(log: Sequence[Json], at: Json) -> str:
     """The training loss logged last before a line."""
     past = [line["loss"] for line in log if "loss" in line and line["minute"] <= at["minute"]]
     return f"{past[-1]:.2f}" if past else "-"
+
+
+def _schedules(log: Sequence[Json]) -> str:
+    """Where a run was lengthened while it went on: until when it followed another schedule."""
+    return "".join(
+        f"Until minute {line['minute']:.0f} the schedule was that of a run of "
+        f"{line['schedule_until_here']:g} minutes, which was then made longer. "
+        for line in log
+        if "schedule_until_here" in line
+    )
 
 
 def _counts(corpus: Json) -> str:

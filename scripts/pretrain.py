@@ -222,19 +222,27 @@ class Trainer:
         self.export(self.work / "model")
 
     def resume(self) -> None:
-        """Take up the last checkpoint of the same configuration, if there is one."""
+        """Take up the last checkpoint of the same configuration, if there is one.
+
+        The time alone may differ: the log then says from when on the schedule was another.
+        """
         import torch
 
         if not (self.work / "checkpoint.pt").exists():
             return
         state = torch.load(self.work / "checkpoint.pt", weights_only=True)
-        if state["config"] != self.config:
+        was = copy.deepcopy(state["config"])
+        before = was["training"]["minutes"]
+        was["training"]["minutes"] = self.settings["minutes"]
+        if was != self.config:
             stop(f"{self.work}: has a checkpoint of another configuration; give another --work")
         self.model.load_state_dict(state["model"])
         for optimizer, kept in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(kept)
         self.elapsed, self.cursor = state["elapsed"], state["cursor"]
         self.steps, self.log = state["steps"], state["log"]
+        if before != self.settings["minutes"]:
+            self.note(schedule_until_here=before)
 
     def export(self, folder: Path) -> None:
         """The model in bf16 safetensors with its tokenizer."""

@@ -85,11 +85,19 @@ def test_trains_writes_a_loadable_model_and_resumes(
     assert (tmp_path / "less/tokenizer.json").read_text() == (output / "tokenizer.json").read_text()
 
     other = tmp_path / "other.toml"
-    other.write_text(CONFIG.replace("minutes = 0.02", "minutes = 0.03"))
+    other.write_text(CONFIG.replace("warmup = 0.02", "warmup = 0.03"))
     with pytest.raises(SystemExit) as caught:
         pretrain.main([*call, "--config", str(other)])
     assert caught.value.code == 2
     assert "another --work" in capsys.readouterr().err
+
+    longer = tmp_path / "longer.toml"
+    longer.write_text(CONFIG.replace("minutes = 0.02", "minutes = 0.03"))
+    pretrain.main([*call, "--config", str(longer), "--output", str(tmp_path / "longer")])
+    log = json.loads((tmp_path / "longer" / "training.json").read_text())["log"]
+    assert log[: len(facts["log"])] == facts["log"] and log[-1]["minute"] >= 0.03
+    assert log[len(facts["log"])]["schedule_until_here"] == 0.02
+    assert "made longer" in (tmp_path / "longer" / "README.md").read_text()
 
 
 def test_two_processes_share_the_work_and_stop_together(
