@@ -2,6 +2,7 @@
 
     dataset.json   {"task", "source", "licence", "attribution", "synthetic", "description"}
     test.jsonl     a tested user a line: {"id", "history": [...], "queries": [...]}
+    dev.jsonl      the same, may be missing: users for choosing hyper-parameters, never reported
     train.jsonl    a user a line whose queries train the task adapter; the history may be empty
 
 Records and queries are {"id", "date", "fields": {...}, "target"}.
@@ -23,7 +24,7 @@ from lampbench.data.values import day, identifier, listing, mapping, text
 from lampbench.errors import LampbenchError
 from lampbench.task import Task
 
-HEAD, TEST, TRAIN = "dataset.json", "test.jsonl", "train.jsonl"
+HEAD, TEST, DEV, TRAIN = "dataset.json", "test.jsonl", "dev.jsonl", "train.jsonl"
 
 
 def load_bundled(task: Task, options: DataOptions) -> Dataset:
@@ -62,7 +63,10 @@ def _load(task: Task, folder: Path, options: DataOptions, source: str) -> Datase
         )
     if not isinstance(head.get("synthetic", False), bool):
         raise LampbenchError(f"{folder / HEAD}: synthetic must be true or false")
-    tested = list(_users(task, folder / TEST, tested=True))
+    tested_file = _tested_file(folder, options, source)
+    if tested_file == DEV:
+        source += " (dev)"  # so that no table takes these users for the tested ones
+    tested = list(_users(task, folder / tested_file, tested=True))
     others = list(_users(task, folder / TRAIN, tested=False))
     test, notes = trim(tested, options, source)
     here = str(folder / HEAD)
@@ -78,6 +82,20 @@ def _load(task: Task, folder: Path, options: DataOptions, source: str) -> Datase
         attribution=text(head.get("attribution"), here, "attribution"),
         description=text(head.get("description"), here, "description"),
     )
+
+
+def _tested_file(folder: Path, options: DataOptions, source: str) -> str:
+    """The file of the users who stand in the tested ones' place."""
+    if options.parts in ((), ("test",)):
+        return TEST
+    if options.parts != ("dev",):
+        raise LampbenchError(
+            f"{source}: --part {' --part '.join(options.parts)}: this layout has the part test "
+            f"({TEST}) or the part dev ({DEV}) tested; give one of the two"
+        )
+    if not (folder / DEV).is_file():
+        raise LampbenchError(f"{folder}: has no {DEV}; add it, or leave out --part dev")
+    return DEV
 
 
 def _head(path: Path) -> dict[str, Any]:

@@ -24,7 +24,7 @@ class DataOptions:
     users with equally long histories. `split` chooses between the user- and the time-based split
     of LaMP and LongLaMP (None: LaMP user, LongLaMP time, or the only one that is there). `parts`
     restricts reading to `train`, `dev` or `test` of these sources (empty: all that have
-    references).
+    references); of our own layout, `dev` puts the users of dev.jsonl in the tested ones' place.
 
     Raises:
         LampbenchError: a number below 1, or an unknown split or part.

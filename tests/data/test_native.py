@@ -144,6 +144,25 @@ def test_bad_files(news, topic, dataset, tmp_path):
     fails(news, folder, "no dataset.json here or in news_headline/")
 
 
+def test_dev_users_stand_in_the_tested_ones_place(news, dataset, tmp_path):
+    folder = tmp_path / "d"
+    write(dataset, folder)
+    fails(news, folder, f"{folder}: has no dev.jsonl; add it", parts=("dev",))
+    write(replace(dataset, test_users=(user("tuned", 2),)), tmp_path / "other")
+    (tmp_path / "other" / "test.jsonl").rename(folder / "dev.jsonl")
+    dev = read(news, folder, parts=("dev",))
+    assert [u.id for u in dev.test_users] == ["tuned"]
+    assert dev.source == f"lampbench:{folder} (dev)"
+    test = read(news, folder)
+    assert dev.train_users == test.train_users
+    assert dev.query_fingerprint != test.query_fingerprint
+    assert read(news, folder, parts=("test",)) == test
+    for parts in (("train",), ("dev", "test")):
+        fails(news, folder, f"--part {parts[0]}", "give one of the two", parts=parts)
+    (folder / "dev.jsonl").write_text('{"id": "tuned", "history": [], "queries": []}')
+    fails(news, folder, "dev.jsonl:1: user 'tuned' is tested", parts=("dev",))
+
+
 def test_imported_data_equal_their_source(news, lamp, tmp_path):
     source = load(news, f"lamp:{lamp}", DataOptions(users=2))
     write(source, tmp_path / "imported")
@@ -161,6 +180,9 @@ def test_bundled_data_load(task, name):
     assert data.train_users
     assert not data.synthetic
     assert data.licence and data.attribution
+    dev = load(task(name), "bundled", DataOptions(parts=("dev",)))
+    assert dev.source == "bundled (dev)"
+    assert not {u.id for u in dev.test_users} & {u.id for u in data.test_users}
     fewer = load(task(name), "bundled", DataOptions(users=2))
     assert fewer.test_users == data.test_users[:2]
     assert len(fewer.test_users[0].history) == max(len(u.history) for u in data.test_users)
