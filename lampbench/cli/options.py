@@ -54,8 +54,8 @@ dataset = apply(
     click.option("--split", type=click.Choice(["user", "time"]),
                  help="Published split of LaMP and LongLaMP. [default: LaMP user, LongLaMP time]"),
     click.option("--part", "parts", multiple=True, type=click.Choice(["train", "dev", "test"]),
-                 help="Read only this part of LaMP or LongLaMP; may be repeated. Of bundled data and "
-                      "lampbench:DIR, dev tests the users kept for choosing hyper-parameters."),
+                 help="Read only this part of LaMP or LongLaMP; may be repeated. Of bundled data "
+                      "and lampbench:DIR, dev tests the users kept for hyper-parameters."),
     click.option("--data-seed", type=int, default=0, show_default=True, metavar="N",
                  help="Orders users with equally long histories."),
 )  # fmt: skip

@@ -22,7 +22,8 @@ def body(chance: random.Random, words: int) -> str:
 
 
 def made_posts(chance: random.Random) -> list[dict[str, Any]]:
-    authors = ["Ann Test"] * 12 + ["Bob Test"] * 11 + [f"Other {n}" for n in range(8)] * 2
+    authors = ["Ann Test"] * 12 + ["Bob Test"] * 11 + ["Dan Tuned"] * 7
+    authors += [f"Other {n}" for n in range(8)] * 2
     return [
         {
             "id": f"post-{number:03d}",
@@ -38,7 +39,7 @@ def made_posts(chance: random.Random) -> list[dict[str, Any]]:
 
 
 def made_papers(chance: random.Random) -> list[dict[str, Any]]:
-    last = ["Jane Q. Senior"] * 30 + ["Yang Liu"] * 40
+    last = ["Jane Q. Senior"] * 30 + ["Kim Q. Tuned"] * 26 + ["Yang Liu"] * 40
     last += [f"Prof {name}" for name in ("Abel", "Beck", "Cole", "Dunn", "Ek", "Fox")] * 8
     papers = [
         {

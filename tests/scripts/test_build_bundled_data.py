@@ -1,5 +1,6 @@
 """The builder, on a made-up source."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -7,52 +8,88 @@ import pytest
 from lampbench.bundled.leaks import find_leaks, records
 from scripts import build_bundled_data as builder
 from scripts.card import read_users
-from scripts.sources import POSTS, clean_paper_text, clean_post, cut_words, usable_posts
+from scripts.sources import (
+    PAPERS,
+    POSTS,
+    clean_paper_text,
+    clean_post,
+    cut_words,
+    read_source,
+    usable_posts,
+)
 
 TASKS = ("news_headline", "topic_writing", "scholarly_title", "abstract_generation")
+PARTS = ("test", "dev", "train")
 
 
 @pytest.fixture(scope="module")
-def built(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    output = tmp_path_factory.mktemp("data")
+def small() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(builder, "ACL_TEST_AUTHORS", 1)
-        builder.main([str(source), "--output", str(output)])
+        patch.setattr(builder, "ACL_DEV_AUTHORS", 1)
+        patch.setattr(builder, "ACL_SPARE_AUTHORS", 0)
+        yield
+
+
+@pytest.fixture(scope="module")
+def built(source: Path, small: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("data")
+    builder.main([str(source), "--output", str(output)])
     return output
+
+
+def sizes(path: Path) -> dict[str, tuple[int, int]]:
+    return {u["id"]: (len(u["history"]), len(u["queries"])) for u in read_users(path)}
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_builds_a_split_without_leaks(built: Path, task: str) -> None:
-    test, train = (read_users(built / task / f"{name}.jsonl") for name in ("test", "train"))
-    assert test and train
-    assert find_leaks(test, train) == []
+    test, dev, train = (read_users(built / task / f"{part}.jsonl") for part in PARTS)
+    assert test and dev and train
+    assert find_leaks([*test, *dev], train) == []
 
 
-def test_authors_with_enough_posts_are_tested(built: Path) -> None:
-    test = read_users(built / "news_headline" / "test.jsonl")
-    sizes = {user["id"]: (len(user["history"]), len(user["queries"])) for user in test}
-    assert sizes == {"Ann Test": (9, 3), "Bob Test": (8, 3)}
+def test_authors_with_enough_posts_are_tested_and_tuned_on(built: Path) -> None:
+    folder = built / "news_headline"
+    assert sizes(folder / "test.jsonl") == {"Ann Test": (8, 4), "Bob Test": (7, 4)}
+    assert sizes(folder / "dev.jsonl") == {"Dan Tuned": (5, 2)}
+
+
+def test_half_of_the_other_authors_of_posts_train(built: Path) -> None:
+    train = sizes(built / "news_headline" / "train.jsonl")
+    assert len(train) == 4  # the posts of the other four are left for pre-training
+    assert all(name.startswith("Other ") and size == (0, 2) for name, size in train.items())
 
 
 def test_last_authors_with_one_likely_person_are_tested(built: Path) -> None:
-    (user,) = read_users(built / "scholarly_title" / "test.jsonl")
-    assert user["id"] == "Jane Q. Senior"
-    assert (len(user["history"]), len(user["queries"])) == (20, 4)
+    titles, abstracts = built / "scholarly_title", built / "abstract_generation"
+    assert sizes(titles / "test.jsonl") == {"Jane Q. Senior": (16, 8)}
+    assert sizes(titles / "dev.jsonl") == {"Kim Q. Tuned": (16, 8)}
+    assert sizes(abstracts / "test.jsonl") == {"Jane Q. Senior": (16, 4)}
+    (asked,) = read_users(titles / "test.jsonl")
+    (newest,) = read_users(abstracts / "test.jsonl")
+    ids = [[record["id"] for record in user["queries"]] for user in (asked, newest)]
+    assert ids[0][-4:] == ids[1]
 
 
-def test_a_paper_of_a_test_user_trains_nothing(built: Path) -> None:
-    for task in ("scholarly_title", "abstract_generation"):
-        train = read_users(built / task / "train.jsonl")
-        assert "paper-117" not in {record["id"] for user in train for record in records(user)}
+def test_a_paper_of_a_test_user_trains_nothing(built: Path, source: Path) -> None:
+    shared = read_source(source, PAPERS)[-1]
+    assert "Jane Q. Senior" in shared["authors"][:-1]
+    train = [
+        user
+        for task in ("scholarly_title", "abstract_generation")
+        for user in read_users(built / task / "train.jsonl")
+    ]
+    assert shared["authors"][-1] in {user["id"] for user in train}
+    assert shared["id"] not in {record["id"] for user in train for record in records(user)}
 
 
 def test_builds_the_same_bytes_again(
-    built: Path, source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    built: Path, source: Path, small: None, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(builder, "ACL_TEST_AUTHORS", 1)
     builder.main([str(source), "--output", str(tmp_path)])
     files = [path.relative_to(built) for path in built.rglob("*") if path.is_file()]
-    assert len(files) == 13
+    assert len(files) == 17
     assert all((built / name).read_bytes() == (tmp_path / name).read_bytes() for name in files)
 
 

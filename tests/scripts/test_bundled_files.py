@@ -18,30 +18,44 @@ FIELDS = {
 }
 
 
-def users(task: str, split: str) -> list[dict[str, Any]]:
-    return read_users(DATA / task / f"{split}.jsonl")
+def users(task: str, part: str) -> list[dict[str, Any]]:
+    return read_users(DATA / task / f"{part}.jsonl")
+
+
+def evaluated(task: str) -> list[dict[str, Any]]:
+    return [*users(task, "test"), *users(task, "dev")]
+
+
+@pytest.mark.parametrize(
+    ("task", "counts"),
+    [("news_headline", (32, 14, 232)), ("topic_writing", (32, 14, 232)),
+     ("scholarly_title", (100, 20, 75)), ("abstract_generation", (100, 20, 75)),
+     ("review_writing", (20, 8, 40))],
+)  # fmt: skip
+def test_as_many_users_as_promised(task: str, counts: tuple[int, ...]) -> None:
+    assert tuple(len(users(task, part)) for part in ("test", "dev", "train")) == counts
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_nothing_leaks(task: str) -> None:
-    assert find_leaks(users(task, "test"), users(task, "train")) == []
+    assert find_leaks(evaluated(task), users(task, "train")) == []
 
 
 @pytest.mark.parametrize("task", ["scholarly_title", "abstract_generation"])
 def test_no_paper_of_a_test_user_is_anyone_elses(task: str) -> None:
     lines = (DATA / "CREDITS.tsv").read_text(encoding="utf-8").splitlines()[1:]
     authors = {name: who.split("; ") for name, who in (line.split("\t") for line in lines)}
-    assert find_shared_authors(users(task, "test"), users(task, "train"), authors) == []
-    for user in (*users(task, "test"), *users(task, "train")):
+    assert find_shared_authors(evaluated(task), users(task, "train"), authors) == []
+    for user in (*evaluated(task), *users(task, "train")):
         assert all(authors[record["id"]][-1] == user["id"] for record in records(user))
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_every_user_has_the_documented_shape(task: str) -> None:
-    for split in ("test", "train"):
-        for user in users(task, split):
+    for part in ("test", "dev", "train"):
+        for user in users(task, part):
             assert set(user) == {"id", "history", "queries"}
-            assert user["queries"] and bool(user["history"]) == (split == "test")
+            assert user["queries"] and bool(user["history"]) == (part != "train")
             for record in records(user):
                 assert set(record) == {"id", "date", "fields", "target"}
                 assert set(record["fields"]) == FIELDS[task]
@@ -51,14 +65,14 @@ def test_every_user_has_the_documented_shape(task: str) -> None:
 
 @pytest.mark.parametrize("task", TASKS)
 def test_history_is_older_than_queries(task: str) -> None:
-    for user in users(task, "test"):
+    for user in evaluated(task):
         dates = [record["date"] for record in records(user)]
         assert dates == sorted(dates)
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_ids_are_unique(task: str) -> None:
-    everyone = [*users(task, "test"), *users(task, "train")]
+    everyone = [*evaluated(task), *users(task, "train")]
     ids = [record["id"] for user in everyone for record in records(user)]
     assert len(ids) == len(set(ids))
     assert len({user["id"] for user in everyone}) == len(everyone)
@@ -75,7 +89,7 @@ def test_the_note_says_what_the_data_is(task: str) -> None:
 
 @pytest.mark.parametrize("task", ["news_headline", "topic_writing"])
 def test_the_prompt_does_not_hold_the_answer(task: str) -> None:
-    for user in (*users(task, "test"), *users(task, "train")):
+    for user in (*evaluated(task), *users(task, "train")):
         for record in records(user):
             (given,) = record["fields"].values()
             shown, target = " ".join(given.lower().split()), " ".join(record["target"].split())
@@ -88,4 +102,4 @@ def test_the_card_has_the_numbers_of_the_files() -> None:
 
 
 def test_the_data_is_small() -> None:
-    assert sum(path.stat().st_size for path in DATA.rglob("*") if path.is_file()) < 5 * 2**20
+    assert sum(path.stat().st_size for path in DATA.rglob("*") if path.is_file()) < 10 * 2**20

@@ -138,14 +138,15 @@ def test_muon_is_torchs_in_float32(shape: tuple[int, int]) -> None:
     assert float((ours.detach() - 1).abs().max()) > 0.1  # and it moved
 
 
-def test_text_of_test_users_is_not_trained_on(tmp_path: Path) -> None:
-    """A source that holds test users' own texts, alone, with others, and copied by another."""
+@pytest.mark.parametrize("part", ["test", "dev"])
+def test_text_of_tested_users_is_not_trained_on(part: str, tmp_path: Path) -> None:
+    """A source that holds such users' own texts, alone, with others, and copied by another."""
     import gzip
 
     from scripts.corpus import read_documents
     from scripts.sources import PAPERS, POSTS
 
-    user = read_users(DATA / "abstract_generation" / "test.jsonl")[0]
+    user = read_users(DATA / "abstract_generation" / f"{part}.jsonl")[0]
     trained = read_users(DATA / "scholarly_title" / "train.jsonl")[0]["queries"][0]
     stolen = next(records(user))["target"]
     fresh = "entirely unheard of words " * 10
@@ -161,12 +162,15 @@ def test_text_of_test_users_is_not_trained_on(tmp_path: Path) -> None:
         {"id": name, "authors": who, "date": "2020-01", "title": f"Paper {name}", "abstract": text}
         for name, text, who in papers
     ]
-    for file, lines in ((PAPERS, rows), (POSTS, [])):
+    poster = read_users(DATA / "news_headline" / "train.jsonl")[0]["id"]
+    post = {"id": "post", "author": poster, "date": "2020-01-01", "title": "A title of its own",
+            "summary": "", "content": fresh}  # fmt: skip
+    for file, lines in ((PAPERS, rows), (POSTS, [post])):
         with gzip.open(tmp_path / file, "wt", encoding="utf-8") as stream:
             stream.writelines(json.dumps(row) + "\n" for row in lines)
     posts, kept, out = read_documents(tmp_path)
     assert [paper["id"] for paper in kept] == ["kept"] and posts == []
-    assert out == {"test_author": 2, "task_training": 1, "shared_words": 1, "too_short": 1}
+    assert out == {"test_author": 2, "task_training": 2, "shared_words": 1, "too_short": 1}
 
 
 @pytest.mark.parametrize("text", ["no = [toml", "seed = 0"])

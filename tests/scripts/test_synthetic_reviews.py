@@ -7,12 +7,16 @@ from lampbench.bundled.leaks import records
 from scripts import synthetic_reviews
 from scripts.card import read_users
 
-USERS = read_users(DATA / "review_writing" / "test.jsonl")
+USERS = [
+    user
+    for part in ("test", "dev")
+    for user in read_users(DATA / "review_writing" / f"{part}.jsonl")
+]
 
 
 def test_makes_the_committed_files_byte_for_byte(tmp_path: Path) -> None:
     synthetic_reviews.main(["--output", str(tmp_path)])
-    for name in ("test.jsonl", "train.jsonl", "dataset.json"):
+    for name in ("test.jsonl", "dev.jsonl", "train.jsonl", "dataset.json"):
         made = tmp_path / "review_writing" / name
         assert made.read_bytes() == (DATA / "review_writing" / name).read_bytes()
 
