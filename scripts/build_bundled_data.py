@@ -18,7 +18,9 @@ from typing import Any, NamedTuple
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from lampbench.bundled.leaks import find_leaks, find_shared_authors, word_runs  # noqa: E402
+from lampbench.data.leaks import shared_papers  # noqa: E402
+from lampbench.data.overlap import Item  # noqa: E402
+from lampbench.data.wordruns import word_runs  # noqa: E402
 from scripts.card import write_statistics  # noqa: E402
 from scripts.sources import (  # noqa: E402
     PAPERS,
@@ -29,6 +31,7 @@ from scripts.sources import (  # noqa: E402
     usable_papers,
     usable_posts,
 )
+from scripts.users import find_leaks, records  # noqa: E402
 
 SEED = 0
 GOV_TEST_POSTS, GOV_DEV_POSTS = 10, 6
@@ -216,8 +219,9 @@ def write_users(
     Raises:
         SystemExit: when the leak check finds something.
     """
-    if leaks := find_leaks((*test, *dev), train):
-        stop(f"{folder.name}: {len(leaks)} leaks, the first: {leaks[0]}")
+    if leaks := find_leaks(folder.name, test, dev, train):
+        first = leaks[0]
+        stop(f"{folder.name}: {first.what} in {first.where}, the first: {first.cases[0]}")
     folder.mkdir(parents=True, exist_ok=True)
     for name, users in (("test", test), ("dev", dev), ("train", train)):
         lines = [json.dumps(user, ensure_ascii=False, sort_keys=True) + "\n" for user in users]
@@ -234,11 +238,15 @@ def write_credits(path: Path, split: Split) -> None:
         SystemExit: when two users share a paper.
     """
     test, dev, train = as_users(split)
-    users = [*test, *dev, *train]
-    rows = [row for user in users for row in (*user["history"], *user["queries"])]
-    authors = {row["id"]: row["authors"] for row in rows}
-    if found := find_shared_authors([*test, *dev], train, authors):
-        stop(f"{len(found)} papers stand in the wrong place, the first: {found[0]}")
+    owned = [(user["id"], row) for user in (*test, *dev, *train) for row in records(user)]
+    rows = [row for _, row in owned]
+    found = shared_papers(
+        (Item("bundled", "paper", name, row["id"], ()) for name, row in owned),
+        {user["id"] for user in (*test, *dev)},
+        {row["id"]: row["authors"] for row in rows},
+    )
+    if found.cases:
+        stop(f"{len(found.cases)} papers stand in the wrong place, the first: {found.cases[0]}")
     lines = [f"{row['id']}\t{'; '.join(row['authors'])}\n"
              for row in sorted(rows, key=lambda row: str(row["id"]))]  # fmt: skip
     _write(path, "".join(["id\tauthors\n", *lines]))

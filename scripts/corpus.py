@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from lampbench.bundled import DATA
-from lampbench.bundled.leaks import user_runs, word_runs
+from lampbench.data import sketch
 from lampbench.data.types import Record
+from lampbench.data.wordruns import word_runs
 from lampbench.registry import Registry
 from scripts.card import read_users
 from scripts.sources import (
@@ -23,9 +24,11 @@ from scripts.sources import (
     clean_post,
     cut_words,
     read_source,
+    stop,
     usable_posts,
 )
 from scripts.tokenizer import BOS, EOS, train_tokenizer
+from scripts.users import user_runs
 
 Tokens = np.ndarray[Any, np.dtype[np.uint16]]
 
@@ -45,6 +48,16 @@ SHORTEST, LONGEST = 30, 1500
 REGISTRY = Registry()
 
 
+def bundled_users(*parts: str) -> list[Json]:
+    """The users of these parts of all tasks with real text."""
+    return [
+        user
+        for task in REAL_TASKS
+        for part in parts
+        for user in read_users(DATA / task / f"{part}.jsonl")
+    ]
+
+
 def read_documents(source: Path) -> tuple[list[Json], list[Json], dict[str, int]]:
     """Posts and papers that may be trained on, and how many were left out for which reason.
 
@@ -53,15 +66,7 @@ def read_documents(source: Path) -> tuple[list[Json], list[Json], dict[str, int]
     they have something left to learn: not the records, not a text that shares a run of words with
     one, and of posts nothing by their authors.
     """
-    tested, trained = (
-        [
-            user
-            for task in COLUMNS_OF
-            for part in parts
-            for user in read_users(DATA / task / f"{part}.jsonl")
-        ]
-        for parts in (("test", "dev"), ("train",))
-    )
+    tested, trained = bundled_users("test", "dev"), bundled_users("train")
     testers = {user["id"] for user in tested}
     taken = {query["id"] for user in trained for query in user["queries"]}
     trainers = {user["id"] for user in trained}
@@ -91,6 +96,29 @@ def read_documents(source: Path) -> tuple[list[Json], list[Json], dict[str, int]
     posts = [p for p in posts if keep(p, [p["author"]], (p["title"], p["summary"], p["body"]))]
     papers = [p for p in papers if keep(p, p["authors"], (p["title"], p["abstract"]))]
     return posts, papers, out
+
+
+def compare(posts: list[Json], papers: list[Json], output: Path) -> dict[str, int]:
+    """Hold every document against all bundled users, and write the sketch of the documents.
+
+    The choice of the documents should have left nothing to find. This looks at what was chosen,
+    the parts that are held out too, so that a fault of the choice shows. The sketch goes to
+    `output`; beside the model, `lampbench data audit` reads it.
+
+    Returns:
+        How many documents were compared, and how many word runs they share with the users.
+
+    Raises:
+        SystemExit: when they share any.
+    """
+    seen = user_runs(bundled_users("test", "dev", "train"))
+    texts = [(post["id"], (post["title"], post["summary"], post["body"])) for post in posts]
+    texts += [(paper["id"], (paper["title"], paper["abstract"])) for paper in papers]
+    shared = sum(len(word_runs(text) & seen) for _, parts in texts for text in parts)
+    if shared:
+        stop(f"the documents share {shared} runs of words with the bundled users")
+    sketch.save(sketch.make(texts), output)
+    return {"documents": len(texts), "runs_shared": shared}
 
 
 def plain(title: str, body: str) -> str:
@@ -163,6 +191,7 @@ def lay_out(config: Json, source: Path, work: Path) -> Any:
         return PreTrainedTokenizerFast.from_pretrained(work / "tokenizer")
     chance = random.Random(config["seed"])
     posts, papers, left_out = read_documents(source)
+    compared = compare(posts, papers, work / "corpus.npz")
     chance.shuffle(posts)
     chance.shuffle(papers)
     first_post, first_paper = (math.ceil(len(x) * config["held_out"]) for x in (posts, papers))
@@ -199,6 +228,7 @@ def lay_out(config: Json, source: Path, work: Path) -> Any:
         "posts": len(posts),
         "tokens_per_pass": int(np.mean([len(tokens) for tokens in passes])),
         "left_out": left_out,
+        "compared": compared,
         "held_out": {name: len(documents) for name, documents in held.items()},
     }
     (work / "corpus.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")

@@ -20,10 +20,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from lampbench.bundled.leaks import record_runs  # noqa: E402
 from scripts.build_bundled_data import write_users  # noqa: E402
 from scripts.card import write_statistics  # noqa: E402
 from scripts.sources import Json  # noqa: E402
+from scripts.users import record_runs  # noqa: E402
 
 SEED = 0
 TEST_USERS, DEV_USERS, HISTORY, QUERIES = 20, 8, 12, 4

@@ -1,4 +1,4 @@
-"""`lampbench data`: what a dataset holds, and importing one for faster reading."""
+"""`lampbench data`: what a dataset holds and what leaks in it; importing one to read it faster."""
 
 import dataclasses
 import json
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lampbench.cli import options
+from lampbench.cli.audit import audit
 from lampbench.data import DataOptions, load
 from lampbench.errors import LampbenchError
 
@@ -31,7 +32,10 @@ choice = options.apply(options.dataset, options.plugins)
 
 @click.group()
 def data() -> None:
-    """Look at a dataset, or import it."""
+    """Look at a dataset, audit it, or import it."""
+
+
+data.add_command(audit)
 
 
 @data.command("stats")

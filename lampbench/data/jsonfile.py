@@ -1,9 +1,11 @@
 """Reading JSON files record by record, however large, with errors that say where."""
 
+import gzip
 import json
 import mmap
 import re
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -68,12 +70,14 @@ def task_of(path: Path) -> str | None:
 def lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """(place, object) of each line of a JSON-lines file; blank lines are passed over.
 
+    A file whose name ends in `.gz` is unpacked on the way.
+
     Raises:
-        LampbenchError: no such file, a malformed line, a line that is no object.
+        LampbenchError: no such file, a malformed line, a line that is no object, no gzip.
     """
     check_file(path)
-    with path.open("rb") as stream:
-        for number, line in enumerate(stream, 1):
+    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
+        for number, line in enumerate(_raw_lines(stream, path), 1):
             where = f"{path}:{number}"
             raw = line.removeprefix(_BOM) if number == 1 else line
             if not raw.strip():
@@ -89,6 +93,13 @@ def lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
                     f"{where}: not UTF-8 (byte {error.start} of the line); write the file in UTF-8"
                 ) from None
             yield where, mapping(value, where)
+
+
+def _raw_lines(stream: Iterable[bytes], path: Path) -> Iterator[bytes]:
+    try:
+        yield from stream
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise LampbenchError(f"{path}: cannot be unpacked: {error}; download it again") from None
 
 
 def records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:

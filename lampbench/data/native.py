@@ -25,6 +25,7 @@ from lampbench.errors import LampbenchError
 from lampbench.task import Task
 
 HEAD, TEST, DEV, TRAIN = "dataset.json", "test.jsonl", "dev.jsonl", "train.jsonl"
+CREDITS = "CREDITS.tsv"
 
 
 def load_bundled(task: Task, options: DataOptions) -> Dataset:
@@ -49,10 +50,44 @@ def load_native(task: Task, folder: Path, options: DataOptions) -> Dataset:
     Raises:
         LampbenchError: files are missing, malformed or another task's, or too few users.
     """
-    folder = folder if (folder / HEAD).is_file() else folder / task.name
+    folder = folder_of(task, folder)
     if not (folder / HEAD).is_file():
         raise LampbenchError(f"{folder.parent}: no {HEAD} here or in {task.name}/")
     return _load(task, folder, options, f"lampbench:{folder}")
+
+
+def folder_of(task: Task, place: Path) -> Path:
+    """The folder of a task's files: `place` itself, or the one of the task's name below it."""
+    return place if (place / HEAD).is_file() else place / task.name
+
+
+def has_dev(folder: Path) -> bool:
+    """Whether there are users for choosing hyper-parameters."""
+    return (folder / DEV).is_file()
+
+
+def read_credits(folder: Path) -> dict[str, list[str]]:
+    """The authors of each paper by its id, from CREDITS.tsv in a task's folder or the one above.
+
+    Empty where there is no such file.
+
+    Raises:
+        LampbenchError: not UTF-8, or a line that is not an id, a tab and authors ("A; B").
+    """
+    path = next((at / CREDITS for at in (folder, folder.parent) if (at / CREDITS).is_file()), None)
+    if path is None:
+        return {}
+    try:
+        lines = path.read_text("utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        raise LampbenchError(f"{path}: not UTF-8; write the file in UTF-8") from None
+    credits: dict[str, list[str]] = {}
+    for number, line in enumerate(lines[1:], 2):
+        name, _, authors = line.partition("\t")
+        if not name or not authors:
+            raise LampbenchError(f"{path}:{number}: must be an id, a tab and authors; mend it")
+        credits[name] = authors.split("; ")
+    return credits
 
 
 def _load(task: Task, folder: Path, options: DataOptions, source: str) -> Dataset:
@@ -93,7 +128,7 @@ def _tested_file(folder: Path, options: DataOptions, source: str) -> str:
             f"{source}: --part {' --part '.join(options.parts)}: this layout has the part test "
             f"({TEST}) or the part dev ({DEV}) tested; give one of the two"
         )
-    if not (folder / DEV).is_file():
+    if not has_dev(folder):
         raise LampbenchError(f"{folder}: has no {DEV}; add it, or leave out --part dev")
     return DEV
 

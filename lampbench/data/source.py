@@ -5,15 +5,23 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from lampbench.bundled import DATA
 from lampbench.data.audit import audit, check
 from lampbench.data.lamp import load_lamp
 from lampbench.data.lamp import places as lamp_places
 from lampbench.data.longlamp import is_layout as is_longlamp
 from lampbench.data.longlamp import load_longlamp
-from lampbench.data.native import HEAD, load_bundled, load_native
+from lampbench.data.native import (
+    HEAD,
+    folder_of,
+    has_dev,
+    load_bundled,
+    load_native,
+    read_credits,
+)
 from lampbench.data.oppu import TESTED, load_oppu
 from lampbench.data.options import DataOptions
-from lampbench.data.types import Dataset
+from lampbench.data.types import Dataset, User
 from lampbench.errors import LampbenchError
 from lampbench.task import Task
 
@@ -37,6 +45,26 @@ def load_source(task: Task, data: str, options: DataOptions) -> Dataset:
     check(dataset)
     notes = (*dataset.notes, *audit(dataset, task.fields))
     return replace(dataset, notes=notes, asked={"data": data, **asdict(options)})
+
+
+def load_companions(
+    task: Task, data: str, options: DataOptions
+) -> tuple[tuple[User, ...], dict[str, list[str]]]:
+    """What a source in our own layout has beside its tested users: users to tune on, and credits.
+
+    All other sources have neither, nor are users to tune on beside themselves (`--part dev`).
+
+    Raises:
+        LampbenchError: as `load`.
+    """
+    kind, place = _parse(task, data)
+    if kind not in ("bundled", "lampbench"):
+        return (), {}
+    folder = folder_of(task, DATA if kind == "bundled" else Path(place))
+    dev: tuple[User, ...] = ()
+    if has_dev(folder) and options.parts != ("dev",):
+        dev = load_native(task, folder, DataOptions(parts=("dev",))).test_users
+    return dev, read_credits(folder)
 
 
 def _parse(task: Task, data: str) -> tuple[str, str]:

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from lampbench.bundled.leaks import find_leaks, records
 from scripts import build_bundled_data as builder
 from scripts.card import read_users
 from scripts.sources import (
@@ -17,6 +16,7 @@ from scripts.sources import (
     read_source,
     usable_posts,
 )
+from scripts.users import find_leaks, records
 
 TASKS = ("news_headline", "topic_writing", "scholarly_title", "abstract_generation")
 PARTS = ("test", "dev", "train")
@@ -46,7 +46,7 @@ def sizes(path: Path) -> dict[str, tuple[int, int]]:
 def test_builds_a_split_without_leaks(built: Path, task: str) -> None:
     test, dev, train = (read_users(built / task / f"{part}.jsonl") for part in PARTS)
     assert test and dev and train
-    assert find_leaks([*test, *dev], train) == []
+    assert find_leaks(task, test, dev, train) == []
 
 
 def test_authors_with_enough_posts_are_tested_and_tuned_on(built: Path) -> None:
@@ -82,6 +82,34 @@ def test_a_paper_of_a_test_user_trains_nothing(built: Path, source: Path) -> Non
     ]
     assert shared["authors"][-1] in {user["id"] for user in train}
     assert shared["id"] not in {record["id"] for user in train for record in records(user)}
+
+
+def test_a_leak_stops_the_builder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    record = {"id": "1", "date": "2020", "fields": {"text": "x"}, "target": "y"}
+    test = [
+        {
+            "id": "a",
+            "history": [{**record, "id": "0", "fields": {"text": "z"}}],
+            "queries": [record],
+        }
+    ]
+    train = [{"id": "b", "history": [], "queries": [record]}]
+    with pytest.raises(SystemExit) as caught:
+        builder.write_users(tmp_path / "news_headline", test, [], train, {})
+    assert caught.value.code == 2
+    assert "news_headline: test queries in training records" in capsys.readouterr().err
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_paper_of_two_users_stops_the_builder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    papers = [{"id": name, "authors": ["Ann", who]} for name, who in (("1", "Ann"), ("2", "Bob"))]
+    split = builder.Split({"Ann": ([], papers[:1])}, {}, {"Bob": papers[1:]})
+    with pytest.raises(SystemExit) as caught:
+        builder.write_credits(tmp_path / "CREDITS.tsv", split)
+    assert caught.value.code == 2
+    assert "'Ann'" in capsys.readouterr().err
 
 
 def test_builds_the_same_bytes_again(

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from lampbench.bundled import DATA
-from lampbench.bundled.leaks import records
 from scripts import pretrain
 from scripts.card import read_users
+from scripts.users import records
 
 CONFIG = """
 seed = 0
@@ -171,6 +171,26 @@ def test_text_of_tested_users_is_not_trained_on(part: str, tmp_path: Path) -> No
     posts, kept, out = read_documents(tmp_path)
     assert [paper["id"] for paper in kept] == ["kept"] and posts == []
     assert out == {"test_author": 2, "task_training": 2, "shared_words": 1, "too_short": 1}
+
+
+def test_documents_are_compared_with_the_bundled_users_and_sketched(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from lampbench.data import sketch
+    from scripts.corpus import compare
+
+    user = read_users(DATA / "abstract_generation" / "test.jsonl")[0]
+    free = {"id": "free", "title": "A paper", "abstract": "entirely unheard of words " * 10}
+    post = {"id": "post", "title": "A post", "summary": "", "body": "much the same in a post " * 10}
+    found = compare([post], [free], tmp_path / "corpus.npz")
+    assert found == {"documents": 2, "runs_shared": 0}
+    assert sketch.load(tmp_path / "corpus.npz").documents == {"free", "post"}
+    copied = {**free, "abstract": next(records(user))["target"]}
+    with pytest.raises(SystemExit) as caught:
+        compare([post], [copied], tmp_path / "other.npz")
+    assert caught.value.code == 2
+    assert "runs of words with the bundled users" in capsys.readouterr().err
+    assert not (tmp_path / "other.npz").exists()
 
 
 @pytest.mark.parametrize("text", ["no = [toml", "seed = 0"])

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from lampbench.bundled import DATA
-from lampbench.bundled.leaks import records
 from scripts import synthetic_reviews
 from scripts.card import read_users
+from scripts.users import records
 
 USERS = [
     user

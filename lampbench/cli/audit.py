@@ -1,0 +1,178 @@
+"""`lampbench data audit`: does text of tested users stand where it must not?"""
+
+import dataclasses
+import json
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+import lampbench.bundled
+from lampbench.cli import options
+from lampbench.data import DataOptions, load
+from lampbench.errors import LampbenchError
+
+if TYPE_CHECKING:
+    from lampbench.data.leaks import Finding
+    from lampbench.data.overlap import Item
+    from lampbench.task import Task
+
+SHOWN = 3
+_BY = {"id": "same record", "author": "by name", "words": "13 words"}
+
+
+@dataclasses.dataclass(frozen=True)
+class _Audited:
+    """What was found in a task's data; `fault` says what could not be checked."""
+
+    task: str
+    source: str
+    test_users: int
+    dev_users: int
+    training_users: int
+    leaks: int
+    findings: list["Finding"]
+    fault: str = ""
+
+
+@click.command("audit")
+@click.option("--task", "tasks", multiple=True, default=["all"], show_default=True, metavar="NAME",
+              help="Task; may be repeated.")  # fmt: skip
+@options.dataset
+@options.plugins
+@click.option("--corpus", type=click.Path(path_type=Path), metavar="FILE",
+              help='Pre-training text to compare with: .jsonl or .jsonl.gz of {"id", "text", ...}. '
+                   "[default: of the bundled data, what the bundled model read]")  # fmt: skip
+@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table")
+def audit(
+    tasks: tuple[str, ...], corpus: Path | None, form: str, plugins: tuple[str, ...], **rest: Any
+) -> None:
+    """Look for leaks: by id, by author and by 13 words in a row.
+
+    Compares test users, users to tune on, training users and pre-training text. Exit code 0 when
+    nothing leaks, 1 when something does, 2 for bad input.
+    """
+    from lampbench.registry import Registry, plugin_paths
+
+    source, seed = rest.pop("data"), rest.pop("data_seed")
+    chosen = DataOptions(**rest, seed=seed)
+    registry = Registry(plugin_paths(plugins))
+    everything = "all" in tasks
+    done: list[_Audited] = []
+    without: list[str] = []
+    for name in registry.names("task") if everything else dict.fromkeys(tasks):
+        task = registry.task(name)
+        try:
+            dataset = load(task, source, chosen)
+        except LampbenchError as error:
+            if not everything:
+                raise
+            without.append(f"{name}: {error}")
+            continue
+        done.append(_audit(task, dataset, source, chosen, corpus))
+        if form == "table":
+            click.echo(_table(done[-1]))
+    if not done:
+        raise LampbenchError(without[0] if without else "there are no tasks")
+    if form == "json":
+        found = [dataclasses.asdict(each) for each in done]
+        shown = {"datasets": found, "without_data": without}
+        click.echo(json.dumps(shown, indent=1, ensure_ascii=False))
+    else:
+        click.echo("\n".join([*(f"no data: {line}" for line in without), _verdict(done)]))
+    if any(each.leaks or each.fault for each in done):
+        raise SystemExit(1)
+
+
+def _audit(
+    task: "Task", dataset: Any, source: str, chosen: DataOptions, corpus: Path | None
+) -> _Audited:
+    from lampbench.data import sketch
+    from lampbench.data.leaks import Audit, leaks
+    from lampbench.data.source import load_companions
+
+    dev, credits = load_companions(task, source, chosen)
+    bundled = source == "bundled"
+    made = Audit(dataset, dev, task.fields, strict=bundled)
+    findings, fault = made.within(), ""
+    if credits and (papers := made.by_author(credits)).compared:
+        findings.append(papers)
+    if corpus is not None:
+        findings += made.in_documents(_documents(corpus))
+    elif bundled:
+        held = lampbench.bundled.MODEL / "corpus.npz"
+        if held.is_file():
+            findings += made.in_sketch(sketch.load(held))
+        else:
+            fault = "no corpus sketch beside the model: pre-training text not checked"
+    return _Audited(
+        task.name, dataset.source, len(dataset.test_users), len(dev), len(dataset.train_users),
+        leaks(findings), findings, fault,
+    )  # fmt: skip
+
+
+def _documents(path: Path) -> Iterator["Item"]:
+    """The documents of a JSON-lines file: an id, and every other field that is text.
+
+    Raises:
+        LampbenchError: malformed, or a line without id or text.
+    """
+    from lampbench.data import jsonfile
+    from lampbench.data.leaks import document
+    from lampbench.data.values import identifier, text
+
+    for where, entry in jsonfile.lines(path):
+        name = identifier(entry.get("id"), where)
+        texts = [text(v, where, k) for k, v in entry.items() if k != "id" and isinstance(v, str)]
+        if not any(texts):
+            raise LampbenchError(f"{where}: document {name!r} has no text; give one in a field")
+        yield document(name, tuple(texts))
+
+
+def _table(audited: _Audited) -> str:
+    from tabulate import tabulate
+
+    rows: dict[tuple[str, str], dict[str, Finding]] = defaultdict(dict)
+    for finding in audited.findings:
+        rows[finding.what, finding.where][finding.by] = finding
+    cells = [
+        [what, where, f"{max(f.compared for f in found.values()):,}",
+         *(f"{len(found[by].cases):,}" if by in found else "-" for by in _BY)]
+        for (what, where), found in rows.items()
+    ]  # fmt: skip
+    dev = f", {audited.dev_users} dev" if audited.dev_users else ""
+    lines = [
+        f"{audited.task}: {audited.source}: {audited.test_users} test{dev}, "
+        f"{audited.training_users} training users",
+        tabulate(
+            cells,
+            headers=["what", "found in", "compared", *_BY.values()],
+            disable_numparse=True,
+            colalign=("left", "left", *["right"] * (1 + len(_BY))),
+        ),
+    ]
+    for finding in audited.findings:
+        lines += _cases(finding)
+    return "\n".join([*lines, *([audited.fault] if audited.fault else []), ""])
+
+
+def _cases(finding: "Finding") -> Iterator[str]:
+    """The first cases of a finding, those of which most is shared first."""
+    if not finding.cases:
+        return
+    kind = "leak" if finding.leak else "reported"
+    yield f"{kind}: {finding.what} in {finding.where} ({_BY[finding.by]}): {len(finding.cases):,}"
+    for case in finding.cases[:SHOWN]:
+        yield f"  {case}"
+    if len(finding.cases) > SHOWN:
+        yield f"  and {len(finding.cases) - SHOWN:,} more (--format json lists all)"
+
+
+def _verdict(done: list[_Audited]) -> str:
+    found = [f"{each.task} {each.leaks:,}" for each in done if each.leaks]
+    if found:
+        return f"leaks: {', '.join(found)}"
+    unchecked = any(each.fault for each in done)
+    return "no leak was found" + (", but not all was checked" if unchecked else "")
