@@ -31,27 +31,31 @@ def read_users(path: Path) -> list[dict[str, Any]]:
 def statistics_table(data: Path) -> str:
     """A row per task as in the paper's Table 4: users, history, queries and lengths in words."""
     lines = [
-        "| task | test users | history per user | test queries | training users | training "
-        "queries | words of the input | words of the output |",
-        "|---|---|---|---|---|---|---|---|",
+        "| task | test users | history per user | test queries | dev users | dev queries "
+        "| training users | training queries | words of the input | words of the output |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for task in TASKS:
         if not (data / task / "test.jsonl").exists():
             continue
-        test = read_users(data / task / "test.jsonl")
-        train = read_users(data / task / "train.jsonl")
-        queries = [query for user in test for query in user["queries"]]
-        trained = [query for user in train for query in user["queries"]]
-        inputs = [" ".join(query["fields"].values()) for query in (*queries, *trained)]
+        test, dev, train = (
+            read_users(data / task / f"{part}.jsonl") for part in ("test", "dev", "train")
+        )
+        queries, tuned, trained = (
+            [query for user in users for query in user["queries"]] for users in (test, dev, train)
+        )
+        everything = (*queries, *tuned, *trained)
         cells = (
             task,
             len(test),
             _spread(len(user["history"]) for user in test),
             len(queries),
+            len(dev),
+            len(tuned),
             len(train),
             len(trained),
-            _spread(len(text.split()) for text in inputs),
-            _spread(len(query["target"].split()) for query in (*queries, *trained)),
+            _spread(len(" ".join(query["fields"].values()).split()) for query in everything),
+            _spread(len(query["target"].split()) for query in everything),
         )
         lines.append("| " + " | ".join(map(str, cells)) + " |")
     return "\n".join(lines) + "\n"

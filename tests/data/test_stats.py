@@ -96,3 +96,36 @@ def test_import_command(news, lamp, tmp_path):
     with pytest.raises(LampbenchError, match="malformed JSON"):
         run(*arguments, "--output", str(tmp_path / "other"))
     assert not (tmp_path / "other").exists()
+
+
+def test_audit_of_published_files(tmp_path, question, profile, write_lamp):
+    """An article that two users of LaMP have: a leak where it is asked, else reported."""
+    mine = profile("a", 6)
+    twice = {**mine[0], "id": "elsewhere"}
+    ask = "Generate a headline for the following article: "
+    train = [question("q1", profile("b", 3), user_id="b", input=ask + mine[1]["text"])]
+    train += [question("q2", profile("c", 2), user_id="c", input=ask + "Asked text q4")]
+    dev = [
+        question("q4", mine, user_id="a"),
+        question("q5", [twice, *profile("d", 4)], user_id="d"),
+    ]
+    write_lamp(tmp_path / "lamp", "train", train)
+    write_lamp(tmp_path / "lamp", "dev", dev)
+    source = ["--task", "news_headline", "--data", f"lamp:{tmp_path / 'lamp'}", "--users", "2"]
+    result = run("audit", *source, "--format", "json")
+    assert result.exit_code == 1
+    (found,) = json.loads(result.output)["datasets"]
+    assert (found["leaks"], found["dev_users"]) == (1, 0)
+    cases = {
+        (f["what"], f["where"], f["leak"]): [case["what"] for case in f["cases"]]
+        for f in found["findings"]
+        if f["cases"]
+    }
+    assert cases == {
+        ("test queries", "training records", True): ["query 'q4' of test user 'a'"],
+        ("history of test users", "history of test users", False): [
+            "record 'a0' of test user 'a'",
+            "record 'elsewhere' of test user 'd'",
+        ],
+        ("history of test users", "training records", False): ["record 'a1' of test user 'a'"],
+    }
