@@ -27,6 +27,7 @@ from scripts.sources import (  # noqa: E402
     POSTS,
     Json,
     read_source,
+    spelled,
     stop,
     usable_papers,
     usable_posts,
@@ -125,7 +126,13 @@ def split_posts(posts: Sequence[Json]) -> Split:
     others = (post for post in posts if post["author"] not in test | dev)
     train = _by(without_runs(others, text, seen), lambda post: post["author"])
     chosen = random.Random(SEED).sample(sorted(train), round(len(train) * GOV_TRAIN_SHARE))
-    return Split(test, dev, {author: train[author][:GOV_TRAIN_POSTS] for author in chosen})
+    tested = {spelled(author) for author in (*test, *dev)}
+    kept = {
+        author: newest_distinct(train[author], GOV_TRAIN_POSTS, text, seen)
+        for author in sorted(chosen)
+        if spelled(author) not in tested
+    }
+    return Split(test, dev, {author: rows for author, rows in kept.items() if rows})
 
 
 def split_papers(papers: Sequence[Json]) -> Split:
@@ -147,7 +154,9 @@ def split_papers(papers: Sequence[Json]) -> Split:
         kept = newest_distinct(own, ACL_HISTORY[1] + ACL_QUERIES, text, seen)
         if len(kept) >= ACL_HISTORY[0] + ACL_QUERIES and len(found) < tested:
             found[name] = (kept[:-ACL_QUERIES], kept[-ACL_QUERIES:])
-    others = without_runs((p for p in papers if not {*found} & {*p["authors"]}), text, seen)
+    testers = {spelled(name) for name in found}
+    others = [p for p in papers if not testers & {spelled(name) for name in p["authors"]}]
+    others = without_runs(others, text, seen)
     by_last = _by(others, lambda paper: paper["authors"][-1])
     enough = sorted(name for name, rows in by_last.items() if len(rows) > ACL_TRAIN_PAPERS)
     chance = random.Random(SEED)

@@ -128,10 +128,12 @@ does. The loss is on all tokens. No review was read.
 Left out: {out["test_author"]} texts by a test or dev user, alone or with others;
 {out["task_training"]} that train the task adapters, or posts by an author who does;
 {out["shared_words"]} that share 13 words in a row (or a whole title) with any of these;
-{out["too_short"]} short texts. `lampbench data audit` checks it.
+{out["too_short"]} short texts. `lampbench data audit` checks it on a sketch of the text
+(`corpus.npz`). {corpus.get("note", "")}
 
 ## Training
-{_schedules(log)}{last["tokens"] / 1e6:.1f} M tokens ({last["tokens"] / corpus["tokens_per_pass"]:.1f} passes) in
+{_schedules(log)}{last["tokens"] / 1e6:.1f} M tokens
+({last["tokens"] / corpus["tokens_per_pass"]:.1f} passes) in
 {last["step"]} updates of {training["batch_tokens"]} tokens, {last["minute"]:.0f} minutes on
 {facts["hardware"]}, shared with other work: {OPTIMIZERS[training["optimizer"]]}, learning rate
 {training["learning_rate"]:g} after a warm-up and with a cosine to zero, weight decay

@@ -24,6 +24,7 @@ from scripts.sources import (
     clean_post,
     cut_words,
     read_source,
+    spelled,
     stop,
     usable_posts,
 )
@@ -52,7 +53,7 @@ def bundled_users(*parts: str) -> list[Json]:
     """The users of these parts of all tasks with real text."""
     return [
         user
-        for task in REAL_TASKS
+        for task in COLUMNS_OF
         for part in parts
         for user in read_users(DATA / task / f"{part}.jsonl")
     ]
@@ -67,16 +68,16 @@ def read_documents(source: Path) -> tuple[list[Json], list[Json], dict[str, int]
     one, and of posts nothing by their authors.
     """
     tested, trained = bundled_users("test", "dev"), bundled_users("train")
-    testers = {user["id"] for user in tested}
+    testers = {spelled(user["id"]) for user in tested}
     taken = {query["id"] for user in trained for query in user["queries"]}
-    trainers = {user["id"] for user in trained}
+    trainers = {spelled(user["id"]) for user in trained}
     seen = user_runs((*tested, *trained))
     out = {"test_author": 0, "task_training": 0, "shared_words": 0, "too_short": 0}
 
     def keep(row: Json, authors: Sequence[str], text: Sequence[str]) -> bool:
-        if testers & set(authors):
+        if testers & {spelled(author) for author in authors}:
             reason = "test_author"
-        elif row["id"] in taken or row.get("author") in trainers:
+        elif row["id"] in taken or spelled(row.get("author", "")) in trainers:
             reason = "task_training"
         elif any(word_runs(part) & seen for part in text):
             reason = "shared_words"

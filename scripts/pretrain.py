@@ -18,6 +18,7 @@ import json
 import math
 import os
 import platform
+import shutil
 import sys
 import time
 import tomllib
@@ -321,6 +322,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if trainer.rank:
         return
     trainer.export(output)
+    if options.model == "bundled":  # the other reads the same text
+        shutil.copyfile(work / "corpus.npz", output / "corpus.npz")
     corpus = json.loads((work / "corpus.json").read_text(encoding="utf-8"))
     facts = {
         "name": options.model,

@@ -171,7 +171,7 @@ class Audit:
             if there[0] != here[0][0] and (by == "id" or there[1] != here[0][1])
         )
         count = sum(len(users) for users in self._users.values())
-        return Finding("users", "another side", by, count, by == "id", found)
+        return Finding("users", "another side", by, count, by == "id" or self._strict, found)
 
     def _same_records(self, subjects: Sequence[Item], others: Sequence[Item]) -> tuple[Case, ...]:
         """Subjects whose input (or, if strict, id) is also another item's.
