@@ -20,6 +20,9 @@ from lampbench.report.statistics import Paired, paired
 Item = tuple[str, str]
 """A user and one of their queries or records, by id."""
 
+Pairs = list[tuple[User, Query | Record, str, str]]
+"""User, item, the user's own words and others'."""
+
 UNTRAINED = "model"
 
 
@@ -103,7 +106,7 @@ def _preferences(plan: Plan, stages: Sequence[AdapterRecipe]) -> Iterator[Prefer
     context = plan.context
     for dpo in (stage for stage in stages if isinstance(stage, UserDPO)):
         users = [user for user in context.dataset.test_users if user.id not in context.set_aside]
-        trained = [
+        trained: Pairs = [
             (user, record, record.target, negative)
             for user in users
             for record, negative in zip(
@@ -114,7 +117,7 @@ def _preferences(plan: Plan, stages: Sequence[AdapterRecipe]) -> Iterator[Prefer
         answers = _greedy(
             plan, [(user, query, dpo.start.base(context, user)) for user, query in asked]
         )
-        tested = [
+        tested: Pairs = [
             (user, query, str(query.reference), answer)
             for (user, query), answer in zip(asked, answers, strict=True)
         ]
@@ -133,11 +136,11 @@ def _preferences(plan: Plan, stages: Sequence[AdapterRecipe]) -> Iterator[Prefer
 
 def _margins(
     plan: Plan,
-    pairs: Sequence[tuple[User, Query | Record, str, str]],
+    pairs: Pairs,
     stage: AdapterRecipe | None,
     dpo: UserDPO,
 ) -> list[float]:
-    """Log-probability of own less other words of each pair under a stage, or under what DPO refers to."""
+    """Log p(own) less log p(other) of each pair, under a stage or under what DPO refers to."""
     texts = [
         (user, item, text, stage.weights(plan.context, user) if stage else
          dpo.start.base(plan.context, user))

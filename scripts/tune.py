@@ -33,14 +33,14 @@ FAMILIES = {
 STEPS: tuple[tuple[str, str, tuple[float, ...]], ...] = (
     ("tam", "task_sft.learning_rate", (1e-3, 2e-3, 4e-3)),
     ("tam", "decoding.repetition_penalty", (1.0, 1.2, 2.0, 7.0)),
-    ("oppu", "user_sft.learning_rate", (1e-3, 2e-3, 5e-3, 1e-2)),
+    ("oppu", "user_sft.learning_rate", (2e-3, 5e-3, 1e-2)),
     ("oppu", "user_sft.epochs", (2, 4)),
-    ("cope", "user_dpo.learning_rate", (2e-4, 5e-4, 2e-3)),
-    ("cope", "user_dpo.beta", (0.05, 0.1, 0.3, 1.0, 3.0)),
+    ("cope", "user_dpo.learning_rate", (2e-4, 5e-4, 1e-3)),
+    ("cope", "user_dpo.beta", (0.1, 0.3, 1.0, 3.0)),
     ("cope", "decoding.alpha", (0.0, 0.1, 0.3, 0.5, 0.7)),
     ("cope", "decoding.tau", (0.01, 0.1, 0.3)),
 )
-"""Method, hyper-parameter, values. Alpha and beta have the values of Figure 3 and section 4.1."""
+"""Method, hyper-parameter, values; alpha and beta as in `lampbench/reproduce.py` (Figure 3)."""
 
 
 def tune(family: str, options: argparse.Namespace) -> list[dict[str, Any]]:

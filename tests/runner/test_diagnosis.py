@@ -66,7 +66,7 @@ def test_a_reward_that_prefers_others_is_wrong(planner, scoring, monkeypatch):
 
 
 def test_what_was_not_trained_cannot_be_diagnosed(planner, engine):
-    with pytest.raises(LampbenchError, match="task_sft, .* not in the store .* `lampbench run`"):
+    with pytest.raises(LampbenchError, match=r"task_sft, .* not in the store .* `lampbench run`"):
         diagnose(planner("cope"))
     assert not engine.trained
     with pytest.raises(LampbenchError, match="base trains nothing"):
