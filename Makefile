@@ -91,7 +91,6 @@ study-titles study-texts: env
 study: study-titles study-texts
 	OMP_NUM_THREADS=1 $(BIN)/lampbench reproduce paper --data bundled --model bundled \
 		--only sensitivity --run
-	$(STUDY_RUN) $(ONCE) $(DRAWN) --task news_headline --task topic_writing --model bundled-small
 	$(BIN)/lampbench tables
 
 tuning-lamp tuning-longlamp: env
