@@ -30,11 +30,15 @@ FAMILIES = {
     "lamp": ("news_headline", "scholarly_title"),
     "longlamp": ("abstract_generation", "topic_writing", "review_writing"),
 }
+# Users of the paper have a hundred records and more, ours five to twenty: a batch of 1 gives them as
+# many steps for the same work.
 STEPS: tuple[tuple[str, str, tuple[float, ...]], ...] = (
     ("tam", "task_sft.learning_rate", (1e-3, 2e-3, 4e-3)),
     ("tam", "decoding.repetition_penalty", (1.0, 1.2, 2.0, 7.0)),
+    ("oppu", "user_sft.batch_size", (4, 1)),
     ("oppu", "user_sft.learning_rate", (2e-3, 5e-3, 1e-2)),
     ("oppu", "user_sft.epochs", (2, 4)),
+    ("cope", "user_dpo.batch_size", (4, 1)),
     ("cope", "user_dpo.learning_rate", (2e-4, 5e-4, 1e-3)),
     ("cope", "user_dpo.beta", (0.1, 0.3, 1.0, 3.0)),
     ("cope", "decoding.alpha", (0.0, 0.1, 0.3, 0.5, 0.7)),
