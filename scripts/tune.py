@@ -12,7 +12,7 @@ the same command goes on where it was stopped. Tested users are never read.
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -60,16 +60,15 @@ SHORT_ONLY = ("user_dpo.batch_size", "user_dpo.learning_rate")
 both came out as they stood."""
 
 
-def tune(family: str, options: argparse.Namespace) -> list[dict[str, Any]]:
-    """All steps of a family; what each tried, scored and chose."""
+def tune(family: str, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """All steps of a family, as they end; what each tried, scored and chose."""
     progress = Progress()
     chosen = dict(START[family])
     order = list(dict.fromkeys(method for method, _, _ in STEPS))
     above = {path: order.index(method) for method, path, _ in STEPS}
     preset = defaults("small", Registry().task(FAMILIES[family][0]))
-    steps = []
     for method, path, values in STEPS:
-        if family == "longlamp" and path in SHORT_ONLY:
+        if path not in paths(family):
             continue
         settled = [
             f"{name}={value}"
@@ -97,11 +96,13 @@ def tune(family: str, options: argparse.Namespace) -> list[dict[str, Any]]:
         means = {value: mean(by_task.values()) for value, by_task in scores.items()}
         best = max(means, key=lambda value: (means[value], value == stands))
         chosen[path] = best
-        steps.append(
-            {"method": method, "path": path, "scores": scores, "means": means, "best": best}
-        )
         progress.say(f"{family}: {path} = {best} ({method}: {means[best]:.4f})")
-    return steps
+        yield {"method": method, "path": path, "scores": scores, "means": means, "best": best}
+
+
+def paths(family: str) -> list[str]:
+    """The hyper-parameters that a family's steps try, in order."""
+    return [p for _, p, _ in STEPS if family != "longlamp" or p not in SHORT_ONLY]
 
 
 def table(family: str, steps: Sequence[dict[str, Any]]) -> str:
@@ -119,6 +120,10 @@ def table(family: str, steps: Sequence[dict[str, Any]]) -> str:
             cells = [f"{by_task[task]:.4f}" for task in tasks]
             cells = [step["method"], step["path"], shown, *cells, f"{step['means'][value]:.4f}"]
             lines.append(f"| {' | '.join(cells)} |")
+    tried = {step["path"] for step in steps}
+    left = [path for path in paths(family) if path not in tried]
+    if left:
+        lines += ["", f"Not tried yet, and left as they were: {', '.join(left)}."]
     return "\n".join(lines) + "\n"
 
 
@@ -132,19 +137,26 @@ model `bundled`. Scores are (ROUGE-1 + ROUGE-L) / 2, means over the queries. Eac
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Read the command line, tune, and write the page once both families are done."""
+    """Read the command line, tune, and write the page after every step."""
     parser = argparse.ArgumentParser(description="Tune the small preset on the dev users.")
     parser.add_argument("--family", choices=FAMILIES, required=True)
     parser.add_argument("--results", type=Path, default=ROOT / "tuning")
     parser.add_argument("--store", type=Path, default=ROOT / ".lampbench/artifacts")
     options = parser.parse_args(arguments)
-    text = table(options.family, tune(options.family, options))
-    parts = options.results / "parts.json"
+    steps = []
+    for step in tune(options.family, options):
+        steps.append(step)
+        write_page(options.results, options.family, table(options.family, steps))
+
+
+def write_page(folder: Path, family: str, text: str) -> None:
+    """The page of both families, with a family's part as it now is."""
+    parts = folder / "parts.json"
     known = json.loads(parts.read_text(encoding="utf-8")) if parts.exists() else {}
-    known[options.family] = text
+    known[family] = text
     parts.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
-    page = "\n".join([HEAD, *(known[family] for family in FAMILIES if family in known)])
-    (options.results / "README.md").write_text(page, encoding="utf-8")
+    page = "\n".join([HEAD, *(known[name] for name in FAMILIES if name in known)])
+    (folder / "README.md").write_text(page, encoding="utf-8")
 
 
 if __name__ == "__main__":
