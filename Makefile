@@ -32,6 +32,7 @@ demo: env
 	$(BIN)/lampbench overview --task news_headline --results $(DEMO)/results
 	@printf '%s\n' '' 'Where to look next:' \
 		'  leaderboard.md       every method on every bundled task, with intervals and tests' \
+		'  docs/findings.md     why the methods stand as they do at this scale' \
 		'  docs/statistics.md   what these numbers can tell, and what they cannot' \
 		'  docs/plugins.md      a baseline of your own, in one short file' \
 		'  $(BIN)/lampbench report --results $(DEMO)/results   these runs as one page: report.html'

@@ -1,5 +1,8 @@
 """Every hyper-parameter of the paper's section 4.1 is the default of its task family."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from lampbench.hyper import Layers
@@ -67,12 +70,25 @@ def test_retrieval_quotes_three_records():
         assert resolved(method, "news_headline")[1]["prompting.k"].value == 3
 
 
-def test_the_bundled_models_preset_changes_only_what_scale_forces():
+def test_the_bundled_models_preset_changes_what_scale_forces_and_tuning_chose():
     _, paper = resolved("cope", "news_headline")
     _, small = resolved("cope", "news_headline", "small")
     changed = {path for path in paper if paper[path].value != small[path].value}
     rates = {f"{stage}.learning_rate" for stage in ("task_sft", "user_sft", "user_dpo")}
-    assert changed == rates | {"decoding.max_new_tokens", "negatives.max_new_tokens"}
+    tuned = {"user_sft.batch_size", "decoding.alpha"}
+    assert changed == rates | tuned | {"decoding.max_new_tokens", "negatives.max_new_tokens"}
+
+
+@pytest.mark.parametrize(
+    ("family", "task"), [("lamp", "scholarly_title"), ("longlamp", "topic_writing")]
+)
+def test_the_bundled_models_preset_is_what_tuning_chose(family, task):
+    page = (Path(__file__).parent.parent / "tuning/README.md").read_text()
+    part = page.split(f"## {family}\n")[1].split("## ")[0]
+    chosen = {path: float(value) for path, value in re.findall(r"\| (\S+) \| \*\*(.+?)\*\*", part)}
+    assert len(chosen) >= 5
+    _, small = resolved("cope", task, "small")
+    assert {path: small[path].value for path in chosen} == chosen
 
 
 def test_which_preset_is_whose_default():

@@ -40,19 +40,19 @@ def recorded(folder):
 
 def test_every_point_is_recorded_and_shares_what_does_not_depend_on_it(lampbench, engine, tmp_path):
     """Three strengths of the contrast need one training of everything."""
-    code, said = lampbench(*SWEEP, "decoding.alpha=0,0.3,0.7")
+    code, said = lampbench(*SWEEP, "decoding.alpha=0,0.1,0.7")
     assert code == 0, said.err
     runs = recorded(tmp_path)
     values = {run.manifest["parts"]["decoding.alpha"]["value"]: run for run in runs}
-    assert values.keys() == {0.0, 0.3, 0.7}
+    assert values.keys() == {0.0, 0.1, 0.7}
     assert len(engine.trained) == 1 + 2 + 2  # TAM, and of each user SFT and DPO
-    assert values[0.3].manifest["overrides"] == {}  # the default: CoPe's own run
+    assert values[0.1].manifest["overrides"] == {}  # the default: CoPe's own run
     assert values[0.7].manifest["overrides"] == {"decoding.alpha": 0.7}
     asked = Counter(request.spec.contrast.alpha for request in engine.generated
                     if request.spec.contrast)  # fmt: skip
     assert len(asked) == 3 and len(set(asked.values())) == 1
     rows = [line.split() for line in said.out.splitlines() if line.startswith("0")]
-    assert [row[0] for row in rows] == ["0", "0.3", "0.7"]
+    assert [row[0] for row in rows] == ["0", "0.1", "0.7"]
 
 
 def test_rewards_are_recorded_where_asked_for(lampbench, engine, tmp_path):
@@ -164,7 +164,7 @@ def test_a_slice_runs_and_is_recorded(lampbench, engine, tmp_path):
     found = {(run.manifest["method"], json.dumps(run.manifest["overrides"]))
              for run in recorded(tmp_path)}  # fmt: skip
     assert {method for method, _ in found} == {"cope", "cope_init", "cope_oppu"}
-    assert len(found) == 3 + 4 + 3  # the defaults alpha 0.3 and beta 3.0 are CoPe's own run
+    assert len(found) == 3 + 4 + 3  # the defaults alpha 0.1 and beta 3.0 are CoPe's own run
     against = {len(r.spec.contrast.against) for r in engine.generated if r.spec.contrast}
     assert against == {0, 1, 2}  # init, TAM, OPPU on TAM
 

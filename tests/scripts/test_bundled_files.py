@@ -28,7 +28,7 @@ def evaluated(task: str) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize(
     ("task", "counts"),
-    [("news_headline", (32, 14, 232)), ("topic_writing", (32, 14, 232)),
+    [("news_headline", (32, 14, 224)), ("topic_writing", (32, 14, 224)),
      ("scholarly_title", (100, 20, 75)), ("abstract_generation", (100, 20, 75)),
      ("review_writing", (20, 8, 40))],
 )  # fmt: skip
