@@ -21,8 +21,9 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from scripts.corpus import lay_out  # noqa: E402
-from scripts.pretrain import Trainer, read_config  # noqa: E402
+from scripts.pretrain import read_config  # noqa: E402
 from scripts.sources import Json  # noqa: E402
+from scripts.trainer import HELD_OUT_ROWS, Trainer  # noqa: E402
 
 CONTEXT = 256
 """Tokens a row of the measurement: trials never see longer ones."""
@@ -54,8 +55,6 @@ def run(name: str, settings: Json, minutes: float, source: Path, work: Path) -> 
 
 def bits_per_byte(perplexity: float, kind: str, place: Path, tokenizer: Any) -> float:
     """Bits that a byte of held-out text costs: 0 is certainty, 8 is none."""
-    from scripts.pretrain import HELD_OUT_ROWS
-
     tokens = np.load(place / f"held_out_{kind}.npy")
     rows = min(len(tokens) // CONTEXT, HELD_OUT_ROWS)
     text = tokenizer.decode(tokens[: rows * CONTEXT])
