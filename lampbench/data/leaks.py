@@ -4,8 +4,8 @@ What counts as a leak: a query of a test or dev user, its input or its reference
 any history, in the data of the other of these two sides, in a training record or in a
 pre-training text; a user on two sides; a paper by a tested user in another's data. Histories that
 stand elsewhere, and a query that two users of one side are asked, are reported. In data that was
-cut to be without them (`strict`, the bundled data) they are leaks too. Always only reported:
-training records that stand twice, and users whose names differ in spelling alone, who may be one.
+cut to be without them (`strict`, the bundled data) they are leaks too, and so are users on two
+sides whose names differ in spelling alone. Always only reported: training records that stand twice.
 """
 
 import hashlib

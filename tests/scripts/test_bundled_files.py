@@ -105,3 +105,16 @@ def test_the_card_has_the_numbers_of_the_files() -> None:
 
 def test_the_data_is_small() -> None:
     assert sum(path.stat().st_size for path in DATA.rglob("*") if path.is_file()) < 10 * 2**20
+
+
+def test_a_test_user_who_trains_under_another_spelling_is_a_leak() -> None:
+    def user(name: str) -> dict[str, Any]:
+        def record(at: int) -> dict[str, Any]:
+            text = f"{name} {at} wrote this"
+            return {"id": f"{name}-{at}", "date": None, "fields": {"text": text}, "target": text}
+
+        return {"id": name, "history": [record(0)], "queries": [record(1)]}
+
+    assert find_leaks("news_headline", [user("Will Sullivan")], [], [user("Ann")]) == []
+    (found,) = find_leaks("news_headline", [user("Will Sullivan")], [], [user("willsullivan")])
+    assert (found.what, found.by) == ("users", "author")
