@@ -11,6 +11,7 @@ the same command goes on where it was stopped. Tested users are never read.
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -141,7 +142,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Tune the small preset on the dev users.")
     parser.add_argument("--family", choices=FAMILIES, required=True)
     parser.add_argument("--results", type=Path, default=ROOT / "tuning")
-    parser.add_argument("--store", type=Path, default=ROOT / ".lampbench/artifacts")
+    store = os.environ.get("LAMPBENCH_STORE", ROOT / ".lampbench/artifacts")
+    parser.add_argument("--store", type=Path, default=store, help="also LAMPBENCH_STORE")
     options = parser.parse_args(arguments)
     steps = []
     for step in tune(options.family, options):
