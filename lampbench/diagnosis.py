@@ -6,19 +6,20 @@ with alpha = 1) tells them from others' words, and what DPO did to its preferenc
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from lampbench.adaptation import AdapterRecipe, UserDPO
+from lampbench.context import Context
 from lampbench.data.types import Query, Record, User
 from lampbench.engine.protocol import GenerateRequest, GenerationSpec, ScoreRequest, Weights
 from lampbench.errors import LampbenchError
 from lampbench.plan import Plan
 from lampbench.recipe import ordered
-from lampbench.report.statistics import Paired, paired
+from lampbench.report.statistics import Paired, Scores, paired
 
-Item = tuple[str, str]
-"""A user and one of their queries or records, by id."""
+Asked = Sequence[tuple[User, Query, str]]
+"""User, test query and its reference."""
 
 Pairs = list[tuple[User, Query | Record, str, str]]
 """User, item, the user's own words and others'."""
@@ -78,20 +79,27 @@ def diagnose(plan: Plan) -> Diagnosis:
             f"{plan.context.store.root}; run the same choices with `lampbench run` first"
         )
     stages = [part for part in ordered([method.adaptation]) if isinstance(part, AdapterRecipe)]
-    return Diagnosis(tuple(_likelihoods(plan, stages)), tuple(_preferences(plan, stages)))
+    asked = [
+        (user, query, query.reference)
+        for user in plan.context.dataset.test_users
+        for query in user.queries
+        if query.reference
+    ]
+    return Diagnosis(
+        tuple(_likelihoods(plan, stages, asked)), tuple(_preferences(plan, stages, asked))
+    )
 
 
-def _likelihoods(plan: Plan, stages: Sequence[AdapterRecipe]) -> Iterator[Likelihood]:
-    asked = [(user, query) for user, query in _queries(plan) if query.reference]
-    before: Mapping[Item, float] | None = None
+def _likelihoods(plan: Plan, stages: Sequence[AdapterRecipe], asked: Asked) -> Iterator[Likelihood]:
+    before: Scores | None = None
     for stage in (None, *stages):
         texts = [
-            (user, query, str(query.reference), plan.context.weights(stage, user))
-            for user, query in asked
+            (user, query, reference, plan.context.weights(stage, user))
+            for user, query, reference in asked
         ]
         found = {
             (user.id, query.id): math.fsum(logprobs) / len(logprobs)
-            for (user, query), logprobs in zip(asked, _score(plan, texts), strict=True)
+            for (user, query, _), logprobs in zip(asked, _score(plan, texts), strict=True)
         }
         gain = None if before is None else paired(found, before)
         name = stage.section if stage else UNTRAINED
@@ -99,63 +107,48 @@ def _likelihoods(plan: Plan, stages: Sequence[AdapterRecipe]) -> Iterator[Likeli
         before = found
 
 
-def _preferences(plan: Plan, stages: Sequence[AdapterRecipe]) -> Iterator[Preferring]:
+def _preferences(plan: Plan, stages: Sequence[AdapterRecipe], asked: Asked) -> Iterator[Preferring]:
     """On the records that DPO trained on, with their negatives, and on test queries, where the
     others' words are the base model's own greedy answer.
     """
     context = plan.context
     for dpo in (stage for stage in stages if isinstance(stage, UserDPO)):
-        users = [user for user in context.dataset.test_users if user.id not in context.set_aside]
         trained: Pairs = [
             (user, record, record.target, negative)
-            for user in users
+            for user in context.dataset.test_users
             for record, negative in zip(
                 user.history, dpo.negatives.texts(context, user), strict=True
             )
         ]
-        asked = [(user, query) for user, query in _queries(plan) if query.reference]
         answers = _greedy(
-            plan, [(user, query, dpo.start.base(context, user)) for user, query in asked]
+            plan, [(user, query, dpo.start.base(context, user)) for user, query, _ in asked]
         )
         tested: Pairs = [
-            (user, query, str(query.reference), answer)
-            for (user, query), answer in zip(asked, answers, strict=True)
+            (user, query, reference, answer)
+            for (user, query, reference), answer in zip(asked, answers, strict=True)
         ]
         sources = {"history, sampled negatives": trained, "test, greedy base answers": tested}
         for on, pairs in sources.items():
-            base = _margins(plan, pairs, None, dpo)
+            base = _margins(plan, pairs, dpo.start.base)
             for stage in (dpo.start, dpo):
                 margins = [
                     own - other
-                    for own, other in zip(_margins(plan, pairs, stage, dpo), base, strict=True)
+                    for own, other in zip(_margins(plan, pairs, stage.weights), base, strict=True)
                 ]
                 right = sum(margin > 0 for margin in margins) / len(margins)
                 mean = math.fsum(margins) / len(margins)
                 yield Preferring(stage.section, on, mean, right, len(margins))
 
 
-def _margins(
-    plan: Plan,
-    pairs: Pairs,
-    stage: AdapterRecipe | None,
-    dpo: UserDPO,
-) -> list[float]:
-    """Log p(own) less log p(other) of each pair, under a stage or under what DPO refers to."""
+def _margins(plan: Plan, pairs: Pairs, weights: Callable[[Context, User], Weights]) -> list[float]:
+    """Log p(own) less log p(other) of each pair under some weights of the user."""
     texts = [
-        (user, item, text, stage.weights(plan.context, user) if stage else
-         dpo.start.base(plan.context, user))
+        (user, item, text, weights(plan.context, user))
         for user, item, own, other in pairs
         for text in (own, other)
-    ]  # fmt: skip
+    ]
     sums = [math.fsum(logprobs) for logprobs in _score(plan, texts)]
     return [own - other for own, other in zip(sums[0::2], sums[1::2], strict=True)]
-
-
-def _queries(plan: Plan) -> Iterator[tuple[User, Query]]:
-    for user in plan.context.dataset.test_users:
-        if user.id not in plan.context.set_aside:
-            for query in user.queries:
-                yield user, query
 
 
 def _score(

@@ -103,6 +103,7 @@ _SMALL_FAMILY: dict[Family, dict[str, Given]] = {
         "decoding.max_new_tokens": Given(200, _SMALL),
     },
 }
+
 PRESETS = {
     "paper": "the paper's section 4.1",
     "reference": "the defaults of the paper's reference code",

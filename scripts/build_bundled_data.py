@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from lampbench.data.leaks import shared_papers  # noqa: E402
+from lampbench.data.leaks import shared_papers, spelled  # noqa: E402
 from lampbench.data.overlap import Item  # noqa: E402
 from lampbench.data.wordruns import word_runs  # noqa: E402
 from scripts.card import write_statistics  # noqa: E402
@@ -27,7 +27,6 @@ from scripts.sources import (  # noqa: E402
     POSTS,
     Json,
     read_source,
-    spelled,
     stop,
     usable_papers,
     usable_posts,

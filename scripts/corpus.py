@@ -12,6 +12,7 @@ import numpy as np
 
 from lampbench.bundled import DATA
 from lampbench.data import sketch
+from lampbench.data.leaks import spelled
 from lampbench.data.types import Record
 from lampbench.data.wordruns import word_runs
 from lampbench.registry import Registry
@@ -24,7 +25,6 @@ from scripts.sources import (
     clean_post,
     cut_words,
     read_source,
-    spelled,
     stop,
     usable_posts,
 )

@@ -48,11 +48,6 @@ def stop(message: str) -> Any:
     raise SystemExit(2)
 
 
-def spelled(name: str) -> str:
-    """A name's letters, case aside: "Will Sullivan" and "willsullivan" are one person."""
-    return "".join(letter for letter in name.casefold() if letter.isalpha())
-
-
 def clean_paper_text(text: str) -> str:
     """Without the LaTeX and HTML marks that titles and abstracts carry now and then."""
     text = re.sub(r"\\[a-zA-Z]+\{([^{}]*)\}", r"\1", text)

@@ -11,7 +11,8 @@ import click
 
 import lampbench.bundled
 from lampbench.cli import options
-from lampbench.data import DataOptions, load
+from lampbench.cli.datasets import of_tasks, source_of
+from lampbench.data import DataOptions
 from lampbench.errors import LampbenchError
 
 if TYPE_CHECKING:
@@ -54,23 +55,10 @@ def audit(
     Compares test users, users to tune on, training users and pre-training text. Exit code 0 when
     nothing leaks, 1 when something does, 2 for bad input.
     """
-    from lampbench.registry import Registry, plugin_paths
-
-    source, seed = rest.pop("data"), rest.pop("data_seed")
-    chosen = DataOptions(**rest, seed=seed)
-    registry = Registry(plugin_paths(plugins))
-    everything = "all" in tasks
+    source, chosen = source_of(rest)
     done: list[_Audited] = []
     without: list[str] = []
-    for name in registry.names("task") if everything else dict.fromkeys(tasks):
-        task = registry.task(name)
-        try:
-            dataset = load(task, source, chosen)
-        except LampbenchError as error:
-            if not everything:
-                raise
-            without.append(f"{name}: {error}")
-            continue
+    for task, dataset in of_tasks(tasks, plugins, rest, without):
         done.append(_audit(task, dataset, source, chosen, corpus))
         if form == "table":
             click.echo(_table(done[-1]))

@@ -9,7 +9,8 @@ import click
 
 from lampbench.cli import options
 from lampbench.cli.audit import audit
-from lampbench.data import DataOptions, load
+from lampbench.cli.datasets import of_tasks, source_of
+from lampbench.data import load
 from lampbench.errors import LampbenchError
 
 if TYPE_CHECKING:
@@ -50,22 +51,11 @@ def stats(
 ) -> None:
     """The paper's Table 4 for a source: counts, lengths (mean ± sd), and what the loader found."""
     from lampbench.data.stats import measure, tokens_of, words
-    from lampbench.registry import Registry, plugin_paths
 
-    registry = Registry(plugin_paths(plugins))
-    everything = "all" in tasks
-    names = registry.names("task") if everything else list(dict.fromkeys(tasks))
     length, unit = (tokens_of(tokenizer), "token") if tokenizer else (words, "word")
-    rows: list[Stats] = []
     without: list[str] = []
-    for name in names:
-        task = registry.task(name)
-        try:
-            rows.append(measure(_load(task, rest), task, length, unit))
-        except LampbenchError as error:
-            if not everything:
-                raise
-            without.append(f"{name}: {error}")
+    found = of_tasks(tasks, plugins, rest, without)
+    rows = [measure(dataset, task, length, unit) for task, dataset in found]
     if not rows:
         raise LampbenchError(without[0] if without else "there are no tasks")
     click.echo(_json(rows, without) if form == "json" else _table(rows, without))
@@ -82,7 +72,7 @@ def import_(name: str, output: Path, plugins: tuple[str, ...], **rest: Any) -> N
     from lampbench.registry import Registry, plugin_paths
 
     check_free(output)
-    dataset = _load(Registry(plugin_paths(plugins)).task(name), rest)
+    dataset = load(Registry(plugin_paths(plugins)).task(name), *source_of(rest))
     write(dataset, output)
     click.echo(
         f"{output}: {len(dataset.test_users)} test users, {len(dataset.train_users)} training "
@@ -90,12 +80,6 @@ def import_(name: str, output: Path, plugins: tuple[str, ...], **rest: Any) -> N
     )
     for note in dataset.notes:
         click.echo(f"  {note}")
-
-
-def _load(task: Any, rest: dict[str, Any]) -> Any:
-    chosen = dict(rest)
-    source, seed = chosen.pop("data"), chosen.pop("data_seed")
-    return load(task, source, DataOptions(**chosen, seed=seed))
 
 
 def _json(rows: list["Stats"], without: list[str]) -> str:

@@ -12,6 +12,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from lampbench.data.overlap import Case, Index, Item, cases, sketched
 from lampbench.data.sketch import Sketch
@@ -99,16 +100,20 @@ class Audit:
 
     def within(self) -> list[Finding]:
         """Between the users: who stands on two sides, which records and which runs are shared."""
-        found = [self._users_on_two_sides(str, "id"), self._users_on_two_sides(_letters, "author")]
-        for pair in _PAIRS:
-            subjects, others = self._groups[pair.what], self._groups[pair.where]
-            if subjects and others:
-                leak = pair.leak or (self._strict and pair.what != TRAINING)
-                given = (pair.what, pair.where)
+        found = [self._users_on_two_sides(str, "id"), self._users_on_two_sides(spelled, "author")]
+        for what, pairs in groupby(_PAIRS, key=lambda pair: pair.what):
+            subjects = self._groups[what]
+            index = Index(subjects)
+            for pair in pairs:
+                others = self._groups[pair.where]
+                if not (subjects and others):
+                    continue
+                leak = pair.leak or (self._strict and what != TRAINING)
+                given = (what, pair.where)
                 same = self._same_records(subjects, others)
                 found.append(Finding(*given, "id", len(subjects), leak, same))
                 if pair.texts:
-                    shared = cases(Index(subjects).shared_with(others))
+                    shared = cases(index.shared_with(others))
                     found.append(Finding(*given, "words", len(subjects), leak, _worst(shared)))
         return found
 
@@ -237,8 +242,11 @@ def _key(fields: Sequence[str]) -> int:
     return int.from_bytes(hashlib.blake2b(content.encode(), digest_size=8).digest(), "big")
 
 
-def _letters(name: str) -> str:
-    """A name without case, spaces and signs; one with digits as it is, as most ids are."""
+def spelled(name: str) -> str:
+    """A name without case, spaces and signs; one with digits as it is, as most ids are.
+
+    "Will Sullivan" and "willsullivan" are one person.
+    """
     letters = "".join(filter(str.isalpha, name.casefold()))
     return letters if letters and not any(map(str.isdigit, name)) else name
 

@@ -1,0 +1,43 @@
+"""Datasets as the options of a command name them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from lampbench.data import DataOptions, load
+from lampbench.errors import LampbenchError
+
+if TYPE_CHECKING:
+    from lampbench.data.types import Dataset
+    from lampbench.task import Task
+
+
+def source_of(chosen: Mapping[str, Any]) -> tuple[str, DataOptions]:
+    """The source, and how users are chosen from it, of what `options.dataset` gave."""
+    rest = dict(chosen)
+    source, seed = rest.pop("data"), rest.pop("data_seed")
+    return source, DataOptions(**rest, seed=seed)
+
+
+def of_tasks(
+    names: Sequence[str], plugins: Sequence[str], chosen: Mapping[str, Any], without: list[str]
+) -> Iterator[tuple["Task", "Dataset"]]:
+    """Each task with its dataset; `all` passes over tasks without data, and says so in `without`.
+
+    Raises:
+        LampbenchError: no such task, or a task that was named has no data.
+    """
+    from lampbench.registry import Registry, plugin_paths
+
+    source, options = source_of(chosen)
+    registry = Registry(plugin_paths(plugins))
+    everything = "all" in names
+    for name in registry.names("task") if everything else dict.fromkeys(names):
+        task = registry.task(name)
+        try:
+            dataset = load(task, source, options)
+        except LampbenchError as error:
+            if not everything:
+                raise
+            without.append(f"{name}: {error}")
+            continue
+        yield task, dataset
