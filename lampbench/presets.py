@@ -99,6 +99,9 @@ _SMALL_FAMILY: dict[Family, dict[str, Given]] = {
     },
     "longlamp": {
         "task_sft.learning_rate": Given(1e-3, _TUNED),
+        "user_dpo.beta": Given(0.3, _TUNED),
+        "decoding.alpha": Given(0.3, _TUNED),
+        "decoding.tau": Given(0.3, _TUNED),
         "decoding.repetition_penalty": Given(2.0, _TUNED),
         "decoding.max_new_tokens": Given(200, _SMALL),
     },

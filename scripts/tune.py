@@ -52,7 +52,13 @@ STEPS: tuple[tuple[str, str, tuple[float, ...]], ...] = (
 
 START: dict[str, dict[str, Any]] = {
     "lamp": {"user_sft.batch_size": 4, "decoding.alpha": 0.3},
-    "longlamp": {"task_sft.learning_rate": 2e-3, "decoding.repetition_penalty": 7.0},
+    "longlamp": {
+        "task_sft.learning_rate": 2e-3,
+        "user_dpo.beta": 0.05,
+        "decoding.alpha": 0.1,
+        "decoding.tau": 0.1,
+        "decoding.repetition_penalty": 7.0,
+    },
 }
 """Where tuning begins, as far as it has moved the preset since."""
 
