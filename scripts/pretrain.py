@@ -45,7 +45,7 @@ def hardware(settings: Json) -> str:
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-    return f"{cores} cores of {names[0] if names else platform.machine()}"
+    return f"{cores} core{'s' if cores > 1 else ''} of {names[0] if names else platform.machine()}"
 
 
 def prepared(config: Json, source: Path, work: Path) -> Any:
