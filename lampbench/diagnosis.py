@@ -2,17 +2,25 @@
 
 ROUGE sees only the words that were chosen. Here the user's own words are scored instead: how likely
 each stage makes them on queries it never saw, whether the implicit user reward (CoPe, equation 2
-with alpha = 1) tells them from others' words, and what DPO did to its preferences.
+with alpha = 1) tells them from others' words, what DPO did to its preferences, and where
+contrastive decoding chooses other tokens.
 """
 
+import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from lampbench.adaptation import AdapterRecipe, UserDPO
 from lampbench.context import Context
 from lampbench.data.types import Query, Record, User
-from lampbench.engine.protocol import GenerateRequest, GenerationSpec, ScoreRequest, Weights
+from lampbench.engine.protocol import (
+    Completion,
+    GenerateRequest,
+    GenerationSpec,
+    ScoreRequest,
+    Weights,
+)
 from lampbench.errors import LampbenchError
 from lampbench.plan import Plan
 from lampbench.recipe import ordered
@@ -57,11 +65,42 @@ class Preferring:
 
 
 @dataclass(frozen=True, slots=True)
+class Choosing:
+    """How often a way of choosing takes the user's own next token, after the user's own words.
+
+    `right` is the mean over queries of the share of a reference's tokens (its end of turn is one);
+    `gain` compares with the way before, None for the first.
+    """
+
+    by: str
+    right: float
+    gain: Paired | None
+
+
+@dataclass(frozen=True, slots=True)
+class Otherwise:
+    """Where the contrast takes another token than the user's weights alone would.
+
+    Of `tokens` in all references it does so at `changed`; at these the user's own token was that
+    of the weights alone `before` times, and is that of the contrast `after` times.
+    """
+
+    tokens: int
+    changed: int
+    before: int
+    after: int
+
+
+@dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """Likelihoods by stage, in the order of training, and preferences where a stage has a base."""
+    """Likelihoods by stage, in the order of training, preferences where a stage has a base, and
+    choices where decoding is contrastive (`otherwise` is None where it is not).
+    """
 
     likelihoods: tuple[Likelihood, ...]
     preferences: tuple[Preferring, ...]
+    choices: tuple[Choosing, ...]
+    otherwise: Otherwise | None
 
 
 def diagnose(plan: Plan) -> Diagnosis:
@@ -85,8 +124,12 @@ def diagnose(plan: Plan) -> Diagnosis:
         for query in user.queries
         if query.reference
     ]
+    ways = _ways(plan, asked)
     return Diagnosis(
-        tuple(_likelihoods(plan, stages, asked)), tuple(_preferences(plan, stages, asked))
+        tuple(_likelihoods(plan, stages, asked)),
+        tuple(_preferences(plan, stages, asked)),
+        tuple(_choices(ways, asked)),
+        _otherwise(ways) if ways else None,
     )
 
 
@@ -172,6 +215,62 @@ def _greedy(plan: Plan, asked: Sequence[tuple[User, Query, Weights]]) -> list[st
         GenerateRequest(str(at), plan.context.prompt(user, query), weights, spec)
         for at, (user, query, weights) in enumerate(asked)
     ]
+    return [answer.text for answer in _generate(plan, requests)]
+
+
+def _ways(plan: Plan, asked: Asked) -> dict[str, list[Completion]]:
+    """The tokens that are chosen along every reference, by each of the two models alone and by
+    their contrast; empty where the method does not contrast.
+    """
+    requests: dict[str, list[GenerateRequest]] = {}
+    for at, (user, query, reference) in enumerate(asked):
+        spec = plan.method.decoding.spec(plan.context, user)
+        if spec.contrast is None:
+            return {}
+        alone = replace(spec, contrast=None, rewards=False)
+        prompt = plan.context.prompt(user, query)
+        own = plan.context.weights(plan.method.adaptation, user)
+        by_way = {
+            "base model alone": (spec.contrast.against, alone),
+            "user's model alone": (own, alone),
+            "contrast": (own, spec),
+        }
+        for way, (weights, chosen) in by_way.items():
+            request = GenerateRequest(str(at), prompt, weights, chosen, follow=reference)
+            requests.setdefault(way, []).append(request)
+    return {way: _generate(plan, some) for way, some in requests.items()}
+
+
+def _choices(ways: Mapping[str, Sequence[Completion]], asked: Asked) -> Iterator[Choosing]:
+    before: Scores | None = None
+    for way, answers in ways.items():
+        found = {
+            (user.id, query.id): sum(_hits(answer)) / len(answer.followed)
+            for (user, query, _), answer in zip(asked, answers, strict=True)
+        }
+        gain = None if before is None else paired(found, before)
+        yield Choosing(way, math.fsum(found.values()) / len(found), gain)
+        before = found
+
+
+def _otherwise(ways: Mapping[str, Sequence[Completion]]) -> Otherwise:
+    _, alone, contrast = ways.values()
+    tokens = changed = before = after = 0
+    for one, other in zip(alone, contrast, strict=True):
+        differ = [a != b for a, b in zip(one.token_ids, other.token_ids, strict=True)]
+        tokens += len(differ)
+        changed += sum(differ)
+        before += sum(itertools.compress(_hits(one), differ))
+        after += sum(itertools.compress(_hits(other), differ))
+    return Otherwise(tokens, changed, before, after)
+
+
+def _hits(answer: Completion) -> list[bool]:
+    return [a == b for a, b in zip(answer.token_ids, answer.followed, strict=True)]
+
+
+def _generate(plan: Plan, requests: Sequence[GenerateRequest]) -> list[Completion]:
+    """Answers in the order of the requests."""
     answers = plan.context.engines.get(plan.context.model).generate(requests)
-    found = {answer.id: answer.text for answer in answers}
+    found = {answer.id: answer for answer in answers}
     return [found[request.id] for request in requests]

@@ -10,6 +10,7 @@ from lampbench.cli import options
 
 if TYPE_CHECKING:
     from lampbench.diagnosis import Diagnosis
+    from lampbench.report.statistics import Paired
 
 
 @click.command()
@@ -25,7 +26,8 @@ def diagnose(form: str, **choices: Any) -> None:
 
     Likelihoods tell whether training on a user's past helped with what the user wrote next, where
     ROUGE is too coarse to see; reward margins tell whether preferences were learned, and whether
-    they hold on queries that nobody trained on. Nothing is trained.
+    they hold on queries that nobody trained on; and, where decoding is contrastive, the tokens
+    that the contrast chooses along the users' own words. Nothing is trained.
     """
     from lampbench.artifacts import Store
     from lampbench.diagnosis import diagnose as examine
@@ -50,14 +52,7 @@ def diagnose(form: str, **choices: Any) -> None:
 def _text(names: dict[str, Any], found: "Diagnosis") -> str:
     from tabulate import tabulate
 
-    likelihoods = []
-    for one in found.likelihoods:
-        row = [one.stage, f"{one.nats:.3f}"]
-        if one.gain:
-            gain = one.gain.difference
-            row += [f"{gain.mean:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}]"]
-            row += [f"{one.gain.exchange:.4f}", f"{one.gain.better}/{one.gain.worse}"]
-        likelihoods.append(row)
+    likelihoods = [[one.stage, f"{one.nats:.3f}", *_gain(one.gain)] for one in found.likelihoods]
     preferences = [
         [one.on, one.stage, f"{one.margin:+.2f}", f"{one.right:.2f}", one.pairs]
         for one in found.preferences
@@ -66,7 +61,7 @@ def _text(names: dict[str, Any], found: "Diagnosis") -> str:
         "{method} on {task}, {model}, seed {seed}".format(**names),
         "",
         tabulate(likelihoods, disable_numparse=True, headers=[
-            "stage", "nats a token", "gain over the stage before", "p", "users better/worse"
+            "stage", "nats a token", "gain over the stage before", *_TESTED
         ]),
         "",
         "Test references: mean negative log-probability; p by exchange of users.",
@@ -75,4 +70,32 @@ def _text(names: dict[str, Any], found: "Diagnosis") -> str:
     if preferences:
         heads = ["pairs", "stage", "reward margin (nats)", "right", "n"]
         lines += [tabulate(preferences, headers=heads, disable_numparse=True), ""]
+    if found.otherwise:
+        choices = [[one.by, f"{one.right:.3f}", *_gain(one.gain)] for one in found.choices]
+        heads = ["next token by", "right", "gain over the row before", *_TESTED]
+        other = found.otherwise
+        lines += [
+            tabulate(choices, headers=heads, disable_numparse=True),
+            "",
+            "Right: the share of a test reference's tokens that would be chosen after its own "
+            "words.",
+            f"The contrast chooses another token than the user's model at {other.changed} of "
+            f"{other.tokens}: {other.before} of these were right, {other.after} are.",
+            "",
+        ]
     return "\n".join(lines)
+
+
+_TESTED = ("p", "users better/worse")
+
+
+def _gain(found: "Paired | None") -> list[str]:
+    """A paired gain as cells: mean and interval, p, users."""
+    if found is None:
+        return []
+    gain = found.difference
+    return [
+        f"{gain.mean:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}]",
+        f"{found.exchange:.4f}",
+        f"{found.better}/{found.worse}",
+    ]

@@ -129,11 +129,15 @@ class Encoder:
         """
         whole = len(self._ids(prompt.system, prompt.text))
         share = max(self.context // 2, self.context - whole)
-        ids = [[*self._plain(text), self.end_of_turn] for text in responses]
-        kept = [tuple(response[:share]) for response in ids]
+        ids = [self.response(text) for text in responses]
+        kept = [response[:share] for response in ids]
         encoded = self.prompt(request, prompt, self.context - max(map(len, kept)))
         cut = encoded.cut > 0 or any(len(response) > share for response in ids)
         return Answered(encoded.ids, tuple(kept), cut)
+
+    def response(self, text: str | None) -> tuple[int, ...]:
+        """Token ids of an answer with its end of turn; of None, none."""
+        return () if text is None else (*self._plain(text), self.end_of_turn)
 
     def raw(self, prompt: str, response: str) -> list[int]:
         """Prompt and response without template, each tokenized on its own, as the reference code

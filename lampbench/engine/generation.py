@@ -25,12 +25,14 @@ _REFILL = 4  # prompts are read when a quarter of the places is free: reading fe
 @dataclass(frozen=True, slots=True, eq=False)
 class Ask:
     """An answer to make: prompt token ids, the seed of its own random numbers, and the adapters
-    that are its own rows' alone, for each row that has any.
+    that are its own rows' alone, for each row that has any. The choices continue `follow`, at most
+    the budget's tokens, where it is given, and themselves where not.
     """
 
     ids: Ids
     seed: int
     own: tuple[Weights, ...] = ()
+    follow: Ids = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,11 @@ class _Place:
     random: torch.Generator
     tokens: list[int] = field(default_factory=list)
     rewards: list[float] = field(default_factory=list)
+
+    @property
+    def last(self) -> int:
+        """The token that the next one comes after."""
+        return (self.ask.follow or self.tokens)[len(self.tokens) - 1]
 
 
 class Decoding:
@@ -213,18 +220,21 @@ class Decoding:
             found = rewards_of(spec, logits[:, 0], base, chosen).tolist()
             for place, value in zip(places, found, strict=True):
                 place.rewards.append(value)
-        self._last[active] = chosen
-        self._seen[active].scatter_(1, chosen.unsqueeze(-1), True)
         for place, token in zip(places, chosen.tolist(), strict=True):
             place.tokens.append(token)
+        if any(place.ask.follow for place in places):
+            chosen = torch.tensor([place.last for place in places], device=self._device)
+        self._last[active] = chosen
+        self._seen[active].scatter_(1, chosen.unsqueeze(-1), True)
 
     def _retire(self) -> list[tuple[Ask, Answer]]:
         """Take out the sequences that have ended; the last ones move into their places."""
         budget, stop = self._setting.spec.max_new_tokens, self._setting.stop
         done, finished = [], []
         for index, place in enumerate(self._places):
-            stopped = place.tokens[-1] in stop
-            if stopped or len(place.tokens) == budget:
+            follow = place.ask.follow
+            stopped = not follow and place.tokens[-1] in stop
+            if stopped or len(place.tokens) == (len(follow) or budget):
                 done.append(index)
                 ids = tuple(place.tokens[:-1] if stopped else place.tokens)
                 rewards = tuple(place.rewards[: len(ids)])

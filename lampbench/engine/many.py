@@ -126,13 +126,14 @@ class ManyUserEngine:
             prompt = self._encoder.prompt(
                 request.id, request.prompt, self._encoder.context - spec.max_new_tokens
             )
+            follow = self._encoder.response(request.follow)[: spec.max_new_tokens]
             asks = kinds.setdefault(_Kind(shared, spec, len(own)), {})
             for sample in range(request.samples):
-                ask = Ask(prompt.ids, seed_from(request.seed, sample), own)
+                ask = Ask(prompt.ids, seed_from(request.seed, sample), own, follow)
                 asks[ask] = _Asked(request, sample, prompt)
         for kind, asks in kinds.items():
             for ask, answer in self._decode(kind, list(asks)):
-                yield self._completion(asks[ask], answer)
+                yield self._completion(asks[ask], ask.follow, answer)
 
     def score(self, requests: Sequence[ScoreRequest]) -> Iterator[Score]:
         """Log-probabilities of responses, float32; responses to one prompt share its reading.
@@ -290,7 +291,7 @@ class ManyUserEngine:
             start = self._adapters.start(job.start, job.lora)
         return Run(job, items, start, cut=sum(pair.cut for pair in pairs))
 
-    def _completion(self, asked: _Asked, answer: Answer) -> Completion:
+    def _completion(self, asked: _Asked, followed: Ids, answer: Answer) -> Completion:
         return Completion(
             id=asked.request.id,
             sample=asked.sample,
@@ -302,6 +303,7 @@ class ManyUserEngine:
             clipped=answer.clipped,
             rewards=answer.rewards,
             pieces=self._encoder.pieces(answer.ids) if answer.rewards else (),
+            followed=followed,
         )
 
 

@@ -62,7 +62,11 @@ class GenerationSpec:
 
 @dataclass(frozen=True, slots=True)
 class GenerateRequest:
-    """Answer `prompt` with `weights`, `samples` times; `seed` fixes the draws of this request."""
+    """Answer `prompt` with `weights`, `samples` times; `seed` fixes the draws of this request.
+
+    With `follow`, each token is chosen after the tokens of that text instead of after the choices
+    before it (teacher forcing), until the text and its end of turn, or the budget, are over.
+    """
 
     id: str
     prompt: Prompt
@@ -70,6 +74,7 @@ class GenerateRequest:
     spec: GenerationSpec
     samples: int = 1
     seed: int = 0
+    follow: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +85,8 @@ class Completion:
     `prompt_cut` how many prompt tokens were dropped to fit the context, `clipped` whether the
     token budget ended the answer before a stop token did. `rewards` are equation 2 of each new
     token (natural log) and `pieces` the tokens as text, for contrastive decoding that asks for
-    them.
+    them. `followed` are the tokens of a request's `follow`: `token_ids` has the choice made in
+    the place of each.
     """
 
     id: str
@@ -93,6 +99,7 @@ class Completion:
     clipped: bool
     rewards: tuple[float, ...] = ()
     pieces: tuple[str, ...] = ()
+    followed: tuple[int, ...] = ()
 
 
 ScoreText = Literal["chat", "raw"]

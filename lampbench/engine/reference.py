@@ -84,9 +84,10 @@ class ReferenceEngine:
         for request in requests:
             room = self._encoder.context - request.spec.max_new_tokens
             prompt = self._encoder.prompt(request.id, request.prompt, room)
+            follow = self._encoder.response(request.follow)[: request.spec.max_new_tokens]
             for sample in range(request.samples):
                 seed = seed_from(request.seed, sample)
-                answer = self._answer(request, prompt.ids, seed)
+                answer = self._answer(request, prompt.ids, follow, seed)
                 yield Completion(
                     id=request.id,
                     sample=sample,
@@ -98,6 +99,7 @@ class ReferenceEngine:
                     clipped=answer.clipped,
                     rewards=answer.rewards,
                     pieces=self._encoder.pieces(answer.ids) if answer.rewards else (),
+                    followed=follow,
                 )
 
     def score(self, requests: Sequence[ScoreRequest]) -> Iterator[Score]:
@@ -162,7 +164,7 @@ class ReferenceEngine:
             kept = tuple(margins) if job.dpo else ()
             yield TrainResult(job.id, steps, self._tokens(job), 0, tuple(losses), kept)
 
-    def _answer(self, request: GenerateRequest, prompt: _Ids, seed: int) -> Answer:
+    def _answer(self, request: GenerateRequest, prompt: _Ids, follow: _Ids, seed: int) -> Answer:
         """Equations 1 to 3, token by token."""
         from transformers import DynamicCache
 
@@ -176,7 +178,7 @@ class ReferenceEngine:
         answer: list[int] = []
         rewards: list[float] = []
         with torch.inference_mode():
-            for _ in range(spec.max_new_tokens):
+            for place in range(len(follow) or spec.max_new_tokens):
                 seen.scatter_(1, new, True)
                 of_user = _next_logits(user, new, caches[0])
                 of_base = None if base is None else _next_logits(base, new, caches[1])
@@ -185,12 +187,12 @@ class ReferenceEngine:
                     token = draw(scores, spec.sampling, uniforms([random], scores))
                 else:
                     token = scores.argmax(dim=-1)
-                if int(token) in self._stop:
+                if not follow and int(token) in self._stop:
                     return Answer(tuple(answer), False, tuple(rewards))
                 answer.append(int(token))
                 if spec.rewards and of_base is not None:
                     rewards.append(float(rewards_of(spec, of_user, of_base, token)))
-                new = token.unsqueeze(0)
+                new = torch.tensor([follow[place : place + 1] or [int(token)]], device=self.device)
         return Answer(tuple(answer), True, tuple(rewards))
 
     def _loss(

@@ -160,6 +160,42 @@ def test_contrast_changes_answers(engine, adapters):
     assert answers(engine(), requests) != answers(engine(), other)
 
 
+@pytest.mark.parametrize("contrasting", [False, True])
+def test_following_a_text_chooses_after_its_own_tokens(
+    engine, naive, adapters, contrasting, monkeypatch
+):
+    """Texts of different lengths beside a free answer; no stop token ends what follows a text."""
+    tam, user, _ = adapters()
+    made, expert, amateur = engine(), naive("llama", tam, user), naive("llama", tam)
+    texts = ["Storm closes harbour", "", "The quick brown fox jumps over the old bridge", None]
+    contrast = Contrast((tam,), 0.5, 0.1) if contrasting else None
+    spec = GenerationSpec(6, 1.3, contrast=contrast)
+
+    def step(ids):
+        log_user, log_base = (last(model, ids).log_softmax(-1)[0] for model in (expert, amateur))
+        scores = log_user
+        if contrasting:
+            out = log_user < log_user.max() + torch.tensor(0.1).log()
+            scores = (log_user - 0.5 * log_base).masked_fill(out, -float("inf"))
+        seen = ids[0].unique()
+        scores[seen] = torch.where(scores[seen] < 0, scores[seen] * 1.3, scores[seen] / 1.3)
+        return scores.argmax().item()
+
+    requests = [ask(n, (tam, user), spec, follow=text) for n, text in enumerate(texts)]
+    for stop in (made._stop, made._stop | {step(torch.tensor([encoded(made, 0)]))}):
+        monkeypatch.setattr(made, "_stop", stop)
+        found = answers(made, requests)
+        for n, text in enumerate(texts[:3]):
+            followed = made._encoder.response(text)[:6]
+            ids = [*encoded(made, n), *followed]
+            begin = len(ids) - len(followed)
+            expected = [step(torch.tensor([ids[:at]])) for at in range(begin, len(ids))]
+            assert found[f"q{n}", 0].followed == followed
+            assert list(found[f"q{n}", 0].token_ids) == expected
+        assert found["q3", 0].followed == ()
+        assert found["q3", 0].token_ids == looped(made, 3, 6, step)
+
+
 @pytest.mark.parametrize("name", ["llama", "gemma"])
 @pytest.mark.parametrize("kind", ["greedy", "sampled", "contrastive"])
 def test_no_answer_depends_on_its_batch(engine, adapters, name, kind, monkeypatch):

@@ -60,6 +60,22 @@ def test_answers_are_pefts(reference, adapters, crowd, alone):
     assert found(reference.generate(requests)) == by_peft(reference, alone(), requests)
 
 
+def test_both_backends_follow_a_text_alike(reference, engine, adapters, crowd, monkeypatch):
+    tam, _, _ = adapters()
+    requests = [
+        replace(request, follow=text)
+        for request, text in zip(every_kind(tam, crowd()), RESPONSES * 3, strict=False)
+    ]
+    many = engine(batch_size=6)
+    monkeypatch.setattr(reference, "_stop", frozenset(range(0, 400, 2)))
+    answers = [sorted(made.generate(requests), key=lambda c: (c.id, c.sample))
+               for made in (reference, many)]  # fmt: skip
+    for one, other in zip(*answers, strict=True):
+        assert one.token_ids == other.token_ids
+        assert one.followed == other.followed
+        assert len(one.token_ids) == len(one.followed) > 0
+
+
 @pytest.mark.parametrize("backend", ["reference", "many"])
 @pytest.mark.parametrize("penalty", [1.0, 1.4])
 def test_rewards_are_equation_2_of_the_chosen_tokens(

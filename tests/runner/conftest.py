@@ -69,6 +69,8 @@ class RecordingEngine:
                 answer = Completion(request.id, sample, text, (1, 2, 3), 7, (0, 5, 6), 0, False)
                 if request.spec.rewards:
                     answer = replace(answer, rewards=(0.5, -1.23456), pieces=("a", "b"))
+                if request.follow is not None:
+                    answer = replace(answer, followed=(1, 2, 4))
                 yield answer
 
     def score(self, requests: Sequence[ScoreRequest]) -> Iterator[Score]:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from lampbench.diagnosis import diagnose
-from lampbench.engine.protocol import Score
+from lampbench.diagnosis import Otherwise, diagnose
+from lampbench.engine.protocol import Completion, Score
 from lampbench.errors import LampbenchError
 from lampbench.runner import build
 
@@ -63,6 +63,50 @@ def test_a_reward_that_prefers_others_is_wrong(planner, scoring, monkeypatch):
         build(plan, stage)
     (row, *_) = diagnose(plan).preferences
     assert (row.stage, row.right) == ("user_sft", 0.0) and row.margin < 0
+
+
+CHOSEN = {"task_sft": (1, 9, 9, 9), "user_sft": (1, 2, 9, 8), "contrast": (7, 2, 3, 7)}
+"""Tokens chosen along every reference, whose own are 1, 2, 3, 4."""
+
+
+@pytest.fixture
+def following(engine, scoring, monkeypatch):
+    generate = engine.generate
+
+    def followed(request):
+        way = "contrast" if request.spec.contrast else stage_of(request)
+        return Completion(request.id, 0, "", CHOSEN[way], 7, (), 0, True, followed=(1, 2, 3, 4))
+
+    def answer(requests):
+        if requests[0].follow is None:
+            yield from generate(requests)
+        else:
+            yield from map(followed, reversed(requests))
+
+    monkeypatch.setattr(engine, "generate", answer)
+
+
+def test_the_contrast_is_compared_with_each_model_alone(planner, following):
+    plan = planner("oppu_cd")
+    for stage in plan.stages:
+        build(plan, stage)
+    found = diagnose(plan)
+    assert [(one.by, one.right) for one in found.choices] == [
+        ("base model alone", 0.25), ("user's model alone", 0.5), ("contrast", 0.5)
+    ]  # fmt: skip
+    first, *gains = [one.gain for one in found.choices]
+    assert first is None
+    assert [(gain.difference.mean, gain.better, gain.worse) for gain in gains] == [
+        (0.25, 3, 0), (0.0, 0, 0)
+    ]  # fmt: skip
+    assert found.otherwise == Otherwise(tokens=5 * 4, changed=5 * 3, before=5 * 1, after=5 * 1)
+
+
+def test_without_a_contrast_there_are_no_choices_to_compare(planner, following):
+    plan = planner("oppu")
+    for stage in plan.stages:
+        build(plan, stage)
+    assert diagnose(plan).choices == () and diagnose(plan).otherwise is None
 
 
 def test_what_was_not_trained_cannot_be_diagnosed(planner, engine):
