@@ -65,7 +65,7 @@ def test_a_reward_that_prefers_others_is_wrong(planner, scoring, monkeypatch):
     assert (row.stage, row.right) == ("user_sft", 0.0) and row.margin < 0
 
 
-CHOSEN = {"task_sft": (1, 9, 9, 9), "user_sft": (1, 2, 9, 8), "contrast": (7, 2, 3, 7)}
+CHOSEN = {"task_sft": (1, 9, 9, 9), "user_sft": (1, 2, 9, 8), "contrast": (7, 2, 3, 4)}
 """Tokens chosen along every reference, whose own are 1, 2, 3, 4."""
 
 
@@ -92,14 +92,14 @@ def test_the_contrast_is_compared_with_each_model_alone(planner, following):
         build(plan, stage)
     found = diagnose(plan)
     assert [(one.by, one.right) for one in found.choices] == [
-        ("base model alone", 0.25), ("user's model alone", 0.5), ("contrast", 0.5)
+        ("base model alone", 0.25), ("user's model alone", 0.5), ("contrast", 0.75)
     ]  # fmt: skip
     first, *gains = [one.gain for one in found.choices]
     assert first is None
     assert [(gain.difference.mean, gain.better, gain.worse) for gain in gains] == [
-        (0.25, 3, 0), (0.0, 0, 0)
+        (0.25, 3, 0), (0.25, 3, 0)
     ]  # fmt: skip
-    assert found.otherwise == Otherwise(tokens=5 * 4, changed=5 * 3, before=5 * 1, after=5 * 1)
+    assert found.otherwise == Otherwise(tokens=5 * 4, changed=5 * 3, before=5 * 1, after=5 * 2)
 
 
 def test_without_a_contrast_there_are_no_choices_to_compare(planner, following):
