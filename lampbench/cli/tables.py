@@ -5,9 +5,9 @@ from pathlib import Path
 import click
 
 from lampbench.cli import options
+from lampbench.cli.loading import recorded, require
 from lampbench.errors import LampbenchError, suggestion
-from lampbench.report.sections import TABLES, arrange, sections
-from lampbench.runs import load_runs
+from lampbench.report.sections import TABLES, sections
 from lampbench.writing import replace
 
 PAGE = Path("leaderboard.md")
@@ -47,8 +47,6 @@ def tables(
 
     Folders that are no sound runs are named on standard error and left out.
     """
-    if not results.is_dir():
-        raise LampbenchError(f"{results}: no such folder; name the one of the runs with --results")
     if baseline and table != "gains":
         raise LampbenchError("--baseline belongs to one table: lampbench tables gains")
     if table:
@@ -67,30 +65,28 @@ def tables(
 def _print(table: str, results: Path, form: str, baseline: str | None) -> None:
     from lampbench.report import entries, latex, markdown
 
-    runs, problems = load_runs(results)
-    for problem in problems:
-        click.echo(str(problem), err=True)
-    recorded = arrange(runs)
-    methods = {record.method for record in recorded.board.records}
+    found = recorded(results)
+    methods = {record.method for record in found.board.records}
     if baseline and baseline not in methods:
         hint = suggestion(baseline, methods) if methods else "nothing is recorded"
         raise LampbenchError(f"{results} holds no run of {baseline!r}: {hint}")
-    found = sections(recorded, table, baseline)
+    shown = sections(found, table, baseline)
     if form == "json":
-        click.echo(entries.as_json(found))
+        click.echo(entries.as_json(shown))
     elif form == "csv":
-        click.echo(entries.as_csv(found))
-    elif not any(section.tables for section in found):
+        click.echo(entries.as_csv(shown))
+    elif not any(section.tables for section in shown):
         click.echo(f"{results}: no run belongs to this table", err=True)
     elif form == "latex":
-        click.echo(latex.render_sections(found, table), nl=False)
+        click.echo(latex.render_sections(shown, table), nl=False)
     else:
-        click.echo("\n".join(markdown.render_sections(found, 2)), nl=False)
+        click.echo("\n".join(markdown.render_sections(shown, 2)), nl=False)
 
 
 def _page(results: Path, output: Path, check: bool) -> None:
     from lampbench.report.leaderboard import leaderboard
 
+    require(results)
     text, problems = leaderboard(results)
     for problem in problems:
         click.echo(str(problem), err=True)

@@ -31,9 +31,14 @@ def load_oppu(task: Task, folder: Path, options: DataOptions) -> Dataset:
     """Users from the processed files, in `folder` or in the folder of the task's name below it.
 
     Raises:
-        LampbenchError: files are missing, malformed or another task's, an id stands twice, or
-            labels and profiles do not fit the users.
+        LampbenchError: files are missing, malformed or another task's, an id stands twice,
+            labels and profiles do not fit the users, or another part than test is asked for.
     """
+    if options.parts not in ((), ("test",)):
+        raise LampbenchError(
+            f"{folder}: --part {' --part '.join(options.parts)}: the processed files have no part "
+            "but the tested users; leave it out"
+        )
     form = form_of(task, task.files)
     folder = folder if (folder / TESTED).is_file() else folder / task.name
     if not (folder / TESTED).is_file():

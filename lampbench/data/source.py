@@ -43,8 +43,10 @@ def load_source(task: Task, data: str, options: DataOptions) -> Dataset:
     else:
         dataset = FOLDERS[kind](task, Path(place), options)
     check(dataset)
-    notes = (*dataset.notes, *audit(dataset, task.fields))
-    return replace(dataset, notes=notes, asked={"data": data, **asdict(options)})
+    notes = [*dataset.notes, *audit(dataset, task.fields)]
+    if options.split and kind not in ("lamp", "longlamp"):
+        notes.append(f"--split {options.split} chose nothing: this source has one split")
+    return replace(dataset, notes=tuple(notes), asked={"data": data, **asdict(options)})
 
 
 def load_companions(
