@@ -129,7 +129,7 @@ Left out: {out["test_author"]} texts by a test or dev user, alone or with others
 {out["task_training"]} that train the task adapters, or posts by an author who does;
 {out["shared_words"]} that share 13 words in a row (or a whole title) with any of these;
 {out["too_short"]} short texts. `lampbench data audit` checks it on a sketch of the text
-(`corpus.npz`). {corpus.get("note", "")}
+(`corpus.npz` of the model `bundled`). {corpus.get("note", "")}
 
 ## Training
 {_schedules(log)}{last["tokens"] / 1e6:.1f} M tokens
@@ -154,8 +154,7 @@ hardly seen any other language, and has seen no product review at all. Its absol
 nothing next to those of the papers' 7B models; only differences between methods on it can be read,
 and those with care. It was not aligned or filtered for safety.
 
-Remake it with `torchrun --nproc-per-node 2 scripts/pretrain.py --source SOURCE_DIR --model
-{facts["name"]}`. The schedule follows the clock, so another machine, or another load, gets another
+Remake it with `{facts["command"]}`. The schedule follows the clock, so another machine, or another load, gets another
 model.
 """
     return "\n\n".join(map(_wrapped, text.strip().split("\n\n"))) + "\n"

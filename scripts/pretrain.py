@@ -48,6 +48,13 @@ def hardware(settings: Json) -> str:
     return f"{cores} core{'s' if cores > 1 else ''} of {names[0] if names else platform.machine()}"
 
 
+def command(model: str) -> str:
+    """How this run was started, but for where the source files are."""
+    processes = os.environ.get("WORLD_SIZE")
+    python = f"torchrun --nproc-per-node {processes}" if processes else "python"
+    return f"{python} scripts/pretrain.py --source SOURCE_DIR --model {model}"
+
+
 def prepared(config: Json, source: Path, work: Path) -> Any:
     """The tokenizer, once the first of the processes has laid out the text."""
     if "WORLD_SIZE" not in os.environ:
@@ -106,6 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     corpus = json.loads((work / "corpus.json").read_text(encoding="utf-8"))
     facts = {
         "name": options.model,
+        "command": command(options.model),
         "config": config,
         "corpus": corpus,
         "hardware": hardware(config["training"]),
