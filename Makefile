@@ -20,9 +20,11 @@ DEMO_USERS ?= 8
 SEEDS ?= 0 1 2
 ONCE := --method base --method rag
 DRAWN := --method pag --method tam --method oppu --method oppu_cd --method oppu_dpo --method cope
+REPRODUCE = OMP_NUM_THREADS=1 $(BIN)/lampbench reproduce paper --data bundled
 STUDY_RUN = OMP_NUM_THREADS=1 $(BIN)/lampbench run
 
-.PHONY: demo env test lint types tables check clean bench bench-gpu bench-quick study tuning
+.PHONY: demo env test lint types tables check clean bench bench-gpu bench-quick tuning \
+	tuning-lamp tuning-longlamp study study-titles study-texts study-sensitivity study-models
 
 demo: env
 	$(BIN)/lampbench run --method cope --task news_headline --users $(DEMO_USERS) \
@@ -89,9 +91,18 @@ study-titles study-texts: env
 	$(STUDY_RUN) $(ONCE) $(TASKS)
 	$(STUDY_RUN) $(DRAWN) $(TASKS) $(SEEDS:%=--seed %)
 
-study: study-titles study-texts
-	OMP_NUM_THREADS=1 $(BIN)/lampbench reproduce paper --data bundled --model bundled \
-		--only sensitivity --run
+# Both figures' axes on titles too, where there are users enough to tell.
+study-sensitivity: env
+	$(REPRODUCE) --model bundled --only sensitivity --run
+	OMP_NUM_THREADS=1 $(BIN)/lampbench sweep --method cope --task scholarly_title \
+		--param decoding.alpha=0,0.1,0.3,0.5,0.7
+	OMP_NUM_THREADS=1 $(BIN)/lampbench sweep --method cope --task scholarly_title \
+		--param user_dpo.beta=0.1,0.3,1.0,3.0
+
+study-models: env
+	$(REPRODUCE) --model bundled --model bundled-small --only cross-model --run
+
+study: study-titles study-texts study-sensitivity study-models
 	$(BIN)/lampbench tables
 
 tuning-lamp tuning-longlamp: env

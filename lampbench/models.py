@@ -37,7 +37,7 @@ class ModelSpec:
         return path if path.is_dir() else None
 
 
-BUNDLED = ("bundled",)
+BUNDLED = ("bundled", "bundled-small")
 """The models that every installation carries."""
 
 
@@ -49,6 +49,7 @@ PRESETS: Mapping[str, ModelSpec] = {
     spec.name: spec
     for spec in (
         ModelSpec("bundled", _bundled("model"), dtype="float32"),
+        ModelSpec("bundled-small", _bundled("model-small"), dtype="float32"),
         ModelSpec("mistral-7b", "mistralai/Mistral-7B-Instruct-v0.3"),
         ModelSpec("llama-3.1-8b", "meta-llama/Llama-3.1-8B-Instruct"),
         ModelSpec("gemma-3-4b", "google/gemma-3-4b-it"),

@@ -110,7 +110,7 @@ _SMALL_FAMILY: dict[Family, dict[str, Given]] = {
 PRESETS = {
     "paper": "the paper's section 4.1",
     "reference": "the defaults of the paper's reference code",
-    "small": "the paper's, with what the bundled model needs otherwise",
+    "small": "the paper's, with what the bundled models need otherwise",
 }
 
 

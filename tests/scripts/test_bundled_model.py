@@ -73,6 +73,25 @@ def test_decoding_gives_back_the_text(tokenizer: Any, text: str) -> None:
     assert tokenizer.decode(ids) == text
 
 
+def test_the_models_differ_in_size_and_in_nothing_else() -> None:
+    folders = [Path(resolve(name).location) for name in BUNDLED]
+    assert len({(folder / "tokenizer.json").read_bytes() for folder in folders}) == 1
+    facts = [json.loads((folder / "training.json").read_text("utf-8")) for folder in folders]
+    for one in facts:
+        one["config"]["training"].pop("minutes")
+        length = one["config"]["model"].pop("max_position_embeddings")
+        assert length == 1024
+    texts, training, sizes = (
+        {json.dumps(value, sort_keys=True) for value in values}
+        for values in (
+            [one["corpus"] for one in facts],
+            [{**one["config"], "model": None} for one in facts],
+            [one["config"]["model"] for one in facts],
+        )
+    )
+    assert (len(texts), len(training), len(sizes)) == (1, 1, len(BUNDLED))
+
+
 def test_the_model_answers_a_task_and_ends(folder: Path, tokenizer: Any) -> None:
     import torch
     from transformers import AutoModelForCausalLM
