@@ -154,8 +154,8 @@ hardly seen any other language, and has seen no product review at all. Its absol
 nothing next to those of the papers' 7B models; only differences between methods on it can be read,
 and those with care. It was not aligned or filtered for safety.
 
-Remake it with `{facts["command"]}`. The schedule follows the clock, so another machine, or another load, gets another
-model.
+Remake it with `{facts["command"]}`. The schedule follows the clock, so another machine, or another
+load, gets another model.
 """
     return "\n\n".join(map(_wrapped, text.strip().split("\n\n"))) + "\n"
 

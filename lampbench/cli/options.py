@@ -61,7 +61,7 @@ dataset = apply(
 )  # fmt: skip
 hyper = apply(
     click.option("--preset", type=click.Choice(["paper", "small", "reference"]),
-                 help="Default hyper-parameters. [default: small for the bundled models, or paper]"),
+                 help="Default hyper-parameters. [default: small for bundled models, or paper]"),
     click.option("--set", "assignments", multiple=True, metavar="SECTION.NAME=VALUE",
                  help="Set a hyper-parameter, as in decoding.alpha=0.5; may be repeated."),
     click.option("--config", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
