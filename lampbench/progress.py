@@ -53,7 +53,9 @@ class Progress:
 
     def _write(self, note: str) -> None:
         elapsed = time.monotonic() - self._began
-        left = elapsed / self._done * (self._total - self._done) if self._done else None
+        # the first of many waits for what all need: models read, prompts laid out
+        known = self._done * 20 >= self._total > 0
+        left = elapsed / self._done * (self._total - self._done) if known else None
         text = f"{self._stage}: {int(self._done)} of {self._total} {self._unit}"
         text += f", {note}" if note else ""
         text += f", {duration(left)} left" if left is not None else ""
