@@ -15,6 +15,7 @@ Python = Callable[..., subprocess.CompletedProcess[str]]
 
 METHODS = [
     "base", "cope", "cope_init", "cope_oppu", "oppu", "oppu_cd", "oppu_dpo", "pag", "rag", "tam",
+    "tam_head",
 ]  # fmt: skip
 TASKS = [
     "abstract_generation",

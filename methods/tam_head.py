@@ -1,0 +1,18 @@
+"""Control of CoPe: equation 1 without equation 2, and nobody's own weights."""
+
+from lampbench.plugin import Contrastive, Method, TaskSFT, register_method
+
+tam = TaskSFT()
+
+
+@register_method("tam_head")
+class TAMPlausible(Method):
+    """TAM's most probable token within V_head; differs from TAM where a penalty acts alone.
+
+    A repetition penalty cannot push the choice out of V_head, so that contrastive decoding also
+    protects from the penalty. What CoPe gains over this row is not that protection.
+    """
+
+    title = "TAM + V_head"
+    adaptation = tam
+    decoding = Contrastive(against=tam, alpha=0.0)
