@@ -92,10 +92,12 @@ study-titles study-texts: env
 	$(STUDY_RUN) $(ONCE) $(TASKS)
 	$(STUDY_RUN) $(DRAWN) $(TASKS) $(SEEDS:%=--seed %)
 
-# Beside the paper's axes: alpha on titles, where there are users enough to tell, and on long
-# answers, where the penalty acts, without a contrast.
+# Beside the paper's axes: alpha for all seeds; on titles, where there are users enough to tell; and
+# on long answers, where the penalty acts, without a contrast.
 study-sensitivity: env
 	$(REPRODUCE) --model bundled --only sensitivity --run
+	OMP_NUM_THREADS=1 $(BIN)/lampbench sweep --method oppu_cd --method cope \
+		--task news_headline --param decoding.alpha=0,0.1,0.3,0.5,0.7 $(SEEDS:%=--seed %)
 	OMP_NUM_THREADS=1 $(BIN)/lampbench sweep --method cope --task scholarly_title \
 		--param decoding.alpha=0,0.1,0.3,0.5,0.7
 	OMP_NUM_THREADS=1 $(BIN)/lampbench sweep --method oppu_cd --method cope \

@@ -33,6 +33,7 @@ Pairs = list[tuple[User, Query | Record, str, str]]
 """User, item, the user's own words and others'."""
 
 UNTRAINED = "model"
+_ALONE, _CONTRAST = "user's model alone", "contrast"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +69,8 @@ class Preferring:
 class Choosing:
     """How often a way of choosing takes the user's own next token, after the user's own words.
 
-    `right` is the mean over queries of the share of a reference's tokens (its end of turn is one);
-    `gain` compares with the way before, None for the first.
+    `right` is the mean over queries of the share of a reference's tokens (its end of turn is one),
+    up to the token budget; `gain` compares with the way before, None for the first.
     """
 
     by: str
@@ -78,11 +79,11 @@ class Choosing:
 
 
 @dataclass(frozen=True, slots=True)
-class Otherwise:
+class Changes:
     """Where the contrast takes another token than the user's weights alone would.
 
-    Of `tokens` in all references it does so at `changed`; at these the user's own token was that
-    of the weights alone `before` times, and is that of the contrast `after` times.
+    Of `tokens` along all references it does so at `changed`; there the weights alone were right
+    `before` times, and the contrast is `after` times.
     """
 
     tokens: int
@@ -94,13 +95,13 @@ class Otherwise:
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
     """Likelihoods by stage, in the order of training, preferences where a stage has a base, and
-    choices where decoding is contrastive (`otherwise` is None where it is not).
+    choices where decoding is contrastive (`changes` is None where it is not).
     """
 
     likelihoods: tuple[Likelihood, ...]
     preferences: tuple[Preferring, ...]
     choices: tuple[Choosing, ...]
-    otherwise: Otherwise | None
+    changes: Changes | None
 
 
 def diagnose(plan: Plan) -> Diagnosis:
@@ -129,7 +130,7 @@ def diagnose(plan: Plan) -> Diagnosis:
         tuple(_likelihoods(plan, stages, asked)),
         tuple(_preferences(plan, stages, asked)),
         tuple(_choices(ways, asked)),
-        _otherwise(ways) if ways else None,
+        _changes(ways[_ALONE], ways[_CONTRAST]) if ways else None,
     )
 
 
@@ -221,19 +222,22 @@ def _greedy(plan: Plan, asked: Sequence[tuple[User, Query, Weights]]) -> list[st
 def _ways(plan: Plan, asked: Asked) -> dict[str, list[Completion]]:
     """The tokens that are chosen along every reference, by each of the two models alone and by
     their contrast; empty where the method does not contrast.
+
+    A model alone chooses within its own plausible set too: under a repetition penalty the set
+    changes what is chosen, and that is not the contrast's doing.
     """
     requests: dict[str, list[GenerateRequest]] = {}
     for at, (user, query, reference) in enumerate(asked):
-        spec = plan.method.decoding.spec(plan.context, user)
+        spec = replace(plan.method.decoding.spec(plan.context, user), rewards=False)
         if spec.contrast is None:
             return {}
-        alone = replace(spec, contrast=None, rewards=False)
+        alone = replace(spec, contrast=replace(spec.contrast, alpha=0.0))
         prompt = plan.context.prompt(user, query)
         own = plan.context.weights(plan.method.adaptation, user)
         by_way = {
             "base model alone": (spec.contrast.against, alone),
-            "user's model alone": (own, alone),
-            "contrast": (own, spec),
+            _ALONE: (own, alone),
+            _CONTRAST: (own, spec),
         }
         for way, (weights, chosen) in by_way.items():
             request = GenerateRequest(str(at), prompt, weights, chosen, follow=reference)
@@ -253,8 +257,7 @@ def _choices(ways: Mapping[str, Sequence[Completion]], asked: Asked) -> Iterator
         before = found
 
 
-def _otherwise(ways: Mapping[str, Sequence[Completion]]) -> Otherwise:
-    _, alone, contrast = ways.values()
+def _changes(alone: Sequence[Completion], contrast: Sequence[Completion]) -> Changes:
     tokens = changed = before = after = 0
     for one, other in zip(alone, contrast, strict=True):
         differ = [a != b for a, b in zip(one.token_ids, other.token_ids, strict=True)]
@@ -262,7 +265,7 @@ def _otherwise(ways: Mapping[str, Sequence[Completion]]) -> Otherwise:
         changed += sum(differ)
         before += sum(itertools.compress(_hits(one), differ))
         after += sum(itertools.compress(_hits(other), differ))
-    return Otherwise(tokens, changed, before, after)
+    return Changes(tokens, changed, before, after)
 
 
 def _hits(answer: Completion) -> list[bool]:

@@ -9,8 +9,9 @@ tam = TaskSFT()
 class TAMPlausible(Method):
     """TAM's most probable token within V_head; differs from TAM where a penalty acts alone.
 
-    A repetition penalty cannot push the choice out of V_head, so that contrastive decoding also
-    protects from the penalty. What CoPe gains over this row is not that protection.
+    A penalty on scores cannot push the choice out of V_head, so that contrastive decoding also
+    protects from the penalty. What this gains over TAM is that protection, and nothing personal;
+    `oppu_cd` at decoding.alpha = 0 is the same for the user's weights.
     """
 
     title = "TAM + V_head"

@@ -33,7 +33,7 @@ FAMILIES = {
     "lamp": ("news_headline", "scholarly_title"),
     "longlamp": ("abstract_generation", "topic_writing", "review_writing"),
 }
-# Users of the paper have a hundred records and more, ours five to twenty: batches of 1 give them as
+# Users of the paper have a hundred records and more, ours 4 to 24: batches of 1 give them as
 # many steps for the same work.
 STEPS: tuple[tuple[str, str, tuple[float, ...]], ...] = (
     ("tam", "task_sft.learning_rate", (1e-3, 2e-3, 4e-3)),

@@ -70,17 +70,17 @@ def _text(names: dict[str, Any], found: "Diagnosis") -> str:
     if preferences:
         heads = ["pairs", "stage", "reward margin (nats)", "right", "n"]
         lines += [tabulate(preferences, headers=heads, disable_numparse=True), ""]
-    if found.otherwise:
+    if found.changes:
         choices = [[one.by, f"{one.right:.3f}", *_gain(one.gain)] for one in found.choices]
         heads = ["next token by", "right", "gain over the row before", *_TESTED]
-        other = found.otherwise
+        changes = found.changes
         lines += [
             tabulate(choices, headers=heads, disable_numparse=True),
             "",
-            "Right: the share of a test reference's tokens that would be chosen after its own "
-            "words.",
-            f"The contrast chooses another token than the user's model at {other.changed} of "
-            f"{other.tokens}: {other.before} of these were right, {other.after} are.",
+            "Right: the share of a test reference's tokens, up to the token budget, that would be "
+            "chosen after its own words.",
+            f"The contrast chooses another token than the user's model at {changes.changed} of "
+            f"{changes.tokens}: {changes.before} of these were right, {changes.after} are.",
             "",
         ]
     return "\n".join(lines)

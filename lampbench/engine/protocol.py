@@ -86,7 +86,7 @@ class Completion:
     token budget ended the answer before a stop token did. `rewards` are equation 2 of each new
     token (natural log) and `pieces` the tokens as text, for contrastive decoding that asks for
     them. `followed` are the tokens of a request's `follow`: `token_ids` has the choice made in
-    the place of each.
+    the place of each, and `text` and `clipped` mean nothing then.
     """
 
     id: str

@@ -165,7 +165,7 @@ class ReferenceEngine:
             yield TrainResult(job.id, steps, self._tokens(job), 0, tuple(losses), kept)
 
     def _answer(self, request: GenerateRequest, prompt: _Ids, follow: _Ids, seed: int) -> Answer:
-        """Equations 1 to 3, token by token."""
+        """Equations 1 to 3, token by token, after the tokens of `follow` where there are any."""
         from transformers import DynamicCache
 
         spec = request.spec
@@ -192,7 +192,8 @@ class ReferenceEngine:
                 answer.append(int(token))
                 if spec.rewards and of_base is not None:
                     rewards.append(float(rewards_of(spec, of_user, of_base, token)))
-                new = torch.tensor([follow[place : place + 1] or [int(token)]], device=self.device)
+                after = follow[place] if follow else int(token)
+                new = torch.tensor([[after]], device=self.device)
         return Answer(tuple(answer), True, tuple(rewards))
 
     def _loss(

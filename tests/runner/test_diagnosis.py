@@ -2,7 +2,7 @@
 
 import pytest
 
-from lampbench.diagnosis import Otherwise, diagnose
+from lampbench.diagnosis import Changes, diagnose
 from lampbench.engine.protocol import Completion, Score
 from lampbench.errors import LampbenchError
 from lampbench.runner import build
@@ -74,7 +74,7 @@ def following(engine, scoring, monkeypatch):
     generate = engine.generate
 
     def followed(request):
-        way = "contrast" if request.spec.contrast else stage_of(request)
+        way = "contrast" if request.spec.contrast.alpha else stage_of(request)
         return Completion(request.id, 0, "", CHOSEN[way], 7, (), 0, True, followed=(1, 2, 3, 4))
 
     def answer(requests):
@@ -99,14 +99,14 @@ def test_the_contrast_is_compared_with_each_model_alone(planner, following):
     assert [(gain.difference.mean, gain.better, gain.worse) for gain in gains] == [
         (0.25, 3, 0), (0.25, 3, 0)
     ]  # fmt: skip
-    assert found.otherwise == Otherwise(tokens=5 * 4, changed=5 * 3, before=5 * 1, after=5 * 2)
+    assert found.changes == Changes(tokens=5 * 4, changed=5 * 3, before=5 * 1, after=5 * 2)
 
 
 def test_without_a_contrast_there_are_no_choices_to_compare(planner, following):
     plan = planner("oppu")
     for stage in plan.stages:
         build(plan, stage)
-    assert diagnose(plan).choices == () and diagnose(plan).otherwise is None
+    assert diagnose(plan).choices == () and diagnose(plan).changes is None
 
 
 def test_what_was_not_trained_cannot_be_diagnosed(planner, engine):
