@@ -19,8 +19,8 @@ DEMO_USERS ?= 8
 # The study: Base and RAG draw nothing, so that one seed is all there is of them.
 SEEDS ?= 0 1 2
 ONCE := --method base --method rag
-DRAWN := --method pag --method tam --method tam_head --method oppu --method oppu_cd \
-	--method oppu_dpo --method cope
+DRAWN := --method pag --method tam --method oppu --method oppu_cd --method oppu_dpo --method cope
+LONG := --task abstract_generation --task topic_writing --task review_writing
 REPRODUCE = OMP_NUM_THREADS=1 $(BIN)/lampbench reproduce paper --data bundled
 STUDY_RUN = OMP_NUM_THREADS=1 $(BIN)/lampbench run
 
@@ -92,17 +92,15 @@ study-titles study-texts: env
 	$(STUDY_RUN) $(ONCE) $(TASKS)
 	$(STUDY_RUN) $(DRAWN) $(TASKS) $(SEEDS:%=--seed %)
 
-# Beside the paper's axes: alpha for all seeds; on titles, where there are users enough to tell; and
-# on long answers, where the penalty acts, without a contrast.
+# Beside the paper's axes: alpha for all seeds, and long answers within the plausible set without a
+# contrast, where the penalty acts.
 study-sensitivity: env
 	$(REPRODUCE) --model bundled --only sensitivity --run
 	OMP_NUM_THREADS=1 $(BIN)/lampbench sweep --method oppu_cd --method cope \
 		--task news_headline --param decoding.alpha=0,0.1,0.3,0.5,0.7 $(SEEDS:%=--seed %)
-	OMP_NUM_THREADS=1 $(BIN)/lampbench sweep --method cope --task scholarly_title \
-		--param decoding.alpha=0,0.1,0.3,0.5,0.7
-	OMP_NUM_THREADS=1 $(BIN)/lampbench sweep --method oppu_cd --method cope \
-		--task abstract_generation --task topic_writing --task review_writing \
+	OMP_NUM_THREADS=1 $(BIN)/lampbench sweep --method oppu_cd --method cope $(LONG) \
 		--param decoding.alpha=0,0.3
+	$(STUDY_RUN) --method tam_head $(LONG) $(SEEDS:%=--seed %)
 
 study-models: env
 	$(REPRODUCE) --model bundled --model bundled-small --only cross-model --run
