@@ -101,6 +101,7 @@ study-sensitivity: env
 	OMP_NUM_THREADS=1 $(BIN)/lampbench sweep --method oppu_cd --method cope $(LONG) \
 		--param decoding.alpha=0,0.3
 	$(STUDY_RUN) --method tam_head $(LONG) $(SEEDS:%=--seed %)
+	$(STUDY_RUN) --method tam_head $(LONG) --model bundled-small
 
 study-models: env
 	$(REPRODUCE) --model bundled --model bundled-small --only cross-model --run
