@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from lampbench.models import BUNDLED
+
 ROOT = Path(__file__).resolve().parent.parent
 MIB = 2**20
 
@@ -61,8 +63,8 @@ def test_it_stays_small(wheel):
     assert wheel.stat().st_size < 40 * MIB
     with zipfile.ZipFile(wheel) as archive:
         weights = [i for i in archive.infolist() if i.filename.endswith(".safetensors")]
-    assert len(weights) == 1
-    assert weights[0].file_size <= 16 * MIB
+    assert len(weights) == len(BUNDLED)
+    assert all(file.file_size <= 16 * MIB for file in weights)
 
 
 @pytest.fixture(scope="module")
