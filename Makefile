@@ -21,8 +21,8 @@ SEEDS ?= 0 1 2
 ONCE := --method base --method rag
 DRAWN := --method pag --method tam --method oppu --method oppu_cd --method oppu_dpo --method cope
 LONG := --task abstract_generation --task topic_writing --task review_writing
-REPRODUCE = OMP_NUM_THREADS=1 $(BIN)/lampbench reproduce paper --data bundled
-STUDY_RUN = OMP_NUM_THREADS=1 $(BIN)/lampbench run
+ONE_CORE = OMP_NUM_THREADS=1 $(BIN)/lampbench
+REPRODUCE = $(ONE_CORE) reproduce paper --data bundled
 
 .PHONY: demo env test lint types tables check clean bench bench-gpu bench-quick tuning \
 	tuning-lamp tuning-longlamp study study-titles study-texts study-sensitivity study-models
@@ -89,19 +89,19 @@ bench-quick: env
 study-titles: TASKS := --task scholarly_title --task news_headline --task review_writing
 study-texts: TASKS := --task abstract_generation --task topic_writing
 study-titles study-texts: env
-	$(STUDY_RUN) $(ONCE) $(TASKS)
-	$(STUDY_RUN) $(DRAWN) $(TASKS) $(SEEDS:%=--seed %)
+	$(ONE_CORE) run $(ONCE) $(TASKS)
+	$(ONE_CORE) run $(DRAWN) $(TASKS) $(SEEDS:%=--seed %)
 
 # Beside the paper's axes: alpha for all seeds, and long answers within the plausible set without a
 # contrast, where the penalty acts.
 study-sensitivity: env
 	$(REPRODUCE) --model bundled --only sensitivity --run
-	OMP_NUM_THREADS=1 $(BIN)/lampbench sweep --method oppu_cd --method cope \
+	$(ONE_CORE) sweep --method oppu_cd --method cope \
 		--task news_headline --param decoding.alpha=0,0.1,0.3,0.5,0.7 $(SEEDS:%=--seed %)
-	OMP_NUM_THREADS=1 $(BIN)/lampbench sweep --method oppu_cd --method cope $(LONG) \
+	$(ONE_CORE) sweep --method oppu_cd --method cope $(LONG) \
 		--param decoding.alpha=0,0.3
-	$(STUDY_RUN) --method tam_head $(LONG) $(SEEDS:%=--seed %)
-	$(STUDY_RUN) --method tam_head $(LONG) --model bundled-small
+	$(ONE_CORE) run --method tam_head $(LONG) $(SEEDS:%=--seed %)
+	$(ONE_CORE) run --method tam_head $(LONG) --model bundled-small
 
 study-models: env
 	$(REPRODUCE) --model bundled --model bundled-small --only cross-model --run

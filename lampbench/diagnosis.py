@@ -135,19 +135,30 @@ def diagnose(plan: Plan) -> Diagnosis:
 
 
 def _likelihoods(plan: Plan, stages: Sequence[AdapterRecipe], asked: Asked) -> Iterator[Likelihood]:
-    before: Scores | None = None
+    by_stage = {}
     for stage in (None, *stages):
         texts = [
             (user, query, reference, plan.context.weights(stage, user))
             for user, query, reference in asked
         ]
+        by_stage[stage.section if stage else UNTRAINED] = [
+            math.fsum(logprobs) / len(logprobs) for logprobs in _score(plan, texts)
+        ]
+    for name, mean, gain in _compared(by_stage, asked):
+        yield Likelihood(name, -mean, gain)
+
+
+def _compared(
+    by_name: Mapping[str, Sequence[float]], asked: Asked
+) -> Iterator[tuple[str, float, Paired | None]]:
+    """Of each name its mean over the queries, and what it gains over the one before."""
+    before: Scores | None = None
+    for name, values in by_name.items():
         found = {
-            (user.id, query.id): math.fsum(logprobs) / len(logprobs)
-            for (user, query, _), logprobs in zip(asked, _score(plan, texts), strict=True)
+            (user.id, query.id): value
+            for (user, query, _), value in zip(asked, values, strict=True)
         }
-        gain = None if before is None else paired(found, before)
-        name = stage.section if stage else UNTRAINED
-        yield Likelihood(name, -math.fsum(found.values()) / len(found), gain)
+        yield name, math.fsum(values) / len(values), paired(found, before) if before else None
         before = found
 
 
@@ -246,15 +257,12 @@ def _ways(plan: Plan, asked: Asked) -> dict[str, list[Completion]]:
 
 
 def _choices(ways: Mapping[str, Sequence[Completion]], asked: Asked) -> Iterator[Choosing]:
-    before: Scores | None = None
-    for way, answers in ways.items():
-        found = {
-            (user.id, query.id): sum(_hits(answer)) / len(answer.followed)
-            for (user, query, _), answer in zip(asked, answers, strict=True)
-        }
-        gain = None if before is None else paired(found, before)
-        yield Choosing(way, math.fsum(found.values()) / len(found), gain)
-        before = found
+    shares = {
+        way: [sum(_hits(answer)) / len(answer.followed) for answer in answers]
+        for way, answers in ways.items()
+    }
+    for way, mean, gain in _compared(shares, asked):
+        yield Choosing(way, mean, gain)
 
 
 def _changes(alone: Sequence[Completion], contrast: Sequence[Completion]) -> Changes:

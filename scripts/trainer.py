@@ -17,7 +17,7 @@ HELD_OUT_ROWS = 40
 
 
 class Trainer:
-    """The loop: rows off the token array, AdamW, a learning rate that follows the clock."""
+    """The loop: rows off the token array, a learning rate that follows the clock."""
 
     def __init__(self, config: Json, work: Path, tokenizer: Any) -> None:
         import torch

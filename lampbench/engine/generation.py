@@ -101,10 +101,12 @@ class Decoding:
         self._own = torch.zeros(slots, setting.layout.size, device=self._device, dtype=precision)
         self._views = setting.layout.views(self._own) if slots else {}
         self._waiting: deque[Ask] = deque()
+        self._following = False
 
     def run(self, asks: Sequence[Ask]) -> Iterator[tuple[Ask, Answer]]:
         """Answers, each as soon as it stands. Give the longest prompts first."""
         self._waiting.extend(asks)
+        self._following = any(ask.follow for ask in asks)
         while self._waiting or self._places:
             free = self._capacity - len(self._places)
             with torch.inference_mode(), self._stack.having(self._views):
@@ -222,7 +224,7 @@ class Decoding:
                 place.rewards.append(value)
         for place, token in zip(places, chosen.tolist(), strict=True):
             place.tokens.append(token)
-        if any(place.ask.follow for place in places):
+        if self._following:
             chosen = torch.tensor([place.last for place in places], device=self._device)
         self._last[active] = chosen
         self._seen[active].scatter_(1, chosen.unsqueeze(-1), True)

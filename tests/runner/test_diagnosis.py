@@ -18,6 +18,19 @@ OTHER = {"model": -4.0, "task_sft": -3.0, "user_sft": -2.75, "user_dpo": -5.0}
 
 
 @pytest.fixture
+def built(planner):
+    """A plan whose artifacts are all there."""
+
+    def plan(method):
+        made = planner(method)
+        for stage in made.stages:
+            build(made, stage)
+        return made
+
+    return plan
+
+
+@pytest.fixture
 def scoring(engine, monkeypatch):
     def score(requests):
         for request in requests:
@@ -28,10 +41,8 @@ def scoring(engine, monkeypatch):
     monkeypatch.setattr(engine, "score", score)
 
 
-def test_each_stage_is_compared_with_the_one_before(planner, scoring):
-    plan = planner("cope")
-    for stage in plan.stages:
-        build(plan, stage)
+def test_each_stage_is_compared_with_the_one_before(built, scoring):
+    plan = built("cope")
     found = diagnose(plan)
     assert [(one.stage, one.nats) for one in found.likelihoods] == [
         ("model", 4.0), ("task_sft", 3.0), ("user_sft", 2.0), ("user_dpo", 2.5)
@@ -42,10 +53,8 @@ def test_each_stage_is_compared_with_the_one_before(planner, scoring):
     assert (gains[2].better, gains[2].worse) == (0, 3)
 
 
-def test_margins_are_summed_over_tokens_and_relative_to_the_base(planner, scoring):
-    plan = planner("cope")
-    for stage in plan.stages:
-        build(plan, stage)
+def test_margins_are_summed_over_tokens_and_relative_to_the_base(built, scoring):
+    plan = built("cope")
     rows = {(one.on.split(",")[0], one.stage): one for one in diagnose(plan).preferences}
     assert rows.keys() == {(on, stage) for on in ("history", "test")
                            for stage in ("user_sft", "user_dpo")}  # fmt: skip
@@ -56,11 +65,9 @@ def test_margins_are_summed_over_tokens_and_relative_to_the_base(planner, scorin
     assert rows["test", "user_dpo"].pairs == 2 + 2 + 1
 
 
-def test_a_reward_that_prefers_others_is_wrong(planner, scoring, monkeypatch):
+def test_a_reward_that_prefers_others_is_wrong(built, scoring, monkeypatch):
     monkeypatch.setitem(OTHER, "user_sft", -1.0)
-    plan = planner("cope")
-    for stage in plan.stages:
-        build(plan, stage)
+    plan = built("cope")
     (row, *_) = diagnose(plan).preferences
     assert (row.stage, row.right) == ("user_sft", 0.0) and row.margin < 0
 
@@ -86,10 +93,8 @@ def following(engine, scoring, monkeypatch):
     monkeypatch.setattr(engine, "generate", answer)
 
 
-def test_the_contrast_is_compared_with_each_model_alone(planner, following):
-    plan = planner("oppu_cd")
-    for stage in plan.stages:
-        build(plan, stage)
+def test_the_contrast_is_compared_with_each_model_alone(built, following):
+    plan = built("oppu_cd")
     found = diagnose(plan)
     assert [(one.by, one.right) for one in found.choices] == [
         ("base model alone", 0.25), ("user's model alone", 0.5), ("contrast", 0.75)
@@ -102,10 +107,8 @@ def test_the_contrast_is_compared_with_each_model_alone(planner, following):
     assert found.changes == Changes(tokens=5 * 4, changed=5 * 3, before=5 * 1, after=5 * 2)
 
 
-def test_without_a_contrast_there_are_no_choices_to_compare(planner, following):
-    plan = planner("oppu")
-    for stage in plan.stages:
-        build(plan, stage)
+def test_without_a_contrast_there_are_no_choices_to_compare(built, following):
+    plan = built("oppu")
     assert diagnose(plan).choices == () and diagnose(plan).changes is None
 
 
