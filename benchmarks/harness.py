@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from lampbench.manifest import hardware, versions
+from lampbench.run.fill_manifest import hardware, versions
 
 RESULTS = Path(__file__).parent / "results"
 

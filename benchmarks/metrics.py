@@ -9,7 +9,7 @@ import click
 import torch
 
 from benchmarks import harness
-from lampbench.metrics import iter_scores, score_predictions
+from lampbench.scoring import iter_scores, score_predictions
 
 
 @click.command()

@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lampbench.engine.contrast import draw, next_scores, uniforms
+from lampbench.engine.next_token import draw, next_scores, uniforms
 from lampbench.engine.protocol import GenerateRequest
-from lampbench.hashing import seed_from
+from lampbench.util.hashing import seed_from
 
 
 class PeftMixed:

@@ -7,7 +7,7 @@ import torch
 
 from benchmarks import harness
 from benchmarks.workloads import USER, Workload
-from lampbench.engine.initial import trained_layout
+from lampbench.engine.lora_init import trained_layout
 from lampbench.engine.protocol import TrainJob
 
 

@@ -13,8 +13,8 @@ import torch
 
 from benchmarks import harness
 from benchmarks.workloads import Workload
-from lampbench.engine.adapters import Adapters
-from lampbench.engine.stack import Stack
+from lampbench.engine.batched.adapter_cache import Adapters
+from lampbench.engine.batched.stacked_lora import Stack
 
 _ANSWER, _PROMPT, _USERS = 32, 70, 16
 

@@ -15,8 +15,8 @@ import torch
 
 from benchmarks import harness
 from benchmarks.workloads import SHAPES, Workload
-from lampbench.engine import contrast
-from lampbench.engine.contrast import plausible
+from lampbench.engine import next_token as contrast
+from lampbench.engine.next_token import plausible
 from lampbench.engine.protocol import ScoreRequest
 
 

@@ -8,9 +8,9 @@ from functools import lru_cache
 import click
 
 from lampbench.data import DataOptions, load
-from lampbench.metrics import histories
 from lampbench.metrics.style import LENGTH, NGRAM, likeness
 from lampbench.registry import Registry
+from lampbench.scoring import histories
 
 QUERIES = 5
 """References of each user."""

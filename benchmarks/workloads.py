@@ -10,9 +10,13 @@ from unittest import mock
 
 import torch
 
-from lampbench.engine import adapter_files, loading, many, reference
-from lampbench.engine.initial import initial_pairs, lora_config
-from lampbench.engine.many import ManyUserEngine
+from lampbench.core.fidelity import PAPER
+from lampbench.core.prompt import Piece, Prompt
+from lampbench.engine import adapter_files, load_model, reference
+from lampbench.engine.batched import engine as batched_engine
+from lampbench.engine.batched.engine import ManyUserEngine
+from lampbench.engine.lora_init import initial_pairs, lora_config
+from lampbench.engine.models import resolve
 from lampbench.engine.protocol import (
     Contrast,
     DPOSpec,
@@ -26,9 +30,6 @@ from lampbench.engine.protocol import (
     TrainJob,
 )
 from lampbench.engine.reference import ReferenceEngine
-from lampbench.fidelity import PAPER
-from lampbench.models import resolve
-from lampbench.prompt import Piece, Prompt
 
 # Mean tokens of prompt and answer: the paper's Table 4, L_in and L_out of the TAM column.
 SHAPES = {"news": (54, 16), "title": (231, 18), "abstract": (70, 233), "topic": (57, 358)}
@@ -177,7 +178,7 @@ def _without_files(name: str, vocabulary: int | None) -> Iterator[None]:
         yield
         return
 
-    def load(spec: Any, device: str | None, dtype: str) -> loading.Loaded:
+    def load(spec: Any, device: str | None, dtype: str) -> load_model.Loaded:
         from transformers import LlamaConfig, LlamaForCausalLM
 
         tokens = original(spec, "cpu", dtype)
@@ -185,7 +186,7 @@ def _without_files(name: str, vocabulary: int | None) -> Iterator[None]:
         if vocabulary:
             shape = {**shape, "vocab_size": vocabulary}
         config = LlamaConfig(**{"max_position_embeddings": 4096, "pad_token_id": 0, **shape})
-        place = loading.best_device(device)
+        place = load_model.best_device(device)
         torch.manual_seed(0)
         before = torch.get_default_dtype()
         torch.set_default_dtype(getattr(torch, dtype))
@@ -196,8 +197,11 @@ def _without_files(name: str, vocabulary: int | None) -> Iterator[None]:
             torch.set_default_dtype(before)
         model.generation_config.eos_token_id = tokens.model.generation_config.eos_token_id
         model.eval().requires_grad_(False)
-        return loading.Loaded(model, tokens.tokenizer, 4096, place)
+        return load_model.Loaded(model, tokens.tokenizer, 4096, place)
 
-    original = loading.load
-    with mock.patch.object(many, "load", load), mock.patch.object(reference, "load", load):
+    original = load_model.load
+    with (
+        mock.patch.object(batched_engine, "load", load),
+        mock.patch.object(reference, "load", load),
+    ):
         yield

@@ -17,11 +17,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
-from lampbench.errors import LampbenchError, suggestion
-from lampbench.hashing import digest
+from lampbench.util.errors import LampbenchError, suggestion
+from lampbench.util.hashing import digest
 
 if TYPE_CHECKING:
-    from lampbench.metric import Metric
+    from lampbench.plugin.metric import Metric
 
 Kind = Literal["method", "task", "metric"]
 KINDS: tuple[Kind, ...] = ("method", "task", "metric")
@@ -202,7 +202,7 @@ def _package_of(folder: Path) -> str:
 
 def _load(found: Found) -> Any:
     """An instance of a plugin, or an error that says where and why it is broken."""
-    from lampbench.marking import MARK
+    from lampbench.core.registration import MARK
 
     broken = f"{found.kind} {found.name!r} is broken: "
     if found.error:
@@ -224,12 +224,12 @@ def _load(found: Found) -> Any:
 
 def _wrong(found: Found, marked: Sequence[type]) -> str | None:
     """What a plugin that imports well gets wrong, and what would fail far from its file."""
-    from lampbench.adaptation import AdapterRecipe
-    from lampbench.decoding import Decoding
-    from lampbench.method import Method
-    from lampbench.metric import Metric
-    from lampbench.prompting import Prompting
-    from lampbench.task import Task
+    from lampbench.core.task import Task
+    from lampbench.plugin.adaptation import AdapterRecipe
+    from lampbench.plugin.decoding import Decoding
+    from lampbench.plugin.method import Method
+    from lampbench.plugin.metric import Metric
+    from lampbench.plugin.prompting import Prompting
 
     if not marked:
         register = f'@register_{found.kind}("{found.name}")'
@@ -252,7 +252,7 @@ def _wrong(found: Found, marked: Sequence[type]) -> str | None:
 
 
 def _wrong_metric(kind: type["Metric"]) -> str | None:
-    from lampbench.metric import Metric
+    from lampbench.plugin.metric import Metric
 
     if not isinstance(getattr(kind, "title", None), str):
         return "set title"

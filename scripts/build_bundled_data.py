@@ -18,9 +18,9 @@ from typing import Any, NamedTuple
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from lampbench.data.leaks import shared_papers, spelled  # noqa: E402
+from lampbench.data.leak_audit import shared_papers, spelled  # noqa: E402
 from lampbench.data.overlap import Item  # noqa: E402
-from lampbench.data.wordruns import word_runs  # noqa: E402
+from lampbench.data.word_runs import word_runs  # noqa: E402
 from scripts.card import write_statistics  # noqa: E402
 from scripts.sources import (  # noqa: E402
     PAPERS,

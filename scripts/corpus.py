@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from lampbench.bundled import DATA
-from lampbench.data import sketch
-from lampbench.data.leaks import spelled
-from lampbench.data.types import Record
-from lampbench.data.wordruns import word_runs
+from lampbench.core.dataset import Record
+from lampbench.data import corpus_sketch as sketch
+from lampbench.data.leak_audit import spelled
+from lampbench.data.word_runs import word_runs
 from lampbench.registry import Registry
 from scripts.card import read_users
 from scripts.sources import (

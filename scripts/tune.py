@@ -21,13 +21,13 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from lampbench.hyper import Given  # noqa: E402
-from lampbench.presets import defaults  # noqa: E402
-from lampbench.progress import Progress  # noqa: E402
+from lampbench.paper.presets import defaults  # noqa: E402
+from lampbench.plugin.hyperparameter import Given  # noqa: E402
+from lampbench.record.runs import read_run  # noqa: E402
 from lampbench.registry import Registry  # noqa: E402
-from lampbench.runner import execute  # noqa: E402
-from lampbench.runs import read_run  # noqa: E402
-from lampbench.session import Choices, engine_pool, grid_plans  # noqa: E402
+from lampbench.run.options import Choices, engine_pool, grid_plans  # noqa: E402
+from lampbench.run.runner import execute  # noqa: E402
+from lampbench.util.progress import Progress  # noqa: E402
 
 FAMILIES = {
     "lamp": ("news_headline", "scholarly_title"),

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Iterator
 
-from lampbench.data.leaks import Audit, Finding
-from lampbench.data.types import Dataset, Query, Record, User
-from lampbench.data.wordruns import word_runs
+from lampbench.core.dataset import Dataset, Query, Record, User
+from lampbench.data.leak_audit import Audit, Finding
+from lampbench.data.word_runs import word_runs
 from lampbench.registry import Registry
 from scripts.sources import Json
 

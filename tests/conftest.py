@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["tests.shared.fake_runs"]
+
 ROOT = Path(__file__).resolve().parent.parent
 
 Python = Callable[..., subprocess.CompletedProcess[str]]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lampbench.models import BUNDLED
+from lampbench.engine.models import BUNDLED
 
 ROOT = Path(__file__).resolve().parent.parent
 MIB = 2**20

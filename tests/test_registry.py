@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from lampbench.errors import LampbenchError
-from lampbench.method import Method
+from lampbench.core.task import Task
+from lampbench.plugin.method import Method
 from lampbench.registry import Registry, plugin_paths
-from lampbench.task import Task
+from lampbench.util.errors import LampbenchError
 
 Python = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -13,12 +13,12 @@ import lampbench.bundled
 from lampbench.cli import options
 from lampbench.cli.datasets import of_tasks, source_of
 from lampbench.data import DataOptions
-from lampbench.errors import LampbenchError
+from lampbench.util.errors import LampbenchError
 
 if TYPE_CHECKING:
-    from lampbench.data.leaks import Finding
+    from lampbench.core.task import Task
+    from lampbench.data.leak_audit import Finding
     from lampbench.data.overlap import Item
-    from lampbench.task import Task
 
 SHOWN = 3
 _BY = {"id": "same record", "author": "by name", "words": "13 words"}
@@ -77,9 +77,9 @@ def audit(
 def _audit(
     task: "Task", dataset: Any, source: str, chosen: DataOptions, corpus: Path | None
 ) -> _Audited:
-    from lampbench.data import sketch
-    from lampbench.data.leaks import Audit, leaks
-    from lampbench.data.source import load_companions
+    from lampbench.data import corpus_sketch as sketch
+    from lampbench.data.leak_audit import Audit, leaks
+    from lampbench.data.sources import load_companions
 
     dev, credits = load_companions(task, source, chosen)
     bundled = source == "bundled"
@@ -107,9 +107,9 @@ def _documents(path: Path) -> Iterator["Item"]:
     Raises:
         LampbenchError: malformed, or a line without id or text.
     """
-    from lampbench.data import jsonfile
-    from lampbench.data.leaks import document
-    from lampbench.data.values import identifier, text
+    from lampbench.data import json_records as jsonfile
+    from lampbench.data.field_values import identifier, text
+    from lampbench.data.leak_audit import document
 
     for where, entry in jsonfile.lines(path):
         name = identifier(entry.get("id"), where)

@@ -43,7 +43,7 @@ def compare(run_a: str, run_b: str, results: Path, metric: str, most: int, form:
     refused.
     """
     from lampbench.report import compare as report
-    from lampbench.report.finding import find_run
+    from lampbench.report.find_runs import find_run
 
     ours, theirs = find_run(results, run_a), find_run(results, run_b)
     found = report.compare(ours, theirs, metric)
@@ -53,9 +53,9 @@ def compare(run_a: str, run_b: str, results: Path, metric: str, most: int, form:
 def _text(found: "Comparison", most: int) -> list[str]:
     from tabulate import tabulate
 
-    from lampbench.metrics.catalog import METRICS
     from lampbench.report.statistics import POWER
     from lampbench.report.table import one_line
+    from lampbench.scoring.catalog import METRICS
 
     def table(heads: list[str], rows: list[list[str]]) -> str:
         clean = [[one_line(cell) for cell in row] for row in rows]

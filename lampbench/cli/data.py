@@ -11,7 +11,7 @@ from lampbench.cli import options
 from lampbench.cli.audit import audit
 from lampbench.cli.datasets import of_tasks, source_of
 from lampbench.data import load
-from lampbench.errors import LampbenchError
+from lampbench.util.errors import LampbenchError
 
 if TYPE_CHECKING:
     from lampbench.data.stats import Stats

@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lampbench.data import DataOptions, load
-from lampbench.errors import LampbenchError
+from lampbench.util.errors import LampbenchError
 
 if TYPE_CHECKING:
-    from lampbench.data.types import Dataset
-    from lampbench.task import Task
+    from lampbench.core.dataset import Dataset
+    from lampbench.core.task import Task
 
 
 def source_of(chosen: Mapping[str, Any]) -> tuple[str, DataOptions]:

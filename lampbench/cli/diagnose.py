@@ -9,8 +9,8 @@ import click
 from lampbench.cli import options
 
 if TYPE_CHECKING:
-    from lampbench.diagnosis import Diagnosis
     from lampbench.report.statistics import Paired
+    from lampbench.study.diagnose import Diagnosis
 
 
 @click.command()
@@ -29,10 +29,10 @@ def diagnose(form: str, **choices: Any) -> None:
     they hold on queries that nobody trained on; and, where decoding is contrastive, the tokens
     that the contrast chooses along the users' own words. Nothing is trained.
     """
-    from lampbench.artifacts import Store
-    from lampbench.diagnosis import diagnose as examine
-    from lampbench.progress import Progress
-    from lampbench.session import Choices, plans
+    from lampbench.run.cache import Store
+    from lampbench.run.options import Choices, plans
+    from lampbench.study.diagnose import diagnose as examine
+    from lampbench.util.progress import Progress
 
     Store(choices["store"]).prepare()
     found = []

@@ -45,8 +45,8 @@ def examples(
     Words that an answer shares with what the user wrote are marked.
     """  # fmt: skip
     from lampbench.cli.loading import recorded
-    from lampbench.report import qualitative
-    from lampbench.report.finding import find_columns
+    from lampbench.report import examples as qualitative
+    from lampbench.report.find_runs import find_columns
 
     board = recorded(results).board
     for setup, column in find_columns(board, results, task, model):

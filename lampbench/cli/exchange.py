@@ -43,11 +43,11 @@ def predictions(
     FILE is JSON in the form of LaMP's evaluation: {"task": "LaMP_4", "golds": [{"id": ...,
     "output": ...}]}. It must answer every test query of the data, which also has the references.
     """
-    from lampbench.artifacts import writable
     from lampbench.data import DataOptions, load
-    from lampbench.exchange import import_predictions
+    from lampbench.record.import_export import import_predictions
     from lampbench.registry import Registry, plugin_paths
-    from lampbench.report.summary import print_summary
+    from lampbench.report.run_summary import print_summary
+    from lampbench.run.cache import writable
 
     task = Registry(plugin_paths(plugins)).task(name)
     source, data_seed = rest.pop("data"), rest.pop("data_seed")
@@ -77,9 +77,9 @@ def export(run: str, file: Path, results: Path, plugins: tuple[str, ...]) -> Non
 
     RUN is a run's folder, or the beginning of its key. FILE must not be there yet.
     """
-    from lampbench.exchange import export_predictions
+    from lampbench.record.import_export import export_predictions
     from lampbench.registry import Registry, plugin_paths
-    from lampbench.report.finding import find_run
+    from lampbench.report.find_runs import find_run
 
     found = find_run(results, run)
     task = Registry(plugin_paths(plugins)).task(found.manifest["task"])

@@ -50,7 +50,7 @@ def list_metrics(plugins: tuple[str, ...]) -> None:
 @list_.command("models")
 def list_models() -> None:
     """Model presets; any hub id or folder works too."""
-    from lampbench.models import PRESETS
+    from lampbench.engine.models import PRESETS
 
     _table(["model", "location"], [[spec.name, str(spec.location)] for spec in PRESETS.values()])
 
@@ -59,7 +59,7 @@ def list_models() -> None:
 @options.results
 def list_runs(results: Path) -> None:
     """Recorded runs, and folders that are none."""
-    from lampbench.runs import load_runs
+    from lampbench.record.runs import load_runs
 
     runs, problems = load_runs(results)
     rows = []
@@ -106,10 +106,10 @@ def show_method(
 
     The paper's values come first; where the model's own preset differs, its value stands beside.
     """
-    from lampbench.hyper import reject_unknown
-    from lampbench.presets import default_preset
+    from lampbench.paper.presets import default_preset
+    from lampbench.plugin.hyperparameter import reject_unknown
     from lampbench.registry import Registry, plugin_paths
-    from lampbench.session import read_overrides, resolve_method
+    from lampbench.run.options import read_overrides, resolve_method
 
     registry = Registry(plugin_paths(plugins))
     method, asked = registry.method(name), registry.task(task)
@@ -203,7 +203,7 @@ def _first_line(plugin: Any) -> str:
 
 def _choice(part: Any) -> str:
     """A part and the parts inside it, as one expression."""
-    from lampbench.hyper import child_parts
+    from lampbench.plugin.hyperparameter import child_parts
 
     if part is None:
         return "none"

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import click
 
-from lampbench.errors import LampbenchError
-from lampbench.report.sections import Recorded, arrange
-from lampbench.runs import load_runs
+from lampbench.record.runs import load_runs
+from lampbench.report.contents import Recorded, arrange
+from lampbench.util.errors import LampbenchError
 
 
 def require(results: Path) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import click
 
 from lampbench import __version__
-from lampbench.errors import LampbenchError
+from lampbench.util.errors import LampbenchError
 
 _COMMANDS = {
     "run": "lampbench.cli.run:run",

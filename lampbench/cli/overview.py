@@ -10,8 +10,8 @@ from lampbench.cli import options
 
 if TYPE_CHECKING:
     from lampbench.report.board import Board
-    from lampbench.report.qualitative import Example, Pick
-    from lampbench.report.records import Column, Record, Setup
+    from lampbench.report.cell_scores import Column, Record, Setup
+    from lampbench.report.examples import Example, Pick
     from lampbench.report.table import Cell
 
 METRIC = "rougeL"
@@ -40,8 +40,8 @@ def overview(task: str, methods: tuple[str, ...], model: str | None, results: Pa
     last method's median gain over the first; words shared with what the user wrote are marked.
     """
     from lampbench.cli.loading import recorded
-    from lampbench.errors import LampbenchError
-    from lampbench.report.finding import find_columns
+    from lampbench.report.find_runs import find_columns
+    from lampbench.util.errors import LampbenchError
 
     methods = tuple(dict.fromkeys(methods))
     if len(methods) < 2:
@@ -67,8 +67,8 @@ def _missing(board: "Board", setup: "Setup", column: "Column", methods: Sequence
 def _lines(
     board: "Board", setup: "Setup", column: "Column", methods: Sequence[str], results: Path
 ) -> Iterator[str]:
-    from lampbench.report.grid import SYNTHETIC_NOTE, external_notes
-    from lampbench.report.qualitative import differing, examples
+    from lampbench.report.examples import differing, examples
+    from lampbench.report.method_grid import SYNTHETIC_NOTE, external_notes
     from lampbench.report.table import one_line
 
     cells = [cell for m in methods if (cell := board.cell(setup, column, m, METRIC))]
@@ -100,7 +100,7 @@ def _lines(
 def _table(board: "Board", cells: Sequence["Record"]) -> str:
     from tabulate import tabulate
 
-    from lampbench.report.grid import NO_VALUE, number
+    from lampbench.report.method_grid import NO_VALUE, number
     from lampbench.report.statistics import POWER
     from lampbench.report.table import Number, one_line
 

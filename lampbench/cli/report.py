@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from lampbench.cli import options
-from lampbench.writing import replace
+from lampbench.util.atomic import replace
 
 
 @click.command()
@@ -31,8 +31,8 @@ def report(results: Path, output: Path, examples: int) -> None:
     It opens in any browser, without a server or a network. Folders that are no sound runs are
     named on standard error and left out.
     """
-    from lampbench.errors import LampbenchError
     from lampbench.report.page import build
+    from lampbench.util.errors import LampbenchError
 
     if not results.is_dir():
         raise LampbenchError(f"{results}: no such folder; name the one of the runs with --results")

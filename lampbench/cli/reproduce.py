@@ -81,11 +81,11 @@ def reproduce(
     --data SOURCE takes one source for all tasks, as in
     `lampbench reproduce paper --data bundled --model bundled`.
     """  # fmt: skip
-    from lampbench.artifacts import Store, writable
-    from lampbench.estimate import print_totals
-    from lampbench.progress import Progress
-    from lampbench.reproduce import slice_plans
-    from lampbench.session import Choices, engine_pool
+    from lampbench.run.cache import Store, writable
+    from lampbench.run.options import Choices, engine_pool
+    from lampbench.study.estimate import print_totals
+    from lampbench.study.reproduce import slice_plans
+    from lampbench.util.progress import Progress
 
     speeds = _speeds(speed) if speed else None
     Store(choices["store"]).prepare()
@@ -104,7 +104,7 @@ def reproduce(
     if not go:
         click.echo("\nNothing was run: --run does it; --only, --method and --task narrow it down.")
         return
-    from lampbench.runner import execute
+    from lampbench.run.runner import execute
 
     writable(results, "--results")
     command = ["lampbench", *sys.argv[1:]]
@@ -115,7 +115,7 @@ def reproduce(
 
 
 def _speeds(text: str) -> list[float]:
-    from lampbench.errors import LampbenchError
+    from lampbench.util.errors import LampbenchError
 
     try:
         speeds = [float(part) for part in text.split(",")]

@@ -25,9 +25,9 @@ def run(results: Path, force: bool, dry_run: bool, **choices: Any) -> None:
     Whatever is recorded or stored already is not computed again; a run that was stopped goes on
     where it ended when the same command is given again.
     """  # fmt: skip
-    from lampbench.artifacts import Store, writable
-    from lampbench.progress import Progress
-    from lampbench.session import Choices, plans
+    from lampbench.run.cache import Store, writable
+    from lampbench.run.options import Choices, plans
+    from lampbench.util.progress import Progress
 
     progress = Progress()
     command = ["lampbench", *sys.argv[1:]]
@@ -36,12 +36,12 @@ def run(results: Path, force: bool, dry_run: bool, **choices: Any) -> None:
         writable(results, "--results")
     todo = plans(Choices(**choices), results, progress)
     if dry_run:
-        from lampbench.estimate import print_plan
+        from lampbench.study.estimate import print_plan
 
         for plan in todo:
             print_plan(plan)
         return
-    from lampbench.report.summary import print_summary
-    from lampbench.runner import execute
+    from lampbench.report.run_summary import print_summary
+    from lampbench.run.runner import execute
 
     print_summary([execute(plan, command, results, force) for plan in todo])

@@ -9,7 +9,7 @@ import click
 from lampbench.cli import options
 
 if TYPE_CHECKING:
-    from lampbench.runs import Run
+    from lampbench.record.runs import Run
 
 
 @click.command()
@@ -35,11 +35,11 @@ def score(
     Runs no model. Predictions stay as they are; scores, their means and hashes are recorded anew.
     What cannot be computed here stays as it was recorded, or null, and is named.
     """
-    from lampbench.errors import LampbenchError
-    from lampbench.metrics import METRICS, Scoring
-    from lampbench.progress import Progress
+    from lampbench.record.rescore import Sources, rescore
     from lampbench.registry import Registry, plugin_paths
-    from lampbench.rescore import Sources, rescore
+    from lampbench.scoring import METRICS, Scoring
+    from lampbench.util.errors import LampbenchError
+    from lampbench.util.progress import Progress
 
     if not results.is_dir():
         raise LampbenchError(f"{results}: no such folder; name the one of the runs with --results")
@@ -67,8 +67,8 @@ def score(
 
 
 def _chosen(results: Path, keys: tuple[str, ...]) -> tuple[list["Run"], list[str]]:
-    from lampbench.errors import LampbenchError
-    from lampbench.runs import load_runs
+    from lampbench.record.runs import load_runs
+    from lampbench.util.errors import LampbenchError
 
     runs, problems = load_runs(results)
     for key in keys:

@@ -33,10 +33,10 @@ def sweep(results: Path, dry_run: bool, params: tuple[str, ...], **choices: Any)
     earlier runs; a point at the default values is the default run itself. A sweep that was stopped
     goes on where it ended when the same command is given again.
     """
-    from lampbench.artifacts import Store, writable
-    from lampbench.progress import Progress
-    from lampbench.session import Choices, engine_pool, grid_plans
-    from lampbench.sweep import grid, print_points
+    from lampbench.run.cache import Store, writable
+    from lampbench.run.options import Choices, engine_pool, grid_plans
+    from lampbench.study.sweep import grid, print_points
+    from lampbench.util.progress import Progress
 
     points = grid(params)
     Store(choices["store"]).prepare()
@@ -45,11 +45,11 @@ def sweep(results: Path, dry_run: bool, params: tuple[str, ...], **choices: Any)
     chosen = Choices(**choices)
     todo = grid_plans(chosen, points, results, engine_pool(chosen, Progress()))
     if dry_run:
-        from lampbench.estimate import print_totals
+        from lampbench.study.estimate import print_totals
 
         print_totals({"the grid": [plan for _, plan in todo]}, None)
         return
-    from lampbench.runner import execute
+    from lampbench.run.runner import execute
 
     command = ["lampbench", *sys.argv[1:]]
     print_points([(point, execute(plan, command, results)) for point, plan in todo])

@@ -6,9 +6,9 @@ import click
 
 from lampbench.cli import options
 from lampbench.cli.loading import recorded, require
-from lampbench.errors import LampbenchError, suggestion
-from lampbench.report.sections import TABLES, sections
-from lampbench.writing import replace
+from lampbench.report.contents import TABLES, sections
+from lampbench.util.atomic import replace
+from lampbench.util.errors import LampbenchError, suggestion
 
 PAGE = Path("leaderboard.md")
 
@@ -63,7 +63,7 @@ def tables(
 
 
 def _print(table: str, results: Path, form: str, baseline: str | None) -> None:
-    from lampbench.report import entries, latex, markdown
+    from lampbench.report import latex, machine_readable, markdown
 
     found = recorded(results)
     methods = {record.method for record in found.board.records}
@@ -72,9 +72,9 @@ def _print(table: str, results: Path, form: str, baseline: str | None) -> None:
         raise LampbenchError(f"{results} holds no run of {baseline!r}: {hint}")
     shown = sections(found, table, baseline)
     if form == "json":
-        click.echo(entries.as_json(shown))
+        click.echo(machine_readable.as_json(shown))
     elif form == "csv":
-        click.echo(entries.as_csv(shown))
+        click.echo(machine_readable.as_csv(shown))
     elif not any(section.tables for section in shown):
         click.echo(f"{results}: no run belongs to this table", err=True)
     elif form == "latex":

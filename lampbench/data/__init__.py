@@ -8,11 +8,11 @@ The loaders are imported when `load` is called, so that importing this package s
 
 from typing import TYPE_CHECKING
 
+from lampbench.core.dataset import Dataset
 from lampbench.data.options import DataOptions
-from lampbench.data.types import Dataset
 
 if TYPE_CHECKING:
-    from lampbench.task import Task
+    from lampbench.core.task import Task
 
 __all__ = ["DataOptions", "load"]
 
@@ -30,6 +30,6 @@ def load(task: "Task", data: str, options: DataOptions) -> Dataset:
         LampbenchError: the data is missing, malformed or another task's; the message names the
             file, the record and the mend.
     """
-    from lampbench.data.source import load_source
+    from lampbench.data.sources import load_source
 
     return load_source(task, data, options)

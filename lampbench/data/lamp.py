@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from lampbench.data import jsonfile
-from lampbench.data.form import Form, form_of, same_task
+from lampbench.core.dataset import Dataset, Query
+from lampbench.core.task import Task
+from lampbench.data import json_records as jsonfile
+from lampbench.data.field_values import identifier, listing, text
+from lampbench.data.merge_users import Row, pool
 from lampbench.data.options import PARTS, DataOptions, Split
-from lampbench.data.pool import Row, pool
-from lampbench.data.types import Dataset, Query
-from lampbench.data.values import identifier, listing, text
-from lampbench.errors import LampbenchError
-from lampbench.task import Task
+from lampbench.data.record_format import Form, form_of, same_task
+from lampbench.util.errors import LampbenchError
 
 
 class Part(NamedTuple):

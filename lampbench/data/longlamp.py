@@ -12,15 +12,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from lampbench.data import jsonfile
-from lampbench.data.form import Form, form_of
+from lampbench.core.dataset import Dataset, Query
+from lampbench.core.task import Task
+from lampbench.data import json_records as jsonfile
+from lampbench.data.field_values import identifier, kind, listing, text
+from lampbench.data.merge_users import Row, pool
 from lampbench.data.options import PARTS, DataOptions, Split, part_name
-from lampbench.data.pool import Row, pool
-from lampbench.data.types import Dataset, Query
-from lampbench.data.values import identifier, kind, listing, text
-from lampbench.errors import LampbenchError
-from lampbench.hashing import digest
-from lampbench.task import Task
+from lampbench.data.record_format import Form, form_of
+from lampbench.util.errors import LampbenchError
+from lampbench.util.hashing import digest
 
 HUB = "LongLaMP/LongLaMP"
 SETTINGS: dict[Split, str] = {"time": "temporal", "user": "user"}

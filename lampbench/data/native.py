@@ -16,13 +16,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from lampbench.data import jsonfile
+from lampbench.core.dataset import Dataset, Query, Record, User
+from lampbench.core.task import Task
+from lampbench.data import json_records as jsonfile
+from lampbench.data.choose_users import trim
+from lampbench.data.field_values import day, identifier, listing, mapping, text
 from lampbench.data.options import DataOptions
-from lampbench.data.protocol import trim
-from lampbench.data.types import Dataset, Query, Record, User
-from lampbench.data.values import day, identifier, listing, mapping, text
-from lampbench.errors import LampbenchError
-from lampbench.task import Task
+from lampbench.util.errors import LampbenchError
 
 HEAD, TEST, DEV, TRAIN = "dataset.json", "test.jsonl", "dev.jsonl", "train.jsonl"
 CREDITS = "CREDITS.tsv"

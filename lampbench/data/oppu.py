@@ -11,15 +11,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lampbench.data import jsonfile
-from lampbench.data.form import Form, form_of, same_task
+from lampbench.core.dataset import Dataset, Query, Record, User
+from lampbench.core.task import Task
+from lampbench.data import json_records as jsonfile
+from lampbench.data.choose_users import trim
+from lampbench.data.field_values import identifier, listing, text
 from lampbench.data.lamp import read_golds
 from lampbench.data.options import DataOptions
-from lampbench.data.protocol import trim
-from lampbench.data.types import Dataset, Query, Record, User
-from lampbench.data.values import identifier, listing, text
-from lampbench.errors import LampbenchError
-from lampbench.task import Task
+from lampbench.data.record_format import Form, form_of, same_task
+from lampbench.util.errors import LampbenchError
 
 TESTED = "user_top_100_history.json"
 OTHERS = "user_others.json"

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from lampbench.errors import LampbenchError
+from lampbench.util.errors import LampbenchError
 
 Split = Literal["user", "time"]
 

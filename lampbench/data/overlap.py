@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from lampbench.data import sketch
-from lampbench.data.wordruns import Hashes, first_run, run_hashes
+from lampbench.data import corpus_sketch as sketch
+from lampbench.data.word_runs import Hashes, first_run, run_hashes
 
 
 @dataclass(frozen=True, slots=True, eq=False)

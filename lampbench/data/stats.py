@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from lampbench.data.types import Dataset
-from lampbench.errors import LampbenchError
-from lampbench.task import Task
+from lampbench.core.dataset import Dataset
+from lampbench.core.task import Task
+from lampbench.util.errors import LampbenchError
 
 Length = Callable[[str], int]
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lampbench.engine.initial import targeted
+from lampbench.engine.lora_init import targeted
 from lampbench.engine.protocol import LoraSpec
-from lampbench.errors import LampbenchError
+from lampbench.util.errors import LampbenchError
 
 _PREFIX = "base_model.model."
 _HALVES = (".lora_A.weight", ".lora_B.weight")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from lampbench.prompt import Prompt
+from lampbench.core.prompt import Prompt
 
 Weights = tuple[Path, ...]
 """Adapters (folders in PEFT's format) applied in order on the base model; () is the base model.

@@ -16,14 +16,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lampbench.core.fidelity import Fidelity
 from lampbench.engine import adapter_files
 from lampbench.engine.adapter_files import signature
-from lampbench.engine.chat import Encoder, family_template
-from lampbench.engine.contrast import draw, next_scores, rewards_of, uniforms
-from lampbench.engine.dpo import dpo_loss
-from lampbench.engine.generation import Answer
-from lampbench.engine.initial import initial_pairs, lora_config
-from lampbench.engine.loading import load
+from lampbench.engine.batched.generation import Answer
+from lampbench.engine.chat_template import Encoder, family_template
+from lampbench.engine.dpo_loss import dpo_loss
+from lampbench.engine.load_model import load
+from lampbench.engine.lora_init import initial_pairs, lora_config
+from lampbench.engine.models import ModelSpec
+from lampbench.engine.next_token import draw, next_scores, rewards_of, uniforms
 from lampbench.engine.protocol import (
     Completion,
     Example,
@@ -38,10 +40,8 @@ from lampbench.engine.protocol import (
     Weights,
 )
 from lampbench.engine.randomness import seeded
-from lampbench.engine.schedule import batch_of, rate, steps_of
-from lampbench.fidelity import Fidelity
-from lampbench.hashing import seed_from
-from lampbench.models import ModelSpec
+from lampbench.engine.training_schedule import batch_of, rate, steps_of
+from lampbench.util.hashing import seed_from
 
 _HEAD = 8  # token ids of a prompt that a completion shows
 _USER = "user"

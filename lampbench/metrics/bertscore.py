@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from lampbench.metric import Answer, Metric, register_metric
+from lampbench.plugin.metric import Answer, Metric, register_metric
 
 MODEL, LAYER = "LAMPBENCH_BERTSCORE_MODEL", "LAMPBENCH_BERTSCORE_LAYER"
 DEFAULT = "roberta-large"

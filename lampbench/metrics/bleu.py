@@ -3,7 +3,7 @@
 from functools import cache
 from typing import Any
 
-from lampbench.metric import Answer, Metric, register_metric
+from lampbench.plugin.metric import Answer, Metric, register_metric
 
 
 @register_metric("bleu")

@@ -7,8 +7,8 @@ answers is read beside `reference_history_copy`, the same of what the user reall
 import re
 from functools import lru_cache
 
-from lampbench.metric import Answer, Metric, register_metric
 from lampbench.metrics.output import ngrams
+from lampbench.plugin.metric import Answer, Metric, register_metric
 
 NGRAM = 4
 _WORD = re.compile(r"\w+")

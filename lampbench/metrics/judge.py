@@ -10,9 +10,9 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from lampbench.errors import LampbenchError
-from lampbench.hashing import digest
-from lampbench.metric import Answer, Metric, register_metric
+from lampbench.plugin.metric import Answer, Metric, register_metric
+from lampbench.util.errors import LampbenchError
+from lampbench.util.hashing import digest
 
 URL, MODEL, KEY = "LAMPBENCH_JUDGE_URL", "LAMPBENCH_JUDGE_MODEL", "LAMPBENCH_JUDGE_KEY"
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import cache, lru_cache
 from zipfile import BadZipFile
 
-from lampbench.metric import Answer, Metric, register_metric
+from lampbench.plugin.metric import Answer, Metric, register_metric
 
 MEND = "python -m nltk.downloader wordnet punkt_tab"
 

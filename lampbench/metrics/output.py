@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from lampbench.metric import Answer, Metric, register_metric
+from lampbench.plugin.metric import Answer, Metric, register_metric
 
 NGRAM = 4
 

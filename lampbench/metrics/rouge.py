@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import cache, lru_cache
 from typing import Any
 
-from lampbench.metric import Answer, Metric, register_metric
+from lampbench.plugin.metric import Answer, Metric, register_metric
 
 
 class _Rouge(Metric):

@@ -3,7 +3,7 @@
 from collections import Counter
 from functools import lru_cache
 
-from lampbench.metric import Answer, Metric, register_metric
+from lampbench.plugin.metric import Answer, Metric, register_metric
 
 NGRAM = 4
 LENGTH = 5000

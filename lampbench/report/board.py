@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
-from lampbench.report.published import paper
-from lampbench.report.records import Column, Record, Setup
+from lampbench.paper.published import paper
+from lampbench.report.cell_scores import Column, Record, Setup
 
 if TYPE_CHECKING:
     from lampbench.report.statistics import Paired

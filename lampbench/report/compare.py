@@ -5,13 +5,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lampbench.errors import LampbenchError
-from lampbench.hashing import canonical
-from lampbench.metrics.aggregate import mean
-from lampbench.metrics.catalog import METRICS
-from lampbench.report.records import column_of, measure, setup_of
+from lampbench.record.runs import Run
+from lampbench.report.cell_scores import column_of, measure, setup_of
 from lampbench.report.statistics import Paired, Scores, holm, paired
-from lampbench.runs import Run
+from lampbench.scoring.aggregate import mean
+from lampbench.scoring.catalog import METRICS
+from lampbench.util.errors import LampbenchError
+from lampbench.util.hashing import canonical
 
 COMPARED = tuple(name for name, metric in METRICS.items() if metric.better == "higher")
 _RESULTS = {"key", "created", "command", "files", "counts", "scores", "prompts_cut", "set_aside"}

@@ -3,14 +3,14 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from lampbench.metrics.aggregate import mean
-from lampbench.metrics.catalog import METRICS
+from lampbench.paper.published import paper
 from lampbench.report.board import Board
-from lampbench.report.entries import entry
-from lampbench.report.grid import NO_FIGURE, NO_VALUE, SYNTHETIC_NOTE
-from lampbench.report.published import paper
-from lampbench.report.records import PRINTED, Record, Setup, main_model
+from lampbench.report.cell_scores import PRINTED, Record, Setup, main_model
+from lampbench.report.machine_readable import entry
+from lampbench.report.method_grid import NO_FIGURE, NO_VALUE, SYNTHETIC_NOTE
 from lampbench.report.table import Cell, Number, Table
+from lampbench.scoring.aggregate import mean
+from lampbench.scoring.catalog import METRICS
 
 METRICS_SHOWN = ("rouge1", "rougeL", "meteor")
 HEADER = (

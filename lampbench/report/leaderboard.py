@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from lampbench.report.markdown import plain, render, render_sections
-from lampbench.report.published import paper
-from lampbench.report.sections import (
+from lampbench.paper.published import paper
+from lampbench.record.runs import Problem, Run, load_runs
+from lampbench.report.contents import (
     Recorded,
     ablation,
     arrange,
@@ -14,8 +14,8 @@ from lampbench.report.sections import (
     sections,
     sensitivity,
 )
+from lampbench.report.markdown import plain, render, render_sections
 from lampbench.report.tables import other_table
-from lampbench.runs import Problem, Run, load_runs
 
 HEAD = """\
 <!-- Generated from recorded runs by `lampbench tables`. Do not edit: run it again. -->

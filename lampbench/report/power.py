@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from lampbench.metrics.catalog import METRICS
 from lampbench.report.board import ORDER, Board
-from lampbench.report.grid import NO_VALUE, SYNTHETIC_NOTE, external_notes
-from lampbench.report.records import Column, Setup
+from lampbench.report.cell_scores import Column, Setup
+from lampbench.report.method_grid import NO_VALUE, SYNTHETIC_NOTE, external_notes
 from lampbench.report.table import Cell, Number, Table
+from lampbench.scoring.catalog import METRICS
 
 METRICS_SHOWN = ("rouge1", "rougeL")
 DIGITS = 4

@@ -5,13 +5,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lampbench.hashing import canonical
-from lampbench.metrics.catalog import METRICS
+from lampbench.paper.published import paper
+from lampbench.record.runs import Run
 from lampbench.report.board import Board
-from lampbench.report.entries import entry
-from lampbench.report.grid import SYNTHETIC_NOTE, Standing, number, standings
-from lampbench.report.published import paper
-from lampbench.report.records import (
+from lampbench.report.cell_scores import (
     Column,
     Other,
     Record,
@@ -26,8 +23,11 @@ from lampbench.report.records import (
     settings_of,
     setup_of,
 )
+from lampbench.report.machine_readable import entry
+from lampbench.report.method_grid import SYNTHETIC_NOTE, Standing, number, standings
 from lampbench.report.table import Table
-from lampbench.runs import Run
+from lampbench.scoring.catalog import METRICS
+from lampbench.util.hashing import canonical
 
 PATHS = ("decoding.alpha", "user_dpo.beta", "decoding.tau")
 BASE_MODEL = "base model"

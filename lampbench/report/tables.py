@@ -4,23 +4,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from lampbench.metrics.catalog import CONTROLS, METRICS
+from lampbench.paper.published import DataRow, Published, paper
 from lampbench.report.board import ABLATION_ROWS, SYNTHETIC, Board
-from lampbench.report.grid import (
-    NO_FIGURE,
-    NO_VALUE,
-    SYNTHETIC_NOTE,
-    Printed,
-    Slot,
-    external_notes,
-    grid,
-    number,
-    users_number,
-    value,
-)
-from lampbench.report.power import power
-from lampbench.report.published import DataRow, Published, paper
-from lampbench.report.records import (
+from lampbench.report.cell_scores import (
     ABLATION,
     EXTERNAL,
     PRINTED,
@@ -34,7 +20,21 @@ from lampbench.report.records import (
     measure,
     setup_of,
 )
+from lampbench.report.method_grid import (
+    NO_FIGURE,
+    NO_VALUE,
+    SYNTHETIC_NOTE,
+    Printed,
+    Slot,
+    external_notes,
+    grid,
+    number,
+    users_number,
+    value,
+)
+from lampbench.report.power import power
 from lampbench.report.table import Cell, Table
+from lampbench.scoring.catalog import CONTROLS, METRICS
 
 PAPER_METRICS = ("rouge1", "rougeL")
 SPREADS = {

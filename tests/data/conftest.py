@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from lampbench.core.task import Task
 from lampbench.registry import Registry
-from lampbench.task import Task
 
 Entry = dict[str, Any]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lampbench.data import DataOptions, load
-from lampbench.errors import LampbenchError
+from lampbench.util.errors import LampbenchError
 
 
 def read(task, folder, **options):

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from lampbench.data import DataOptions, load
-from lampbench.errors import LampbenchError
+from lampbench.util.errors import LampbenchError
 
 
 def fails(task, folder, *patterns, **options):

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from lampbench.data import DataOptions, load
-from lampbench.errors import LampbenchError
+from lampbench.util.errors import LampbenchError
 
 PARTS = ("train", "val", "test")
 

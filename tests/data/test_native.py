@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
+from lampbench.core.dataset import Dataset, Query, Record, User
 from lampbench.data import DataOptions, load
 from lampbench.data.native import write
-from lampbench.data.types import Dataset, Query, Record, User
-from lampbench.errors import LampbenchError
+from lampbench.util.errors import LampbenchError
 
 
 def user(name, count, **extra):

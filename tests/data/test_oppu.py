@@ -5,7 +5,7 @@ import json
 import pytest
 
 from lampbench.data import DataOptions, load
-from lampbench.errors import LampbenchError
+from lampbench.util.errors import LampbenchError
 
 TESTED, OTHERS = "user_top_100_history.json", "user_others.json"
 

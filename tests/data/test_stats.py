@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from lampbench.cli.data import data
 from lampbench.data import DataOptions, load
 from lampbench.data.stats import measure, spread, tokens_of, words
-from lampbench.errors import LampbenchError
+from lampbench.util.errors import LampbenchError
 
 
 def run(*arguments):

@@ -6,8 +6,8 @@ example comes when, and at what rate.
 
 import torch
 
-from lampbench.engine.schedule import batch_of, rate, steps_of
-from lampbench.hashing import seed_from
+from lampbench.engine.training_schedule import batch_of, rate, steps_of
+from lampbench.util.hashing import seed_from
 
 
 class Alone:

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from lampbench.core.fidelity import PAPER
+from lampbench.engine.models import resolve
 from lampbench.engine.protocol import LoraSpec
-from lampbench.fidelity import PAPER
-from lampbench.models import resolve
 
 sys.path.insert(0, str(Path(__file__).parent))  # the two modules of helpers beside this file
 
@@ -42,7 +42,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 @pytest.fixture(scope="session")
 def engine(folder: Callable[[str], Path]) -> Callable[..., Any]:
     """Engines by model and options, each loaded once."""
-    from lampbench.engine.many import ManyUserEngine
+    from lampbench.engine.batched.engine import ManyUserEngine
 
     made: dict[str, Any] = {}
 
@@ -62,7 +62,7 @@ def crowd(
 ) -> Callable[..., tuple[Path, ...]]:
     """Adapters of a model at random, in different shapes or all in the one given."""
     from lampbench.engine import adapter_files
-    from lampbench.engine.initial import initial_pairs, lora_config
+    from lampbench.engine.lora_init import initial_pairs, lora_config
 
     made: dict[Any, tuple[Path, ...]] = {}
 
@@ -102,8 +102,8 @@ def alone(naive: Callable[..., Any]) -> Callable[[str], Any]:
 @pytest.fixture
 def budget(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Sets what one pass over prompts or examples may hold, for all engines."""
-    from lampbench.engine.planner import Planner
-    from lampbench.engine.trees import Budget
+    from lampbench.engine.batched.batch_size import Planner
+    from lampbench.engine.batched.shared_prompts import Budget
 
     def bound(tokens: int, labels: int = 1 << 20) -> None:
         monkeypatch.setattr(Planner, "budget", property(lambda _: Budget(tokens, labels)))

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from lampbench.core.prompt import Piece, Prompt
 from lampbench.engine.protocol import Example, LoraSpec, OptimSpec, Preference, TrainJob, Weights
-from lampbench.prompt import Piece, Prompt
 
 MODELS = ("llama", "mistral", "gemma", "gemma-vision", "qwen")
 USER_LORA = LoraSpec(rank=4, alpha=8, dropout=0.1, targets=("q_proj", "v_proj"))

@@ -7,13 +7,13 @@ import pytest
 import torch
 from given import MODELS
 
+from lampbench.core.dataset import Dataset, Query, Record, User
 from lampbench.data import native
-from lampbench.data.types import Dataset, Query, Record, User
-from lampbench.models import resolve
-from lampbench.progress import Progress
-from lampbench.runner import execute
-from lampbench.runs import load_runs
-from lampbench.session import Choices, plans
+from lampbench.engine.models import resolve
+from lampbench.record.runs import load_runs
+from lampbench.run.options import Choices, plans
+from lampbench.run.runner import execute
+from lampbench.util.progress import Progress
 
 METHODS = ["base", "rag", "pag", "tam", "oppu", "cope", "oppu_cd", "oppu_dpo"]
 PLACES = ["coast", "harbour", "bridge", "town", "storm"]
@@ -94,7 +94,7 @@ def rendered(folder, name, template, text):
     """
     from transformers import AutoTokenizer
 
-    from lampbench.engine.chat import load_template
+    from lampbench.engine.chat_template import load_template
 
     tokens = AutoTokenizer.from_pretrained(folder(name))
     system = "You are a news headline generator."

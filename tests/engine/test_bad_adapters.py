@@ -10,7 +10,7 @@ from given import USER_LORA, job, no_hook, prompt
 from safetensors.torch import load_file, save_file
 
 from lampbench.engine.protocol import GenerateRequest, GenerationSpec
-from lampbench.errors import LampbenchError
+from lampbench.util.errors import LampbenchError
 
 WEIGHTS = "adapter_model.safetensors"
 

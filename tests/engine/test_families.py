@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 from given import MODELS, OPTIM, TASK_LORA, job, no_hook, preferences, prompt
 
+from lampbench.core.fidelity import REFERENCE
 from lampbench.engine.protocol import (
     Contrast,
     DPOSpec,
@@ -13,7 +14,6 @@ from lampbench.engine.protocol import (
     Sampling,
     ScoreRequest,
 )
-from lampbench.fidelity import REFERENCE
 
 TEMPLATES = {"llama": "llama", "mistral": "mistral", "gemma": "gemma", "gemma-vision": "gemma",
              "qwen": "qwen"}  # fmt: skip

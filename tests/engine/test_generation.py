@@ -8,7 +8,7 @@ import torch
 from given import MODELS, prompt
 
 from lampbench.engine.protocol import Contrast, GenerateRequest, GenerationSpec, Sampling
-from lampbench.errors import LampbenchError
+from lampbench.util.errors import LampbenchError
 
 PENALTIES = [(1.0, "scores"), (1.3, "scores"), (7.0, "scores"), (1.3, "logits")]
 

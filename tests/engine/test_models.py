@@ -7,11 +7,11 @@ import shutil
 import pytest
 from tiny_models import CONTEXT
 
-from lampbench import models
-from lampbench.engine.many import ManyUserEngine
-from lampbench.errors import LampbenchError
-from lampbench.fidelity import PAPER, REFERENCE
-from lampbench.models import ModelSpec, fingerprint, hidden_sizes, resolve
+from lampbench.core.fidelity import PAPER, REFERENCE
+from lampbench.engine import models
+from lampbench.engine.batched.engine import ManyUserEngine
+from lampbench.engine.models import ModelSpec, fingerprint, hidden_sizes, resolve
+from lampbench.util.errors import LampbenchError
 
 
 def test_the_papers_models_are_presets():
@@ -193,7 +193,7 @@ def test_reference_fidelity_trains_under_the_familys_template(folder, name):
 def test_names_and_fingerprints_need_no_torch(python, folder, tmp_path):
     code = f"""
 import sys
-from lampbench.models import PRESETS, fingerprint, hidden_sizes, resolve
+from lampbench.engine.models import PRESETS, fingerprint, hidden_sizes, resolve
 import lampbench.engine.protocol
 spec = resolve({str(folder("llama"))!r})
 fingerprint(spec, __import__("pathlib").Path({str(tmp_path)!r})), hidden_sizes(spec)

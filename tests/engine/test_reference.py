@@ -10,8 +10,10 @@ from alone import by_peft, trained
 from given import RESPONSES, USER_LORA, job, no_hook, preferences, prompt
 from safetensors.torch import load_file, save_file
 
+from lampbench.core.fidelity import PAPER
 from lampbench.engine import adapter_files
-from lampbench.engine.initial import initial_pairs, lora_config
+from lampbench.engine.lora_init import initial_pairs, lora_config
+from lampbench.engine.models import resolve
 from lampbench.engine.protocol import (
     Contrast,
     DPOSpec,
@@ -22,9 +24,7 @@ from lampbench.engine.protocol import (
     TrainFailure,
 )
 from lampbench.engine.reference import ReferenceEngine
-from lampbench.errors import LampbenchError
-from lampbench.fidelity import PAPER
-from lampbench.models import resolve
+from lampbench.util.errors import LampbenchError
 
 WEIGHTS = "adapter_model.safetensors"
 

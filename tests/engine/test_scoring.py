@@ -7,8 +7,14 @@ import pytest
 import torch
 from given import MODELS, prompt
 
+from lampbench.engine.batched.shared_prompts import (
+    Budget,
+    Tree,
+    branch_logprobs,
+    branch_sums,
+    packs,
+)
 from lampbench.engine.protocol import ScoreRequest
-from lampbench.engine.trees import Budget, Tree, branch_logprobs, branch_sums, packs
 
 RESPONSES = ["Storm closes harbour", "The quick brown fox jumps over the old bridge", "x", ""]
 

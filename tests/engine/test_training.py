@@ -11,11 +11,11 @@ import torch
 from given import MODELS, OPTIM, TASK_LORA, USER_LORA, examples, job, no_hook, preferences, prompt
 from safetensors.torch import load_file
 
-from lampbench.engine.planner import Planner
+from lampbench.core.prompt import Piece, Prompt
+from lampbench.engine.batched.batch_size import Planner
 from lampbench.engine.protocol import DPOSpec, Example, OptimSpec, TrainFailure
-from lampbench.engine.schedule import batch_of, rate, steps_of
-from lampbench.errors import LampbenchError
-from lampbench.prompt import Piece, Prompt
+from lampbench.engine.training_schedule import batch_of, rate, steps_of
+from lampbench.util.errors import LampbenchError
 
 STILL = dataclasses.replace(USER_LORA, dropout=0.0)
 
@@ -142,9 +142,9 @@ import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})
 from pathlib import Path
 import torch; torch.set_num_threads(1)
 from given import TASK_LORA, job, no_hook
-from lampbench.engine.many import ManyUserEngine
-from lampbench.fidelity import PAPER
-from lampbench.models import resolve
+from lampbench.engine.batched.engine import ManyUserEngine
+from lampbench.core.fidelity import PAPER
+from lampbench.engine.models import resolve
 engine = ManyUserEngine(resolve({str(folder("llama"))!r}), device="cpu", dtype="float32",
                   template=None, fidelity=PAPER)
 list(engine.train([job(Path({str(tmp_path)!r}), "b", lora=TASK_LORA)], no_hook))

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from lampbench.cli.main import main
-from lampbench.inputs import inputs_path
-from lampbench.metrics import score_predictions
-from lampbench.runs import write_run
+from lampbench.record.inputs import inputs_path
+from lampbench.record.runs import write_run
+from lampbench.scoring import score_predictions
 
 sys.path.insert(0, str(Path(__file__).parent))  # the module of helpers beside this file
 

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from lampbench.cli.tables import tables
-from lampbench.errors import LampbenchError
+from lampbench.util.errors import LampbenchError
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import shutil
 
 import pytest
 
+from lampbench.record.runs import load_runs
 from lampbench.report.leaderboard import leaderboard, page
-from lampbench.runs import load_runs
 
 MAIN = ("Main table", "bundled, preset small, data bundled")
 

@@ -8,11 +8,11 @@ from click.testing import CliRunner
 from parsed import built
 
 from lampbench.cli.report import report
-from lampbench.errors import LampbenchError
+from lampbench.record.runs import load_runs
 from lampbench.report.leaderboard import leaderboard
 from lampbench.report.page.build import render
 from lampbench.report.statistics import interval, paired
-from lampbench.runs import load_runs
+from lampbench.util.errors import LampbenchError
 
 
 def scores(run, metric="rougeL"):

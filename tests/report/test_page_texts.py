@@ -7,8 +7,8 @@ from hashlib import sha256
 import pytest
 from parsed import Page, built
 
-from lampbench.errors import LampbenchError
 from lampbench.report.page.build import encoded, render
+from lampbench.util.errors import LampbenchError
 
 HOSTILE = "</script><script>hacked=1</script><img src=x onerror=hacked=1>\u2028\u202e{{ 7*7 }}&lt;"
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lampbench.bundled import DATA
-from lampbench.models import BUNDLED, resolve
+from lampbench.engine.models import BUNDLED, resolve
 from lampbench.registry import Registry
 from scripts.card import model_card, read_users
 from scripts.tokenizer import BOS, EOS

@@ -176,7 +176,7 @@ def test_text_of_tested_users_is_not_trained_on(part: str, tmp_path: Path) -> No
 def test_documents_are_compared_with_the_bundled_users_and_sketched(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from lampbench.data import sketch
+    from lampbench.data import corpus_sketch as sketch
     from scripts.corpus import compare
 
     user = read_users(DATA / "abstract_generation" / "test.jsonl")[0]

@@ -12,8 +12,9 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from lampbench.errors import LampbenchError
-from lampbench.hashing import canonical
+from lampbench.record.runs import MANIFEST, Problem, Run, load_runs
+from lampbench.report.cell_scores import Other, Setup, changes, ordered
+from lampbench.report.contents import Recorded, arrange
 from lampbench.report.page.cells import Group, groups
 from lampbench.report.page.examples import examples
 from lampbench.report.page.sections import (
@@ -26,10 +27,9 @@ from lampbench.report.page.sections import (
     users,
 )
 from lampbench.report.page.sweeps import sensitivity
-from lampbench.report.records import Other, Setup, changes, ordered
-from lampbench.report.sections import Recorded, arrange
 from lampbench.report.sensitivity import Sweep
-from lampbench.runs import MANIFEST, Problem, Run, load_runs
+from lampbench.util.errors import LampbenchError
+from lampbench.util.hashing import canonical
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 
-from lampbench.errors import LampbenchError
-from lampbench.metrics.aggregate import mean
-from lampbench.metrics.catalog import METRICS
+from lampbench.record.runs import MANIFEST, Run
 from lampbench.report.board import Board
-from lampbench.report.records import Column, Record, Setup, column_of, measure, setup_of
+from lampbench.report.cell_scores import Column, Record, Setup, column_of, measure, setup_of
 from lampbench.report.statistics import Paired, Scores, paired
-from lampbench.runs import MANIFEST, Run
+from lampbench.scoring.aggregate import mean
+from lampbench.scoring.catalog import METRICS
+from lampbench.util.errors import LampbenchError
 
 GOALS = tuple(metric.name for metric in METRICS.values() if metric.better == "higher")
 """The metrics that methods are judged by."""

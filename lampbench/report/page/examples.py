@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
 
-from lampbench.errors import LampbenchError
-from lampbench.inputs import Inputs, read_inputs
-from lampbench.metrics.catalog import METRICS
+from lampbench.record.inputs import Inputs, read_inputs
+from lampbench.record.runs import PREDICTIONS, Run
+from lampbench.report.cell_scores import Column
 from lampbench.report.page.cells import GOALS, Group
 from lampbench.report.page.words import pieces
-from lampbench.report.records import Column
-from lampbench.runs import PREDICTIONS, Run
+from lampbench.scoring.catalog import METRICS
+from lampbench.util.errors import LampbenchError
 
 LONGEST = 600
 """Characters of each field of a query that the page holds."""

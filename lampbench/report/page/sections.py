@@ -8,14 +8,14 @@ from statistics import median
 
 from markupsafe import Markup
 
-from lampbench.metrics.aggregate import mean
-from lampbench.metrics.catalog import METRICS
 from lampbench.report.board import ABLATION_ROWS
+from lampbench.report.cell_scores import Column
 from lampbench.report.page import plots
 from lampbench.report.page.cells import GOALS, Cell, Group, cost_of, difference
 from lampbench.report.page.plots import Mark, Point
-from lampbench.report.records import Column
 from lampbench.report.statistics import Interval, holm, interval
+from lampbench.scoring.aggregate import mean
+from lampbench.scoring.catalog import METRICS
 
 NO_RUN, NO_VALUE, NOT_RECORDED = "no run", "n/a", "not recorded"
 MAIN = "rougeL"

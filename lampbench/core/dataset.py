@@ -1,0 +1,97 @@
+"""The words of the data: Record, Query, User, Dataset."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from lampbench.util.hashing import digest
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One past item of a user: the task's input fields and what the user wrote for them."""
+
+    id: str
+    fields: Mapping[str, str]
+    target: str
+    date: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One input to be answered in the user's voice; `reference` is what the user really wrote.
+
+    `reference` is None where a benchmark withholds it (LaMP's test split): such queries can be
+    answered but not scored.
+    """
+
+    id: str
+    fields: Mapping[str, str]
+    reference: str | None
+    date: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A person: an id, the history to personalize from, and the queries to answer.
+
+    `profile` is a ready-made description of the user where the source brings one
+    (`profile_user_100.json` of the OPPU files).
+    """
+
+    id: str
+    history: tuple[Record, ...]
+    queries: tuple[Query, ...]
+    profile: str | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest of the history (and profile), all that a per-user artifact may depend on."""
+        return digest(
+            [self.id, self.profile, [[r.id, dict(r.fields), r.target] for r in self.history]]
+        )
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A task's users: those who are tested, apart from those who train the task adapter.
+
+    `source` says where it was read from (shown in manifests); `synthetic` is true where no real
+    person wrote the targets, and follows every number made from it. `notes` are findings of the
+    loader that a reader of the results should see (duplicates dropped, dates missing, ...).
+    `asked` is what it was read by: the `--data` value and the options.
+    `licence`, `attribution` and `description` are the source's own words, where it has any.
+    """
+
+    task: str
+    source: str
+    train_users: tuple[User, ...]
+    test_users: tuple[User, ...]
+    synthetic: bool = False
+    notes: tuple[str, ...] = field(default=())
+    licence: str = ""
+    attribution: str = ""
+    description: str = ""
+    asked: Mapping[str, Any] = field(default_factory=dict, compare=False)
+
+    @property
+    def train_fingerprint(self) -> str:
+        """Digest of the queries of the task-training users: all that the task adapter sees."""
+        return digest(
+            [[u.id, [[q.id, dict(q.fields), q.reference] for q in u.queries]]
+             for u in self.train_users]
+        )  # fmt: skip
+
+    @property
+    def query_fingerprint(self) -> str:
+        """Digest of the test queries and references; two runs are comparable when it is equal."""
+        return digest(
+            [[u.id, [[q.id, dict(q.fields), q.reference] for q in u.queries]]
+             for u in self.test_users]
+        )  # fmt: skip
+
+    @property
+    def fingerprint(self) -> str:
+        """Digest of the whole content."""
+        histories = [user.fingerprint for user in self.test_users]
+        return digest([self.task, self.train_fingerprint, self.query_fingerprint, histories])

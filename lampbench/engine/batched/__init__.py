@@ -1,0 +1,1 @@
+"""The batched engine: many users in every forward pass."""

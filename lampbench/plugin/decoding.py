@@ -1,0 +1,62 @@
+"""Decoding: the third choice of a method. How the answer's tokens are chosen."""
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lampbench.engine.protocol import Contrast, GenerationSpec, PenaltyOn
+from lampbench.plugin.adaptation import AdapterRecipe
+from lampbench.plugin.hyperparameter import Part, hyper
+
+if TYPE_CHECKING:
+    from lampbench.core.dataset import User
+    from lampbench.run.executor import Context
+
+
+@dataclass(frozen=True)
+class Decoding(Part):
+    """What every way of decoding has in common; the settings are the same for all methods."""
+
+    section = "decoding"
+
+    max_new_tokens: int = hyper("token budget of an answer", low=1)
+    repetition_penalty: float = hyper("p^penalty for tokens already seen; 1.0 is none", low=1e-6)
+    penalty_on: PenaltyOn = hyper("where the penalty acts", choices=("scores", "logits"))
+
+    @abstractmethod
+    def spec(self, context: "Context", user: "User") -> GenerationSpec:
+        """How to decode for this user."""
+
+
+@dataclass(frozen=True)
+class Greedy(Decoding):
+    """The most probable token."""
+
+    def spec(self, context: "Context", user: "User") -> GenerationSpec:
+        """The same for every user."""
+        return GenerationSpec(self.max_new_tokens, self.repetition_penalty, self.penalty_on)
+
+
+@dataclass(frozen=True)
+class Contrastive(Decoding):
+    """Reward-guided decoding (CoPe, equations 1 to 3): the user's weights against others.
+
+    `against` is the recipe of the base model in the equations (the paper: TAM); None contrasts
+    with the untouched model (Figure 3a, "init").
+    """
+
+    against: AdapterRecipe | None = None
+    alpha: float = hyper("contrast weight of equation 2", low=0.0)
+    tau: float = hyper("plausibility threshold of equation 1", low=0.0, high=1.0)
+
+    def spec(self, context: "Context", user: "User") -> GenerationSpec:
+        """The contrast with this user's `against` weights."""
+        against = context.weights(self.against, user)
+        contrast = Contrast(against, self.alpha, self.tau, context.fidelity.log_eps)
+        return GenerationSpec(
+            self.max_new_tokens,
+            self.repetition_penalty,
+            self.penalty_on,
+            contrast=contrast,
+            rewards=context.rewards,
+        )

@@ -1,0 +1,207 @@
+"""Hyper-parameters: declared on the parts of a method, resolved from layers, each with a source.
+
+A part is a frozen dataclass. Fields made with `hyper` may be left unset; `resolve` fills them in
+from, strongest first: the command line, the configuration file, the method's own file, the task,
+the preset for the task's family, the field's default.
+"""
+
+import dataclasses
+import math
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any, ClassVar, Literal, TypeVar, get_origin
+
+from lampbench.util.errors import LampbenchError, suggestion
+
+
+class _Unset(Enum):
+    UNSET = "unset"
+
+    def __repr__(self) -> str:
+        return "UNSET"
+
+
+UNSET = _Unset.UNSET
+
+
+def hyper(
+    doc: str,
+    *,
+    default: Any = UNSET,
+    low: float | None = None,
+    high: float | None = None,
+    choices: tuple[str, ...] | None = None,
+) -> Any:
+    """Declare a hyper-parameter: what it is, its fallback, and which values make sense."""
+    rule = {"doc": doc, "default": default, "low": low, "high": high, "choices": choices}
+    return dataclasses.field(default=UNSET, metadata={"hyper": rule})
+
+
+class Part:
+    """One choice of a method, or a recipe behind it. `section` names it in hyper-parameter paths.
+
+    `version` goes up when the part's code changes what it produces, so that stored artifacts
+    made by the earlier code are not taken for its work.
+    """
+
+    section: ClassVar[str]
+    version: ClassVar[int] = 1
+
+
+P = TypeVar("P", bound=Part)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A resolved hyper-parameter: its path (`decoding.alpha`), value, source and meaning, and
+    whether the user made it another than it would be.
+    """
+
+    path: str
+    value: Any
+    source: str
+    doc: str
+    changed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A value with the place it comes from."""
+
+    value: Any
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """Where values come from: `overrides` beat the method's file, which beats `defaults`."""
+
+    overrides: Mapping[str, Given]
+    defaults: Mapping[str, Given]
+
+
+def hyper_fields(part: Part) -> Iterator[tuple[str, dataclasses.Field[Any]]]:
+    """Path and field of each hyper-parameter that stands on the part itself."""
+    for field in dataclasses.fields(part):  # type: ignore[arg-type]
+        if "hyper" in field.metadata:
+            yield f"{part.section}.{field.name}", field
+
+
+def child_parts(part: Part) -> Iterator[tuple[str, Part]]:
+    """Field name and value of each part nested in a part."""
+    for field in dataclasses.fields(part):  # type: ignore[arg-type]
+        value = getattr(part, field.name)
+        if isinstance(value, Part):
+            yield field.name, value
+
+
+def resolve(part: P, layers: Layers, origin: str, found: dict[str, Setting]) -> P:
+    """The part with every hyper-parameter set, nested parts included; records them in `found`.
+
+    `origin` is the source shown for values that the method's file sets itself.
+
+    Raises:
+        LampbenchError: no layer gives a value, a value does not fit its field, or two parts of
+            the same section set different values.
+    """
+    changes: dict[str, Any] = {
+        name: resolve(child, layers, origin, found) for name, child in child_parts(part)
+    }
+    for path, field in hyper_fields(part):
+        rule = field.metadata["hyper"]
+        own = getattr(part, field.name)
+        usual: Given | None = None
+        if own is not UNSET:
+            usual = Given(own, origin)
+        elif path in layers.defaults:
+            usual = layers.defaults[path]
+        elif rule["default"] is not UNSET:
+            usual = Given(rule["default"], f"default of {type(part).__name__}")
+        given = layers.overrides.get(path, usual)
+        if given is None:
+            raise LampbenchError(f"{path} has no value: set it with --set {path}=VALUE")
+        value = check(path, given, field.type, rule)
+        changed = given is not usual and (
+            usual is None or check(path, usual, field.type, rule) != value
+        )
+        setting = Setting(path, value, given.source, rule["doc"], changed)
+        before = found.setdefault(path, setting)
+        if before.value != value:
+            raise LampbenchError(
+                f"{path} is both {before.value!r} and {value!r} in {origin}: "
+                f"give one of the two parts a section of its own"
+            )
+        changes[field.name] = value
+    return dataclasses.replace(part, **changes)  # type: ignore[type-var]
+
+
+def check(path: str, given: Given, kind: Any, rule: Mapping[str, Any]) -> Any:
+    """The value as its field's type, or an error that says what would fit."""
+    value = given.value
+    kind = str if get_origin(kind) is Literal else kind
+    where = f"{path}={value!r} (from {given.source})"
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if kind == tuple[str, ...]:
+        names = value.split(",") if isinstance(value, str) else value
+        if not isinstance(names, list | tuple) or not all(isinstance(n, str) and n for n in names):
+            raise LampbenchError(f"{where}: give names separated by commas")
+        return tuple(names)
+    if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
+        raise LampbenchError(f"{where}: give a value of type {kind.__name__}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise LampbenchError(f"{where}: give a finite number")
+    low, high, choices = rule["low"], rule["high"], rule["choices"]
+    if low is not None and not value >= low:
+        raise LampbenchError(f"{where}: must be at least {low}")
+    if high is not None and not value <= high:
+        raise LampbenchError(f"{where}: must be at most {high}")
+    if choices is not None and value not in choices:
+        raise LampbenchError(f"{where}: choose one of {', '.join(choices)}")
+    return value
+
+
+def parse_set(text: str) -> tuple[str, Given]:
+    """`decoding.alpha=0.5` as a path and a value (a TOML value, or else a plain word)."""
+    path, sign, raw = text.partition("=")
+    if not sign or "." not in path:
+        raise LampbenchError(
+            f"--set {text}: write SECTION.NAME=VALUE, for example decoding.alpha=0.5"
+        )
+    return path.strip(), parse_value(raw, "--set")
+
+
+def parse_value(raw: str, source: str) -> Given:
+    """A typed value: a TOML value, or else a plain word."""
+    try:
+        return Given(tomllib.loads(f"value = {raw}")["value"], source)
+    except tomllib.TOMLDecodeError:
+        return Given(raw, source)
+
+
+def read_config(path: Path) -> dict[str, Given]:
+    """Hyper-parameters of a TOML file: `[decoding]` then `alpha = 0.5`."""
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise LampbenchError(f"{path}: cannot be read ({error.strerror})") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise LampbenchError(f"{path}: not a TOML file ({error})") from error
+    given: dict[str, Given] = {}
+    for section, values in tables.items():
+        if not isinstance(values, dict):
+            raise LampbenchError(f"{path}: put {section!r} under a section, such as [decoding]")
+        for name, value in values.items():
+            given[f"{section}.{name}"] = Given(value, str(path))
+    return given
+
+
+def reject_unknown(overrides: Mapping[str, Given], known: set[str]) -> None:
+    """Raise for an override that no part of any chosen method has."""
+    for path, given in overrides.items():
+        if path not in known:
+            hint = suggestion(path, known)
+            raise LampbenchError(f"{path} (from {given.source}) is no hyper-parameter here: {hint}")

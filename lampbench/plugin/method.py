@@ -1,0 +1,100 @@
+"""The Method plugin kind: prompting x adaptation x decoding."""
+
+import copy
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from lampbench.core.dataset import User
+from lampbench.engine.protocol import GenerateRequest
+from lampbench.plugin.adaptation import AdapterRecipe
+from lampbench.plugin.decoding import Decoding, Greedy
+from lampbench.plugin.hyperparameter import Layers, Part, Setting, resolve
+from lampbench.plugin.prompting import Plain, Prompting
+from lampbench.util.hashing import seed_from
+
+if TYPE_CHECKING:
+    from lampbench.run.executor import Context
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """One answered query. `prompt_head` are the first token ids of the prompt, as the model saw
+    them; a method that runs no model leaves the counts at zero. `tokens` and their `rewards`
+    (equation 2, natural log) are there where contrastive decoding was asked for them. `quoted` are
+    the ids of the past records that the prompt quotes.
+    """
+
+    user: str
+    query: str
+    text: str
+    prompt_tokens: int = 0
+    new_tokens: int = 0
+    prompt_cut: int = 0
+    clipped: bool = False
+    prompt_head: tuple[int, ...] = ()
+    tokens: tuple[str, ...] = ()
+    rewards: tuple[float, ...] = ()
+    quoted: tuple[str, ...] = ()
+
+
+class Method:
+    """Three choices; whatever is left out is the base model's plain greedy answer.
+
+    A method that fits none of this overrides `predict` and keeps everything else.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str] = ""
+    prompting: Prompting = Plain()
+    adaptation: AdapterRecipe | None = None
+    decoding: Decoding = Greedy()
+
+    def parts(self) -> dict[str, Part]:
+        """Every part on the method, by attribute name (a plugin may have more than three)."""
+        names = sorted(
+            {name for kind in type(self).__mro__ for name in vars(kind)} | set(vars(self))
+        )
+        values = {name: getattr(self, name) for name in names if not name.startswith("__")}
+        return {name: value for name, value in values.items() if isinstance(value, Part)}
+
+    def resolved(self, layers: Layers) -> tuple["Method", dict[str, Setting]]:
+        """A copy with every hyper-parameter set, and the settings with their sources."""
+        settings: dict[str, Setting] = {}
+        ready = copy.copy(self)
+        for name, part in self.parts().items():
+            setattr(ready, name, resolve(part, layers, f"method {self.name}", settings))
+        return ready, settings
+
+    def predict(self, context: "Context", users: Sequence[User]) -> Iterator[Prediction]:
+        """Answer every query of `users`, in any order."""
+        work = []
+        for user in users:
+            weights = context.weights(self.adaptation, user)
+            spec = self.decoding.spec(context, user)
+            requests = [
+                GenerateRequest(
+                    id=query.id,
+                    prompt=self.prompting.render(context, user, query),
+                    weights=weights,
+                    spec=spec,
+                    seed=seed_from(context.seed, user.id, "predict", query.id),
+                )
+                for query in user.queries
+            ]
+            work.append((user, requests))
+        for user, answers in context.answer(self, work):
+            for query, (answer,) in zip(user.queries, answers, strict=True):
+                yield Prediction(
+                    user.id,
+                    query.id,
+                    answer.text,
+                    answer.prompt_tokens,
+                    len(answer.token_ids),
+                    answer.prompt_cut,
+                    answer.clipped,
+                    answer.prompt_head,
+                    answer.pieces,
+                    answer.rewards,
+                    tuple(record.id for record in self.prompting.quotes(user, query)),
+                )

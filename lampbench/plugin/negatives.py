@@ -1,0 +1,129 @@
+"""Synthetic negatives: sample candidates, keep the one least likely to be the user's (CoPe 3.3)."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from lampbench.core.dataset import Record, User
+from lampbench.core.prompt import Piece, Prompt
+from lampbench.engine.protocol import (
+    GenerateRequest,
+    GenerationSpec,
+    Sampling,
+    ScoreRequest,
+    Weights,
+)
+from lampbench.plugin.hyperparameter import hyper
+from lampbench.plugin.recipe import Owner, Recipe
+from lampbench.util.hashing import seed_from
+
+if TYPE_CHECKING:
+    from lampbench.plugin.adaptation import AdapterRecipe
+    from lampbench.run.executor import Context
+
+
+@dataclass(frozen=True)
+class Samples(Recipe):
+    """N candidate answers to each record of the history, drawn from `source`'s model."""
+
+    section = "negatives"
+    version: ClassVar = 2  # 2: draws of the many-user engine
+    scope: ClassVar = "user"
+
+    source: "AdapterRecipe | None" = None
+    n: int = hyper("candidates a record (K in the paper)", low=1)
+    temperature: float = hyper("softmax temperature of the draws", low=1e-6)
+    top_p: float = hyper("nucleus of the draws; 1.0 is the whole distribution", low=1e-6, high=1.0)
+    max_new_tokens: int = hyper("token budget of a candidate", low=1)
+
+    def build(self, context: "Context", owners: Sequence[Owner]) -> Iterator[Owner]:
+        """Sample for all users in one call of the engine."""
+        spec = GenerationSpec(self.max_new_tokens, sampling=Sampling(self.temperature, self.top_p))
+        work = [(owner, self._requests(context, owner, spec)) for owner in owners]
+        for owner, answers in context.generate(self, work):
+            texts = [[answer.text for answer in samples] for samples in answers]
+            context.put(self, owner, {"texts": texts})
+            yield owner
+
+    def _requests(
+        self, context: "Context", owner: Owner, spec: GenerationSpec
+    ) -> list[GenerateRequest]:
+        assert owner is not None
+        return [
+            GenerateRequest(
+                id=record.id,
+                prompt=context.prompt(owner, record),
+                weights=context.weights(self.source, owner),
+                spec=spec,
+                samples=self.n,
+                seed=seed_from(context.seed, owner.id, self.section, record.id),
+            )
+            for record in owner.history
+        ]
+
+
+@dataclass(frozen=True)
+class BestOfN(Recipe):
+    """Of each record's candidates, the one with the lowest implicit user reward (equation 5).
+
+    The reward of an answer is the sum over its tokens of log p_user - log p_base (equation 2
+    with alpha = 1); `judged_by` is the user's model, `samples.source` the base model.
+    """
+
+    section = "best_of_n"
+    scope: ClassVar = "user"
+
+    samples: Samples = Samples()
+    judged_by: "AdapterRecipe | None" = None
+
+    def build(self, context: "Context", owners: Sequence[Owner]) -> Iterator[Owner]:
+        """Score all users' candidates under both models in one call of the engine."""
+        work = [(owner, self._requests(context, owner)) for owner in owners]
+        for owner, scores in context.score(self, work):
+            summed = [self._total(context, score.logprobs) for score in scores]
+            pairs = list(zip(summed[0::2], summed[1::2], strict=True))
+            rewards = [user - base for user, base in pairs]
+            n = self.samples.n
+            table = [rewards[i : i + n] for i in range(0, len(rewards), n)]
+            lowest = [row.index(min(row)) for row in table]
+            context.put(self, owner, {"rewards": table, "lowest": lowest})
+            yield owner
+
+    def texts(self, context: "Context", user: User) -> list[str]:
+        """The chosen negative of each record, in the order of the history."""
+        candidates = context.get(self.samples, user)["texts"]
+        lowest = context.get(self, user)["lowest"]
+        return [texts[i] for texts, i in zip(candidates, lowest, strict=True)]
+
+    def _requests(self, context: "Context", owner: Owner) -> list[ScoreRequest]:
+        assert owner is not None
+        raw = context.fidelity.raw_text_reward
+        models: tuple[Weights, Weights] = (
+            context.weights(self.judged_by, owner),
+            context.weights(self.samples.source, owner),
+        )
+        candidates = context.get(self.samples, owner)["texts"]
+        return [
+            ScoreRequest(
+                record.id,
+                raw_text(record) if raw else context.prompt(owner, record),
+                candidate,
+                weights,
+                "raw" if raw else "chat",
+            )
+            for record, row in zip(owner.history, candidates, strict=True)
+            for candidate in row
+            for weights in models
+        ]
+
+    @staticmethod
+    def _total(context: "Context", logprobs: Sequence[float]) -> float:
+        """Sum over the response's tokens; the reference code takes a mean over all tokens."""
+        total = math.fsum(logprobs)
+        return total / len(logprobs) if context.fidelity.raw_text_reward else total
+
+
+def raw_text(record: Record) -> Prompt:
+    """The record's input fields alone, before which the reference code puts no instruction."""
+    return Prompt("", (Piece(" ".join(record.fields.values())),))

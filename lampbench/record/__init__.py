@@ -1,0 +1,1 @@
+"""What a run leaves on disk: manifest, predictions, scores; reading and writing them."""

@@ -1,0 +1,176 @@
+"""Predictions to and from elsewhere, in the form of LaMP's evaluation.
+
+`{"task": "LaMP_4", "golds": [{"id": "...", "output": "..."}]}` is what LaMP's evaluation reads and
+what the code of OPPU and CoPe writes, with the answers where the references would stand.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from lampbench.core.dataset import Dataset, Query
+from lampbench.core.task import Task
+from lampbench.data import json_records as jsonfile
+from lampbench.data.field_values import identifier, kind, text
+from lampbench.data.record_format import same_task
+from lampbench.engine.models import BUNDLED, PRESETS
+from lampbench.record.runs import Run, write_run
+from lampbench.run.fill_manifest import describe_data, versions
+from lampbench.scoring import Scoring, histories, score_predictions
+from lampbench.util.atomic import replace
+from lampbench.util.errors import LampbenchError
+from lampbench.util.hashing import digest, file_digest
+
+EXTERNAL = "external"
+"""The preset and the fidelity of a run whose settings the harness does not know."""
+
+
+def read_predictions(file: Path, task: Task, dataset: Dataset) -> list[dict[str, Any]]:
+    """The rows of `predictions.jsonl` for a file of predictions, in the order of the dataset.
+
+    Outputs are taken as they are, empty ones too. References are the dataset's own. What only the
+    maker knows (token counts, whether an answer was cut) is null.
+
+    Raises:
+        LampbenchError: malformed, another task's, an id that stands twice or that the dataset
+            does not ask, or a query without prediction.
+    """
+    found = jsonfile.task_of(file)
+    if found is not None and not same_task(found, task_id(task)):
+        raise LampbenchError(
+            f"{file}: holds {found}, not {task_id(task)} ({task.name}); give this task's file or "
+            "another --task"
+        )
+    asked = _by_id(dataset)
+    outputs: dict[str, str] = {}
+    jsonfile.check_escapes(file)
+    for where, entry in jsonfile.items(file):
+        name = identifier(entry.get("id"), where)
+        if name in outputs:
+            raise LampbenchError(f"{where}: a second prediction for query {name!r}; remove one")
+        if name not in asked:
+            raise LampbenchError(
+                f"{where}: query {name!r} is not among the {len(asked)} test queries of "
+                f"{dataset.source}; give the data and the users that were predicted (--data, "
+                "--users)"
+            )
+        output = entry.get("output")
+        if not isinstance(output, str):
+            held = "missing" if output is None else kind(output)
+            raise LampbenchError(f"{where}: output must be text, it is {held}")
+        text(output, where, "output")  # refuses what is no text
+        outputs[name] = output
+    if missing := [name for name in asked if name not in outputs]:
+        raise LampbenchError(
+            f"{file}: has no prediction for {len(missing)} of {len(asked)} test queries of "
+            f"{dataset.source}, first {missing[0]!r}; give all of them, or fewer users (--users)"
+        )
+    return [_row(user, query, outputs[query.id]) for user, query in asked.values()]
+
+
+def import_predictions(
+    file: Path,
+    task: Task,
+    dataset: Dataset,
+    *,
+    method: str,
+    title: str,
+    model: str,
+    seed: int,
+    results: Path,
+    command: str,
+) -> Run:
+    """Score a file of predictions and record it as an external run.
+
+    Its key is the digest of what it holds, so that the same file is recorded once.
+
+    Raises:
+        LampbenchError: as `read_predictions`; or the run is recorded already.
+    """
+    rows = read_predictions(file, task, dataset)
+    scoring = Scoring(histories=histories(dataset))
+    spec = PRESETS.get(model)
+    location = "lampbench.bundled" if model in BUNDLED else spec.location if spec else model
+    data = describe_data(dataset, task)
+    answers = [row["prediction"] for row in rows]
+    manifest = {
+        "key": digest([EXTERNAL, method, task.name, model, seed, data["fingerprint"], answers]),
+        "method": method,
+        "method_title": title,
+        "task": task.name,
+        "task_title": task.title,
+        "model": model,
+        "seed": seed,
+        "preset": EXTERNAL,
+        "fidelity": EXTERNAL,
+        "overrides": {},
+        "parts": {},
+        "dataset": data,
+        "model_info": {"location": location},
+        "versions": versions(),
+        "command": command,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "stages": [],
+        "prompt_head": [],
+        "prompts_cut": 0,
+        EXTERNAL: {"file": file.name, "sha256": file_digest(file)},
+    }
+    scores = score_predictions(rows, None, scoring)
+    return write_run(results, {**manifest, "scoring": scoring.describe()}, rows, scores)
+
+
+def export_predictions(run: Run, task: Task, file: Path) -> int:
+    """Write a run's predictions to a new file; returns how many.
+
+    Raises:
+        LampbenchError: the file is there already or cannot be written, or two users have a query
+            of the same id, which this form cannot tell apart.
+    """
+    rows = run.predictions
+    _check_distinct([row["query"] for row in rows], str(run.path))
+    golds = [{"id": row["query"], "output": row["prediction"]} for row in rows]
+    # ASCII: a model may emit half a surrogate pair, which UTF-8 cannot hold
+    content = json.dumps({"task": task_id(task), "golds": golds}, indent=1) + "\n"
+    if file.exists():
+        raise LampbenchError(f"{file}: is there already; name a new file")
+    try:
+        replace(file, content.encode("ascii"))
+    except OSError as error:
+        raise LampbenchError(f"{file}: cannot be written ({error.strerror})") from error
+    return len(golds)
+
+
+def task_id(task: Task) -> str:
+    """What files call a task: its id in the LaMP or LongLaMP files, or else its name."""
+    return task.files.task_id if task.files else task.name
+
+
+def _by_id(dataset: Dataset) -> Mapping[str, tuple[str, Query]]:
+    asked = [(user.id, query) for user in dataset.test_users for query in user.queries]
+    _check_distinct([query.id for _, query in asked], dataset.source)
+    return {query.id: (user, query) for user, query in asked}
+
+
+def _check_distinct(queries: Sequence[str], where: str) -> None:
+    name, count = next(iter(Counter(queries).most_common(1)), ("", 0))
+    if count > 1:
+        raise LampbenchError(
+            f"{where}: {count} users have a query {name!r}, and files of predictions name queries "
+            "alone; give each query an id of its own"
+        )
+
+
+def _row(user: str, query: Query, output: str) -> dict[str, Any]:
+    return {
+        "user": user,
+        "query": query.id,
+        "prediction": output,
+        "reference": query.reference,
+        "prompt_tokens": None,
+        "new_tokens": None,
+        "prompt_cut": None,
+        "clipped": None,
+    }

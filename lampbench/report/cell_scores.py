@@ -1,0 +1,328 @@
+"""From runs to cells: which runs a table shows, which it lists apart, and the means over seeds."""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from lampbench.paper.published import Published, paper
+from lampbench.record.runs import Run
+from lampbench.scoring.aggregate import mean
+from lampbench.util.hashing import canonical, digest
+
+if TYPE_CHECKING:
+    from lampbench.report.statistics import Interval
+
+PRINTED, ABLATION = (1, 2, 5, 6, 7, 3), (3,)
+"""The paper's tables, in the order in which they are asked for a figure. The ablation's repeats
+figures of the main table and once differs from it (see the notes in `published.toml`)."""
+EXTERNAL = "‡"
+"""Marks runs whose answers were made elsewhere."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Setup:
+    """What all rows of one table share, so that nothing but the method differs between them."""
+
+    model: str
+    model_fingerprint: str
+    dtype: str
+    template: str
+    preset: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Column:
+    """One task's data; runs on other data never stand in the same column."""
+
+    task: str
+    fingerprint: str
+    query_fingerprint: str
+
+
+@dataclass(frozen=True)
+class Record:
+    """One metric of one cell.
+
+    `mean` is over queries, `users_mean` over users' means; both are means over `seeds` and None
+    where the metric could not be computed. `users` and `queries` count those with a reference.
+    `scores` holds each query's mean over `seeds`, nothing where `mean` is None.
+    `paper_model` is the hub id of the paper's model where the runs used one.
+    `published` is the paper's figure for the same method, task and metric, for the same model
+    where the paper has it and otherwise for the model of its main table; None if there is none.
+    """
+
+    setup: Setup
+    column: Column
+    method: str
+    method_title: str
+    task_title: str
+    metric: str
+    mean: float | None
+    users_mean: float | None
+    users: int
+    queries: int
+    seeds: tuple[int, ...]
+    runs: tuple[str, ...]
+    synthetic: bool
+    paper_model: str | None
+    published: Published | None
+    chosen: tuple[Run, ...] = field(repr=False, compare=False)
+    scores: Mapping[tuple[str, str], float] = field(repr=False, compare=False)
+
+    @cached_property
+    def interval(self) -> "Interval | None":
+        """The mean's interval over users and their queries; None where too few leave it open."""
+        return _interval(self.scores)
+
+    @cached_property
+    def users_interval(self) -> "Interval | None":
+        """The interval of `users_mean`, each user standing for one number."""
+        by_user: dict[str, list[float]] = defaultdict(list)
+        for (user, _), score in self.scores.items():
+            by_user[user].append(score)
+        return _interval({(user, ""): mean(scores) for user, scores in by_user.items()})
+
+
+@dataclass(frozen=True, slots=True)
+class Other:
+    """A run that is in no table, and why."""
+
+    run: Run
+    reason: str
+
+
+def records(runs: Iterable[Run]) -> tuple[list[Record], list[Other]]:
+    """The cells' metrics, and the runs that are in no cell, both in an order of their own.
+
+    A cell holds runs of one method on one column of one setup with the method's default settings
+    (fidelity `paper`, nothing overridden) and with every user, which differ in nothing but the
+    seed. Where defaults changed between runs, or a seed was run twice, the newest counts. So it
+    does where runs of one column are of different versions of lampbench or, whatever their
+    fingerprints say, answer different queries.
+
+    An external run, whose settings nobody here knows, has a row of its own, marked, in every setup
+    that has runs of its model on its data; where there is none, in a setup of its own.
+    """
+    cells: dict[tuple[Setup, Column, str], list[Run]] = defaultdict(list)
+    alike, others = _alike(sorted(runs, key=age))
+    external = []
+    for run in alike:
+        changed = changes(run.manifest)
+        if changed:
+            others.append(Other(run, changed))
+        elif is_external(run):
+            external.append(run)
+        else:
+            cells[setup_of(run), column_of(run), run.manifest["method"]].append(run)
+    places = {(setup, column) for setup, column, _ in cells}
+    for run in external:
+        column = column_of(run)
+        for setup in _beside(run, places):
+            cells[setup, column, run.manifest["method"] + EXTERNAL].append(run)
+    found = []
+    for (setup, column, _), candidates in sorted(cells.items(), key=lambda item: item[0]):
+        chosen, passed = choose(candidates)
+        found += measure(setup, column, chosen)
+        others += [other for other in passed if other not in others]
+    return found, ordered(others)
+
+
+def ordered(others: Iterable[Other]) -> list[Other]:
+    """By task, method and key."""
+    names = ("task", "method", "key")
+    return sorted(others, key=lambda other: [str(other.run.manifest[name]) for name in names])
+
+
+def setup_of(run: Run) -> Setup:
+    """The setup of a run."""
+    info = run.manifest["model_info"]
+    return Setup(
+        model=run.manifest["model"],
+        model_fingerprint=_text(info.get("fingerprint")),
+        dtype=_text(info.get("dtype")),
+        template=_short(_text(info.get("template"))),
+        preset=run.manifest["preset"],
+        source=run.manifest["dataset"]["source"],
+    )
+
+
+def column_of(run: Run) -> Column:
+    """The data of a run."""
+    data = run.manifest["dataset"]
+    return Column(run.manifest["task"], data["fingerprint"], data["query_fingerprint"])
+
+
+def version_of(run: Run) -> str:
+    """The version of lampbench that made a run."""
+    versions = run.manifest.get("versions")
+    return _text(versions.get("lampbench") if isinstance(versions, Mapping) else None) or "unknown"
+
+
+def is_external(run: Run) -> bool:
+    """Whether the answers of a run were made elsewhere."""
+    return bool(run.manifest.get("external"))
+
+
+def _beside(run: Run, places: Iterable[tuple[Setup, Column]]) -> list[Setup]:
+    """The setups of our own runs that an external run stands beside."""
+    model, column = run.manifest["model"], column_of(run)
+    found = {setup for setup, other in places if setup.model == model and other == column}
+    return sorted(found) or [setup_of(run)]
+
+
+def age(run: Run) -> tuple[str, str]:
+    """What orders runs by time: equal clocks leave it to the keys."""
+    return run.manifest["created"], run.manifest["key"]
+
+
+def _alike(runs: Sequence[Run]) -> tuple[list[Run], list[Other]]:
+    """Of runs in order of age: those like the newest of their column, and the rest.
+
+    Runs on fewer users answer fewer queries by what their manifest says; they pass.
+    """
+    columns: dict[tuple[Setup, Column], list[Run]] = defaultdict(list)
+    for run in runs:
+        columns[setup_of(run), column_of(run)].append(run)
+    alike, others = [], []
+    for members in columns.values():
+        whole = [run for run in members if not run.manifest.get("set_aside")]
+        queries = _queries(whole[-1]) if whole else set()
+        for run in members:
+            if version_of(run) != version_of(members[-1]):
+                newest = f"the newest run of its column is by {version_of(members[-1])}"
+                others.append(Other(run, f"by lampbench {version_of(run)}; {newest}: run it again"))
+            elif not run.manifest.get("set_aside") and _queries(run) != queries:
+                reason = "answers other queries than the newest run of its column: run it again"
+                others.append(Other(run, reason))
+            else:
+                alike.append(run)
+    return alike, others
+
+
+def _queries(run: Run) -> set[tuple[str, str, bool]]:
+    """What a run answered, and whether it could be scored."""
+    return {(row["user"], row["query"], row.get("rouge1") is None) for row in run.scores}
+
+
+def changes(manifest: Mapping[str, Any]) -> str:
+    """What sets a run apart: users left out, or what was set otherwise than the default."""
+    changed = []
+    if aside := manifest.get("set_aside"):
+        users = manifest["dataset"]["test_users"]
+        who = ", ".join(f"{user} in {why.partition(':')[0]}" for user, why in sorted(aside.items()))
+        changed.append(f"scored on {users - len(aside)} of {users} users, set aside: {who}")
+    if manifest["fidelity"] != "paper" and not manifest.get("external"):
+        changed.append(f"fidelity {manifest['fidelity']}")
+    for name, value in sorted(manifest["overrides"].items()):
+        changed.append(f"{name}={canonical(value)}")
+    return ", ".join(changed)
+
+
+def choose(candidates: Sequence[Run]) -> tuple[list[Run], list[Other]]:
+    """Of runs in order of age: the newest with the newest's settings, one a seed; and the rest."""
+    wanted = settings_of(candidates[-1])
+    chosen: dict[int, Run] = {}
+    passed = []
+    for run in reversed(candidates):
+        if earlier := earlier_defaults(settings_of(run), wanted):
+            passed.append(Other(run, earlier))
+        elif run.manifest["seed"] in chosen:
+            passed.append(Other(run, "an earlier run of the same cell and seed"))
+        else:
+            chosen[run.manifest["seed"]] = run
+    return [chosen[seed] for seed in sorted(chosen)], passed
+
+
+def earlier_defaults(settings: Mapping[str, str], wanted: Mapping[str, str]) -> str:
+    """How a run's settings differ from those that are wanted; nothing if they do not."""
+    changed = [
+        f"{name} {settings.get(name, 'unset')} (now {wanted.get(name, 'unset')})"
+        for name in sorted(settings.keys() | wanted.keys())
+        if settings.get(name) != wanted.get(name)
+    ]
+    return f"earlier defaults: {', '.join(changed)}" if changed else ""
+
+
+def settings_of(run: Run) -> dict[str, str]:
+    """Every hyper-parameter's value as JSON, by path."""
+    parts = run.manifest["parts"]
+    return {
+        name: canonical(part.get("value") if isinstance(part, Mapping) else part)
+        for name, part in parts.items()
+    }
+
+
+def measure(setup: Setup, column: Column, runs: Sequence[Run]) -> list[Record]:
+    """A cell's metrics, from its runs: one a seed, of the same queries."""
+    newest = max(runs, key=age).manifest
+    rows = [run.scores for run in runs]
+    method, data, counts = newest["method"], newest["dataset"], newest["counts"]
+    mark = EXTERNAL if newest.get("external") else ""
+    titles = paper()
+    model = titles.model(setup.model, _text(newest["model_info"].get("location")))
+    return [
+        Record(
+            setup=setup,
+            column=column,
+            method=method + mark,
+            method_title=(_text(newest.get("method_title")) or titles.methods.get(method, method))
+            + (f" {mark}" if mark else ""),
+            task_title=_text(newest.get("task_title"))
+            or titles.tasks.get(column.task, column.task),
+            metric=metric,
+            mean=_mean(runs, metric, "queries"),
+            users_mean=_mean(runs, metric, "users"),
+            users=counts["scored_users"],
+            queries=counts["scored_queries"],
+            seeds=tuple(run.manifest["seed"] for run in runs),
+            runs=tuple(run.manifest["key"] for run in runs),
+            synthetic=data["synthetic"],
+            paper_model=model,
+            published=titles.find(PRINTED, method, column.task, model or main_model(), metric),
+            chosen=tuple(runs),
+            scores={} if _mean(runs, metric, "queries") is None else _scores(rows, metric),
+        )
+        for metric in newest["scores"]
+    ]
+
+
+def _interval(scores: Mapping[tuple[str, str], float]) -> "Interval | None":
+    from lampbench.report.statistics import interval
+
+    found = interval(scores) if scores else None
+    return None if found is None or math.isnan(found.low) else found
+
+
+def _mean(runs: Sequence[Run], metric: str, over: str) -> float | None:
+    values = [run.manifest["scores"].get(metric, {}).get(over) for run in runs]
+    return None if None in values else mean(values)
+
+
+def _scores(
+    seeds: Sequence[Sequence[Mapping[str, Any]]], metric: str
+) -> dict[tuple[str, str], float]:
+    """Each query's mean over the seeds, for queries with a reference."""
+    found: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for rows in seeds:
+        for row in rows:
+            if row.get(metric) is not None:
+                found[row["user"], row["query"]].append(float(row[metric]))
+    return {query: mean(values) for query, values in found.items()}
+
+
+def main_model() -> str:
+    """The hub id of the model of the paper's main table."""
+    return next(iter(paper().models))
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)
+
+
+def _short(template: str) -> str:
+    """A template's name, or the digest of a template that is given in full."""
+    return template if len(template) <= 40 else digest(template)

@@ -1,0 +1,155 @@
+"""Single queries with every method's answer, the words shared with the user's own marked, as in
+the paper's Figures 4 to 8.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from statistics import median_low
+from typing import Literal
+
+from lampbench.record.inputs import read_inputs
+from lampbench.report.board import Board
+from lampbench.report.cell_scores import Column, Record, Setup
+from lampbench.report.markdown import heading, plain
+from lampbench.report.page.words import pieces
+from lampbench.report.table import one_line
+from lampbench.util.errors import LampbenchError, suggestion
+
+METRIC = "rougeL"
+Pick = Literal["drawn", "gain", "loss", "median"]
+HOW = {
+    "drawn": "drawn by a hash of user and query, not by any score",
+    "gain": "those where the last method gains most over the best of the others (ROUGE-L)",
+    "loss": "those where the last method loses most to the best of the others (ROUGE-L)",
+    "median": "of those where the last method's score differs from the first's (ROUGE-L), the ones "
+    "nearest to the median gain",
+}
+
+Place = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A method's answer: plain text and shared words by turns, and its score (None: unscored)."""
+
+    title: str
+    pieces: Sequence[str]
+    score: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A query; `reference` is None where it is withheld.
+
+    `fields`, and `history`, what the user wrote before, oldest first, each cut to its first 200
+    characters, are empty where they are not recorded.
+    """
+
+    user: str
+    query: str
+    history: Sequence[str]
+    fields: Sequence[tuple[str, str]]
+    reference: str | None
+    answers: Sequence[Answer]
+
+
+def examples(
+    board: Board, results: Path, column: Column, setup: Setup, methods: Sequence[str],
+    pick: Pick, count: int,
+) -> list[Example]:  # fmt: skip
+    """`count` queries of one column with the answers of `methods`, of each the lowest seed.
+
+    Raises:
+        LampbenchError: a method has no run there.
+    """
+    cells = []
+    for method in methods:
+        found = board.cell(setup, column, method, METRIC)
+        if found is None:
+            there = [m for m in board.methods() if board.cell(setup, column, m, METRIC)]
+            raise LampbenchError(
+                f"no run of method {method!r} on {column.task}: {suggestion(method, there)}"
+            )
+        cells.append(found)
+    rows = [
+        {(row["user"], row["query"]): row for row in cell.chosen[0].predictions} for cell in cells
+    ]
+    inputs = read_inputs(results, cells[0].chosen[0].manifest)
+    made = []
+    for user, query in _picked(cells, list(rows[0]), pick)[:count]:
+        reference = rows[0][user, query]["reference"]
+        answers = [
+            Answer(
+                cell.method_title,
+                pieces(one_line(each[user, query]["prediction"]), reference or ""),
+                cell.scores.get((user, query)),
+            )
+            for cell, each in zip(cells, rows, strict=True)
+        ]
+        fields = inputs.queries.get((user, query), {}) if inputs else {}
+        history = inputs.histories.get(user, {}) if inputs else {}
+        made.append(
+            Example(user, query, list(history.values()), list(fields.items()), reference, answers)
+        )
+    return made
+
+
+def differing(first: Record, last: Record) -> dict[Place, float]:
+    """By how much a method's score exceeds another's, for each query where they differ."""
+    both = first.scores.keys() & last.scores.keys()
+    gains = {place: last.scores[place] - first.scores[place] for place in both}
+    return {place: gain for place, gain in gains.items() if gain != 0}
+
+
+def _picked(cells: Sequence[Record], places: list[Place], pick: Pick) -> list[Place]:
+    if pick == "drawn" or len(cells) < 2:
+        return sorted(places, key=_hash)
+    if pick == "median":
+        gains = differing(cells[0], cells[-1])
+        middle = median_low(gains.values()) if gains else 0.0
+        return sorted(gains, key=lambda place: (abs(gains[place] - middle), _hash(place)))
+    *others, last = (cell.scores for cell in cells)
+    scored = [place for place in places if place in last]
+    sign = 1 if pick == "gain" else -1
+
+    def gain(place: Place) -> float:
+        return sign * (last[place] - max(other[place] for other in others))
+
+    return sorted(scored, key=lambda place: (-gain(place), place))
+
+
+def _hash(place: Place) -> str:
+    return sha256("\0".join(place).encode("utf-8")).hexdigest()
+
+
+def render(found: Sequence[Example], title: str, pick: Pick) -> Iterator[str]:
+    """The examples as Markdown, one table each; shared words in bold."""
+    yield heading(title, 2)
+    yield (
+        f"Queries: {HOW[pick]}. **Bold** words stand in the user's own text too, as ROUGE-1 counts "
+        "them.\n"
+    )
+    if not found:
+        yield "None: no query has scores, or none that differ.\n"
+    for each in found:
+        yield heading(f"{each.user}, {each.query}", 3)
+        lines = ["| | |", "|---|---|"]
+        for name, text in each.fields or [("query", "not recorded")]:
+            lines.append(f"| {plain(name)} | {plain(text)} |")
+        reference = "withheld" if each.reference is None else plain(each.reference)
+        lines.append(f"| User's own | {reference} |")
+        for answer in each.answers:
+            score = "" if answer.score is None else f" ({answer.score:.3f})"
+            lines.append(f"| {plain(answer.title)}{score} | {_marked(answer.pieces)} |")
+        yield "\n".join(lines) + "\n"
+
+
+def _marked(parts: Sequence[str]) -> str:
+    """Every second piece is a shared word; `plain` would eat the white space around pieces."""
+    text = []
+    for number, part in enumerate(parts):
+        shown = plain(f"x{part}x")[1:-1]
+        text.append(f"**{shown}**" if number % 2 else shown)
+    return "".join(text)

@@ -1,0 +1,73 @@
+"""The table that ends `lampbench run`: the scores of the runs just recorded."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from tabulate import tabulate
+
+from lampbench.record.runs import Run, read_run
+from lampbench.scoring import METRICS
+
+_COLUMNS = {
+    "ROUGE-1": ("rouge1", 3),
+    "ROUGE-L": ("rougeL", 3),
+    "METEOR": ("meteor", 3),
+    "words": ("words", 1),
+    "clipped": ("clipped", 2),
+    "repetition": ("repetition", 2),
+}
+
+
+def print_summary(folders: Sequence[Path]) -> None:
+    """Print means over queries, one row a run, a table for each task and model."""
+    runs = [read_run(folder) for folder in folders]
+    groups: dict[tuple[str, str], list[Run]] = {}
+    for run in runs:
+        groups.setdefault((run.manifest["task"], run.manifest["model"]), []).append(run)
+    for (task, model), members in groups.items():
+        data = members[0].manifest["dataset"]
+        click.echo(f"\n{task}, {model}: {data['test_users']} users, {data['queries']} queries")
+        rows = [_row(run.manifest) for run in members]
+        click.echo(tabulate(rows, headers=["method", "seed", *_COLUMNS], disable_numparse=True))
+        if data["synthetic"]:
+            click.echo("SYNTHETIC data: these scores say nothing about real users.")
+    for run in runs:
+        _say_what_was_cut(run.manifest)
+        _say_who_is_missing(run.manifest)
+    if reason := METRICS["meteor"].missing():
+        click.echo(f"\n{reason}")
+    click.echo("\nMeans over queries. Recorded in:")
+    for folder in folders:
+        click.echo(f"  {folder}")
+
+
+def _say_what_was_cut(manifest: Any) -> None:
+    asked = manifest["prompts_cut"]
+    trained = sum(s["cut"] for s in manifest["stages"] if s["stage"] != "predict")
+    if asked or trained:
+        click.echo(
+            f"\n{manifest['method']} on {manifest['task']}: shortened to fit the model's context: "
+            f"{asked} test prompts, {trained} prompts and examples of other stages"
+        )
+
+
+def _say_who_is_missing(manifest: Any) -> None:
+    aside = manifest.get("set_aside", {})
+    if aside:
+        users = manifest["dataset"]["test_users"]
+        click.echo(
+            f"\n{manifest['method']} on {manifest['task']}: scored on {users - len(aside)} of "
+            f"{users} users, so it stands in no cell of the leaderboard. Set aside:"
+        )
+        for user, why in sorted(aside.items()):
+            click.echo(f"  {user}: {why}")
+
+
+def _row(manifest: Any) -> list[str]:
+    cells = [manifest["method"], str(manifest["seed"])]
+    for metric, digits in _COLUMNS.values():
+        value = manifest["scores"].get(metric, {}).get("queries")
+        cells.append("-" if value is None else f"{value:.{digits}f}")
+    return cells

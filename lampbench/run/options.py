@@ -1,0 +1,180 @@
+"""From what the user chose to plans: every combination, checked before anything is computed."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lampbench.core.dataset import Dataset
+from lampbench.core.fidelity import FIDELITIES
+from lampbench.core.task import Task
+from lampbench.data import DataOptions, load
+from lampbench.data.options import Split
+from lampbench.engine.pool import EngineOptions, EnginePool
+from lampbench.paper.presets import default_preset, defaults
+from lampbench.plugin.hyperparameter import (
+    Given,
+    Layers,
+    Setting,
+    parse_set,
+    read_config,
+    reject_unknown,
+)
+from lampbench.plugin.method import Method
+from lampbench.registry import Registry, plugin_paths
+from lampbench.run.cache import Store
+from lampbench.run.executor import Context
+from lampbench.run.keys import Keys
+from lampbench.run.plan import Plan, make_plan
+from lampbench.util.progress import Progress
+
+Point = dict[str, Given]
+"""Values of hyper-parameters at one point of a grid, by path."""
+
+RUINOUS = 2.0
+"""A repetition penalty that no use of raw logits survives (common values are 1.0 to 1.3)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choices:
+    """The command line of `lampbench run`, minus where results go and whether to go."""
+
+    methods: Sequence[str]
+    tasks: Sequence[str]
+    models: Sequence[str] = ("bundled",)
+    seeds: Sequence[int] = (0,)
+    data: str = "bundled"
+    users: int | None = None
+    min_history: int = 1
+    split: Split | None = None
+    parts: tuple[str, ...] = ()
+    data_seed: int = 0
+    preset: str | None = None
+    assignments: Sequence[str] = ()
+    config: Path | None = None
+    fidelity: str = "paper"
+    template: str | None = None
+    device: str | None = None
+    dtype: str | None = None
+    batch_size: int | None = None
+    backend: str = "many"
+    store: Path
+    plugins: Sequence[str] = ()
+    rewards: bool = False
+
+
+def read_overrides(config: Path | None, assignments: Sequence[str]) -> dict[str, Given]:
+    """Hyper-parameters of a configuration file and, stronger, of --set."""
+    given = read_config(config) if config else {}
+    return given | dict(parse_set(text) for text in assignments)
+
+
+def resolve_method(
+    method: Method, task: Task, preset: str, given: dict[str, Given]
+) -> tuple[Method, dict[str, Setting]]:
+    """A method with its hyper-parameters for a task."""
+    return method.resolved(Layers(given, defaults(preset, task)))
+
+
+def plans(choices: Choices, results: Path, progress: Progress) -> list[Plan]:
+    """A plan for every combination of model, task, seed and method, in this order.
+
+    Raises:
+        LampbenchError: any of the choices is bad; nothing was computed yet.
+    """
+    return [plan for _, plan in grid_plans(choices, [{}], results, engine_pool(choices, progress))]
+
+
+def engine_pool(choices: Choices, progress: Progress) -> EnginePool:
+    """The engines for the plans of some choices; plans that share a pool share loaded models."""
+    engine = EngineOptions(
+        choices.device, choices.dtype, choices.template, choices.batch_size, choices.backend
+    )
+    return EnginePool(engine, FIDELITIES[choices.fidelity], choices.store, progress)
+
+
+def grid_plans(
+    choices: Choices, points: Sequence[Point], results: Path, pool: EnginePool
+) -> list[tuple[Point, Plan]]:
+    """Plans as of `plans`, each combination at every point of a grid; errors as there.
+
+    Where a point changes nothing for a method, that method stands in the list once.
+    """
+    registry = Registry(plugin_paths(choices.plugins))
+    methods = [registry.method(name) for name in _named(choices.methods, registry, "method")]
+    tasks = [registry.task(name) for name in _named(choices.tasks, registry, "task")]
+    everywhere = read_overrides(choices.config, choices.assignments)
+    given = [everywhere | point for point in points]
+    for overrides in given:
+        reject_unknown(overrides, _known_paths(methods, tasks, overrides))
+    options = DataOptions(
+        choices.users, choices.min_history, choices.data_seed, choices.split, choices.parts
+    )
+    datasets = {task.name: load(task, choices.data, options) for task in tasks}
+    found: dict[Path, tuple[Point, Plan]] = {}
+    for model in dict.fromkeys(choices.models):
+        for task in tasks:
+            for seed in dict.fromkeys(choices.seeds):
+                for method in methods:
+                    for point, here in zip(points, given, strict=True):
+                        plan = _plan(
+                            choices, method, task, datasets[task.name], model, seed, pool, here,
+                            results,
+                        )  # fmt: skip
+                        found.setdefault(plan.folder, (point, plan))
+    return list(found.values())
+
+
+def _plan(
+    choices: Choices,
+    method: Method,
+    task: Task,
+    dataset: Dataset,
+    model: str,
+    seed: int,
+    pool: EnginePool,
+    given: dict[str, Given],
+    results: Path,
+) -> Plan:
+    fidelity = FIDELITIES[choices.fidelity]
+    preset = choices.preset or default_preset(model, fidelity.name)
+    ready, settings = resolve_method(method, task, preset, given)
+    keys = Keys(task, dataset, model, pool, ready.prompting, fidelity, seed)
+    context = Context(
+        task=task,
+        dataset=dataset,
+        model=model,
+        prompting=ready.prompting,
+        fidelity=fidelity,
+        seed=seed,
+        store=Store(choices.store),
+        engines=pool,
+        progress=pool.progress,
+        keys=keys,
+        rewards=choices.rewards,
+    )
+    decoding = ready.decoding
+    if decoding.penalty_on == "logits" and decoding.repetition_penalty >= RUINOUS:
+        pool.progress.say(
+            f"warning: {method.name} on {task.name}: a repetition penalty of "
+            f"{decoding.repetition_penalty} on raw logits ruins what it is applied to; "
+            "--set decoding.penalty_on=scores applies it where the reference code does"
+        )
+    overridden = {path: setting for path, setting in settings.items() if setting.changed}
+    return make_plan(context, ready, settings, overridden, preset, results)
+
+
+def _named(names: Sequence[str], registry: Registry, kind: Any) -> Iterator[str]:
+    """The names without repetition; `all` stands for every one there is."""
+    every = registry.names(kind) if "all" in names else []
+    yield from dict.fromkeys(
+        name for given in names for name in (every if given == "all" else [given])
+    )
+
+
+def _known_paths(methods: list[Method], tasks: list[Task], given: dict[str, Given]) -> set[str]:
+    known: set[str] = set()
+    for method in methods:
+        for task in tasks:
+            known |= resolve_method(method, task, "paper", given)[1].keys()
+    return known

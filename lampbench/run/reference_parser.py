@@ -1,0 +1,38 @@
+"""The reference code's output parsing, which it applies to the baselines and not to CoPe.
+
+Only under `--fidelity reference`. By default every method's new tokens are decoded alone, and
+nothing is cut out of them: a parser that differs between rows differs in their scores.
+"""
+
+from lampbench.core.prompt import Prompt
+from lampbench.core.task import Task
+from lampbench.plugin.decoding import Contrastive
+from lampbench.plugin.method import Method
+
+
+def reference_parse(task: Task, method: Method, model: str, prompt: Prompt, answer: str) -> str:
+    """What the reference code (utils.py:207-249) would score.
+
+    It decodes prompt and answer together and searches for the answer: after the last marker
+    (`headline:`) for Mistral; for every other model, its branches leave one line of the answer,
+    except for abstracts. A missing marker gives the empty answer.
+    """
+    if isinstance(method.decoding, Contrastive):
+        return answer.strip()
+    marker = task.template.split()[-1]
+    whole = prompt.text + answer
+    after = whole.rpartition(marker)
+    found = after[2].strip() if after[1] else ""
+    if "mistral" in model.lower() or task.name == "abstract_generation":
+        return _unquoted(found)
+    lines = whole.strip().splitlines()
+    quoted = [line.strip() for line in lines if line.strip()[:1] == '"' or line.strip()[-1:] == '"']
+    last = lines[-1].strip() if lines else ""
+    if task.name == "scholarly_title":
+        numbered = [line.strip() for line in lines if line.strip().startswith("1.")]
+        return _unquoted(numbered[0][2:] if numbered else last)
+    return _unquoted(quoted[-1] if quoted else last)
+
+
+def _unquoted(text: str) -> str:
+    return text.strip().strip('"').strip("'")

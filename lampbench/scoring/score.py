@@ -1,0 +1,277 @@
+"""Per-query scores of predictions."""
+
+import math
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from multiprocessing import get_context, parent_process
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lampbench.plugin.metric import Answer, Metric, Value
+from lampbench.registry import Registry
+from lampbench.scoring.catalog import METRICS
+from lampbench.util.errors import LampbenchError
+from lampbench.util.machine import releases, usable_cores
+
+if TYPE_CHECKING:
+    from lampbench.core.dataset import Dataset
+
+Row = Mapping[str, Any]
+
+_STARTING = 3.0  # seconds: what starting processes and loading the scoring libraries there costs
+_TRIAL = 0.5  # seconds after which it is known how long the rest would take
+_CHUNK = 64
+_PACKAGES = ("rouge-score", "nltk", "sacrebleu")
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """What is computed, in a form that other processes can load for themselves.
+
+    `metrics` are names that the registry knows, `plugins` where it looks for more. `histories`
+    holds the texts that each user wrote before, by user id; a user who is not in it, or all where
+    it is None, has no value of a metric that reads history.
+    """
+
+    metrics: tuple[str, ...] = tuple(METRICS)
+    plugins: tuple[Path, ...] = ()
+    histories: Mapping[str, tuple[str, ...]] | None = None
+
+    def load(self) -> list[Metric]:
+        """The metrics.
+
+        Raises:
+            LampbenchError: no metric of that name, or its file is broken.
+        """
+        registry = Registry(self.plugins)
+        return [registry.metric(name) for name in dict.fromkeys(self.metrics)]
+
+    def missing(self) -> dict[str, str]:
+        """Why the metrics that cannot be computed here cannot, one line each."""
+        found = {metric.name: metric.missing() for metric in self.load()}
+        return {name: reason for name, reason in found.items() if reason}
+
+    def describe(self) -> dict[str, Any]:
+        """For the manifest: what the numbers depend on besides the texts, and what is missing."""
+        missing = self.missing()
+        usable = [metric for metric in self.load() if metric.name not in missing]
+        signatures = {metric.name: sign for metric in usable if (sign := metric.signature())}
+        return {"signatures": signatures, "missing": missing, "versions": releases(_PACKAGES)}
+
+
+def histories(dataset: "Dataset") -> dict[str, tuple[str, ...]]:
+    """What each test user wrote before: the targets of their records, in order."""
+    return {u.id: tuple(record.target for record in u.history) for u in dataset.test_users}
+
+
+def iter_scores(
+    predictions: Iterable[Row], scoring: Scoring | None = None
+) -> Iterator[dict[str, Any]]:
+    """One row for each row of `predictions.jsonl`, in order, each as soon as it stands.
+
+    Reads `user`, `query`, `prediction`, `reference` and `clipped`. Prediction and reference are
+    stripped of outer white space first, as LaMP's evaluation does. Where the reference is None
+    (withheld), every metric that compares is None; a metric is None throughout where its
+    `missing` says why.
+
+    Raises:
+        LampbenchError: a metric failed, or gave what is no number of its range.
+    """
+    scoring = scoring or Scoring()
+    yield from _scored(predictions, scoring, scoring.load())
+
+
+def _scored(
+    predictions: Iterable[Row], scoring: Scoring, metrics: Sequence[Metric]
+) -> Iterator[dict[str, Any]]:
+    metrics = [metric for metric in metrics if not metric.batched]
+    missing = {metric.name for metric in metrics if metric.missing() is not None}
+    for row in predictions:
+        answer = _answer(row, scoring)
+        values = {
+            metric.name: _value(metric, answer)
+            if metric.name not in missing and applies(metric, answer)
+            else None
+            for metric in metrics
+        }
+        yield {"user": answer.user, "query": answer.query, **values}
+
+
+def _answer(row: Row, scoring: Scoring) -> Answer:
+    text, reference, clipped = row["prediction"].strip(), row["reference"], row["clipped"]
+    return Answer(
+        user=row["user"],
+        query=row["query"],
+        text=text,
+        reference=None if reference is None else reference.strip(),
+        clipped=None if clipped is None else bool(clipped),
+        history=None if scoring.histories is None else scoring.histories.get(row["user"]),
+    )
+
+
+def applies(metric: Metric, answer: Answer) -> bool:
+    """Whether a metric has what it reads."""
+    if metric.compares and answer.reference is None:
+        return False
+    return not metric.reads_history or answer.history is not None
+
+
+def _value(metric: Metric, answer: Answer) -> Value:
+    try:
+        value = metric.score(answer)
+    except LampbenchError:
+        raise
+    except Exception as error:  # a plugin may fail in any way; the cause is shown
+        raise LampbenchError(_failed(metric, answer, error)) from error
+    return _checked(metric, answer, value)
+
+
+def _failed(metric: Metric, answer: Answer, error: Exception) -> str:
+    cause = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+    return f"metric {metric.name} failed on query {answer.query!r} of {answer.user!r}: {cause}"
+
+
+def _checked(metric: Metric, answer: Answer, value: Any) -> Value:
+    """A value that can be recorded.
+
+    Raises:
+        LampbenchError: no number, not finite, or out of the metric's range.
+    """
+    if value is None:
+        return None
+    if isinstance(value, (bool, int, float)) and math.isfinite(value):
+        high = math.inf if metric.high is None else metric.high
+        if metric.low <= value <= high:
+            return value
+    raise LampbenchError(
+        f"metric {metric.name} gave {value!r} for query {answer.query!r} of {answer.user!r}: mend "
+        f"it to give a number from {metric.low:g} to {_end(metric)}, or None"
+    )
+
+
+def _end(metric: Metric) -> str:
+    return "any height" if metric.high is None else f"{metric.high:g}"
+
+
+def score_predictions(
+    predictions: Iterable[Row],
+    report: Callable[[int], object] | None = None,
+    scoring: Scoring | None = None,
+) -> list[dict[str, Any]]:
+    """All rows of `iter_scores`, from as many processes as there are cores where that pays.
+
+    `report` is called with how many rows are scored. Batched metrics follow in this process. A
+    script that calls this for thousands of rows does so under `if __name__ == "__main__"`, as for
+    every pool of Python's.
+    """
+    rows, scoring = list(predictions), scoring or Scoring()
+    metrics = scoring.load()
+    scores: list[dict[str, Any]] = []
+    with closing(_anywhere(rows, scoring, metrics)) as scored:
+        for score in scored:
+            scores.append(score)
+            if report is not None:
+                report(len(scores))
+    for metric in metrics:
+        if metric.batched:
+            values = _together(metric, [_answer(row, scoring) for row in rows])
+            for score, value in zip(scores, values, strict=True):
+                score[metric.name] = value
+    return scores
+
+
+def _together(metric: Metric, answers: Sequence[Answer]) -> Iterator[Value]:
+    """A batched metric's value for each answer."""
+    asked = [] if metric.missing() else [one for one in answers if applies(metric, one)]
+    try:
+        found = list(metric.scores(asked)) if asked else []
+    except LampbenchError:
+        raise
+    except Exception as error:
+        raise LampbenchError(_failed(metric, asked[0], error)) from error
+    if len(found) != len(asked):
+        raise LampbenchError(
+            f"metric {metric.name} gave {len(found)} values for {len(asked)} answers: mend scores()"
+        )
+    values = iter(found)
+    for one in answers:
+        has = bool(asked) and applies(metric, one)
+        yield _checked(metric, one, next(values)) if has else None
+
+
+def _anywhere(
+    rows: Sequence[Row], scoring: Scoring, metrics: Sequence[Metric]
+) -> Generator[dict[str, Any], None, None]:
+    """Here as long as the rest would be done before other processes had started."""
+    cores = usable_cores()
+    began = 0.0
+    for done, score in enumerate(_scored(rows, scoring, metrics)):
+        yield score
+        began = began or time.monotonic()  # the first score loads the libraries
+        passed = time.monotonic() - began
+        if passed >= _TRIAL:
+            left = passed / max(done, 1) * (len(rows) - done - 1)
+            if left * (1 - 1 / cores) > _STARTING:
+                yield from _elsewhere(rows[done + 1 :], cores, scoring)
+                return
+
+
+def _elsewhere(rows: Sequence[Row], processes: int, scoring: Scoring) -> Iterator[dict[str, Any]]:
+    # never forked: this process may hold a model and its threads
+    chunks = [rows[i : i + _CHUNK] for i in range(0, len(rows), _CHUNK)]
+    workers, context = min(processes, len(chunks)), get_context("spawn")
+    with ProcessPoolExecutor(workers, context, _start_worker, (scoring,)) as pool:
+        try:
+            with _no_interrupt():
+                scored = pool.map(_score_chunk, chunks)
+            for scores in scored:
+                yield from scores
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+@contextmanager
+def _no_interrupt() -> Iterator[None]:
+    """Processes started here never see Ctrl-C; this one sees it afterwards, and ends them."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent is killed would wait for ever."""
+    parent = parent_process()
+
+    def wait() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+_worker: tuple[Scoring, list[Metric]] | None = None
+"""What a worker computes, set when its process starts."""
+
+
+def _start_worker(scoring: Scoring) -> None:
+    global _worker
+    _end_with_parent()
+    _worker = scoring, scoring.load()
+
+
+def _score_chunk(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    assert _worker is not None
+    return list(_scored(rows, *_worker))

@@ -1,0 +1,287 @@
+"""Why a method does what it does: what each stage of its training made of real text.
+
+ROUGE sees only the words that were chosen. Here the user's own words are scored instead: how likely
+each stage makes them on queries it never saw, whether the implicit user reward (CoPe, equation 2
+with alpha = 1) tells them from others' words, what DPO did to its preferences, and where
+contrastive decoding chooses other tokens.
+"""
+
+import itertools
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from lampbench.core.dataset import Query, Record, User
+from lampbench.engine.protocol import (
+    Completion,
+    GenerateRequest,
+    GenerationSpec,
+    ScoreRequest,
+    Weights,
+)
+from lampbench.plugin.adaptation import AdapterRecipe, UserDPO
+from lampbench.plugin.recipe import ordered
+from lampbench.report.statistics import Paired, Scores, paired
+from lampbench.run.executor import Context
+from lampbench.run.plan import Plan
+from lampbench.util.errors import LampbenchError
+
+Asked = Sequence[tuple[User, Query, str]]
+"""User, test query and its reference."""
+
+Pairs = list[tuple[User, Query | Record, str, str]]
+"""User, item, the user's own words and others'."""
+
+UNTRAINED = "model"
+_ALONE, _CONTRAST = "user's model alone", "contrast"
+
+
+@dataclass(frozen=True, slots=True)
+class Likelihood:
+    """What a stage makes of the references of the test queries.
+
+    `nats` is the mean over queries of the mean negative log-probability of a reference's tokens
+    (with the end of turn); `gain` compares with the stage before, positive where this one is
+    better, None for the untrained model.
+    """
+
+    stage: str
+    nats: float
+    gain: Paired | None
+
+
+@dataclass(frozen=True, slots=True)
+class Preferring:
+    """How a stage's reward ranks the user's own words against others' words.
+
+    `margin` is the mean of r(own) - r(other) in nats, where r sums log p_stage - log p_base over
+    an answer's tokens; `right` the share of pairs where it is positive; `pairs` their number.
+    """
+
+    stage: str
+    on: str
+    margin: float
+    right: float
+    pairs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Choosing:
+    """How often a way of choosing takes the user's own next token, after the user's own words.
+
+    `right` is the mean over queries of the share of a reference's tokens (its end of turn is one),
+    up to the token budget; `gain` compares with the way before, None for the first.
+    """
+
+    by: str
+    right: float
+    gain: Paired | None
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Where the contrast takes another token than the user's weights alone would.
+
+    Of `tokens` along all references it does so at `changed`; there the weights alone were right
+    `before` times, and the contrast is `after` times.
+    """
+
+    tokens: int
+    changed: int
+    before: int
+    after: int
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """Likelihoods by stage, in the order of training, preferences where a stage has a base, and
+    choices where decoding is contrastive (`changes` is None where it is not).
+    """
+
+    likelihoods: tuple[Likelihood, ...]
+    preferences: tuple[Preferring, ...]
+    choices: tuple[Choosing, ...]
+    changes: Changes | None
+
+
+def diagnose(plan: Plan) -> Diagnosis:
+    """Score what a plan's stages trained; nothing is trained here.
+
+    Raises:
+        LampbenchError: the method trains nothing, or its artifacts are not in the store.
+    """
+    method = plan.method
+    if method.adaptation is None:
+        raise LampbenchError(f"method {method.name} trains nothing: there is nothing to diagnose")
+    if missing := [stage.name for stage in plan.stages if stage.missing(plan.context)]:
+        raise LampbenchError(
+            f"{method.name} on {plan.context.task.name}: {', '.join(missing)} not in the store "
+            f"{plan.context.store.root}; run the same choices with `lampbench run` first"
+        )
+    stages = [part for part in ordered([method.adaptation]) if isinstance(part, AdapterRecipe)]
+    asked = [
+        (user, query, query.reference)
+        for user in plan.context.dataset.test_users
+        for query in user.queries
+        if query.reference
+    ]
+    ways = _ways(plan, asked)
+    return Diagnosis(
+        tuple(_likelihoods(plan, stages, asked)),
+        tuple(_preferences(plan, stages, asked)),
+        tuple(_choices(ways, asked)),
+        _changes(ways[_ALONE], ways[_CONTRAST]) if ways else None,
+    )
+
+
+def _likelihoods(plan: Plan, stages: Sequence[AdapterRecipe], asked: Asked) -> Iterator[Likelihood]:
+    by_stage = {}
+    for stage in (None, *stages):
+        texts = [
+            (user, query, reference, plan.context.weights(stage, user))
+            for user, query, reference in asked
+        ]
+        by_stage[stage.section if stage else UNTRAINED] = [
+            math.fsum(logprobs) / len(logprobs) for logprobs in _score(plan, texts)
+        ]
+    for name, mean, gain in _compared(by_stage, asked):
+        yield Likelihood(name, -mean, gain)
+
+
+def _compared(
+    by_name: Mapping[str, Sequence[float]], asked: Asked
+) -> Iterator[tuple[str, float, Paired | None]]:
+    """Of each name its mean over the queries, and what it gains over the one before."""
+    before: Scores | None = None
+    for name, values in by_name.items():
+        found = {
+            (user.id, query.id): value
+            for (user, query, _), value in zip(asked, values, strict=True)
+        }
+        yield name, math.fsum(values) / len(values), paired(found, before) if before else None
+        before = found
+
+
+def _preferences(plan: Plan, stages: Sequence[AdapterRecipe], asked: Asked) -> Iterator[Preferring]:
+    """On the records that DPO trained on, with their negatives, and on test queries, where the
+    others' words are the base model's own greedy answer.
+    """
+    context = plan.context
+    for dpo in (stage for stage in stages if isinstance(stage, UserDPO)):
+        trained: Pairs = [
+            (user, record, record.target, negative)
+            for user in context.dataset.test_users
+            for record, negative in zip(
+                user.history, dpo.negatives.texts(context, user), strict=True
+            )
+        ]
+        answers = _greedy(
+            plan, [(user, query, dpo.start.base(context, user)) for user, query, _ in asked]
+        )
+        tested: Pairs = [
+            (user, query, reference, answer)
+            for (user, query, reference), answer in zip(asked, answers, strict=True)
+        ]
+        sources = {"history, sampled negatives": trained, "test, greedy base answers": tested}
+        for on, pairs in sources.items():
+            base = _margins(plan, pairs, dpo.start.base)
+            for stage in (dpo.start, dpo):
+                margins = [
+                    own - other
+                    for own, other in zip(_margins(plan, pairs, stage.weights), base, strict=True)
+                ]
+                right = sum(margin > 0 for margin in margins) / len(margins)
+                mean = math.fsum(margins) / len(margins)
+                yield Preferring(stage.section, on, mean, right, len(margins))
+
+
+def _margins(plan: Plan, pairs: Pairs, weights: Callable[[Context, User], Weights]) -> list[float]:
+    """Log p(own) less log p(other) of each pair under some weights of the user."""
+    texts = [
+        (user, item, text, weights(plan.context, user))
+        for user, item, own, other in pairs
+        for text in (own, other)
+    ]
+    sums = [math.fsum(logprobs) for logprobs in _score(plan, texts)]
+    return [own - other for own, other in zip(sums[0::2], sums[1::2], strict=True)]
+
+
+def _score(
+    plan: Plan, texts: Sequence[tuple[User, Query | Record, str, Weights]]
+) -> list[tuple[float, ...]]:
+    """Natural-log probabilities of each text's tokens after the item's prompt."""
+    requests = [
+        ScoreRequest(str(at), plan.context.prompt(user, item), text, weights)
+        for at, (user, item, text, weights) in enumerate(texts)
+    ]
+    scores = plan.context.engines.get(plan.context.model).score(requests)
+    found = {score.id: score.logprobs for score in scores}
+    return [found[request.id] for request in requests]
+
+
+def _greedy(plan: Plan, asked: Sequence[tuple[User, Query, Weights]]) -> list[str]:
+    """Greedy answers of given weights."""
+    decoding = plan.method.decoding
+    spec = GenerationSpec(decoding.max_new_tokens, decoding.repetition_penalty, decoding.penalty_on)
+    requests = [
+        GenerateRequest(str(at), plan.context.prompt(user, query), weights, spec)
+        for at, (user, query, weights) in enumerate(asked)
+    ]
+    return [answer.text for answer in _generate(plan, requests)]
+
+
+def _ways(plan: Plan, asked: Asked) -> dict[str, list[Completion]]:
+    """The tokens that are chosen along every reference, by each of the two models alone and by
+    their contrast; empty where the method does not contrast.
+
+    A model alone chooses within its own plausible set too: under a repetition penalty the set
+    changes what is chosen, and that is not the contrast's doing.
+    """
+    requests: dict[str, list[GenerateRequest]] = {}
+    for at, (user, query, reference) in enumerate(asked):
+        spec = replace(plan.method.decoding.spec(plan.context, user), rewards=False)
+        if spec.contrast is None:
+            return {}
+        alone = replace(spec, contrast=replace(spec.contrast, alpha=0.0))
+        prompt = plan.context.prompt(user, query)
+        own = plan.context.weights(plan.method.adaptation, user)
+        by_way = {
+            "base model alone": (spec.contrast.against, alone),
+            _ALONE: (own, alone),
+            _CONTRAST: (own, spec),
+        }
+        for way, (weights, chosen) in by_way.items():
+            request = GenerateRequest(str(at), prompt, weights, chosen, follow=reference)
+            requests.setdefault(way, []).append(request)
+    return {way: _generate(plan, some) for way, some in requests.items()}
+
+
+def _choices(ways: Mapping[str, Sequence[Completion]], asked: Asked) -> Iterator[Choosing]:
+    shares = {
+        way: [sum(_hits(answer)) / len(answer.followed) for answer in answers]
+        for way, answers in ways.items()
+    }
+    for way, mean, gain in _compared(shares, asked):
+        yield Choosing(way, mean, gain)
+
+
+def _changes(alone: Sequence[Completion], contrast: Sequence[Completion]) -> Changes:
+    tokens = changed = before = after = 0
+    for one, other in zip(alone, contrast, strict=True):
+        differ = [a != b for a, b in zip(one.token_ids, other.token_ids, strict=True)]
+        tokens += len(differ)
+        changed += sum(differ)
+        before += sum(itertools.compress(_hits(one), differ))
+        after += sum(itertools.compress(_hits(other), differ))
+    return Changes(tokens, changed, before, after)
+
+
+def _hits(answer: Completion) -> list[bool]:
+    return [a == b for a, b in zip(answer.token_ids, answer.followed, strict=True)]
+
+
+def _generate(plan: Plan, requests: Sequence[GenerateRequest]) -> list[Completion]:
+    """Answers in the order of the requests."""
+    answers = plan.context.engines.get(plan.context.model).generate(requests)
+    found = {answer.id: answer for answer in answers}
+    return [found[request.id] for request in requests]

@@ -1,0 +1,67 @@
+"""Windows of the last tokens, and ways to compute attention: configurations of other models of the
+paper's architectures, on the same weights.
+"""
+
+import json
+import shutil
+
+import pytest
+from alone import Alone, by_peft
+from given import RESPONSES, prompt
+
+from lampbench.core.fidelity import PAPER
+from lampbench.engine import loading, many
+from lampbench.engine.models import resolve
+from lampbench.engine.protocol import Contrast, GenerateRequest, GenerationSpec, ScoreRequest
+
+VARIANTS = {
+    "window in all layers": ("mistral", {"sliding_window": 9}, None),
+    "window in upper layers": (
+        "qwen",
+        {"use_sliding_window": True, "sliding_window": 7, "max_window_layers": 1,
+         "layer_types": ["full_attention", "sliding_attention"]},
+        None,
+    ),
+    "window switched off": ("qwen", {"use_sliding_window": False, "sliding_window": 7}, None),
+    "another scale of the scores": ("gemma", {"query_pre_attn_scalar": 50}, None),
+    "eager attention": ("gemma", {}, "eager"),
+    "eager attention, no window": ("llama", {}, "eager"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_variant_equals_transformers_alone(folder, tmp_path, crowd, monkeypatch, variant):
+    """Answers of several users, and scores of responses that share a prompt."""
+    from transformers import AutoModelForCausalLM
+
+    name, config, attention = VARIANTS[variant]
+    copy = shutil.copytree(folder(name), tmp_path / "model")
+    values = json.loads((copy / "config.json").read_text())
+    (copy / "config.json").write_text(json.dumps(values | config))
+
+    def load(*arguments):
+        loaded = loading.load(*arguments)
+        if attention:
+            loaded.model.set_attn_implementation(attention)
+        return loaded
+
+    monkeypatch.setattr(many, "load", load)
+    made = many.ManyUserEngine(
+        resolve(str(copy)), device="cpu", dtype="float32", template=None, fidelity=PAPER
+    )
+    oracle = Alone(AutoModelForCausalLM.from_pretrained(copy, attn_implementation="eager").eval())
+    users = crowd(name)
+    spec = GenerationSpec(12, 1.2, contrast=Contrast((users[2],), 0.3, 0.1))
+    requests = [
+        GenerateRequest(f"q{n}", prompt(n), (users[2], users[n]), spec) for n in (0, 1, 3, 4)
+    ]
+    found = {(c.id, c.sample): c.token_ids for c in made.generate(requests)}
+    assert found == by_peft(made, oracle, requests)
+    asked = [ScoreRequest(str(n), prompt(n // 4), RESPONSES[n % 4 + 1], (users[0],))
+             for n in range(8)]  # fmt: skip
+    pairs = {r.id: made._encoder.answered("s", r.prompt, [r.response]) for r in asked}
+    expected = {i: oracle.logprobs((users[0],), p.prompt, p.responses[0]) for i, p in pairs.items()}
+    scores = {score.id: score.logprobs for score in made.score(asked)}
+    assert scores.keys() == expected.keys()
+    for name, logs in expected.items():
+        assert scores[name] == pytest.approx(logs, abs=1e-4)

@@ -1,0 +1,149 @@
+"""Equation 6: by hand, and against trl's DPOTrainer, loss by loss and weight by weight."""
+
+import dataclasses
+import math
+
+import pytest
+import torch
+from given import OPTIM, job, no_hook, preferences
+from safetensors.torch import load_file
+
+from lampbench.engine.dpo_loss import dpo_loss
+from lampbench.engine.protocol import DPOSpec, LoraSpec
+from lampbench.engine.training_schedule import batch_of
+
+STILL = LoraSpec(rank=4, alpha=8, dropout=0.0, targets=("q_proj", "v_proj"))
+
+
+def test_equation_6_by_hand():
+    # r(chosen) = -4 + 5 = 1, r(rejected) = -6 + 4 = -2: margin 0.5 x 3 = 1.5
+    # second pair: r = 0 and 2: margin -1
+    policy = torch.tensor([[-4.0, -6.0], [-3.0, -1.0]])
+    reference = torch.tensor([[-5.0, -4.0], [-3.0, -3.0]])
+    losses, margins = dpo_loss(policy, reference, 0.5)
+    assert margins.tolist() == [1.5, -1.0]
+    expected = [math.log1p(math.exp(-1.5)), math.log1p(math.exp(1.0))]
+    assert losses.tolist() == pytest.approx(expected, abs=1e-6)
+
+
+def test_where_policy_is_reference_the_loss_is_log_2():
+    sums = torch.randn(5, 2)
+    losses, margins = dpo_loss(sums, sums, 3.0)
+    assert losses.tolist() == pytest.approx([math.log(2)] * 5)
+    assert margins.tolist() == [0.0] * 5
+
+
+def test_gradient_by_hand():
+    """d loss / d log p(chosen) = -beta sigmoid(-margin), and the negative of it for rejected."""
+    policy = torch.tensor([[-4.0, -6.0]], requires_grad=True)
+    losses, _ = dpo_loss(policy, torch.tensor([[-5.0, -4.0]]), 0.5)
+    losses.sum().backward()
+    slope = 0.5 / (1 + math.exp(1.5))
+    assert policy.grad.tolist() == [pytest.approx([-slope, slope], abs=1e-6)]
+
+
+@pytest.fixture
+def trls(engine, naive, adapters, tmp_path):
+    """trl's DPOTrainer, trained on the batches of a job; `reference` None is its own choice."""
+
+    def train(name, asked, reference):
+        from datasets import Dataset
+        from peft import PeftModel
+        from trl import DPOConfig, DPOTrainer
+
+        class AsGiven(DPOTrainer):
+            def _prepare_dataset(self, dataset, *arguments):
+                return dataset
+
+        tam, user, _ = adapters(name)
+        encoder, data = engine(name)._training_encoder, asked.data
+        pairs = [encoder.answered("e", item.prompt, [item.chosen, item.rejected]) for item in data]
+        order = [i for step in range(4) for i in batch_of(asked.optim, len(data), asked.seed, step)]
+        rows = [
+            {"prompt_ids": list(pairs[i].prompt), "chosen_ids": list(pairs[i].responses[0]),
+             "rejected_ids": list(pairs[i].responses[1])}
+            for i in order
+        ]  # fmt: skip
+        arguments = DPOConfig(
+            output_dir=str(tmp_path / "trl"), beta=asked.dpo.beta, per_device_train_batch_size=3,
+            num_train_epochs=1, train_sampling_strategy="sequential", learning_rate=1e-3,
+            weight_decay=0.01, warmup_steps=1, max_grad_norm=0.3, lr_scheduler_type="linear",
+            logging_steps=1, report_to=[], save_strategy="no", use_cpu=True, bf16=False,
+            disable_tqdm=True, gradient_checkpointing=False, max_length=None,
+        )  # fmt: skip
+        policy = PeftModel.from_pretrained(naive(name, tam), str(user), is_trainable=True)
+        trainer = AsGiven(
+            policy, reference, arguments, train_dataset=Dataset.from_list(rows),
+            processing_class=encoder.tokenizer,
+        )  # fmt: skip
+        trainer.train()
+        policy.save_pretrained(tmp_path / "theirs")
+        logs = [entry for entry in trainer.state.log_history if "rewards/margins" in entry]
+        return [e["loss"] for e in logs], [e["rewards/margins"] for e in logs]
+
+    return train
+
+
+def continued(adapters, tmp_path, name):
+    """A user's adapter continued on TAM, with TAM as reference."""
+    tam, user, _ = adapters(name)
+    return job(
+        tmp_path, "u", data=preferences(6), lora=STILL, frozen=(tam,), start=user,
+        dpo=DPOSpec(0.7, (tam,)), optim=dataclasses.replace(OPTIM, learning_rate=1e-3),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["llama", "gemma"])
+def test_training_equals_trls_trainer(engine, naive, adapters, trls, tmp_path, name):
+    """All losses, all margins and the trained weights, on the same batches."""
+    tam, user, _ = adapters(name)
+    asked = continued(adapters, tmp_path, name)
+    (result,) = engine(name).train([asked], no_hook)
+    losses, margins = trls(name, asked, naive(name, tam))
+    assert losses == pytest.approx(list(result.losses), abs=2e-4)
+    assert margins == pytest.approx(list(result.margins), abs=2e-4)
+    ours = load_file(asked.output / "adapter_model.safetensors")
+    theirs = load_file(tmp_path / "theirs" / "adapter_model.safetensors")
+    before = load_file(user / "adapter_model.safetensors")
+    assert ours.keys() == theirs.keys()
+    moved = max(float((ours[key] - before[key]).abs().max()) for key in ours)
+    apart = max(float((ours[key] - theirs[key]).abs().max()) for key in ours)
+    assert moved > 1e-3
+    assert apart < 0.02 * moved
+
+
+def test_trl_left_to_itself_would_compute_another_loss(engine, adapters, trls, tmp_path):
+    """Why the reference is always stated: without one trl copies the adapter it starts from."""
+    asked = continued(adapters, tmp_path, "llama")
+    tam, user, _ = adapters()
+    losses, margins = trls("llama", asked, None)
+    (against_tam,) = engine().train([asked], no_hook)
+    itself = dataclasses.replace(asked, dpo=DPOSpec(0.7, (tam, user)))
+    (against_itself,) = engine().train([itself], no_hook)
+    assert losses[0] == pytest.approx(math.log(2), abs=1e-4)
+    assert losses == pytest.approx(list(against_itself.losses), abs=2e-4)
+    assert margins == pytest.approx(list(against_itself.margins), abs=2e-4)
+    assert abs(losses[0] - against_tam.losses[0]) > 0.05
+
+
+def test_the_first_margin_is_measured_against_tam(engine, adapters, tmp_path):
+    """The start adapter already differs from TAM: against itself the margin would be zero."""
+    tam, user, _ = adapters()
+    asked = job(tmp_path, "u", data=preferences(3), lora=STILL, frozen=(tam,), start=user,
+                dpo=DPOSpec(0.7, (tam,)))  # fmt: skip
+    (against_tam,) = engine().train([asked], no_hook)
+    itself = dataclasses.replace(asked, dpo=DPOSpec(0.7, (tam, user)))
+    (against_itself,) = engine().train([itself], no_hook)
+    assert abs(against_tam.margins[0]) > 0.01
+    assert against_itself.margins[0] == pytest.approx(0.0, abs=1e-4)
+
+
+def test_dpo_raises_the_margin(engine, adapters, tmp_path):
+    tam, user, _ = adapters()
+    optim = dataclasses.replace(OPTIM, epochs=6)
+    asked = job(tmp_path, "u", data=preferences(6), frozen=(tam,), start=user, optim=optim,
+                dpo=DPOSpec(0.7, (tam,)))  # fmt: skip
+    (result,) = engine().train([asked], no_hook)
+    assert result.margins[-1] > result.margins[0] + 1
+    assert result.losses[-1] < result.losses[0]
+    assert len(result.margins) == len(result.losses) == result.steps == 12

@@ -1,0 +1,57 @@
+"""The queries of a dataset are recorded once, beside the runs on it."""
+
+import pytest
+
+from lampbench.record.inputs import inputs_path, read_inputs
+from lampbench.record.runs import load_runs
+from lampbench.run.runner import execute
+from lampbench.util.errors import LampbenchError
+
+
+def test_what_was_asked_and_what_prompts_quoted_is_recorded(planner, dataset, tmp_path):
+    results = tmp_path / "results"
+    for method in ("rag", "pag", "base"):
+        execute(planner(method), ["lampbench"], results)
+    runs, problems = load_runs(results)
+    assert not problems and len(runs) == 3
+    found = read_inputs(results, runs[0].manifest)
+    asked = {(u.id, q.id): dict(q.fields) for u in dataset.test_users for q in u.queries}
+    assert found.queries == asked
+    assert found.histories["ann"] == {f"ann-r{i}": f"headline {i} by ann" for i in range(3)}
+    quoted = {
+        run.manifest["method"]: {row["query"]: row.get("quoted") for row in run.predictions}
+        for run in runs
+    }
+    assert quoted["base"] == dict.fromkeys(quoted["base"])
+    assert quoted["rag"]["ann-q1"][0] == "ann-r1"  # the nearest article first
+    assert set(quoted["rag"]["ann-q1"]) == {"ann-r0", "ann-r1", "ann-r2"}
+    assert set(quoted["pag"]["bob-q0"]) == {"bob-r0", "bob-r1"}
+
+
+def test_a_second_run_leaves_them_alone_and_a_damaged_file_is_named(planner, tmp_path):
+    results = tmp_path / "results"
+    plan = planner("base")
+    execute(plan, ["lampbench"], results)
+    file = inputs_path(results, "news_headline", plan.context.dataset.fingerprint)
+    before = file.stat().st_mtime_ns
+    execute(plan, ["lampbench"], results, force=True)
+    assert file.stat().st_mtime_ns == before
+    (run,), _ = load_runs(results)
+    file.write_text('{"user": "ann"}\n')
+    with pytest.raises(LampbenchError, match=r"inputs\.jsonl: cannot be read .* --force"):
+        read_inputs(results, run.manifest)
+    file.unlink()
+    assert read_inputs(results, run.manifest) is None
+
+
+def test_text_that_utf8_cannot_hold_is_kept(planner, dataset, tmp_path):
+    from dataclasses import replace
+
+    first = dataset.test_users[0]
+    odd = replace(first.queries[0], fields={"text": "half \ud83d \u2028 line"})
+    user = replace(first, queries=(odd, *first.queries[1:]))
+    data = replace(dataset, test_users=(user, *dataset.test_users[1:]))
+    execute(planner("base", data=data), [], tmp_path / "results")
+    (run,), _ = load_runs(tmp_path / "results")
+    found = read_inputs(tmp_path / "results", run.manifest)
+    assert found.queries["ann", "ann-q0"]["text"] == "half \ud83d \u2028 line"

@@ -1,0 +1,123 @@
+"""Which runs share a cell, which never do, and what their means are."""
+
+import pytest
+
+from lampbench.record.runs import load_runs
+from lampbench.report.cell_scores import records
+
+
+@pytest.fixture
+def load(tmp_path):
+    def read():
+        found, others = records(load_runs(tmp_path / "results")[0])
+        return [one for one in found if one.metric == "rouge1"], others
+
+    return read
+
+
+def test_means_over_queries_and_users(record, load):
+    record("cope", good=6)
+    (one,), others = load()
+    assert (one.mean, one.users_mean) == (pytest.approx(0.4), pytest.approx(0.3))
+    assert (one.users, one.queries, one.seeds, one.runs) == (2, 3, (0,), ("cope-0",))
+    assert (one.published.value, one.published.table) == (0.205, 1)
+    assert others == []
+
+
+def test_seeds_are_averaged(record, load):
+    for seed, good in ((0, 3), (1, 6), (2, 9)):
+        record("cope", good=good, seed=seed)
+    (one,), _ = load()
+    assert one.mean == pytest.approx(0.4)
+    assert one.seeds == (0, 1, 2)
+
+
+def test_a_metric_that_one_seed_lacks_has_no_mean(record):
+    runs = [record("cope", seed=seed) for seed in (0, 1)]
+    for run, value in zip(runs, (0.5, None), strict=True):
+        run.manifest["scores"]["meteor"] = {"queries": value, "users": value}
+    (one,) = [one for one in records(runs)[0] if one.metric == "meteor"]
+    assert (one.mean, one.users_mean) == (None, None)
+    assert [one.mean for one in records(runs[:1])[0] if one.metric == "meteor"] == [0.5]
+
+
+def test_the_same_seed_twice_is_not_averaged(record, load):
+    record("cope", good=9, key="z-old", created="2026-01-01T00:00:00+00:00")
+    record("cope", good=3, key="a-new", created="2026-02-01T00:00:00+00:00")
+    (one,), (other,) = load()
+    assert one.mean == pytest.approx(0.2)
+    assert one.runs == ("a-new",)
+    assert other.run.manifest["key"] == "z-old"
+    assert "earlier run" in other.reason
+
+
+def test_runs_of_earlier_defaults_stand_apart(record, load):
+    parts = {"decoding.alpha": {"value": 0.1, "source": "then"}}
+    record("cope", good=9, seed=0, parts=parts, created="2025-01-01T00:00:00+00:00")
+    record("cope", good=3, seed=1)
+    (one,), (other,) = load()
+    assert one.seeds == (1,)
+    assert other.reason == "earlier defaults: decoding.alpha 0.1 (now 0.3)"
+
+
+def test_a_source_of_a_setting_is_no_difference(record, load):
+    record("cope", seed=0, parts={"decoding.alpha": {"value": 0.3, "source": "elsewhere"}})
+    record("cope", seed=1)
+    (one,), others = load()
+    assert one.seeds == (0, 1)
+    assert others == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"overrides": {"decoding.alpha": 0.5}}, "decoding.alpha=0.5"),
+        ({"fidelity": "reference"}, "fidelity reference"),
+        (
+            {"fidelity": "reference", "overrides": {"b.x": 1, "a.x": "y"}},
+            'fidelity reference, a.x="y", b.x=1',
+        ),
+    ],
+)
+def test_runs_with_other_settings_stand_apart(record, load, changes, reason):
+    record("cope", good=3)
+    record("cope", good=9, key="other", **changes)
+    (one,), (other,) = load()
+    assert one.mean == pytest.approx(0.2)
+    assert other.reason == reason
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"model": "other"},
+        {"model_info": {"fingerprint": "w1", "dtype": "float32"}},
+        {"model_info": {"fingerprint": "w0", "dtype": "bfloat16"}},
+        {"model_info": {"fingerprint": "w0", "dtype": "float32", "template": "mistral"}},
+        {"preset": "paper"},
+        {"dataset": {"source": "lamp"}},
+        {"dataset": {"fingerprint": "more history"}},
+        {"dataset": {"query_fingerprint": "other queries"}},
+    ],
+)
+def test_runs_that_never_share_a_cell(record, load, changes):
+    record("cope", seed=0)
+    record("cope", seed=1, **changes)
+    found, others = load()
+    assert [one.seeds for one in found] in ([(0,), (1,)], [(1,), (0,)])
+    assert others == []
+
+
+def test_a_paper_model_is_compared_with_its_own_figures(record, load):
+    info = {"location": "google/gemma-3-4b-it", "fingerprint": "g"}
+    record("cope", model="gemma", model_info=info)
+    (one,), _ = load()
+    assert one.paper_model == "google/gemma-3-4b-it"
+    assert (one.published.value, one.published.table) == (0.168, 6)
+
+
+def test_a_third_partys_method_has_its_own_title_and_no_figure(record, load):
+    record("mine", method_title="My Method")
+    (one,), _ = load()
+    assert one.method_title == "My Method"
+    assert one.published is None

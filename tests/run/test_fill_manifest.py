@@ -1,0 +1,34 @@
+"""What a manifest says beyond its numbers."""
+
+import pytest
+
+from lampbench.record.runs import read_run
+from lampbench.run.runner import execute
+
+SPREADS = ("train_in", "train_out", "profile", "profile_in", "profile_out")
+
+
+def manifest(plan):
+    return read_run(execute(plan, ["lampbench"], plan.folder.parents[3])).manifest
+
+
+def test_the_data_are_described_as_in_table_4(planner, dataset):
+    found = manifest(planner("base"))["dataset"]["statistics"]
+    assert found["unit"] == "word"
+    assert found["train"] == sum(len(user.queries) for user in dataset.train_users)
+    lengths = [len(user.history) for user in dataset.test_users]
+    assert found["profile"]["mean"] == pytest.approx(sum(lengths) / len(lengths))
+    records = [record for user in dataset.test_users for record in user.history]
+    words = [len(record.target.split()) for record in records]
+    assert found["profile_out"]["mean"] == pytest.approx(sum(words) / len(words))
+    assert set(found) == {"unit", "train", *SPREADS}
+
+
+def test_the_three_choices_are_told(planner):
+    found = manifest(planner("cope"))["choices"]
+    tam = {"part": "TaskSFT"}
+    assert found["prompting"] == {"part": "Plain"}
+    assert found["decoding"] == {"part": "Contrastive", "against": tam}
+    assert found["adaptation"]["part"] == "UserDPO"
+    assert found["adaptation"]["start"] == {"part": "UserSFT", "start": tam}
+    assert manifest(planner("base"))["choices"]["adaptation"] is None

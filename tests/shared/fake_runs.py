@@ -1,0 +1,183 @@
+"""A small dataset and an engine that computes nothing, but says what it was asked."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lampbench.core.dataset import Dataset, Query, Record, User
+from lampbench.core.fidelity import FIDELITIES
+from lampbench.engine.protocol import (
+    Completion,
+    GenerateRequest,
+    Score,
+    ScoreRequest,
+    StepHook,
+    TrainFailure,
+    TrainJob,
+    TrainResult,
+)
+from lampbench.paper.presets import defaults
+from lampbench.plugin.hyperparameter import Layers, parse_set
+from lampbench.registry import Registry
+from lampbench.run.cache import Store
+from lampbench.run.executor import Context
+from lampbench.run.keys import Keys
+from lampbench.run.plan import Plan, make_plan
+from lampbench.util.errors import LampbenchError
+from lampbench.util.progress import Progress
+
+
+def number(*parts: object) -> int:
+    return int(hashlib.sha256(repr(parts).encode()).hexdigest()[:8], 16)
+
+
+class Killed(BaseException):
+    """What a kill looks like from inside: nothing may catch it."""
+
+
+class RecordingEngine:
+    """Answers from hashes of the request; dies after `budget` results, if one is set."""
+
+    device = "nowhere"
+
+    def __init__(self) -> None:
+        self.generated: list[GenerateRequest] = []
+        self.scored: list[ScoreRequest] = []
+        self.trained: list[TrainJob] = []
+        self.budget: int | None = None
+        self.steps = 2
+        self.diverging: set[str] = set()
+
+    def _spend(self) -> None:
+        if self.budget is not None:
+            self.budget -= 1
+            if self.budget < 0:
+                raise Killed
+
+    def generate(self, requests: Sequence[GenerateRequest]) -> Iterator[Completion]:
+        for request in reversed(requests):  # any order is allowed
+            for sample in range(request.samples):
+                self._spend()
+                name = [adapter_name(path) for path in request.weights]
+                text = f"{request.prompt.text[-20:]} {name} {number(request.seed, sample) % 97}"
+                self.generated.append(request)
+                answer = Completion(request.id, sample, text, (1, 2, 3), 7, (0, 5, 6), 0, False)
+                if request.spec.rewards:
+                    answer = replace(answer, rewards=(0.5, -1.23456), pieces=("a", "b"))
+                if request.follow is not None:
+                    answer = replace(answer, followed=(1, 2, 4))
+                yield answer
+
+    def score(self, requests: Sequence[ScoreRequest]) -> Iterator[Score]:
+        for request in requests:
+            self._spend()
+            self.scored.append(request)
+            name = [adapter_name(path) for path in request.weights]
+            value = -(number(request.response, name) % 1000) / 100
+            yield Score(request.id, (value, -1.0))
+
+    def train(
+        self, jobs: Sequence[TrainJob], on_step: StepHook
+    ) -> Iterator[TrainResult | TrainFailure]:
+        for job in jobs:
+            self._spend()
+            self.trained.append(job)
+            if job.id in self.diverging:
+                yield TrainFailure(job.id, "the loss is nan at step 1")
+                continue
+            on_step(job.id, 1, 2)
+            job.output.mkdir(parents=True)
+            (job.output / "adapter.json").write_text(json.dumps([job.id, number(job.data)]))
+            yield TrainResult(job.id, self.steps, 10, 0, (1.0, 0.5))
+
+
+def adapter_name(path: Path) -> str:
+    return (path / "adapter.json").read_text()
+
+
+class Pool:
+    """One engine for every model."""
+
+    def __init__(self, engine: RecordingEngine) -> None:
+        self.engine = engine
+
+    def get(self, name: str) -> RecordingEngine:
+        return self.engine
+
+    def identity(self, name: str) -> Any:
+        return {"fingerprint": name, "dtype": "float32", "template": None}
+
+    def device(self, name: str) -> str:
+        return "cpu"
+
+
+def person(name: str, records: int = 3, queries: int = 2) -> User:
+    history = tuple(
+        Record(f"{name}-r{i}", {"text": f"article {i} of {name}"}, f"headline {i} by {name}")
+        for i in range(records)
+    )
+    asked = tuple(
+        Query(f"{name}-q{i}", {"text": f"new article {i} of {name}"}, f"new headline {i}")
+        for i in range(queries)
+    )
+    return User(name, history, asked)
+
+
+@pytest.fixture
+def dataset() -> Dataset:
+    train = tuple(person(f"other{i}", records=1) for i in range(3))
+    test = (person("ann"), person("bob", records=2), person("../../mallory", records=2, queries=1))
+    return Dataset("news_headline", "a test", train, test)
+
+
+@pytest.fixture
+def engine() -> RecordingEngine:
+    return RecordingEngine()
+
+
+Planner = Callable[..., Plan]
+
+
+@pytest.fixture
+def planner(tmp_path: Path, dataset: Dataset, engine: RecordingEngine) -> Planner:
+    """Make plans over the dataset, the engine and one store."""
+
+    def plan(
+        method: str = "cope",
+        *assignments: str,
+        seed: int = 0,
+        fidelity: str = "paper",
+        plugins: Sequence[Path] = (),
+        data: Dataset = dataset,
+        store: str = "store",
+    ) -> Plan:
+        registry = Registry(plugins)
+        task, asked = registry.task("news_headline"), registry.method(method)
+        given = dict(parse_set(text) for text in assignments)
+        ready, settings = asked.resolved(Layers(given, defaults("paper", task)))
+        setting = FIDELITIES[fidelity]
+        pool = Pool(engine)
+        keys = Keys(task, data, "bundled", pool, ready.prompting, setting, seed)
+        context = Context(
+            task=task,
+            dataset=data,
+            model="bundled",
+            prompting=ready.prompting,
+            fidelity=setting,
+            seed=seed,
+            store=Store(tmp_path / store),
+            engines=pool,
+            progress=Progress(),
+            keys=keys,
+        )
+        return make_plan(context, ready, settings, {}, "paper", tmp_path / "results")
+
+    return plan
+
+
+__all__ = ["Killed", "LampbenchError", "replace"]

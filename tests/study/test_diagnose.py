@@ -1,0 +1,120 @@
+"""Scores of users' own words by stage: who is compared with whom, and in which direction."""
+
+import pytest
+
+from lampbench.engine.protocol import Completion, Score
+from lampbench.run.runner import build
+from lampbench.study.diagnose import Changes, diagnose
+from lampbench.util.errors import LampbenchError
+
+
+def stage_of(request):
+    return request.weights[-1].parent.parent.name if request.weights else "model"
+
+
+OWN = {"model": -4.0, "task_sft": -3.0, "user_sft": -2.0, "user_dpo": -2.5}
+OTHER = {"model": -4.0, "task_sft": -3.0, "user_sft": -2.75, "user_dpo": -5.0}
+"""Log-probability of each of two tokens, by stage, of the user's own words and of others."""
+
+
+@pytest.fixture
+def built(planner):
+    """A plan whose artifacts are all there."""
+
+    def plan(method):
+        made = planner(method)
+        for stage in made.stages:
+            build(made, stage)
+        return made
+
+    return plan
+
+
+@pytest.fixture
+def scoring(engine, monkeypatch):
+    def score(requests):
+        for request in requests:
+            own = request.response.startswith(("headline", "new headline"))
+            value = (OWN if own else OTHER)[stage_of(request)]
+            yield Score(request.id, (value, value))
+
+    monkeypatch.setattr(engine, "score", score)
+
+
+def test_each_stage_is_compared_with_the_one_before(built, scoring):
+    plan = built("cope")
+    found = diagnose(plan)
+    assert [(one.stage, one.nats) for one in found.likelihoods] == [
+        ("model", 4.0), ("task_sft", 3.0), ("user_sft", 2.0), ("user_dpo", 2.5)
+    ]  # fmt: skip
+    first, *gains = [one.gain for one in found.likelihoods]
+    assert first is None
+    assert [gain.difference.mean for gain in gains] == [1.0, 1.0, -0.5]
+    assert (gains[2].better, gains[2].worse) == (0, 3)
+
+
+def test_margins_are_summed_over_tokens_and_relative_to_the_base(built, scoring):
+    plan = built("cope")
+    rows = {(one.on.split(",")[0], one.stage): one for one in diagnose(plan).preferences}
+    assert rows.keys() == {(on, stage) for on in ("history", "test")
+                           for stage in ("user_sft", "user_dpo")}  # fmt: skip
+    assert rows["history", "user_sft"].margin == pytest.approx(2 * 0.75)
+    assert rows["test", "user_dpo"].margin == pytest.approx(2 * 2.5)
+    assert rows["history", "user_dpo"].right == 1.0
+    assert rows["history", "user_dpo"].pairs == 3 + 2 + 2
+    assert rows["test", "user_dpo"].pairs == 2 + 2 + 1
+
+
+def test_a_reward_that_prefers_others_is_wrong(built, scoring, monkeypatch):
+    monkeypatch.setitem(OTHER, "user_sft", -1.0)
+    plan = built("cope")
+    (row, *_) = diagnose(plan).preferences
+    assert (row.stage, row.right) == ("user_sft", 0.0) and row.margin < 0
+
+
+CHOSEN = {"task_sft": (1, 9, 9, 9), "user_sft": (1, 2, 9, 8), "contrast": (7, 2, 3, 4)}
+"""Tokens chosen along every reference, whose own are 1, 2, 3, 4."""
+
+
+@pytest.fixture
+def following(engine, scoring, monkeypatch):
+    generate = engine.generate
+
+    def followed(request):
+        way = "contrast" if request.spec.contrast.alpha else stage_of(request)
+        return Completion(request.id, 0, "", CHOSEN[way], 7, (), 0, True, followed=(1, 2, 3, 4))
+
+    def answer(requests):
+        if requests[0].follow is None:
+            yield from generate(requests)
+        else:
+            yield from map(followed, reversed(requests))
+
+    monkeypatch.setattr(engine, "generate", answer)
+
+
+def test_the_contrast_is_compared_with_each_model_alone(built, following):
+    plan = built("oppu_cd")
+    found = diagnose(plan)
+    assert [(one.by, one.right) for one in found.choices] == [
+        ("base model alone", 0.25), ("user's model alone", 0.5), ("contrast", 0.75)
+    ]  # fmt: skip
+    first, *gains = [one.gain for one in found.choices]
+    assert first is None
+    assert [(gain.difference.mean, gain.better, gain.worse) for gain in gains] == [
+        (0.25, 3, 0), (0.25, 3, 0)
+    ]  # fmt: skip
+    assert found.changes == Changes(tokens=5 * 4, changed=5 * 3, before=5 * 1, after=5 * 2)
+
+
+def test_without_a_contrast_there_are_no_choices_to_compare(built, following):
+    plan = built("oppu")
+    assert diagnose(plan).choices == () and diagnose(plan).changes is None
+
+
+def test_what_was_not_trained_cannot_be_diagnosed(planner, engine):
+    with pytest.raises(LampbenchError, match=r"task_sft, .* not in the store .* `lampbench run`"):
+        diagnose(planner("cope"))
+    assert not engine.trained
+    with pytest.raises(LampbenchError, match="base trains nothing"):
+        diagnose(planner("base"))
