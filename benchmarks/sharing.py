@@ -15,7 +15,7 @@ import torch
 
 from benchmarks import harness
 from benchmarks.workloads import SHAPES, Workload
-from lampbench.engine import next_token as contrast
+from lampbench.engine import next_token
 from lampbench.engine.next_token import plausible
 from lampbench.engine.protocol import ScoreRequest
 
@@ -56,11 +56,11 @@ def candidates(work: Workload, shape: str) -> dict[str, float]:
         counts.append(head.sum(dim=-1))
         return head
 
-    contrast.plausible = watch
+    next_token.plausible = watch
     try:
         list(work.ours.generate(work.requests("contrastive", *SHAPES[shape])))
     finally:
-        contrast.plausible = plausible
+        next_token.plausible = plausible
     found = torch.cat(counts).float()
     steps = [float((each > 1).any()) for each in counts]
     return {

@@ -1,8 +1,8 @@
 """CoPe: train the user's LoRA on contrasts, then decode by contrast."""
 
 from lampbench.plugin import (
-    BestOfN,
     Contrastive,
+    LowestReward,
     Method,
     Samples,
     TaskSFT,
@@ -20,5 +20,7 @@ class CoPe(Method):
     """Contrasting Personal Preference (Bu et al., EMNLP 2025, section 3)."""
 
     title = "CoPe"
-    adaptation = UserDPO(start=oppu, negatives=BestOfN(Samples(source=tam), judged_by=oppu))
+    adaptation = UserDPO(
+        start=oppu, negatives=LowestReward(Samples(sampled_from=tam), judged_by=oppu)
+    )
     decoding = Contrastive(against=tam)

@@ -1,8 +1,8 @@
 """Ablation of CoPe: DPO without contrastive decoding."""
 
 from lampbench.plugin import (
-    BestOfN,
     Greedy,
+    LowestReward,
     Method,
     Samples,
     TaskSFT,
@@ -20,5 +20,7 @@ class OPPUPreference(Method):
     """CoPe's weights, greedy decoding (paper, Table 3)."""
 
     title = "OPPU + DPO"
-    adaptation = UserDPO(start=oppu, negatives=BestOfN(Samples(source=tam), judged_by=oppu))
+    adaptation = UserDPO(
+        start=oppu, negatives=LowestReward(Samples(sampled_from=tam), judged_by=oppu)
+    )
     decoding = Greedy()

@@ -12,7 +12,7 @@ import numpy as np
 
 from lampbench.bundled import DATA
 from lampbench.core.dataset import Record
-from lampbench.data import corpus_sketch as sketch
+from lampbench.data import corpus_sketch
 from lampbench.data.leak_audit import spelled
 from lampbench.data.word_runs import word_runs
 from lampbench.registry import Registry
@@ -118,7 +118,7 @@ def compare(posts: list[Json], papers: list[Json], output: Path) -> dict[str, in
     shared = sum(len(word_runs(text) & seen) for _, parts in texts for text in parts)
     if shared:
         stop(f"the documents share {shared} runs of words with the bundled users")
-    sketch.save(sketch.make(texts), output)
+    corpus_sketch.save(corpus_sketch.make(texts), output)
     return {"documents": len(texts), "runs_shared": shared}
 
 

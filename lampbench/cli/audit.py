@@ -77,7 +77,7 @@ def audit(
 def _audit(
     task: "Task", dataset: Any, source: str, chosen: DataOptions, corpus: Path | None
 ) -> _Audited:
-    from lampbench.data import corpus_sketch as sketch
+    from lampbench.data import corpus_sketch
     from lampbench.data.leak_audit import Audit, leaks
     from lampbench.data.sources import load_companions
 
@@ -92,7 +92,7 @@ def _audit(
     elif bundled:
         held = lampbench.bundled.MODEL / "corpus.npz"
         if held.is_file():
-            findings += made.in_sketch(sketch.load(held))
+            findings += made.in_sketch(corpus_sketch.load(held))
         else:
             fault = "no corpus sketch beside the model: pre-training text not checked"
     return _Audited(
@@ -107,11 +107,11 @@ def _documents(path: Path) -> Iterator["Item"]:
     Raises:
         LampbenchError: malformed, or a line without id or text.
     """
-    from lampbench.data import json_records as jsonfile
+    from lampbench.data import json_records
     from lampbench.data.field_values import identifier, text
     from lampbench.data.leak_audit import document
 
-    for where, entry in jsonfile.lines(path):
+    for where, entry in json_records.lines(path):
         name = identifier(entry.get("id"), where)
         texts = [text(v, where, k) for k, v in entry.items() if k != "id" and isinstance(v, str)]
         if not any(texts):

@@ -4,8 +4,8 @@
 where they change numbers and are not crashes. Every switch names the reference file and line.
 """
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, fields
+from typing import Any, Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,12 @@ class Fidelity:
     log_eps: float | None = None
     review_without_text: bool = False
     profile_as_list: bool = False
+
+    def changes(self) -> dict[str, Any]:
+        """The switches that differ from the paper's, so that a new switch renames no run."""
+        switches = {one.name: getattr(self, one.name) for one in fields(self)}
+        usual = {one.name: one.default for one in fields(self)}
+        return {k: v for k, v in switches.items() if k != "name" and v != usual[k]}
 
 
 PAPER = Fidelity("paper")

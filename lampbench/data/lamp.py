@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from lampbench.core.dataset import Dataset, Query
 from lampbench.core.task import Task
-from lampbench.data import json_records as jsonfile
+from lampbench.data import json_records
 from lampbench.data.field_values import identifier, listing, text
 from lampbench.data.merge_users import Row, pool
 from lampbench.data.options import PARTS, DataOptions, Split
@@ -39,7 +39,7 @@ def load_lamp(task: Task, folder: Path, options: DataOptions) -> Dataset:
     split, parts = _find(folder, form.task_id, options.split)
     parts, notes = _wanted(folder, parts, options)
     for part in parts.values():
-        jsonfile.check_escapes(part.questions)
+        json_records.check_escapes(part.questions)
     golds = {name: _outputs(part, form) for name, part in parts.items()}
 
     def rows() -> Iterator[Row]:
@@ -120,7 +120,7 @@ def _outputs(part: Part, form: Form) -> dict[str, str] | None:
     """References by query id."""
     if part.outputs is None:
         return None
-    found = jsonfile.task_of(part.outputs)
+    found = json_records.task_of(part.outputs)
     if found is not None and not same_task(found, form.task_id):
         raise LampbenchError(
             f"{part.outputs}: holds {found}, not {form.task_id} ({form.task}); "
@@ -135,9 +135,9 @@ def read_golds(path: Path) -> dict[str, str]:
     Raises:
         LampbenchError: malformed, or an id that stands twice.
     """
-    jsonfile.check_escapes(path)
+    json_records.check_escapes(path)
     golds: dict[str, str] = {}
-    for where, entry in jsonfile.items(path):
+    for where, entry in json_records.items(path):
         name = identifier(entry.get("id"), where)
         if name in golds:
             raise LampbenchError(f"{where}: a second reference for query {name!r}; remove one")
@@ -149,7 +149,7 @@ def read_golds(path: Path) -> dict[str, str]:
 
 def _rows(name: str, part: Part, golds: dict[str, str] | None, form: Form) -> Iterator[Row]:
     seen: set[str] = set()
-    for where, question in jsonfile.items(part.questions):
+    for where, question in json_records.items(part.questions):
         query = identifier(question.get("id"), where)
         if query in seen:
             raise LampbenchError(f"{where}: query id {query!r} stands twice; give each its own")

@@ -14,7 +14,7 @@ from typing import Any
 
 from lampbench.core.dataset import Dataset, Query
 from lampbench.core.task import Task
-from lampbench.data import json_records as jsonfile
+from lampbench.data import json_records
 from lampbench.data.field_values import identifier, kind, listing, text
 from lampbench.data.merge_users import Row, pool
 from lampbench.data.options import PARTS, DataOptions, Split, part_name
@@ -152,13 +152,13 @@ class _FileRows:
 
     def __iter__(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
         for path in self._files:
-            yield from _parquet(path) if path.suffix == ".parquet" else jsonfile.records(path)
+            yield from _parquet(path) if path.suffix == ".parquet" else json_records.records(path)
 
 
 def _parquet(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
     import datasets
 
-    jsonfile.check_file(path)
+    json_records.check_file(path)
     with _quiet():
         try:
             rows = datasets.load_dataset(

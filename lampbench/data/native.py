@@ -18,7 +18,7 @@ from typing import Any
 
 from lampbench.core.dataset import Dataset, Query, Record, User
 from lampbench.core.task import Task
-from lampbench.data import json_records as jsonfile
+from lampbench.data import json_records
 from lampbench.data.choose_users import trim
 from lampbench.data.field_values import day, identifier, listing, mapping, text
 from lampbench.data.options import DataOptions
@@ -134,7 +134,7 @@ def _tested_file(folder: Path, options: DataOptions, source: str) -> str:
 
 
 def _head(path: Path) -> dict[str, Any]:
-    jsonfile.check_file(path)
+    json_records.check_file(path)
     try:
         return mapping(json.loads(path.read_text("utf-8-sig")), str(path))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
@@ -146,7 +146,7 @@ def _users(task: Task, path: Path, *, tested: bool) -> Iterator[User]:
         return
     names: set[str] = set()
     asked: set[str] = set()
-    for where, entry in jsonfile.lines(path):
+    for where, entry in json_records.lines(path):
         name = identifier(entry.get("id"), where)
         here = f"{where}: user {name!r}"
         _once(name, names, where, "user id")

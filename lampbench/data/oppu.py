@@ -13,7 +13,7 @@ from typing import Any
 
 from lampbench.core.dataset import Dataset, Query, Record, User
 from lampbench.core.task import Task
-from lampbench.data import json_records as jsonfile
+from lampbench.data import json_records
 from lampbench.data.choose_users import trim
 from lampbench.data.field_values import identifier, listing, text
 from lampbench.data.lamp import read_golds
@@ -60,10 +60,10 @@ def load_oppu(task: Task, folder: Path, options: DataOptions) -> Dataset:
 def _users(path: Path, form: Form, counts: Counter[str], *, history: bool) -> Iterator[User]:
     """The users of a file; records are kept only where they are needed."""
     labels = _labels(path, form)
-    jsonfile.check_escapes(path)
+    json_records.check_escapes(path)
     asked: set[str] = set()
     names: set[str] = set()
-    for where, entry in jsonfile.items(path):
+    for where, entry in json_records.items(path):
         name = _user_name(entry, where)
         if name in names:
             raise LampbenchError(f"{where}: user {name!r} stands twice; give each its own id")
@@ -156,7 +156,7 @@ def _labels(path: Path, form: Form) -> dict[str, str] | None:
     labels = _label_file(path)
     if not labels.is_file():
         return None
-    found = jsonfile.task_of(labels)
+    found = json_records.task_of(labels)
     if found is not None and not same_task(found, form.task_id):
         raise LampbenchError(
             f"{labels}: holds {found}, not {form.task_id} ({form.task}); "
@@ -169,8 +169,8 @@ def _with_profiles(path: Path, users: list[User]) -> list[User]:
     """The users with their ready-made profiles, joined by position."""
     if not path.is_file():
         return users
-    jsonfile.check_escapes(path)
-    entries = list(jsonfile.items(path))
+    json_records.check_escapes(path)
+    entries = list(json_records.items(path))
     if len(entries) != len(users):
         raise LampbenchError(
             f"{path}: {len(entries)} profiles for the {len(users)} users of {TESTED}; they are "

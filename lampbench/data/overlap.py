@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from lampbench.data import corpus_sketch as sketch
+from lampbench.data import corpus_sketch
 from lampbench.data.word_runs import Hashes, first_run, run_hashes
 
 
@@ -105,11 +105,11 @@ def cases(found: Iterable[tuple[Item, Item, Hashes]]) -> list[Case]:
     ]
 
 
-def sketched(items: Iterable[Item], held: sketch.Sketch, where: str) -> list[Case]:
+def sketched(items: Iterable[Item], held: corpus_sketch.Sketch, where: str) -> list[Case]:
     """Items of which a run stands in a sketch; the share is over the runs that it would hold."""
     found = []
     for item in items:
-        runs = sketch.found(held, item.runs)
+        runs = corpus_sketch.found(held, item.runs)
         if len(runs):
             share = _share(item, runs, sampled=True)
             found.append(Case(str(item), where, share, first_run(item.texts, runs)))
@@ -120,7 +120,7 @@ def _share(item: Item, covered: Hashes, *, sampled: bool = False) -> float:
     shares = [0.0]
     for text in item.texts:
         runs = run_hashes([text])
-        runs = sketch.kept(runs) if sampled else runs
+        runs = corpus_sketch.kept(runs) if sampled else runs
         if len(runs):
             shares.append(float(np.isin(runs, covered).mean()))
     return max(shares)

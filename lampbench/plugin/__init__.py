@@ -19,7 +19,7 @@ from lampbench.plugin.decoding import Contrastive, Decoding, Greedy
 from lampbench.plugin.hyperparameter import Part, hyper
 from lampbench.plugin.method import Method, Prediction
 from lampbench.plugin.metric import Answer, Metric, register_metric
-from lampbench.plugin.negatives import BestOfN, Samples
+from lampbench.plugin.negatives import LowestReward, Samples
 from lampbench.plugin.prompting import Plain, ProfileAugmented, Prompting, RetrievalAugmented
 from lampbench.plugin.recipe import Recipe
 from lampbench.plugin.user_profile import UserProfile
@@ -53,7 +53,6 @@ def register_task(name: str) -> Callable[[T], T]:
 __all__ = [
     "AdapterRecipe",
     "Answer",
-    "BestOfN",
     "Context",
     "Contrastive",
     "Dataset",
@@ -63,6 +62,7 @@ __all__ = [
     "HubSource",
     "LampbenchError",
     "LoraRecipe",
+    "LowestReward",
     "Method",
     "Metric",
     "Part",

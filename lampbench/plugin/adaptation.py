@@ -17,7 +17,7 @@ from lampbench.engine.protocol import (
     Weights,
 )
 from lampbench.plugin.hyperparameter import hyper
-from lampbench.plugin.negatives import BestOfN
+from lampbench.plugin.negatives import LowestReward
 from lampbench.plugin.recipe import Owner, Recipe
 
 if TYPE_CHECKING:
@@ -84,6 +84,7 @@ class LoraRecipe(AdapterRecipe):
 class TaskSFT(LoraRecipe):
     """TAM: one LoRA trained on the queries of all users who are not tested (Tan et al., 2024)."""
 
+    name: ClassVar = "task_sft"
     section = "task_sft"
     version: ClassVar = 2  # 2: draws of the many-user engine
     scope: ClassVar = "task"
@@ -108,6 +109,7 @@ class TaskSFT(LoraRecipe):
 class UserSFT(LoraRecipe):
     """OPPU: a LoRA per user on top of `start`, trained on the history (Tan et al., 2024)."""
 
+    name: ClassVar = "user_sft"
     section = "user_sft"
     version: ClassVar = 2
     scope: ClassVar = "user"
@@ -139,12 +141,13 @@ class UserDPO(AdapterRecipe):
     what the user's LoRA sits on (TAM), as the equation has it, not the LoRA it starts from.
     """
 
+    name: ClassVar = "user_dpo"
     section = "user_dpo"
     version: ClassVar = 2
     scope: ClassVar = "user"
 
     start: UserSFT = UserSFT()
-    negatives: BestOfN = BestOfN()
+    negatives: LowestReward = LowestReward()
     beta: float = hyper("weight of the KL term, equation 6", low=0.0)
     dropout: float = hyper("dropout on the LoRA's input", low=0.0, high=0.999)
 

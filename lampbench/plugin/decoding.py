@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from lampbench.engine.protocol import Contrast, GenerationSpec, PenaltyOn
 from lampbench.plugin.adaptation import AdapterRecipe
@@ -32,6 +32,8 @@ class Decoding(Part):
 class Greedy(Decoding):
     """The most probable token."""
 
+    name: ClassVar = "greedy"
+
     def spec(self, context: "Context", user: "User") -> GenerationSpec:
         """The same for every user."""
         return GenerationSpec(self.max_new_tokens, self.repetition_penalty, self.penalty_on)
@@ -45,6 +47,7 @@ class Contrastive(Decoding):
     with the untouched model (Figure 3a, "init").
     """
 
+    name: ClassVar = "contrastive"
     against: AdapterRecipe | None = None
     alpha: float = hyper("contrast weight of equation 2", low=0.0)
     tau: float = hyper("plausibility threshold of equation 1", low=0.0, high=1.0)

@@ -43,10 +43,12 @@ def hyper(
 class Part:
     """One choice of a method, or a recipe behind it. `section` names it in hyper-parameter paths.
 
-    `version` goes up when the part's code changes what it produces, so that stored artifacts
-    made by the earlier code are not taken for its work.
+    `name` and `version` identify a built-in part in keys. The version goes up when the part's code
+    changes what it produces, so that stored artifacts made by the earlier code are not taken for
+    its work. A plugin's part needs neither: its source counts.
     """
 
+    name: ClassVar[str]
     section: ClassVar[str]
     version: ClassVar[int] = 1
 

@@ -25,13 +25,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Samples(Recipe):
-    """N candidate answers to each record of the history, drawn from `source`'s model."""
+    """N candidate answers to each record of the history, drawn from the model of `sampled_from`."""
 
+    name: ClassVar = "samples"
     section = "negatives"
     version: ClassVar = 2  # 2: draws of the many-user engine
     scope: ClassVar = "user"
 
-    source: "AdapterRecipe | None" = None
+    sampled_from: "AdapterRecipe | None" = None
     n: int = hyper("candidates a record (K in the paper)", low=1)
     temperature: float = hyper("softmax temperature of the draws", low=1e-6)
     top_p: float = hyper("nucleus of the draws; 1.0 is the whole distribution", low=1e-6, high=1.0)
@@ -54,7 +55,7 @@ class Samples(Recipe):
             GenerateRequest(
                 id=record.id,
                 prompt=context.prompt(owner, record),
-                weights=context.weights(self.source, owner),
+                weights=context.weights(self.sampled_from, owner),
                 spec=spec,
                 samples=self.n,
                 seed=seed_from(context.seed, owner.id, self.section, record.id),
@@ -64,14 +65,15 @@ class Samples(Recipe):
 
 
 @dataclass(frozen=True)
-class BestOfN(Recipe):
+class LowestReward(Recipe):
     """Of each record's candidates, the one with the lowest implicit user reward (equation 5).
 
     The reward of an answer is the sum over its tokens of log p_user - log p_base (equation 2
-    with alpha = 1); `judged_by` is the user's model, `samples.source` the base model.
+    with alpha = 1); `judged_by` is the user's model, `samples.sampled_from` the base model.
     """
 
-    section = "best_of_n"
+    name: ClassVar = "lowest_reward"
+    section = "lowest_reward"
     scope: ClassVar = "user"
 
     samples: Samples = Samples()
@@ -101,7 +103,7 @@ class BestOfN(Recipe):
         raw = context.fidelity.raw_text_reward
         models: tuple[Weights, Weights] = (
             context.weights(self.judged_by, owner),
-            context.weights(self.samples.source, owner),
+            context.weights(self.samples.sampled_from, owner),
         )
         candidates = context.get(self.samples, owner)["texts"]
         return [

@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from lampbench.core.dataset import Query, Record, User
 from lampbench.core.prompt import Piece, Prompt
@@ -36,6 +36,8 @@ class Prompting(Part):
 class Plain(Prompting):
     """The task's prompt alone."""
 
+    name: ClassVar = "plain"
+
     def render(self, context: "Context", user: User, item: Query | Record) -> Prompt:
         """The task's prompt for the item's fields."""
         return context.task.prompt(item.fields)
@@ -45,6 +47,7 @@ class Plain(Prompting):
 class RetrievalAugmented(Prompting):
     """The k records nearest to the query, quoted before the task's prompt (RAG)."""
 
+    name: ClassVar = "retrieval_augmented"
     k: int = hyper("records quoted from the history", low=0)
 
     def render(self, context: "Context", user: User, item: Query | Record) -> Prompt:
@@ -61,6 +64,7 @@ class RetrievalAugmented(Prompting):
 class ProfileAugmented(Prompting):
     """A written profile of the user, and the k nearest records "additionally" (PAG)."""
 
+    name: ClassVar = "profile_augmented"
     k: int = hyper("records quoted from the history", low=0)
     profile: UserProfile = field(default_factory=UserProfile)
 

@@ -1,14 +1,12 @@
 """Recipes: declarations of expensive things. Their parents are recipes, so they form a graph."""
 
-import inspect
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from lampbench.core.dataset import User
-from lampbench.plugin.hyperparameter import Part, child_parts, hyper_fields
-from lampbench.util.hashing import digest
+from lampbench.plugin.hyperparameter import Part, child_parts
 
 if TYPE_CHECKING:
     from lampbench.run.executor import Context
@@ -66,25 +64,3 @@ def ordered(parts: Sequence[Part]) -> list[Recipe]:
             for recipe in parents(part):
                 visit(recipe)
     return order
-
-
-def code_version(kind: type) -> Any:
-    """What stands for a class's code in keys: built-ins count versions by hand, so that a comment
-    does not invalidate recorded runs; a plugin's source text counts, since its author edits it.
-    """
-    name = f"{kind.__module__}.{kind.__qualname__}"
-    if kind.__module__.startswith("lampbench."):
-        return [name, getattr(kind, "version", 1)]
-    try:
-        return [kind.__qualname__, digest(inspect.getsource(kind))]
-    except (OSError, TypeError):
-        return [name, getattr(kind, "version", 1)]
-
-
-def identity(part: Part) -> dict[str, Any]:
-    """All that determines a part: its code, its settings, and the parts inside it."""
-    return {
-        "code": code_version(type(part)),
-        "hyper": {field.name: getattr(part, field.name) for _, field in hyper_fields(part)},
-        "parts": {name: identity(child) for name, child in child_parts(part)},
-    }

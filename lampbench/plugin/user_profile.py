@@ -24,6 +24,7 @@ class UserProfile(Recipe):
     The paper has vicuna-7B write them: `--set profile.model=vicuna-7b`.
     """
 
+    name: ClassVar = "user_profile"
     section = "profile"
     version: ClassVar = 2  # 2: draws of the many-user engine
     scope: ClassVar = "user"

@@ -13,7 +13,7 @@ from typing import Any
 
 from lampbench.core.dataset import Dataset, Query
 from lampbench.core.task import Task
-from lampbench.data import json_records as jsonfile
+from lampbench.data import json_records
 from lampbench.data.field_values import identifier, kind, text
 from lampbench.data.record_format import same_task
 from lampbench.engine.models import BUNDLED, PRESETS
@@ -38,7 +38,7 @@ def read_predictions(file: Path, task: Task, dataset: Dataset) -> list[dict[str,
         LampbenchError: malformed, another task's, an id that stands twice or that the dataset
             does not ask, or a query without prediction.
     """
-    found = jsonfile.task_of(file)
+    found = json_records.task_of(file)
     if found is not None and not same_task(found, task_id(task)):
         raise LampbenchError(
             f"{file}: holds {found}, not {task_id(task)} ({task.name}); give this task's file or "
@@ -46,8 +46,8 @@ def read_predictions(file: Path, task: Task, dataset: Dataset) -> list[dict[str,
         )
     asked = _by_id(dataset)
     outputs: dict[str, str] = {}
-    jsonfile.check_escapes(file)
-    for where, entry in jsonfile.items(file):
+    json_records.check_escapes(file)
+    for where, entry in json_records.items(file):
         name = identifier(entry.get("id"), where)
         if name in outputs:
             raise LampbenchError(f"{where}: a second prediction for query {name!r}; remove one")

@@ -25,8 +25,9 @@ from lampbench.engine.protocol import (
     TrainJob,
     Weights,
 )
+from lampbench.plugin.identity import identity
 from lampbench.plugin.prompting import Prompting
-from lampbench.plugin.recipe import Owner, Recipe, identity
+from lampbench.plugin.recipe import Owner, Recipe
 from lampbench.run.cache import Store
 from lampbench.run.gather import Groups
 from lampbench.run.keys import Keys, Models

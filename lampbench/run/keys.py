@@ -1,15 +1,16 @@
 """Keys of artifacts and runs: the digest of all that determines them."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from lampbench.core.dataset import Dataset
 from lampbench.core.fidelity import Fidelity
 from lampbench.core.task import Task
 from lampbench.plugin.hyperparameter import Part, child_parts, hyper_fields
+from lampbench.plugin.identity import code_identity, identity
 from lampbench.plugin.prompting import Plain, Prompting
-from lampbench.plugin.recipe import Owner, Recipe, code_version, identity
+from lampbench.plugin.recipe import Owner, Recipe
 from lampbench.util.hashing import digest
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class Keys:
         everything = {
             **self._circumstances(),
             "model": self.models.identity(self.model),
-            "method": [method.name, code_version(type(method)), parts],
+            "method": [method.name, code_identity(type(method)), parts],
             "data": self.dataset.fingerprint,
         }
         return digest(everything)
@@ -94,8 +95,8 @@ class Keys:
         task = type(self.task)
         words = {n: getattr(task, n) for n in ("system", "template", "example", "shorten")}
         return {
-            "task": [self.task.name, code_version(task), words],
-            "fidelity": asdict(self.fidelity),
+            "task": [self.task.name, code_identity(task), words],
+            "fidelity": self.fidelity.changes(),
             "seed": self.seed,
         }
 
@@ -109,7 +110,7 @@ class Keys:
             else:
                 parts[name] = self.of(child, owner)
         values = {f.name: getattr(part, f.name) for _, f in hyper_fields(part)}
-        return {"code": code_version(type(part)), "hyper": values, "parts": parts}
+        return {"code": code_identity(type(part)), "hyper": values, "parts": parts}
 
     def _data(self, recipe: Recipe, owner: Owner) -> list[str]:
         data = [owner.fingerprint] if owner else []

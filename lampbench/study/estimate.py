@@ -12,7 +12,7 @@ from lampbench.core.dataset import User
 from lampbench.engine.models import hidden_sizes, resolve
 from lampbench.plugin.adaptation import LoraRecipe, TaskSFT, UserDPO, UserSFT
 from lampbench.plugin.decoding import Contrastive
-from lampbench.plugin.negatives import BestOfN, Samples
+from lampbench.plugin.negatives import LowestReward, Samples
 from lampbench.plugin.recipe import Owner, Recipe
 from lampbench.plugin.user_profile import UserProfile
 from lampbench.run.executor import Context
@@ -200,7 +200,7 @@ def _(recipe: Samples, context: Context, owner: Owner, length: _Length) -> Cost:
 
 
 @cost_of.register
-def _(recipe: BestOfN, context: Context, owner: Owner, length: _Length) -> Cost:
+def _(recipe: LowestReward, context: Context, owner: Owner, length: _Length) -> Cost:
     assert owner is not None
     return Cost(read=2 * recipe.samples.n * length.of_history(owner))
 

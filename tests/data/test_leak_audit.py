@@ -9,7 +9,7 @@ from click.testing import CliRunner
 import lampbench.bundled
 from lampbench.cli.data import data
 from lampbench.cli.main import main
-from lampbench.data import corpus_sketch as sketch
+from lampbench.data import corpus_sketch
 from scripts.card import read_users
 
 
@@ -274,13 +274,13 @@ def held(tmp_path, monkeypatch):
 
 def test_bundled_data_against_what_the_model_read(held):
     review = read_users(lampbench.bundled.DATA / "review_writing" / "test.jsonl")[0]["history"][0]
-    sketch.save(sketch.make([("1", [words("free", 200)])]), held)
+    corpus_sketch.save(corpus_sketch.make([("1", [words("free", 200)])]), held)
     code, shown = bundled()
     assert code == 0 and "no leak was found" in shown.splitlines()[-1]
-    sketch.save(sketch.make([("1", [review["target"]])]), held)
+    corpus_sketch.save(corpus_sketch.make([("1", [review["target"]])]), held)
     code, shown = bundled()
     assert code == 1 and "leak: history of test users in pre-training text (13 words): 1" in shown
-    sketch.save(sketch.make([(review["id"], [words("free", 200)])]), held)
+    corpus_sketch.save(corpus_sketch.make([(review["id"], [words("free", 200)])]), held)
     code, shown = bundled()
     assert code == 1 and f"in document '{review['id']}'" in shown
 

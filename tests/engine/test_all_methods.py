@@ -224,7 +224,7 @@ def test_every_method_runs_as_the_reference_code_would(planned, folder, tmp_path
 def test_nothing_is_trained_twice_for_another_method(planned, tmp_path):
     """Four methods stand on one TAM, three on the same user adapters, two on the same DPO."""
     runs = recorded(planned("llama"), tmp_path / "results")
-    users = dict.fromkeys(("user_sft", "negatives", "best_of_n", "user_dpo", "profile"), 2)
+    users = dict.fromkeys(("user_sft", "negatives", "lowest_reward", "user_dpo", "profile"), 2)
     store = tmp_path / "store"
     made = {kind: len(list((store / kind).iterdir())) for kind in users}
     assert made == users

@@ -9,15 +9,15 @@ def key_of(plan, section, user=0):
     return plan.context.keys.of(stage.recipe, owners[user] if len(owners) > 1 else None)
 
 
-SECTIONS = ["task_sft", "user_sft", "negatives", "best_of_n", "user_dpo"]
+SECTIONS = ["task_sft", "user_sft", "negatives", "lowest_reward", "user_dpo"]
 
 
 @pytest.mark.parametrize(
     ("assignment", "changed"),
     [
-        ("task_sft.epochs=5", {"task_sft", "user_sft", "negatives", "best_of_n", "user_dpo"}),
-        ("user_sft.rank=4", {"user_sft", "best_of_n", "user_dpo"}),
-        ("negatives.n=4", {"negatives", "best_of_n", "user_dpo"}),
+        ("task_sft.epochs=5", {"task_sft", "user_sft", "negatives", "lowest_reward", "user_dpo"}),
+        ("user_sft.rank=4", {"user_sft", "lowest_reward", "user_dpo"}),
+        ("negatives.n=4", {"negatives", "lowest_reward", "user_dpo"}),
         ("user_dpo.beta=1.0", {"user_dpo"}),
         ("decoding.alpha=0.9", set()),
         ("decoding.max_new_tokens=7", set()),

@@ -44,7 +44,7 @@ def test_scores_know_the_history(planner, dataset, tmp_path):
 def test_the_stages_of_cope_are_what_the_paper_says(planner, engine, dataset):
     plan = planner("cope")
     names = [stage.name for stage in plan.stages]
-    assert names == ["task_sft", "user_sft", "negatives", "best_of_n", "user_dpo"]
+    assert names == ["task_sft", "user_sft", "negatives", "lowest_reward", "user_dpo"]
     run(plan)
     tam, *rest = engine.trained
     sft, dpo = rest[:3], rest[3:]

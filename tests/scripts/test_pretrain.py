@@ -176,7 +176,7 @@ def test_text_of_tested_users_is_not_trained_on(part: str, tmp_path: Path) -> No
 def test_documents_are_compared_with_the_bundled_users_and_sketched(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from lampbench.data import corpus_sketch as sketch
+    from lampbench.data import corpus_sketch
     from scripts.corpus import compare
 
     user = read_users(DATA / "abstract_generation" / "test.jsonl")[0]
@@ -184,7 +184,7 @@ def test_documents_are_compared_with_the_bundled_users_and_sketched(
     post = {"id": "post", "title": "A post", "summary": "", "body": "much the same in a post " * 10}
     found = compare([post], [free], tmp_path / "corpus.npz")
     assert found == {"documents": 2, "runs_shared": 0}
-    assert sketch.load(tmp_path / "corpus.npz").documents == {"free", "post"}
+    assert corpus_sketch.load(tmp_path / "corpus.npz").documents == {"free", "post"}
     copied = {**free, "abstract": next(records(user))["target"]}
     with pytest.raises(SystemExit) as caught:
         compare([post], [copied], tmp_path / "other.npz")

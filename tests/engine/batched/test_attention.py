@@ -10,7 +10,8 @@ from alone import Alone, by_peft
 from given import RESPONSES, prompt
 
 from lampbench.core.fidelity import PAPER
-from lampbench.engine import loading, many
+from lampbench.engine import load_model
+from lampbench.engine.batched import engine as batched_engine
 from lampbench.engine.models import resolve
 from lampbench.engine.protocol import Contrast, GenerateRequest, GenerationSpec, ScoreRequest
 
@@ -40,13 +41,13 @@ def test_a_variant_equals_transformers_alone(folder, tmp_path, crowd, monkeypatc
     (copy / "config.json").write_text(json.dumps(values | config))
 
     def load(*arguments):
-        loaded = loading.load(*arguments)
+        loaded = load_model.load(*arguments)
         if attention:
             loaded.model.set_attn_implementation(attention)
         return loaded
 
-    monkeypatch.setattr(many, "load", load)
-    made = many.ManyUserEngine(
+    monkeypatch.setattr(batched_engine, "load", load)
+    made = batched_engine.ManyUserEngine(
         resolve(str(copy)), device="cpu", dtype="float32", template=None, fidelity=PAPER
     )
     oracle = Alone(AutoModelForCausalLM.from_pretrained(copy, attn_implementation="eager").eval())
