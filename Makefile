@@ -29,9 +29,9 @@ REPRODUCE = $(ONE_CORE) reproduce paper --data bundled
 
 demo: env
 	$(BIN)/lampbench run --method cope --task news_headline --users $(DEMO_USERS) \
-		--results $(DEMO)/results --store $(DEMO)/artifacts
+		--results $(DEMO)/results --cache-dir $(DEMO)/cache
 	$(BIN)/lampbench run --method base --method tam --method oppu --task news_headline \
-		--users $(DEMO_USERS) --results $(DEMO)/results --store $(DEMO)/artifacts
+		--users $(DEMO_USERS) --results $(DEMO)/results --cache-dir $(DEMO)/cache
 	$(BIN)/lampbench overview --task news_headline --results $(DEMO)/results
 	@printf '%s\n' '' 'Where to look next:' \
 		'  leaderboard.md       every method on every bundled task, with intervals and tests' \
@@ -95,7 +95,7 @@ study-titles study-texts: env
 # Beside the paper's axes: alpha for all seeds, and long answers within the plausible set without a
 # contrast, where the penalty acts.
 study-sensitivity: env
-	$(REPRODUCE) --model bundled --only sensitivity --run
+	$(REPRODUCE) --model bundled --experiment sensitivity --run
 	$(ONE_CORE) sweep --method oppu_cd --method cope \
 		--task news_headline --param decoding.alpha=0,0.1,0.3,0.5,0.7 $(SEEDS:%=--seed %)
 	$(ONE_CORE) sweep --method oppu_cd --method cope $(LONG) \
@@ -104,7 +104,7 @@ study-sensitivity: env
 	$(ONE_CORE) run --method tam_head $(LONG) --model bundled-small
 
 study-models: env
-	$(REPRODUCE) --model bundled --model bundled-small --only cross-model --run
+	$(REPRODUCE) --model bundled --model bundled-small --experiment cross-model --run
 
 study: study-titles study-texts study-sensitivity study-models
 	$(BIN)/lampbench tables

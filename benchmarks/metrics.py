@@ -26,7 +26,7 @@ def main(predictions: int, pairs: int, output: Path) -> None:
 
     rows: list[dict[str, Any]] = [
         {"user": f"u{n % 100}", "query": str(n), "prediction": text(), "reference": text(),
-         "clipped": False}
+         "truncated": False}
         for n in range(predictions)
     ]  # fmt: skip
     taken = harness.paired(

@@ -14,7 +14,7 @@ from lampbench.core.fidelity import PAPER
 from lampbench.core.prompt import Piece, Prompt
 from lampbench.engine import adapter_files, load_model, reference
 from lampbench.engine.batched import engine as batched_engine
-from lampbench.engine.batched.engine import ManyUserEngine
+from lampbench.engine.batched.engine import BatchedEngine
 from lampbench.engine.lora_init import initial_pairs, lora_config
 from lampbench.engine.models import resolve
 from lampbench.engine.protocol import (
@@ -66,9 +66,9 @@ class Workload:
     _engines: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def ours(self) -> ManyUserEngine:
+    def ours(self) -> BatchedEngine:
         """The many-user engine."""
-        return self._engine("ours", ManyUserEngine)  # type: ignore[no-any-return]
+        return self._engine("ours", BatchedEngine)  # type: ignore[no-any-return]
 
     @property
     def reference(self) -> ReferenceEngine:
@@ -79,7 +79,7 @@ class Workload:
         if name not in self._engines:
             with _without_files(self.model, self.vocabulary):
                 engine = kind(resolve("bundled"), device=self.device, dtype=self.dtype,
-                              template=None, fidelity=PAPER)  # fmt: skip
+                              chat_template=None, fidelity=PAPER)  # fmt: skip
             engine._stop = frozenset()  # every answer takes its whole budget, whoever makes it
             self._engines[name] = engine
         return self._engines[name]

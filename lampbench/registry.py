@@ -28,7 +28,7 @@ KINDS: tuple[Kind, ...] = ("method", "task", "metric")
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class PluginLocation:
     """A plugin that was seen: what it is called, where it stands, and how to import it.
 
     `error` says why the file could not even be scanned.
@@ -43,7 +43,7 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ListedPlugin:
     """A line of `lampbench list`: the loaded plugin, or what is wrong with it."""
 
     name: str
@@ -60,7 +60,7 @@ class Registry:
 
     def __init__(self, plugins: Sequence[Path] = ()) -> None:
         self._plugins = tuple(plugins)
-        self._found: dict[Kind, list[Found]] | None = None
+        self._found: dict[Kind, list[PluginLocation]] | None = None
         for path in self._plugins:
             if not path.exists():
                 raise LampbenchError(
@@ -87,7 +87,7 @@ class Registry:
         """The names that can be asked for, sorted; nothing is imported."""
         return sorted({found.name for found in self._all(kind) if not found.error})
 
-    def rows(self, kind: Kind) -> list[Row]:
+    def rows(self, kind: Kind) -> list[ListedPlugin]:
         """Every plugin of a kind, imported, broken ones with their cause."""
         rows = []
         for found in sorted(self._all(kind), key=lambda found: (found.name, found.origin)):
@@ -95,13 +95,13 @@ class Registry:
                 plugin, error = self._get(kind, found.name), None
             except LampbenchError as problem:
                 plugin, error = None, str(problem)
-            rows.append(Row(found.name, found.origin, plugin, error))
+            rows.append(ListedPlugin(found.name, found.origin, plugin, error))
         return rows
 
-    def _all(self, kind: Kind) -> list[Found]:
+    def _all(self, kind: Kind) -> list[PluginLocation]:
         if self._found is None:
             everything = [*_builtins(), *_entry_points(), *_explicit(self._plugins)]
-            once: dict[tuple[Kind, str, str], Found] = {}
+            once: dict[tuple[Kind, str, str], PluginLocation] = {}
             for found in everything:
                 once.setdefault((found.kind, found.name, found.origin), found)
             self._found = {k: [f for f in once.values() if f.kind == k] for k in KINDS}
@@ -125,7 +125,7 @@ def plugin_paths(given: Sequence[str]) -> list[Path]:
     return [Path(text) for text in (*given, *listed) if text]
 
 
-def _builtins() -> Iterator[Found]:
+def _builtins() -> Iterator[PluginLocation]:
     for kind in KINDS:
         package = importlib.import_module(f"lampbench.{kind}s")
         for folder in package.__path__:
@@ -135,7 +135,7 @@ def _builtins() -> Iterator[Found]:
                 yield from _scan(file, f"lampbench.{kind}s.{file.stem}", expected)
 
 
-def _explicit(paths: Sequence[Path]) -> Iterator[Found]:
+def _explicit(paths: Sequence[Path]) -> Iterator[PluginLocation]:
     for path in dict.fromkeys(path.resolve() for path in paths):
         folder = path.is_dir()
         for file in sorted(path.glob("[!_]*.py")) if folder else [path]:
@@ -143,14 +143,14 @@ def _explicit(paths: Sequence[Path]) -> Iterator[Found]:
             yield from _scan(file, module, () if folder else KINDS)
 
 
-def _entry_points() -> Iterator[Found]:
+def _entry_points() -> Iterator[PluginLocation]:
     for kind in KINDS:
         for point in importlib.metadata.entry_points(group=f"lampbench.{kind}s"):
             package = point.dist.name if point.dist else "unknown package"
-            yield Found(kind, point.name, f"{point.value} ({package})", point.module)
+            yield PluginLocation(kind, point.name, f"{point.value} ({package})", point.module)
 
 
-def _scan(file: Path, module: str, expected: Sequence[Kind]) -> Iterator[Found]:
+def _scan(file: Path, module: str, expected: Sequence[Kind]) -> Iterator[PluginLocation]:
     """The plugins that a file registers, read off its decorators.
 
     A file that cannot be scanned is a finding too, and so is one that registers nothing where
@@ -162,7 +162,7 @@ def _scan(file: Path, module: str, expected: Sequence[Kind]) -> Iterator[Found]:
         origin = f"{file}:{getattr(error, 'lineno', None) or 1}"
         cause = f"{origin}: {type(error).__name__}: {getattr(error, 'msg', error)}"
         for kind in expected or KINDS:
-            yield Found(kind, file.stem, origin, module, file, cause)
+            yield PluginLocation(kind, file.stem, origin, module, file, cause)
         return
     seen = False
     for node in ast.walk(tree):
@@ -170,10 +170,10 @@ def _scan(file: Path, module: str, expected: Sequence[Kind]) -> Iterator[Found]:
             if marked := _registration(decorator):
                 seen = True
                 kind, name = marked
-                yield Found(kind, name, f"{file}:{decorator.lineno}", module, file)
+                yield PluginLocation(kind, name, f"{file}:{decorator.lineno}", module, file)
     for kind in () if seen else expected:
         cause = f'{file}:1: no class is decorated with @register_{kind}("{file.stem}")'
-        yield Found(kind, file.stem, f"{file}:1", module, file, cause)
+        yield PluginLocation(kind, file.stem, f"{file}:1", module, file, cause)
 
 
 def _registration(node: ast.expr) -> tuple[Kind, str] | None:
@@ -200,7 +200,7 @@ def _package_of(folder: Path) -> str:
     return name
 
 
-def _load(found: Found) -> Any:
+def _load(found: PluginLocation) -> Any:
     """An instance of a plugin, or an error that says where and why it is broken."""
     from lampbench.core.registration import MARK
 
@@ -222,7 +222,7 @@ def _load(found: Found) -> Any:
     raise LampbenchError(f"{broken}{found.origin}: {wrong}")
 
 
-def _wrong(found: Found, marked: Sequence[type]) -> str | None:
+def _wrong(found: PluginLocation, marked: Sequence[type]) -> str | None:
     """What a plugin that imports well gets wrong, and what would fail far from its file."""
     from lampbench.core.task import Task
     from lampbench.plugin.adaptation import AdapterRecipe
@@ -265,7 +265,7 @@ def _wrong_metric(kind: type["Metric"]) -> str | None:
     return None
 
 
-def _cause(error: BaseException, found: Found) -> str:
+def _cause(error: BaseException, found: PluginLocation) -> str:
     """File, line and message of a failed import, as near to the plugin's own text as possible."""
     if isinstance(error, SyntaxError):
         return f"{error.filename}:{error.lineno}: {type(error).__name__}: {error.msg}"

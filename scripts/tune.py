@@ -1,6 +1,6 @@
 """Choose the hyper-parameters of the `small` preset on the bundled data's dev users.
 
-    python scripts/tune.py --family lamp [--results tuning] [--store .lampbench/artifacts]
+    python scripts/tune.py --family lamp [--results tuning] [--cache-dir .lampbench/cache]
 
 One step after the other tries the values of one hyper-parameter on one method, keeps the best, and
 goes on from there: each method is tuned with what the methods below it have got, and TAM's steps
@@ -22,10 +22,10 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from lampbench.paper.presets import defaults  # noqa: E402
-from lampbench.plugin.hyperparameter import Given  # noqa: E402
+from lampbench.plugin.hyperparameter import SourcedValue  # noqa: E402
 from lampbench.record.runs import read_run  # noqa: E402
 from lampbench.registry import Registry  # noqa: E402
-from lampbench.run.options import Choices, engine_pool, grid_plans  # noqa: E402
+from lampbench.run.options import RunOptions, engine_pool, grid_plans  # noqa: E402
 from lampbench.run.runner import execute  # noqa: E402
 from lampbench.util.progress import Progress  # noqa: E402
 
@@ -82,15 +82,15 @@ def tune(family: str, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
             for name, value in chosen.items()
             if above[name] <= order.index(method) and name != path
         ]
-        choices = Choices(
+        choices = RunOptions(
             methods=[method],
             tasks=FAMILIES[family],
             parts=("dev",),
             assignments=settled,
-            store=options.store,
+            cache_dir=options.cache_dir,
         )
         stands = chosen.get(path, preset[path].value)
-        points = [{path: Given(value, "scripts/tune.py")} for value in values]
+        points = [{path: SourcedValue(value, "scripts/tune.py")} for value in values]
         found = grid_plans(choices, points, options.results, engine_pool(choices, progress))
         scores: dict[Any, dict[str, float]] = {value: {} for value in values}
         for point, plan in found:
@@ -148,8 +148,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Tune the small preset on the dev users.")
     parser.add_argument("--family", choices=FAMILIES, required=True)
     parser.add_argument("--results", type=Path, default=ROOT / "tuning")
-    store = os.environ.get("LAMPBENCH_STORE", ROOT / ".lampbench/artifacts")
-    parser.add_argument("--store", type=Path, default=store, help="also LAMPBENCH_STORE")
+    store = os.environ.get("LAMPBENCH_CACHE_DIR", ROOT / ".lampbench/cache")
+    parser.add_argument("--cache-dir", type=Path, default=store, help="also LAMPBENCH_CACHE_DIR")
     options = parser.parse_args(arguments)
     steps = []
     for step in tune(options.family, options):

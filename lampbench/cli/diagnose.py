@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @options.dataset
 @options.hyper
 @options.machine
-@options.store
+@options.cache_dir
 @options.plugins
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table")
 def diagnose(form: str, **choices: Any) -> None:
@@ -29,14 +29,14 @@ def diagnose(form: str, **choices: Any) -> None:
     they hold on queries that nobody trained on; and, where decoding is contrastive, the tokens
     that the contrast chooses along the users' own words. Nothing is trained.
     """
-    from lampbench.run.cache import Store
-    from lampbench.run.options import Choices, plans
+    from lampbench.run.cache import Cache
+    from lampbench.run.options import RunOptions, plans
     from lampbench.study.diagnose import diagnose as examine
     from lampbench.util.progress import Progress
 
-    Store(choices["store"]).prepare()
+    Cache(choices["cache_dir"]).prepare()
     found = []
-    for plan in plans(Choices(**choices), options.STORE, Progress()):
+    for plan in plans(RunOptions(**choices), options.CACHE_DIR, Progress()):
         context = plan.context
         names = {"method": plan.method.name, "task": context.task.name,
                  "model": context.model, "seed": context.seed}  # fmt: skip

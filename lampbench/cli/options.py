@@ -8,7 +8,7 @@ import click
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-STORE = Path(".lampbench/artifacts")
+CACHE_DIR = Path(".lampbench/cache")
 
 
 def apply(*options: Callable[[F], F]) -> Callable[[F], F]:
@@ -35,13 +35,13 @@ results = click.option(
     show_default=True,
     help="Folder of recorded runs.",
 )
-store = click.option(
-    "--store",
+cache_dir = click.option(
+    "--cache-dir",
     type=click.Path(path_type=Path, file_okay=False),
-    default=STORE,
+    default=CACHE_DIR,
     show_default=True,
-    envvar="LAMPBENCH_STORE",
-    help="Folder of adapters, negatives and other artifacts. Also LAMPBENCH_STORE.",
+    envvar="LAMPBENCH_CACHE_DIR",
+    help="Folder of adapters, negatives and other artifacts. Also LAMPBENCH_CACHE_DIR.",
 )
 dataset = apply(
     click.option("--data", default="bundled", show_default=True, metavar="SOURCE",
@@ -51,9 +51,9 @@ dataset = apply(
                       "[default: 100, or all that a bundled or processed source names]"),
     click.option("--min-history", type=click.IntRange(min=1), default=1, show_default=True,
                  metavar="N", help="Leave out test users with fewer past records."),
-    click.option("--split", type=click.Choice(["user", "time"]),
+    click.option("--split-by", type=click.Choice(["user", "time"]),
                  help="Published split of LaMP and LongLaMP. [default: LaMP user, LongLaMP time]"),
-    click.option("--part", "parts", multiple=True, type=click.Choice(["train", "dev", "test"]),
+    click.option("--split", "splits", multiple=True, type=click.Choice(["train", "dev", "test"]),
                  help="Read only this part of LaMP or LongLaMP; may be repeated. Of bundled data "
                       "and lampbench:DIR, dev tests the users kept for hyper-parameters."),
     click.option("--data-seed", type=int, default=0, show_default=True, metavar="N",
@@ -81,7 +81,7 @@ combinations = apply(
                  help="Seed of all random choices; may be repeated."),
 )  # fmt: skip
 machine = apply(
-    click.option("--template", metavar="NAME",
+    click.option("--chat-template", metavar="NAME",
                  help="Chat template of the paper's appendix D: mistral, llama, gemma or qwen. "
                       "[default: the tokenizer's own]"),
     click.option("--device", metavar="DEVICE",
@@ -90,7 +90,7 @@ machine = apply(
                  help="Precision. [default: the model's]"),
     click.option("--batch-size", type=click.IntRange(min=1), metavar="ROWS",
                  help="Most rows in one decoding step. [default: as the memory allows]"),
-    click.option("--backend", type=click.Choice(["many", "reference"]), default="many",
+    click.option("--engine", type=click.Choice(["batched", "reference"]), default="batched",
                  show_default=True,
                  help="Many users in every pass, or one at a time: slow, the oracle."),
     click.option("--rewards", is_flag=True,

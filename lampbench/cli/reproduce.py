@@ -14,7 +14,7 @@ SLICES = ("main", "cross-model", "ablation", "sensitivity")
 @click.command()
 @click.argument("what", type=click.Choice(["paper"]))
 @click.option(
-    "--only",
+    "--experiment",
     "slices",
     multiple=True,
     type=click.Choice(SLICES),
@@ -61,7 +61,7 @@ SLICES = ("main", "cross-model", "ablation", "sensitivity")
     "benchmarks/ measure them).",
 )
 @options.results
-@options.store
+@options.cache_dir
 @options.plugins
 @click.option("--run", "go", is_flag=True, help="Run what is not recorded yet.")
 def reproduce(
@@ -81,19 +81,19 @@ def reproduce(
     --data SOURCE takes one source for all tasks, as in
     `lampbench reproduce paper --data bundled --model bundled`.
     """  # fmt: skip
-    from lampbench.run.cache import Store, writable
-    from lampbench.run.options import Choices, engine_pool
+    from lampbench.run.cache import Cache, writable
+    from lampbench.run.options import RunOptions, engine_pool
     from lampbench.study.estimate import print_totals
     from lampbench.study.reproduce import slice_plans
     from lampbench.util.progress import Progress
 
     speeds = _speeds(speed) if speed else None
-    Store(choices["store"]).prepare()
+    Cache(choices["cache_dir"]).prepare()
     sources = {"longlamp": longlamp, **({"lamp": lamp} if lamp else {})}
     given = click.get_current_context().get_parameter_source("data")
     if given is not click.core.ParameterSource.DEFAULT:
         sources = dict.fromkeys(("lamp", "longlamp"), data)
-    chosen = Choices(**choices)
+    chosen = RunOptions(**choices)
     pool = engine_pool(chosen, Progress())
     groups = {
         name: slice_plans(name, chosen, sources, results, pool)
@@ -102,7 +102,9 @@ def reproduce(
     }
     print_totals(groups, speeds)
     if not go:
-        click.echo("\nNothing was run: --run does it; --only, --method and --task narrow it down.")
+        click.echo(
+            "\nNothing was run: --run does it; --experiment, --method and --task narrow it down."
+        )
         return
     from lampbench.run.runner import execute
 

@@ -15,7 +15,7 @@ from lampbench.cli import options
 @options.hyper
 @options.machine
 @options.results
-@options.store
+@options.cache_dir
 @options.plugins
 @click.option("--force", is_flag=True, help="Predict and record again what is recorded already.")
 @options.dry_run
@@ -25,16 +25,16 @@ def run(results: Path, force: bool, dry_run: bool, **choices: Any) -> None:
     Whatever is recorded or stored already is not computed again; a run that was stopped goes on
     where it ended when the same command is given again.
     """  # fmt: skip
-    from lampbench.run.cache import Store, writable
-    from lampbench.run.options import Choices, plans
+    from lampbench.run.cache import Cache, writable
+    from lampbench.run.options import RunOptions, plans
     from lampbench.util.progress import Progress
 
     progress = Progress()
     command = ["lampbench", *sys.argv[1:]]
-    Store(choices["store"]).prepare()
+    Cache(choices["cache_dir"]).prepare()
     if not dry_run:
         writable(results, "--results")
-    todo = plans(Choices(**choices), results, progress)
+    todo = plans(RunOptions(**choices), results, progress)
     if dry_run:
         from lampbench.study.estimate import print_plan
 

@@ -23,7 +23,7 @@ from lampbench.cli import options
 @options.hyper
 @options.machine
 @options.results
-@options.store
+@options.cache_dir
 @options.plugins
 @options.dry_run
 def sweep(results: Path, dry_run: bool, params: tuple[str, ...], **choices: Any) -> None:
@@ -33,16 +33,16 @@ def sweep(results: Path, dry_run: bool, params: tuple[str, ...], **choices: Any)
     earlier runs; a point at the default values is the default run itself. A sweep that was stopped
     goes on where it ended when the same command is given again.
     """
-    from lampbench.run.cache import Store, writable
-    from lampbench.run.options import Choices, engine_pool, grid_plans
+    from lampbench.run.cache import Cache, writable
+    from lampbench.run.options import RunOptions, engine_pool, grid_plans
     from lampbench.study.sweep import grid, print_points
     from lampbench.util.progress import Progress
 
     points = grid(params)
-    Store(choices["store"]).prepare()
+    Cache(choices["cache_dir"]).prepare()
     if not dry_run:
         writable(results, "--results")
-    chosen = Choices(**choices)
+    chosen = RunOptions(**choices)
     todo = grid_plans(chosen, points, results, engine_pool(chosen, Progress()))
     if dry_run:
         from lampbench.study.estimate import print_totals

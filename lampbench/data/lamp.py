@@ -12,8 +12,8 @@ from lampbench.core.dataset import Dataset, Query
 from lampbench.core.task import Task
 from lampbench.data import json_records
 from lampbench.data.field_values import identifier, listing, text
-from lampbench.data.merge_users import Row, pool
-from lampbench.data.options import PARTS, DataOptions, Split
+from lampbench.data.merge_users import PublishedRow, pool
+from lampbench.data.options import PARTS, DataOptions, SplitBy
 from lampbench.data.record_format import Form, form_of, same_task
 from lampbench.util.errors import LampbenchError
 
@@ -36,13 +36,13 @@ def load_lamp(task: Task, folder: Path, options: DataOptions) -> Dataset:
             do not match, or there are too few users.
     """
     form = form_of(task, task.files)
-    split, parts = _find(folder, form.task_id, options.split)
+    split, parts = _find(folder, form.task_id, options.split_by)
     parts, notes = _wanted(folder, parts, options)
     for part in parts.values():
         json_records.check_escapes(part.questions)
     golds = {name: _outputs(part, form) for name, part in parts.items()}
 
-    def rows() -> Iterator[Row]:
+    def rows() -> Iterator[PublishedRow]:
         for name, part in parts.items():
             yield from _rows(name, part, golds[name], form)
 
@@ -51,7 +51,7 @@ def load_lamp(task: Task, folder: Path, options: DataOptions) -> Dataset:
     return Dataset(task.name, source, pooled.train, pooled.test, notes=(*notes, *pooled.notes))
 
 
-def places(folder: Path, task_id: str) -> dict[Split, dict[Path, dict[str, Part]]]:
+def places(folder: Path, task_id: str) -> dict[SplitBy, dict[Path, dict[str, Part]]]:
     """Where questions of a task stand in a folder: the parts by split and place."""
     names = dict.fromkeys([task_id, task_id.replace("_", "-")])
     user = [folder, *(folder / name for name in names), *(folder / n / "new" for n in names)]
@@ -65,14 +65,14 @@ def places(folder: Path, task_id: str) -> dict[Split, dict[Path, dict[str, Part]
     }
 
 
-def _find(folder: Path, task_id: str, split: Split | None) -> tuple[Split, dict[str, Part]]:
+def _find(folder: Path, task_id: str, split: SplitBy | None) -> tuple[SplitBy, dict[str, Part]]:
     """The split to read (the user-based one where both are there) and the files of its parts.
 
     Raises:
         LampbenchError: no such files, the other split's only, or two places that have them.
     """
     found = places(folder, task_id)
-    splits: list[Split] = [split] if split else ["user", "time"]
+    splits: list[SplitBy] = [split] if split else ["user", "time"]
     for kind in splits:
         if len(found[kind]) > 1:
             listed = " and ".join(str(base) for base in found[kind])
@@ -100,20 +100,20 @@ def _wanted(
     folder: Path, parts: dict[str, Part], options: DataOptions
 ) -> tuple[dict[str, Part], list[str]]:
     """The parts asked for, by default those with references; only the test part may lack them."""
-    for name in options.parts:
+    for name in options.splits:
         if name not in parts:
             raise LampbenchError(f"{folder}: has no {name}_questions.json (it has {[*parts]})")
     for name, part in parts.items():
-        if not part.outputs and name != "test" and name in (options.parts or parts):
+        if not part.outputs and name != "test" and name in (options.splits or parts):
             raise LampbenchError(
                 f"{part.questions}: {name}_outputs.json is missing beside it; download it too"
             )
-    if options.parts:
-        return {name: parts[name] for name in PARTS if name in options.parts}, []
+    if options.splits:
+        return {name: parts[name] for name in PARTS if name in options.splits}, []
     scored = {name: part for name, part in parts.items() if part.outputs}
     if not scored or len(scored) == len(parts):
         return parts, []
-    return scored, ["test_questions.json was not read: its references are withheld (--part test)"]
+    return scored, ["test_questions.json was not read: its references are withheld (--split test)"]
 
 
 def _outputs(part: Part, form: Form) -> dict[str, str] | None:
@@ -147,7 +147,9 @@ def read_golds(path: Path) -> dict[str, str]:
     return golds
 
 
-def _rows(name: str, part: Part, golds: dict[str, str] | None, form: Form) -> Iterator[Row]:
+def _rows(
+    name: str, part: Part, golds: dict[str, str] | None, form: Form
+) -> Iterator[PublishedRow]:
     seen: set[str] = set()
     for where, question in json_records.items(part.questions):
         query = identifier(question.get("id"), where)
@@ -161,7 +163,7 @@ def _rows(name: str, part: Part, golds: dict[str, str] | None, form: Form) -> It
             )
         fields = form.read_input(question.get("input"), where)
         user = question.get("user_id")
-        yield Row(
+        yield PublishedRow(
             where,
             name,
             None if user is None else identifier(user, where, "user_id"),

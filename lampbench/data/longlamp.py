@@ -16,14 +16,14 @@ from lampbench.core.dataset import Dataset, Query
 from lampbench.core.task import Task
 from lampbench.data import json_records
 from lampbench.data.field_values import identifier, kind, listing, text
-from lampbench.data.merge_users import Row, pool
-from lampbench.data.options import PARTS, DataOptions, Split, part_name
+from lampbench.data.merge_users import PublishedRow, pool
+from lampbench.data.options import PARTS, DataOptions, SplitBy, part_name
 from lampbench.data.record_format import Form, form_of
 from lampbench.util.errors import LampbenchError
 from lampbench.util.hashing import digest
 
 HUB = "LongLaMP/LongLaMP"
-SETTINGS: dict[Split, str] = {"time": "temporal", "user": "user"}
+SETTINGS: dict[SplitBy, str] = {"time": "temporal", "user": "user"}
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 _PART = re.compile(r"(?:^|[^a-z])(train|validation|valid|val|dev|test)(?:[^a-z]|$)")
 _ENDINGS = (".parquet", ".jsonl", ".json")
@@ -56,12 +56,12 @@ def load_longlamp(task: Task, place: str, options: DataOptions) -> Dataset:
         config, parts = _hub(place, task.hub.config, options)
     else:
         raise LampbenchError(f"{place}: no such folder (longlamp:DIR), nor a hub repository")
-    missing = [part for part in options.parts if part not in parts]
+    missing = [part for part in options.splits if part not in parts]
     if missing:
         raise LampbenchError(f"{place}: {config} has no {missing[0]} part (it has {[*parts]})")
-    wanted = [part for part in PARTS if part in (options.parts or parts)]
+    wanted = [part for part in PARTS if part in (options.splits or parts)]
 
-    def rows() -> Iterator[Row]:
+    def rows() -> Iterator[PublishedRow]:
         seen: set[str] = set()
         for part in wanted:
             for where, entry in parts[part]:
@@ -74,7 +74,9 @@ def load_longlamp(task: Task, place: str, options: DataOptions) -> Dataset:
     return Dataset(task.name, source, pooled.train, pooled.test, notes=pooled.notes)
 
 
-def _row(part: str, where: str, entry: Mapping[str, Any], user_key: str, form: Form) -> Row:
+def _row(
+    part: str, where: str, entry: Mapping[str, Any], user_key: str, form: Form
+) -> PublishedRow:
     for key in (user_key, "input", "output", "profile"):
         if key not in entry:
             raise LampbenchError(
@@ -86,7 +88,7 @@ def _row(part: str, where: str, entry: Mapping[str, Any], user_key: str, form: F
         raise LampbenchError(f"{where}: output is null; every row of LongLaMP has one")
     reference = text(entry["output"], where, "output")
     fields = form.read_input(entry["input"], where)
-    return Row(
+    return PublishedRow(
         where,
         part,
         user,
@@ -99,7 +101,7 @@ def _row(part: str, where: str, entry: Mapping[str, Any], user_key: str, form: F
 
 
 def _settings(options: DataOptions) -> list[str]:
-    return [SETTINGS[options.split]] if options.split else list(SETTINGS.values())
+    return [SETTINGS[options.split_by]] if options.split_by else list(SETTINGS.values())
 
 
 def is_layout(task: Task, folder: Path) -> bool:

@@ -21,7 +21,7 @@ from lampbench.util.hashing import digest
 _DATE = re.compile(r"\d{4}(?:-\d{2}(?:-\d{2}.*)?)?", re.DOTALL)
 
 
-class Row(NamedTuple):
+class PublishedRow(NamedTuple):
     """One question of a published file; `user` is None where the file does not say who asks.
 
     Of a `repeated` question only the profile counts.
@@ -58,7 +58,9 @@ class Pooled:
     notes: tuple[str, ...]
 
 
-def pool(rows: Callable[[], Iterator[Row]], form: Form, options: DataOptions, place: str) -> Pooled:
+def pool(
+    rows: Callable[[], Iterator[PublishedRow]], form: Form, options: DataOptions, place: str
+) -> Pooled:
     """Group rows by user and choose the test users by the paper's protocol.
 
     A user's history is the union of the profiles of the user's questions, without records that
@@ -100,7 +102,7 @@ def _referenced(person: _Person) -> tuple[Query, ...]:
 
 
 def _first_reading(
-    rows: Iterator[Row], form: Form, counts: Counter[str]
+    rows: Iterator[PublishedRow], form: Form, counts: Counter[str]
 ) -> tuple[dict[str, _Person], list[str]]:
     """All users with their questions and record digests, and the user of each row."""
     people: dict[str, _Person] = {}
@@ -128,11 +130,11 @@ def _first_reading(
     return people, askers
 
 
-def _recovered(recovery: Recovery, row: Row, records: dict[int, int]) -> str:
+def _recovered(recovery: Recovery, row: PublishedRow, records: dict[int, int]) -> str:
     return recovery.user_of(frozenset(records), row.query.id)
 
 
-def _digests(row: Row, form: Form, counts: Counter[str]) -> dict[int, int]:
+def _digests(row: PublishedRow, form: Form, counts: Counter[str]) -> dict[int, int]:
     """Digests of a profile: whole record -> its fields. Ids must not stand for two contents."""
     found: dict[int, int] = {}
     ids: dict[str, int] = {}
@@ -153,7 +155,7 @@ def _digests(row: Row, form: Form, counts: Counter[str]) -> dict[int, int]:
 
 
 def _histories(
-    rows: Iterator[Row],
+    rows: Iterator[PublishedRow],
     askers: Sequence[str],
     chosen: set[str],
     people: dict[str, _Person],

@@ -121,15 +121,15 @@ def _load(task: Task, folder: Path, options: DataOptions, source: str) -> Datase
 
 def _tested_file(folder: Path, options: DataOptions, source: str) -> str:
     """The file of the users who stand in the tested ones' place."""
-    if options.parts in ((), ("test",)):
+    if options.splits in ((), ("test",)):
         return TEST
-    if options.parts != ("dev",):
+    if options.splits != ("dev",):
         raise LampbenchError(
-            f"{source}: --part {' --part '.join(options.parts)}: this layout has the part test "
+            f"{source}: --split {' --split '.join(options.splits)}: this layout has the part test "
             f"({TEST}) or the part dev ({DEV}) tested; give one of the two"
         )
     if not has_dev(folder):
-        raise LampbenchError(f"{folder}: has no {DEV}; add it, or leave out --part dev")
+        raise LampbenchError(f"{folder}: has no {DEV}; add it, or leave out --split dev")
     return DEV
 
 

@@ -34,10 +34,10 @@ def load_oppu(task: Task, folder: Path, options: DataOptions) -> Dataset:
         LampbenchError: files are missing, malformed or another task's, an id stands twice,
             labels and profiles do not fit the users, or another part than test is asked for.
     """
-    if options.parts not in ((), ("test",)):
+    if options.splits not in ((), ("test",)):
         raise LampbenchError(
-            f"{folder}: --part {' --part '.join(options.parts)}: the processed files have no part "
-            "but the tested users; leave it out"
+            f"{folder}: --split {' --split '.join(options.splits)}: the processed files hold test "
+            "users only; leave --split out"
         )
     form = form_of(task, task.files)
     folder = folder if (folder / TESTED).is_file() else folder / task.name

@@ -5,7 +5,7 @@ from typing import Literal
 
 from lampbench.util.errors import LampbenchError
 
-Split = Literal["user", "time"]
+SplitBy = Literal["user", "time"]
 
 PAPER_USERS = 100
 """The paper's protocol: the 100 users with the longest histories are the test users."""
@@ -21,8 +21,8 @@ class DataOptions:
     `users` is the number of test users; None takes the paper's 100 from a source that is not
     split yet (half of the users where there are no more than 100), and all test users of a source
     that is. `min_history` is the number of records that a test user must have. `seed` orders
-    users with equally long histories. `split` chooses between the user- and the time-based split
-    of LaMP and LongLaMP (None: LaMP user, LongLaMP time, or the only one that is there). `parts`
+    users with equally long histories. `split_by` chooses between the user- and the time-based split
+    of LaMP and LongLaMP (None: LaMP user, LongLaMP time, or the only one that is there). `splits`
     restricts reading to `train`, `dev` or `test` of these sources (empty: all that have
     references); of our own layout, `dev` puts the users of dev.jsonl in the tested ones' place.
 
@@ -33,8 +33,8 @@ class DataOptions:
     users: int | None = None
     min_history: int = 1
     seed: int = 0
-    split: Split | None = None
-    parts: tuple[str, ...] = ()
+    split_by: SplitBy | None = None
+    splits: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.users is not None and self.users < 1:
@@ -43,9 +43,9 @@ class DataOptions:
             raise LampbenchError(
                 f"min_history is {self.min_history}: a test user needs at least 1 record"
             )
-        if self.split not in (None, "user", "time"):
-            raise LampbenchError(f"split is {self.split!r}: say user or time")
-        object.__setattr__(self, "parts", tuple(part_name(part) for part in self.parts))
+        if self.split_by not in (None, "user", "time"):
+            raise LampbenchError(f"split_by is {self.split_by!r}: say user or time")
+        object.__setattr__(self, "splits", tuple(part_name(part) for part in self.splits))
 
 
 def part_name(name: str) -> str:

@@ -44,8 +44,8 @@ def load_source(task: Task, data: str, options: DataOptions) -> Dataset:
         dataset = FOLDERS[kind](task, Path(place), options)
     check(dataset)
     notes = [*dataset.notes, *audit(dataset, task.fields)]
-    if options.split and kind not in ("lamp", "longlamp"):
-        notes.append(f"--split {options.split} chose nothing: this source has one split")
+    if options.split_by and kind not in ("lamp", "longlamp"):
+        notes.append(f"--split-by {options.split_by} chose nothing: this source has one split")
     return replace(dataset, notes=tuple(notes), asked={"data": data, **asdict(options)})
 
 
@@ -54,7 +54,7 @@ def load_companions(
 ) -> tuple[tuple[User, ...], dict[str, list[str]]]:
     """What a source in our own layout has beside its tested users: users to tune on, and credits.
 
-    All other sources have neither, nor are users to tune on beside themselves (`--part dev`).
+    All other sources have neither, nor are users to tune on beside themselves (`--split dev`).
 
     Raises:
         LampbenchError: as `load`.
@@ -64,8 +64,8 @@ def load_companions(
         return (), {}
     folder = folder_of(task, DATA if kind == "bundled" else Path(place))
     dev: tuple[User, ...] = ()
-    if has_dev(folder) and options.parts != ("dev",):
-        dev = load_native(task, folder, DataOptions(parts=("dev",))).test_users
+    if has_dev(folder) and options.splits != ("dev",):
+        dev = load_native(task, folder, DataOptions(splits=("dev",))).test_users
     return dev, read_credits(folder)
 
 

@@ -20,14 +20,14 @@ class ModelSpec:
 
     `name` is what results call it: a preset's name, a hub id, or the last part of a folder's path
     (its fingerprint tells it from another folder of that name). `location` is a folder or a hub
-    id, `template` one of lampbench's chat templates or None for the tokenizer's own,
+    id, `chat_template` one of lampbench's chat templates or None for the tokenizer's own,
     `dtype` the precision of weights and activations.
     """
 
     name: str
     location: str
     revision: str | None = None
-    template: str | None = None
+    chat_template: str | None = None
     dtype: str = "bfloat16"
 
     @property
@@ -54,7 +54,7 @@ PRESETS: Mapping[str, ModelSpec] = {
         ModelSpec("llama-3.1-8b", "meta-llama/Llama-3.1-8B-Instruct"),
         ModelSpec("gemma-3-4b", "google/gemma-3-4b-it"),
         ModelSpec("qwen2.5-1.5b", "Qwen/Qwen2.5-1.5B-Instruct"),
-        ModelSpec("vicuna-7b", "lmsys/vicuna-7b-v1.5", template="vicuna"),
+        ModelSpec("vicuna-7b", "lmsys/vicuna-7b-v1.5", chat_template="vicuna"),
     )
 }
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")

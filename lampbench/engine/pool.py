@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 class EngineOptions:
     """How models are executed; None leaves a choice to the model or the machine.
 
-    `template` names a chat template of the paper's Appendix D instead of the tokenizer's own;
-    `batch_size` bounds the rows of a decoding step. `backend` is "many", which serves many users
-    in every pass, or "reference", one at a time.
+    `chat_template` names a chat template of the paper's Appendix D instead of the tokenizer's own;
+    `batch_size` bounds the rows of a decoding step. `engine` is "batched", which serves many users
+    per forward pass, or "reference", one at a time.
     """
 
     device: str | None = None
     dtype: str | None = None
-    template: str | None = None
+    chat_template: str | None = None
     batch_size: int | None = None
-    backend: str = "many"
+    engine: str = "batched"
 
 
 @dataclass
@@ -56,16 +56,16 @@ class EnginePool:
         given: dict[str, Any] = {
             "device": self.options.device,
             "dtype": self.dtype(name),
-            "template": self.template(name),
+            "chat_template": self.chat_template(name),
             "fidelity": self.fidelity,
         }
-        if self.options.backend == "reference":
+        if self.options.engine == "reference":
             from lampbench.engine.reference import ReferenceEngine
 
             return ReferenceEngine(resolve(name), **given)
-        from lampbench.engine.batched.engine import ManyUserEngine
+        from lampbench.engine.batched.engine import BatchedEngine
 
-        return ManyUserEngine(resolve(name), batch_size=self.options.batch_size, **given)
+        return BatchedEngine(resolve(name), batch_size=self.options.batch_size, **given)
 
     def _unload(self) -> None:
         if not self._engines:
@@ -82,19 +82,19 @@ class EnginePool:
             self._identities[name] = {
                 "fingerprint": fingerprint(resolve(name), self.cache),
                 "dtype": self.dtype(name),
-                "template": self.template(name),
+                "chat_template": self.chat_template(name),
             }
-            if self.options.backend != "many":  # equal up to rounding and dropout's draws
-                self._identities[name]["backend"] = self.options.backend
+            if self.options.engine != "batched":  # equal up to rounding and dropout's draws
+                self._identities[name]["engine"] = self.options.engine
         return self._identities[name]
 
     def dtype(self, name: str) -> str:
         """The precision of weights and activations."""
         return self.options.dtype or resolve(name).dtype
 
-    def template(self, name: str) -> str | None:
+    def chat_template(self, name: str) -> str | None:
         """The chat template's name, or None for the tokenizer's own."""
-        return self.options.template or resolve(name).template
+        return self.options.chat_template or resolve(name).chat_template
 
     def device(self, name: str) -> str:
         """The device of a loaded engine, or what was asked for."""

@@ -82,11 +82,11 @@ class Completion:
     """One answer. `sample` counts from 0 within a request.
 
     `prompt_head` are the first token ids of the prompt (a doubled BOS shows there),
-    `prompt_cut` how many prompt tokens were dropped to fit the context, `clipped` whether the
-    token budget ended the answer before a stop token did. `rewards` are equation 2 of each new
-    token (natural log) and `pieces` the tokens as text, for contrastive decoding that asks for
-    them. `followed` are the tokens of a request's `follow`: `token_ids` has the choice made in
-    the place of each, and `text` and `clipped` mean nothing then.
+    `prompt_tokens_dropped` how many prompt tokens were dropped to fit the context, `truncated`
+    whether the token budget ended the answer before a stop token did. `rewards` are equation 2 of
+    each new token (natural log) and `pieces` the tokens as text, for contrastive decoding that asks
+    for them. `followed` are the tokens of a request's `follow`: `token_ids` has the choice made in
+    the place of each, and `text` and `truncated` mean nothing then.
     """
 
     id: str
@@ -95,8 +95,8 @@ class Completion:
     token_ids: tuple[int, ...]
     prompt_tokens: int
     prompt_head: tuple[int, ...]
-    prompt_cut: int
-    clipped: bool
+    prompt_tokens_dropped: int
+    truncated: bool
     rewards: tuple[float, ...] = ()
     pieces: tuple[str, ...] = ()
     followed: tuple[int, ...] = ()

@@ -52,8 +52,8 @@ class LengthRatio(Metric):
         return count_words(answer.text) / theirs if theirs else None
 
 
-@register_metric("clipped")
-class Clipped(Metric):
+@register_metric("truncated")
+class Truncated(Metric):
     """1 if the token budget ended the answer, not a stop token; null where nobody recorded it."""
 
     title = "Clip rate"
@@ -61,7 +61,7 @@ class Clipped(Metric):
 
     def score(self, answer: Answer) -> bool | None:
         """Whether the answer was cut off."""
-        return answer.clipped
+        return answer.truncated
 
 
 @register_metric("repetition")

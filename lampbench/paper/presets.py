@@ -2,82 +2,82 @@
 
 from lampbench.core.task import Family, Task
 from lampbench.engine.models import BUNDLED
-from lampbench.plugin.hyperparameter import Given
+from lampbench.plugin.hyperparameter import SourcedValue as Value
 
 _PAPER = "paper 4.1"
 _CODE = "reference code (the paper is silent)"
 _OPPU = "OPPU's gen_profile.py, which the paper follows"
 
 
-def _lora(section: str, rank: int, targets: tuple[str, ...]) -> dict[str, Given]:
+def _lora(section: str, rank: int, targets: tuple[str, ...]) -> dict[str, Value]:
     return {
-        f"{section}.rank": Given(rank, _CODE),
-        f"{section}.alpha": Given(rank, _CODE),
-        f"{section}.dropout": Given(0.05, _CODE),
-        f"{section}.targets": Given(targets, _CODE),
+        f"{section}.rank": Value(rank, _CODE),
+        f"{section}.alpha": Value(rank, _CODE),
+        f"{section}.dropout": Value(0.05, _CODE),
+        f"{section}.targets": Value(targets, _CODE),
     }
 
 
-def _optimizer(section: str, batch_size: int) -> dict[str, Given]:
+def _optimizer(section: str, batch_size: int) -> dict[str, Value]:
     return {
-        f"{section}.batch_size": Given(batch_size, _PAPER),
-        f"{section}.weight_decay": Given(0.01, _PAPER),
-        f"{section}.warmup_ratio": Given(0.1, _PAPER),
-        f"{section}.max_grad_norm": Given(0.3, _CODE),
+        f"{section}.batch_size": Value(batch_size, _PAPER),
+        f"{section}.weight_decay": Value(0.01, _PAPER),
+        f"{section}.warmup_ratio": Value(0.1, _PAPER),
+        f"{section}.max_grad_norm": Value(0.3, _CODE),
     }
 
 
-_EVERY_FAMILY: dict[str, Given] = {
-    "prompting.k": Given(3, "paper, appendix B"),
-    "profile.records": Given(10, _OPPU),
-    "profile.max_new_tokens": Given(200, _OPPU),
-    "profile.temperature": Given(0.6, _OPPU),
-    "profile.top_p": Given(0.9, _OPPU),
+_EVERY_FAMILY: dict[str, Value] = {
+    "prompting.k": Value(3, "paper, appendix B"),
+    "profile.records": Value(10, _OPPU),
+    "profile.max_new_tokens": Value(200, _OPPU),
+    "profile.temperature": Value(0.6, _OPPU),
+    "profile.top_p": Value(0.9, _OPPU),
     **_lora("task_sft", 16, ("q_proj", "k_proj", "v_proj", "o_proj")),
     **_optimizer("task_sft", 8),
-    "task_sft.epochs": Given(2, _PAPER),
+    "task_sft.epochs": Value(2, _PAPER),
     **_lora("user_sft", 8, ("q_proj", "v_proj")),
     **_optimizer("user_sft", 4),
-    "user_sft.epochs": Given(2, _PAPER),
+    "user_sft.epochs": Value(2, _PAPER),
     **_optimizer("user_dpo", 4),
-    "user_dpo.learning_rate": Given(5e-6, _PAPER),
-    "user_dpo.dropout": Given(0.0, "trl trains DPO without dropout by default (disable_dropout)"),
-    "negatives.n": Given(3, _PAPER),
-    "negatives.temperature": Given(1.0, _PAPER),
-    "negatives.top_p": Given(1.0, "paper 4.1 names temperature alone; the code adds top_p 0.95"),
-    "decoding.tau": Given(0.1, _PAPER),
-    "decoding.penalty_on": Given("scores", "where the code applies it; on logits 7.0 is ruinous"),
+    "user_dpo.learning_rate": Value(5e-6, _PAPER),
+    "user_dpo.dropout": Value(0.0, "trl trains DPO without dropout by default (disable_dropout)"),
+    "negatives.n": Value(3, _PAPER),
+    "negatives.temperature": Value(1.0, _PAPER),
+    "negatives.top_p": Value(1.0, "paper 4.1 names temperature alone; the code adds top_p 0.95"),
+    "decoding.tau": Value(0.1, _PAPER),
+    "decoding.penalty_on": Value("scores", "where the code applies it; on logits 7.0 is ruinous"),
 }
 
-_PAPER_FAMILY: dict[Family, dict[str, Given]] = {
+_PAPER_FAMILY: dict[Family, dict[str, Value]] = {
     "lamp": {
-        "task_sft.learning_rate": Given(1e-5, "paper 4.1, LaMP"),
-        "user_sft.learning_rate": Given(1e-5, "paper 4.1, LaMP"),
-        "user_dpo.epochs": Given(2, "paper 4.1, LaMP"),
-        "user_dpo.beta": Given(3.0, "paper 4.1, LaMP"),
-        "decoding.alpha": Given(0.3, "paper 4.1, LaMP"),
-        "decoding.repetition_penalty": Given(1.0, "paper 4.1, LaMP"),
+        "task_sft.learning_rate": Value(1e-5, "paper 4.1, LaMP"),
+        "user_sft.learning_rate": Value(1e-5, "paper 4.1, LaMP"),
+        "user_dpo.epochs": Value(2, "paper 4.1, LaMP"),
+        "user_dpo.beta": Value(3.0, "paper 4.1, LaMP"),
+        "decoding.alpha": Value(0.3, "paper 4.1, LaMP"),
+        "decoding.repetition_penalty": Value(1.0, "paper 4.1, LaMP"),
     },
     "longlamp": {
-        "task_sft.learning_rate": Given(1e-4, "paper 4.1, LongLaMP"),
-        "user_sft.learning_rate": Given(1e-4, "paper 4.1, LongLaMP"),
-        "user_dpo.epochs": Given(1, "paper 4.1, LongLaMP"),
-        "user_dpo.beta": Given(0.05, "paper 4.1, LongLaMP"),
-        "decoding.alpha": Given(0.1, "paper 4.1, LongLaMP"),
-        "decoding.repetition_penalty": Given(7.0, "paper 4.1, LongLaMP"),
+        "task_sft.learning_rate": Value(1e-4, "paper 4.1, LongLaMP"),
+        "user_sft.learning_rate": Value(1e-4, "paper 4.1, LongLaMP"),
+        "user_dpo.epochs": Value(1, "paper 4.1, LongLaMP"),
+        "user_dpo.beta": Value(0.05, "paper 4.1, LongLaMP"),
+        "decoding.alpha": Value(0.1, "paper 4.1, LongLaMP"),
+        "decoding.repetition_penalty": Value(7.0, "paper 4.1, LongLaMP"),
     },
 }
 
 # The reference code's defaults, for `--fidelity reference` (FIDELITY switches change the rest).
-_REFERENCE: dict[str, Given] = {
-    "task_sft.epochs": Given(3, "TAM.py"),
-    "task_sft.learning_rate": Given(1e-4, "TAM.py"),
-    "user_dpo.batch_size": Given(8, "OPPU_sft+dpo.py"),
-    "user_dpo.epochs": Given(1, "OPPU_sft+dpo.py"),
-    "user_dpo.beta": Given(0.01, "OPPU_sft+dpo.py"),
-    "negatives.top_p": Given(0.95, "generate_pseudo_negatives.py:217"),
-    "decoding.alpha": Given(0.1, "OPPU_sft+dpo.py"),
-    "decoding.repetition_penalty": Given(1.2, "OPPU_sft+dpo.py (1.2 to 1.3)"),
+_REFERENCE: dict[str, Value] = {
+    "task_sft.epochs": Value(3, "TAM.py"),
+    "task_sft.learning_rate": Value(1e-4, "TAM.py"),
+    "user_dpo.batch_size": Value(8, "OPPU_sft+dpo.py"),
+    "user_dpo.epochs": Value(1, "OPPU_sft+dpo.py"),
+    "user_dpo.beta": Value(0.01, "OPPU_sft+dpo.py"),
+    "negatives.top_p": Value(0.95, "generate_pseudo_negatives.py:217"),
+    "decoding.alpha": Value(0.1, "OPPU_sft+dpo.py"),
+    "decoding.repetition_penalty": Value(1.2, "OPPU_sft+dpo.py (1.2 to 1.3)"),
 }
 
 # A model a thousand times smaller than the paper's learns nothing at the paper's rates: with
@@ -85,25 +85,25 @@ _REFERENCE: dict[str, Given] = {
 # dev users, who are never reported, showed to matter.
 _SMALL = "scale of the bundled model"
 _TUNED = "tuned on dev users (tuning/README.md)"
-_SMALL_SCALE: dict[str, Given] = {
-    "task_sft.learning_rate": Given(2e-3, _TUNED),
-    "user_sft.learning_rate": Given(2e-3, _TUNED),
-    "user_dpo.learning_rate": Given(5e-4, _TUNED),
-    "profile.max_new_tokens": Given(64, _SMALL),
+_SMALL_SCALE: dict[str, Value] = {
+    "task_sft.learning_rate": Value(2e-3, _TUNED),
+    "user_sft.learning_rate": Value(2e-3, _TUNED),
+    "user_dpo.learning_rate": Value(5e-4, _TUNED),
+    "profile.max_new_tokens": Value(64, _SMALL),
 }
-_SMALL_FAMILY: dict[Family, dict[str, Given]] = {
+_SMALL_FAMILY: dict[Family, dict[str, Value]] = {
     "lamp": {
-        "user_sft.batch_size": Given(1, _TUNED),
-        "decoding.alpha": Given(0.1, _TUNED),
-        "decoding.max_new_tokens": Given(32, _SMALL),
+        "user_sft.batch_size": Value(1, _TUNED),
+        "decoding.alpha": Value(0.1, _TUNED),
+        "decoding.max_new_tokens": Value(32, _SMALL),
     },
     "longlamp": {
-        "task_sft.learning_rate": Given(1e-3, _TUNED),
-        "user_dpo.beta": Given(0.3, _TUNED),
-        "decoding.alpha": Given(0.3, _TUNED),
-        "decoding.tau": Given(0.3, _TUNED),
-        "decoding.repetition_penalty": Given(2.0, _TUNED),
-        "decoding.max_new_tokens": Given(200, _SMALL),
+        "task_sft.learning_rate": Value(1e-3, _TUNED),
+        "user_dpo.beta": Value(0.3, _TUNED),
+        "decoding.alpha": Value(0.3, _TUNED),
+        "decoding.tau": Value(0.3, _TUNED),
+        "decoding.repetition_penalty": Value(2.0, _TUNED),
+        "decoding.max_new_tokens": Value(200, _SMALL),
     },
 }
 
@@ -114,9 +114,9 @@ PRESETS = {
 }
 
 
-def defaults(preset: str, task: Task) -> dict[str, Given]:
+def defaults(preset: str, task: Task) -> dict[str, Value]:
     """Default values, by hyper-parameter path, of a preset for a task."""
-    budget = Given(task.max_new_tokens, f"task {task.name}")
+    budget = Value(task.max_new_tokens, f"task {task.name}")
     values = {
         **_EVERY_FAMILY,
         **_PAPER_FAMILY[task.family],

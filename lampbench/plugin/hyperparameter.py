@@ -70,7 +70,7 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class SourcedValue:
     """A value with the place it comes from."""
 
     value: Any
@@ -78,11 +78,11 @@ class Given:
 
 
 @dataclass(frozen=True, slots=True)
-class Layers:
+class ValueSources:
     """Where values come from: `overrides` beat the method's file, which beats `defaults`."""
 
-    overrides: Mapping[str, Given]
-    defaults: Mapping[str, Given]
+    overrides: Mapping[str, SourcedValue]
+    defaults: Mapping[str, SourcedValue]
 
 
 def hyper_fields(part: Part) -> Iterator[tuple[str, dataclasses.Field[Any]]]:
@@ -100,7 +100,7 @@ def child_parts(part: Part) -> Iterator[tuple[str, Part]]:
             yield field.name, value
 
 
-def resolve(part: P, layers: Layers, origin: str, found: dict[str, Setting]) -> P:
+def resolve(part: P, layers: ValueSources, origin: str, found: dict[str, Setting]) -> P:
     """The part with every hyper-parameter set, nested parts included; records them in `found`.
 
     `origin` is the source shown for values that the method's file sets itself.
@@ -115,13 +115,13 @@ def resolve(part: P, layers: Layers, origin: str, found: dict[str, Setting]) -> 
     for path, field in hyper_fields(part):
         rule = field.metadata["hyper"]
         own = getattr(part, field.name)
-        usual: Given | None = None
+        usual: SourcedValue | None = None
         if own is not UNSET:
-            usual = Given(own, origin)
+            usual = SourcedValue(own, origin)
         elif path in layers.defaults:
             usual = layers.defaults[path]
         elif rule["default"] is not UNSET:
-            usual = Given(rule["default"], f"default of {type(part).__name__}")
+            usual = SourcedValue(rule["default"], f"default of {type(part).__name__}")
         given = layers.overrides.get(path, usual)
         if given is None:
             raise LampbenchError(f"{path} has no value: set it with --set {path}=VALUE")
@@ -140,7 +140,7 @@ def resolve(part: P, layers: Layers, origin: str, found: dict[str, Setting]) -> 
     return dataclasses.replace(part, **changes)  # type: ignore[type-var]
 
 
-def check(path: str, given: Given, kind: Any, rule: Mapping[str, Any]) -> Any:
+def check(path: str, given: SourcedValue, kind: Any, rule: Mapping[str, Any]) -> Any:
     """The value as its field's type, or an error that says what would fit."""
     value = given.value
     kind = str if get_origin(kind) is Literal else kind
@@ -166,7 +166,7 @@ def check(path: str, given: Given, kind: Any, rule: Mapping[str, Any]) -> Any:
     return value
 
 
-def parse_set(text: str) -> tuple[str, Given]:
+def parse_set(text: str) -> tuple[str, SourcedValue]:
     """`decoding.alpha=0.5` as a path and a value (a TOML value, or else a plain word)."""
     path, sign, raw = text.partition("=")
     if not sign or "." not in path:
@@ -176,15 +176,15 @@ def parse_set(text: str) -> tuple[str, Given]:
     return path.strip(), parse_value(raw, "--set")
 
 
-def parse_value(raw: str, source: str) -> Given:
+def parse_value(raw: str, source: str) -> SourcedValue:
     """A typed value: a TOML value, or else a plain word."""
     try:
-        return Given(tomllib.loads(f"value = {raw}")["value"], source)
+        return SourcedValue(tomllib.loads(f"value = {raw}")["value"], source)
     except tomllib.TOMLDecodeError:
-        return Given(raw, source)
+        return SourcedValue(raw, source)
 
 
-def read_config(path: Path) -> dict[str, Given]:
+def read_config(path: Path) -> dict[str, SourcedValue]:
     """Hyper-parameters of a TOML file: `[decoding]` then `alpha = 0.5`."""
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -192,16 +192,16 @@ def read_config(path: Path) -> dict[str, Given]:
         raise LampbenchError(f"{path}: cannot be read ({error.strerror})") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise LampbenchError(f"{path}: not a TOML file ({error})") from error
-    given: dict[str, Given] = {}
+    given: dict[str, SourcedValue] = {}
     for section, values in tables.items():
         if not isinstance(values, dict):
             raise LampbenchError(f"{path}: put {section!r} under a section, such as [decoding]")
         for name, value in values.items():
-            given[f"{section}.{name}"] = Given(value, str(path))
+            given[f"{section}.{name}"] = SourcedValue(value, str(path))
     return given
 
 
-def reject_unknown(overrides: Mapping[str, Given], known: set[str]) -> None:
+def reject_unknown(overrides: Mapping[str, SourcedValue], known: set[str]) -> None:
     """Raise for an override that no part of any chosen method has."""
     for path, given in overrides.items():
         if path not in known:

@@ -9,7 +9,7 @@ from lampbench.core.dataset import User
 from lampbench.engine.protocol import GenerateRequest
 from lampbench.plugin.adaptation import AdapterRecipe
 from lampbench.plugin.decoding import Decoding, Greedy
-from lampbench.plugin.hyperparameter import Layers, Part, Setting, resolve
+from lampbench.plugin.hyperparameter import Part, Setting, ValueSources, resolve
 from lampbench.plugin.prompting import Plain, Prompting
 from lampbench.util.hashing import seed_from
 
@@ -30,8 +30,8 @@ class Prediction:
     text: str
     prompt_tokens: int = 0
     new_tokens: int = 0
-    prompt_cut: int = 0
-    clipped: bool = False
+    prompt_tokens_dropped: int = 0
+    truncated: bool = False
     prompt_head: tuple[int, ...] = ()
     tokens: tuple[str, ...] = ()
     rewards: tuple[float, ...] = ()
@@ -58,7 +58,7 @@ class Method:
         values = {name: getattr(self, name) for name in names if not name.startswith("__")}
         return {name: value for name, value in values.items() if isinstance(value, Part)}
 
-    def resolved(self, layers: Layers) -> tuple["Method", dict[str, Setting]]:
+    def resolved(self, layers: ValueSources) -> tuple["Method", dict[str, Setting]]:
         """A copy with every hyper-parameter set, and the settings with their sources."""
         settings: dict[str, Setting] = {}
         ready = copy.copy(self)
@@ -91,8 +91,8 @@ class Method:
                     answer.text,
                     answer.prompt_tokens,
                     len(answer.token_ids),
-                    answer.prompt_cut,
-                    answer.clipped,
+                    answer.prompt_tokens_dropped,
+                    answer.truncated,
                     answer.prompt_head,
                     answer.pieces,
                     answer.rewards,

@@ -15,7 +15,7 @@ class Answer:
     """An answered query, as metrics see it.
 
     `text` and `reference` are stripped of outer white space, as LaMP's evaluation does;
-    `reference` is None where it is withheld. `clipped` says whether the token budget ended the
+    `reference` is None where it is withheld. `truncated` says whether the token budget ended the
     answer, None where nobody knows. `history` are the texts that the user wrote before (the
     targets of the records), None where the data is not at hand.
     """
@@ -24,7 +24,7 @@ class Answer:
     query: str
     text: str
     reference: str | None
-    clipped: bool | None = False
+    truncated: bool | None = False
     history: tuple[str, ...] | None = None
 
 

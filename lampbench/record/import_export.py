@@ -115,7 +115,7 @@ def import_predictions(
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "stages": [],
         "prompt_head": [],
-        "prompts_cut": 0,
+        "prompts_shortened": 0,
         EXTERNAL: {"file": file.name, "sha256": file_digest(file)},
     }
     scores = score_predictions(rows, None, scoring)
@@ -171,6 +171,6 @@ def _row(user: str, query: Query, output: str) -> dict[str, Any]:
         "reference": query.reference,
         "prompt_tokens": None,
         "new_tokens": None,
-        "prompt_cut": None,
-        "clipped": None,
+        "prompt_tokens_dropped": None,
+        "truncated": None,
     }

@@ -267,9 +267,9 @@ def _check_manifest(manifest: Mapping[str, Any]) -> None:
             value = held.get(name) if isinstance(held, Mapping) else None
             if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
                 raise _Damaged(f"{MANIFEST} lacks {where}{name}, or it is no {kind.__name__}")
-    aside, stages = manifest.get("set_aside", {}), manifest.get("stages", [])
+    aside, stages = manifest.get("failed_users", {}), manifest.get("stages", [])
     if not isinstance(aside, dict) or not all(isinstance(why, str) for why in aside.values()):
-        raise _Damaged(f"set_aside in {MANIFEST} is no object of reasons by user")
+        raise _Damaged(f"failed_users in {MANIFEST} is no object of reasons by user")
     if aside and not isinstance(manifest["dataset"].get("test_users"), int):
         raise _Damaged(f"{MANIFEST} lacks dataset.test_users, or it is no int")
     if not isinstance(stages, list) or not all(isinstance(stage, dict) for stage in stages):

@@ -88,14 +88,14 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
-class Other:
+class ExcludedRun:
     """A run that is in no table, and why."""
 
     run: Run
     reason: str
 
 
-def records(runs: Iterable[Run]) -> tuple[list[Record], list[Other]]:
+def records(runs: Iterable[Run]) -> tuple[list[Record], list[ExcludedRun]]:
     """The cells' metrics, and the runs that are in no cell, both in an order of their own.
 
     A cell holds runs of one method on one column of one setup with the method's default settings
@@ -113,7 +113,7 @@ def records(runs: Iterable[Run]) -> tuple[list[Record], list[Other]]:
     for run in alike:
         changed = changes(run.manifest)
         if changed:
-            others.append(Other(run, changed))
+            others.append(ExcludedRun(run, changed))
         elif is_external(run):
             external.append(run)
         else:
@@ -131,7 +131,7 @@ def records(runs: Iterable[Run]) -> tuple[list[Record], list[Other]]:
     return found, ordered(others)
 
 
-def ordered(others: Iterable[Other]) -> list[Other]:
+def ordered(others: Iterable[ExcludedRun]) -> list[ExcludedRun]:
     """By task, method and key."""
     names = ("task", "method", "key")
     return sorted(others, key=lambda other: [str(other.run.manifest[name]) for name in names])
@@ -179,7 +179,7 @@ def age(run: Run) -> tuple[str, str]:
     return run.manifest["created"], run.manifest["key"]
 
 
-def _alike(runs: Sequence[Run]) -> tuple[list[Run], list[Other]]:
+def _alike(runs: Sequence[Run]) -> tuple[list[Run], list[ExcludedRun]]:
     """Of runs in order of age: those like the newest of their column, and the rest.
 
     Runs on fewer users answer fewer queries by what their manifest says; they pass.
@@ -189,15 +189,17 @@ def _alike(runs: Sequence[Run]) -> tuple[list[Run], list[Other]]:
         columns[setup_of(run), column_of(run)].append(run)
     alike, others = [], []
     for members in columns.values():
-        whole = [run for run in members if not run.manifest.get("set_aside")]
+        whole = [run for run in members if not run.manifest.get("failed_users")]
         queries = _queries(whole[-1]) if whole else set()
         for run in members:
             if version_of(run) != version_of(members[-1]):
                 newest = f"the newest run of its column is by {version_of(members[-1])}"
-                others.append(Other(run, f"by lampbench {version_of(run)}; {newest}: run it again"))
-            elif not run.manifest.get("set_aside") and _queries(run) != queries:
+                others.append(
+                    ExcludedRun(run, f"by lampbench {version_of(run)}; {newest}: run it again")
+                )
+            elif not run.manifest.get("failed_users") and _queries(run) != queries:
                 reason = "answers other queries than the newest run of its column: run it again"
-                others.append(Other(run, reason))
+                others.append(ExcludedRun(run, reason))
             else:
                 alike.append(run)
     return alike, others
@@ -211,7 +213,7 @@ def _queries(run: Run) -> set[tuple[str, str, bool]]:
 def changes(manifest: Mapping[str, Any]) -> str:
     """What sets a run apart: users left out, or what was set otherwise than the default."""
     changed = []
-    if aside := manifest.get("set_aside"):
+    if aside := manifest.get("failed_users"):
         users = manifest["dataset"]["test_users"]
         who = ", ".join(f"{user} in {why.partition(':')[0]}" for user, why in sorted(aside.items()))
         changed.append(f"scored on {users - len(aside)} of {users} users, set aside: {who}")
@@ -222,16 +224,16 @@ def changes(manifest: Mapping[str, Any]) -> str:
     return ", ".join(changed)
 
 
-def choose(candidates: Sequence[Run]) -> tuple[list[Run], list[Other]]:
+def choose(candidates: Sequence[Run]) -> tuple[list[Run], list[ExcludedRun]]:
     """Of runs in order of age: the newest with the newest's settings, one a seed; and the rest."""
     wanted = settings_of(candidates[-1])
     chosen: dict[int, Run] = {}
     passed = []
     for run in reversed(candidates):
         if earlier := earlier_defaults(settings_of(run), wanted):
-            passed.append(Other(run, earlier))
+            passed.append(ExcludedRun(run, earlier))
         elif run.manifest["seed"] in chosen:
-            passed.append(Other(run, "an earlier run of the same cell and seed"))
+            passed.append(ExcludedRun(run, "an earlier run of the same cell and seed"))
         else:
             chosen[run.manifest["seed"]] = run
     return [chosen[seed] for seed in sorted(chosen)], passed

@@ -14,7 +14,16 @@ from lampbench.util.errors import LampbenchError
 from lampbench.util.hashing import canonical
 
 COMPARED = tuple(name for name, metric in METRICS.items() if metric.better == "higher")
-_RESULTS = {"key", "created", "command", "files", "counts", "scores", "prompts_cut", "set_aside"}
+_RESULTS = {
+    "key",
+    "created",
+    "command",
+    "files",
+    "counts",
+    "scores",
+    "prompts_shortened",
+    "failed_users",
+}
 """What a run has of its own or computes, which explains no difference."""
 _TITLES = {"method_title", "task_title"}
 
@@ -120,7 +129,7 @@ def _check_comparable(ours: Run, theirs: Run) -> None:
     if asked[0] != asked[1]:
         alone = [len(asked[0] - asked[1]), len(asked[1] - asked[0])]
         why = f"of other queries: {alone[0]} only in the first, {alone[1]} only in the second"
-        if aside := sorted({**one.get("set_aside", {}), **other.get("set_aside", {})}):
+        if aside := sorted({**one.get("failed_users", {}), **other.get("failed_users", {})}):
             why += f" (users set aside: {', '.join(aside)})"
         raise LampbenchError(_refusal(ours, theirs, why))
 

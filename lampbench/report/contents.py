@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from lampbench.record.runs import Run
 from lampbench.report.beyond_overlap import further_tables
 from lampbench.report.board import ABLATION_ROWS, Board
-from lampbench.report.cell_scores import Other, Setup, records
+from lampbench.report.cell_scores import ExcludedRun, Setup, records
 from lampbench.report.gains import claimed_pairs, gain_tables
 from lampbench.report.power import power_table
 from lampbench.report.sensitivity import PATHS, Sweep, sensitivity_table, sweeps
@@ -30,7 +30,7 @@ class Recorded:
 
     board: Board
     sweeps: Sequence[Sweep]
-    others: Sequence[Other]
+    others: Sequence[ExcludedRun]
 
 
 def arrange(runs: Iterable[Run], paths: Collection[str] | None = PATHS) -> Recorded:

@@ -15,7 +15,7 @@ _COLUMNS = {
     "ROUGE-L": ("rougeL", 3),
     "METEOR": ("meteor", 3),
     "words": ("words", 1),
-    "clipped": ("clipped", 2),
+    "truncated": ("truncated", 2),
     "repetition": ("repetition", 2),
 }
 
@@ -44,7 +44,7 @@ def print_summary(folders: Sequence[Path]) -> None:
 
 
 def _say_what_was_cut(manifest: Any) -> None:
-    asked = manifest["prompts_cut"]
+    asked = manifest["prompts_shortened"]
     trained = sum(s["cut"] for s in manifest["stages"] if s["stage"] != "predict")
     if asked or trained:
         click.echo(
@@ -54,7 +54,7 @@ def _say_what_was_cut(manifest: Any) -> None:
 
 
 def _say_who_is_missing(manifest: Any) -> None:
-    aside = manifest.get("set_aside", {})
+    aside = manifest.get("failed_users", {})
     if aside:
         users = manifest["dataset"]["test_users"]
         click.echo(

@@ -10,7 +10,7 @@ from lampbench.record.runs import Run
 from lampbench.report.board import Board
 from lampbench.report.cell_scores import (
     Column,
-    Other,
+    ExcludedRun,
     Record,
     Setup,
     age,
@@ -66,8 +66,8 @@ class Sweep:
 
 
 def sweeps(
-    records: Sequence[Record], others: Iterable[Other], paths: Collection[str] | None = PATHS
-) -> tuple[list[Sweep], list[Other]]:
+    records: Sequence[Record], others: Iterable[ExcludedRun], paths: Collection[str] | None = PATHS
+) -> tuple[list[Sweep], list[ExcludedRun]]:
     """The sweeps over `paths` (None: any setting) among runs that are in no table, and the rest.
 
     Only a run that differs from the runs of its cell, or where there are none from the newest of
@@ -131,11 +131,11 @@ def _entry(sweep: Sweep, point: Point, record: Record, stand: Standing) -> dict[
     }
 
 
-def _only_change(other: Other) -> str | None:
+def _only_change(other: ExcludedRun) -> str | None:
     """The setting that alone sets a run apart."""
     manifest = other.run.manifest
     alone = len(manifest["overrides"]) == 1 and manifest["fidelity"] == "paper"
-    if not alone or manifest.get("set_aside") or other.reason != changes(manifest):
+    if not alone or manifest.get("failed_users") or other.reason != changes(manifest):
         return None
     (path,) = manifest["overrides"]
     return path if path in manifest["parts"] else None
@@ -143,7 +143,7 @@ def _only_change(other: Other) -> str | None:
 
 def _sweep(
     setup: Setup, column: Column, path: str, defaults: Sequence[Run], members: Sequence[Run]
-) -> tuple[tuple[Point, ...], list[Other]]:
+) -> tuple[tuple[Point, ...], list[ExcludedRun]]:
     """The points of a sweep, by value, and the runs that differ in more than the value."""
     wanted = _without(settings_of(defaults[-1] if defaults else members[-1]), path)
     usual = settings_of(defaults[-1])[path] if defaults else None
@@ -152,9 +152,9 @@ def _sweep(
     for run in members:
         settings = settings_of(run)
         if earlier := earlier_defaults(_without(settings, path), wanted):
-            passed.append(Other(run, f"{changes(run.manifest)}; {earlier}"))
+            passed.append(ExcludedRun(run, f"{changes(run.manifest)}; {earlier}"))
         elif settings[path] == usual:
-            passed.append(Other(run, changes(run.manifest)))
+            passed.append(ExcludedRun(run, changes(run.manifest)))
         else:
             by_value[settings[path]].append(run)
     if not by_value:

@@ -11,7 +11,7 @@ from lampbench.report.cell_scores import (
     EXTERNAL,
     PRINTED,
     Column,
-    Other,
+    ExcludedRun,
     Record,
     Setup,
     column_of,
@@ -175,7 +175,7 @@ def has_statistics(board: Board, setup: Setup) -> bool:
     return any(_statistics(r) for r in board.records if r.setup == setup)
 
 
-def other_table(board: Board, others: Sequence[Other]) -> Table:
+def other_table(board: Board, others: Sequence[ExcludedRun]) -> Table:
     """Runs that are in no cell, with the reason and their scores."""
     header = ["Task", "Method", "Model", "Seed", "Run", "What differs"]
     rows = []

@@ -14,7 +14,7 @@ from filelock import FileLock
 from lampbench.util.errors import LampbenchError
 
 
-class Store:
+class Cache:
     """Artifacts under `root/<kind>/<key>/`, each with a `meta.json` that says what it is.
 
     Work in progress lives under `root/partial/<kind>/<key>/` and survives a kill: checkpoints and
@@ -26,7 +26,7 @@ class Store:
 
     def prepare(self) -> None:
         """Make the store's folder, so that a place that cannot be written is known at once."""
-        writable(self.root, "--store")
+        writable(self.root, "--cache-dir")
 
     def path(self, kind: str, key: str) -> Path:
         """Where the finished artifact stands or will stand."""

@@ -28,7 +28,7 @@ from lampbench.engine.protocol import (
 from lampbench.plugin.identity import identity
 from lampbench.plugin.prompting import Prompting
 from lampbench.plugin.recipe import Owner, Recipe
-from lampbench.run.cache import Store
+from lampbench.run.cache import Cache
 from lampbench.run.gather import Groups
 from lampbench.run.keys import Keys, Models
 from lampbench.util.errors import LampbenchError
@@ -69,8 +69,8 @@ class Usage:
 class Context:
     """One method on one task, model, dataset and seed, while it is executed.
 
-    `rewards` asks contrastive decoding for its tokens' rewards, to be recorded. `set_aside` names
-    users whose training failed, and why: the run goes on without them.
+    `rewards` asks contrastive decoding for its tokens' rewards, to be recorded. `failed_users`
+    names users whose training failed, and why: the run goes on without them.
     """
 
     task: Task
@@ -79,12 +79,12 @@ class Context:
     prompting: Prompting
     fidelity: Fidelity
     seed: int
-    store: Store
+    cache: Cache
     engines: Engines
     progress: Progress
     keys: Keys
     rewards: bool = False
-    set_aside: dict[str, str] = field(default_factory=dict)
+    failed_users: dict[str, str] = field(default_factory=dict)
     _usage: Usage = field(default_factory=Usage)
     _since: float = 0.0
 
@@ -114,15 +114,15 @@ class Context:
 
     def artifact(self, recipe: Recipe, owner: Owner) -> Path:
         """The folder of a recipe's artifact; it need not be made yet."""
-        return self.store.path(recipe.section, self.keys.of(recipe, owner))
+        return self.cache.path(recipe.section, self.keys.of(recipe, owner))
 
     def put(self, recipe: Recipe, owner: Owner, value: Any) -> None:
-        """Store a JSON value as the artifact of a recipe."""
+        """Cache a JSON value as the artifact of a recipe."""
         self._commit(recipe, owner, None, value)
 
     def get(self, recipe: Recipe, owner: Owner) -> Any:
         """The JSON value that `put` stored."""
-        return self.store.meta(recipe.section, self.keys.of(recipe, owner))["value"]
+        return self.cache.meta(recipe.section, self.keys.of(recipe, owner))["value"]
 
     def job(
         self,
@@ -146,7 +146,7 @@ class Context:
                 f"{self.dataset.source}: {who} of {self.task.name} bring no example to train "
                 f"{recipe.section} on; raise --min-history or choose other data"
             )
-        folder = self.store.partial(recipe.section, self.keys.of(recipe, owner))
+        folder = self.cache.partial(recipe.section, self.keys.of(recipe, owner))
         return TrainJob(
             id=owner.id if owner else self.task.name,
             frozen=frozen,
@@ -192,12 +192,12 @@ class Context:
         """Go on without a user whose training failed."""
         if owner is None:
             raise LampbenchError(f"training {recipe.section} of {self.task.name}: {reason}")
-        self.set_aside[owner.id] = f"{recipe.section}: {reason}"
+        self.failed_users[owner.id] = f"{recipe.section}: {reason}"
         self.progress.say(
             f"set aside: user {owner.id} of {self.task.name}, {recipe.section}: {reason}; the "
             "others go on"
         )
-        if len(self.set_aside) == len(self.dataset.test_users):
+        if len(self.failed_users) == len(self.dataset.test_users):
             raise LampbenchError(
                 f"{self.task.name}: every user was set aside in {recipe.section}: {reason}"
             )
@@ -211,7 +211,7 @@ class Context:
         """
         groups = Groups[GenerateRequest, Completion](_completion)
         for owner, requests in work:
-            folder = self.store.partial(recipe.section, self.keys.of(recipe, owner))
+            folder = self.cache.partial(recipe.section, self.keys.of(recipe, owner))
             groups.add_owner(owner, folder, requests)
         yield from self._complete(self._engine(recipe), groups)
 
@@ -224,7 +224,7 @@ class Context:
         groups = Groups[GenerateRequest, Completion](_completion)
         run = self.keys.run(method)
         for user, requests in work:
-            folder = self.store.partial(PREDICTIONS, f"{run}/{digest(user.id)}")
+            folder = self.cache.partial(PREDICTIONS, f"{run}/{digest(user.id)}")
             groups.add_owner(user, folder, requests)
         for owner, answers in self._complete(self.engines.get(self.model), groups):
             assert owner is not None
@@ -236,7 +236,7 @@ class Context:
         """Score responses of many owners; yields an owner's scores, in order, when complete."""
         groups = Groups[ScoreRequest, Score](lambda value: Score(**value))
         for owner, requests in work:
-            folder = self.store.partial(recipe.section, self.keys.of(recipe, owner))
+            folder = self.cache.partial(recipe.section, self.keys.of(recipe, owner))
             groups.add_owner(owner, folder, requests)
         for owner, scores in groups.ready():
             yield owner, [score for (score,) in scores]
@@ -254,7 +254,7 @@ class Context:
             for completion in engine.generate(groups.waiting):
                 self._usage.prompt_tokens += completion.prompt_tokens
                 self._usage.new_tokens += len(completion.token_ids)
-                self._usage.cut += completion.prompt_cut > 0
+                self._usage.cut += completion.prompt_tokens_dropped > 0
                 yield from groups.add(completion)
 
     def _commit(self, recipe: Recipe, owner: Owner, payload: Path | None, value: Any) -> None:
@@ -267,7 +267,7 @@ class Context:
             "cost": dataclasses.asdict(self.take_usage()),
             "value": value,
         }
-        self.store.commit(recipe.section, self.keys.of(recipe, owner), payload, meta)
+        self.cache.commit(recipe.section, self.keys.of(recipe, owner), payload, meta)
 
     def _engine(self, recipe: Recipe) -> Engine:
         return self.engines.get(recipe.model_name(self.model))

@@ -73,9 +73,9 @@ def describe(
         "command": shlex.join(command),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "stages": list(stages),
-        **({"set_aside": dict(context.set_aside)} if context.set_aside else {}),
+        **({"failed_users": dict(context.failed_users)} if context.failed_users else {}),
         "prompt_head": list(predictions[0]["prompt_head"]) if predictions else [],
-        "prompts_cut": sum(row["prompt_cut"] > 0 for row in predictions),
+        "prompts_shortened": sum(row["prompt_tokens_dropped"] > 0 for row in predictions),
     }
 
 

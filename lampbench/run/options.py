@@ -9,26 +9,26 @@ from lampbench.core.dataset import Dataset
 from lampbench.core.fidelity import FIDELITIES
 from lampbench.core.task import Task
 from lampbench.data import DataOptions, load
-from lampbench.data.options import Split
+from lampbench.data.options import SplitBy
 from lampbench.engine.pool import EngineOptions, EnginePool
 from lampbench.paper.presets import default_preset, defaults
 from lampbench.plugin.hyperparameter import (
-    Given,
-    Layers,
     Setting,
+    SourcedValue,
+    ValueSources,
     parse_set,
     read_config,
     reject_unknown,
 )
 from lampbench.plugin.method import Method
 from lampbench.registry import Registry, plugin_paths
-from lampbench.run.cache import Store
+from lampbench.run.cache import Cache
 from lampbench.run.executor import Context
 from lampbench.run.keys import Keys
 from lampbench.run.plan import Plan, make_plan
 from lampbench.util.progress import Progress
 
-Point = dict[str, Given]
+GridPoint = dict[str, SourcedValue]
 """Values of hyper-parameters at one point of a grid, by path."""
 
 RUINOUS = 2.0
@@ -36,7 +36,7 @@ RUINOUS = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Choices:
+class RunOptions:
     """The command line of `lampbench run`, minus where results go and whether to go."""
 
     methods: Sequence[str]
@@ -46,37 +46,37 @@ class Choices:
     data: str = "bundled"
     users: int | None = None
     min_history: int = 1
-    split: Split | None = None
-    parts: tuple[str, ...] = ()
+    split_by: SplitBy | None = None
+    splits: tuple[str, ...] = ()
     data_seed: int = 0
     preset: str | None = None
     assignments: Sequence[str] = ()
     config: Path | None = None
     fidelity: str = "paper"
-    template: str | None = None
+    chat_template: str | None = None
     device: str | None = None
     dtype: str | None = None
     batch_size: int | None = None
-    backend: str = "many"
-    store: Path
+    engine: str = "batched"
+    cache_dir: Path
     plugins: Sequence[str] = ()
     rewards: bool = False
 
 
-def read_overrides(config: Path | None, assignments: Sequence[str]) -> dict[str, Given]:
+def read_overrides(config: Path | None, assignments: Sequence[str]) -> dict[str, SourcedValue]:
     """Hyper-parameters of a configuration file and, stronger, of --set."""
     given = read_config(config) if config else {}
     return given | dict(parse_set(text) for text in assignments)
 
 
 def resolve_method(
-    method: Method, task: Task, preset: str, given: dict[str, Given]
+    method: Method, task: Task, preset: str, given: dict[str, SourcedValue]
 ) -> tuple[Method, dict[str, Setting]]:
     """A method with its hyper-parameters for a task."""
-    return method.resolved(Layers(given, defaults(preset, task)))
+    return method.resolved(ValueSources(given, defaults(preset, task)))
 
 
-def plans(choices: Choices, results: Path, progress: Progress) -> list[Plan]:
+def plans(choices: RunOptions, results: Path, progress: Progress) -> list[Plan]:
     """A plan for every combination of model, task, seed and method, in this order.
 
     Raises:
@@ -85,17 +85,17 @@ def plans(choices: Choices, results: Path, progress: Progress) -> list[Plan]:
     return [plan for _, plan in grid_plans(choices, [{}], results, engine_pool(choices, progress))]
 
 
-def engine_pool(choices: Choices, progress: Progress) -> EnginePool:
+def engine_pool(choices: RunOptions, progress: Progress) -> EnginePool:
     """The engines for the plans of some choices; plans that share a pool share loaded models."""
     engine = EngineOptions(
-        choices.device, choices.dtype, choices.template, choices.batch_size, choices.backend
+        choices.device, choices.dtype, choices.chat_template, choices.batch_size, choices.engine
     )
-    return EnginePool(engine, FIDELITIES[choices.fidelity], choices.store, progress)
+    return EnginePool(engine, FIDELITIES[choices.fidelity], choices.cache_dir, progress)
 
 
 def grid_plans(
-    choices: Choices, points: Sequence[Point], results: Path, pool: EnginePool
-) -> list[tuple[Point, Plan]]:
+    choices: RunOptions, points: Sequence[GridPoint], results: Path, pool: EnginePool
+) -> list[tuple[GridPoint, Plan]]:
     """Plans as of `plans`, each combination at every point of a grid; errors as there.
 
     Where a point changes nothing for a method, that method stands in the list once.
@@ -108,10 +108,10 @@ def grid_plans(
     for overrides in given:
         reject_unknown(overrides, _known_paths(methods, tasks, overrides))
     options = DataOptions(
-        choices.users, choices.min_history, choices.data_seed, choices.split, choices.parts
+        choices.users, choices.min_history, choices.data_seed, choices.split_by, choices.splits
     )
     datasets = {task.name: load(task, choices.data, options) for task in tasks}
-    found: dict[Path, tuple[Point, Plan]] = {}
+    found: dict[Path, tuple[GridPoint, Plan]] = {}
     for model in dict.fromkeys(choices.models):
         for task in tasks:
             for seed in dict.fromkeys(choices.seeds):
@@ -126,14 +126,14 @@ def grid_plans(
 
 
 def _plan(
-    choices: Choices,
+    choices: RunOptions,
     method: Method,
     task: Task,
     dataset: Dataset,
     model: str,
     seed: int,
     pool: EnginePool,
-    given: dict[str, Given],
+    given: dict[str, SourcedValue],
     results: Path,
 ) -> Plan:
     fidelity = FIDELITIES[choices.fidelity]
@@ -147,7 +147,7 @@ def _plan(
         prompting=ready.prompting,
         fidelity=fidelity,
         seed=seed,
-        store=Store(choices.store),
+        cache=Cache(choices.cache_dir),
         engines=pool,
         progress=pool.progress,
         keys=keys,
@@ -172,7 +172,9 @@ def _named(names: Sequence[str], registry: Registry, kind: Any) -> Iterator[str]
     )
 
 
-def _known_paths(methods: list[Method], tasks: list[Task], given: dict[str, Given]) -> set[str]:
+def _known_paths(
+    methods: list[Method], tasks: list[Task], given: dict[str, SourcedValue]
+) -> set[str]:
     known: set[str] = set()
     for method in methods:
         for task in tasks:

@@ -29,11 +29,11 @@ class Stage:
         """The owners without an artifact, as of now: an earlier run may just have made it."""
         made = self.made(context)
         left = [owner for owner in self.owners if owner not in made]
-        return [owner for owner in left if owner is None or owner.id not in context.set_aside]
+        return [owner for owner in left if owner is None or owner.id not in context.failed_users]
 
     def made(self, context: Context) -> list[Owner]:
         """The owners with an artifact."""
-        has, key = context.store.has, context.keys.of
+        has, key = context.cache.has, context.keys.of
         return [owner for owner in self.owners if has(self.name, key(self.recipe, owner))]
 
     @property

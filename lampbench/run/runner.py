@@ -31,7 +31,7 @@ def execute(plan: Plan, command: Sequence[str], results: Path, force: bool = Fal
     Raises:
         LampbenchError: an input is bad; what was finished before stays in the store.
     """
-    with plan.context.store.lock(plan.folder.name):
+    with plan.context.cache.lock(plan.folder.name):
         if plan.done and not force:
             say = plan.context.progress.say
             say(f"already recorded: {plan.folder} (--force runs it again)")
@@ -43,7 +43,7 @@ def execute(plan: Plan, command: Sequence[str], results: Path, force: bool = Fal
 def _execute(plan: Plan, command: Sequence[str], results: Path, force: bool) -> None:
     context, run = plan.context, plan.folder.name
     if force:
-        context.store.drop_partial(PREDICTIONS, run)
+        context.cache.drop_partial(PREDICTIONS, run)
     cached = [build(plan, stage) for stage in plan.stages]
     predictions, usage = predict(plan)
     costs = [_cost(plan, stage, n) for stage, n in zip(plan.stages, cached, strict=True)]
@@ -59,7 +59,7 @@ def _execute(plan: Plan, command: Sequence[str], results: Path, force: bool) -> 
         del row["prompt_head"]
     write_inputs(results, context.dataset)
     write_run(results, manifest, predictions, scores, replace=force)
-    context.store.drop_partial(PREDICTIONS, run)
+    context.cache.drop_partial(PREDICTIONS, run)
 
 
 def build(plan: Plan, stage: Stage) -> int:
@@ -69,7 +69,7 @@ def build(plan: Plan, stage: Stage) -> int:
         How many were there already.
     """
     context = plan.context
-    with context.store.lock(context.keys.shared(stage.recipe)):
+    with context.cache.lock(context.keys.shared(stage.recipe)):
         missing = stage.missing(context)
         cached = len(stage.made(context))
         if missing:
@@ -85,7 +85,7 @@ def build(plan: Plan, stage: Stage) -> int:
 def predict(plan: Plan) -> tuple[list[dict[str, Any]], Usage]:
     """Answer every test query; predictions stand in the order of the dataset."""
     context = plan.context
-    users = [user for user in context.dataset.test_users if user.id not in context.set_aside]
+    users = [user for user in context.dataset.test_users if user.id not in context.failed_users]
     queries = {(user.id, query.id): query for user in users for query in user.queries}
     title = f"{plan.method.name} {context.task.name}: predict"
     context.progress.start(title, len(queries), "queries")
@@ -123,8 +123,8 @@ def _row(plan: Plan, prediction: Prediction, query: Query) -> dict[str, Any]:
         "reference": query.reference,
         "prompt_tokens": prediction.prompt_tokens,
         "new_tokens": prediction.new_tokens,
-        "prompt_cut": prediction.prompt_cut,
-        "clipped": prediction.clipped,
+        "prompt_tokens_dropped": prediction.prompt_tokens_dropped,
+        "truncated": prediction.truncated,
         "prompt_head": prediction.prompt_head,
     }
     if prediction.quoted:
@@ -139,7 +139,7 @@ def _cost(plan: Plan, stage: Stage, cached: int) -> dict[str, Any]:
     """What a stage's artifacts cost when they were made, in this run or an earlier one."""
     context = plan.context
     owners = stage.made(context)
-    metas = [context.store.meta(stage.name, context.keys.of(stage.recipe, owner))
+    metas = [context.cache.meta(stage.name, context.keys.of(stage.recipe, owner))
              for owner in owners]  # fmt: skip
     return {
         "stage": stage.name,

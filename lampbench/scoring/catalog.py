@@ -12,7 +12,7 @@ _NAMES = (
     "meteor",
     "words",
     "reference_words",
-    "clipped",
+    "truncated",
     "repetition",
     "rouge2",
     "bleu",
@@ -24,7 +24,7 @@ _NAMES = (
     "reference_history_copy",
 )
 
-CONTROLS = ("rouge1", "rougeL", "meteor", "words", "reference_words", "clipped", "repetition")
+CONTROLS = ("rouge1", "rougeL", "meteor", "words", "reference_words", "truncated", "repetition")
 """Those of the table of controls, which every run has."""
 
 

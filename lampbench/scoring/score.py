@@ -75,7 +75,7 @@ def iter_scores(
 ) -> Iterator[dict[str, Any]]:
     """One row for each row of `predictions.jsonl`, in order, each as soon as it stands.
 
-    Reads `user`, `query`, `prediction`, `reference` and `clipped`. Prediction and reference are
+    Reads `user`, `query`, `prediction`, `reference` and `truncated`. Prediction and reference are
     stripped of outer white space first, as LaMP's evaluation does. Where the reference is None
     (withheld), every metric that compares is None; a metric is None throughout where its
     `missing` says why.
@@ -104,13 +104,13 @@ def _scored(
 
 
 def _answer(row: Row, scoring: Scoring) -> Answer:
-    text, reference, clipped = row["prediction"].strip(), row["reference"], row["clipped"]
+    text, reference, truncated = row["prediction"].strip(), row["reference"], row["truncated"]
     return Answer(
         user=row["user"],
         query=row["query"],
         text=text,
         reference=None if reference is None else reference.strip(),
-        clipped=None if clipped is None else bool(clipped),
+        truncated=None if truncated is None else bool(truncated),
         history=None if scoring.histories is None else scoring.histories.get(row["user"]),
     )
 

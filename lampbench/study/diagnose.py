@@ -116,7 +116,7 @@ def diagnose(plan: Plan) -> Diagnosis:
     if missing := [stage.name for stage in plan.stages if stage.missing(plan.context)]:
         raise LampbenchError(
             f"{method.name} on {plan.context.task.name}: {', '.join(missing)} not in the store "
-            f"{plan.context.store.root}; run the same choices with `lampbench run` first"
+            f"{plan.context.cache.root}; run the same choices with `lampbench run` first"
         )
     stages = [part for part in ordered([method.adaptation]) if isinstance(part, AdapterRecipe)]
     asked = [

@@ -7,7 +7,7 @@ from pathlib import Path
 from lampbench.engine.pool import EnginePool
 from lampbench.paper.published import paper
 from lampbench.registry import Registry, plugin_paths
-from lampbench.run.options import Choices, Point, grid_plans
+from lampbench.run.options import GridPoint, RunOptions, grid_plans
 from lampbench.run.plan import Plan
 from lampbench.study.sweep import grid
 from lampbench.util.errors import LampbenchError
@@ -21,7 +21,7 @@ SENSITIVITY_TASK = "news_headline"
 
 
 def slice_plans(
-    wanted: str, choices: Choices, sources: Mapping[str, str], results: Path, pool: EnginePool
+    wanted: str, choices: RunOptions, sources: Mapping[str, str], results: Path, pool: EnginePool
 ) -> list[Plan]:
     """The runs of one part of the paper: main, cross-model, ablation or sensitivity.
 
@@ -48,7 +48,7 @@ def slice_plans(
 
 def _parts(
     wanted: str, models: Sequence[str]
-) -> Iterator[tuple[Sequence[str], Sequence[str], Sequence[str], list[Point]]]:
+) -> Iterator[tuple[Sequence[str], Sequence[str], Sequence[str], list[GridPoint]]]:
     """Methods, tasks, models and points that are combined with each other."""
     tasks = tuple(paper().tasks)
     first, *others = models or paper().models
@@ -66,7 +66,7 @@ def _parts(
             yield ["cope"], [SENSITIVITY_TASK], [first], grid([axis])
 
 
-def _by_source(choices: Choices, sources: Mapping[str, str]) -> dict[str, list[str]]:
+def _by_source(choices: RunOptions, sources: Mapping[str, str]) -> dict[str, list[str]]:
     """The tasks of each source of data."""
     registry = Registry(plugin_paths(choices.plugins))
     found: dict[str, list[str]] = {}

@@ -9,11 +9,11 @@ from tabulate import tabulate
 
 from lampbench.plugin.hyperparameter import parse_value
 from lampbench.record.runs import read_run
-from lampbench.run.options import Point
+from lampbench.run.options import GridPoint
 from lampbench.util.errors import LampbenchError
 
 
-def grid(params: Sequence[str]) -> list[Point]:
+def grid(params: Sequence[str]) -> list[GridPoint]:
     """All combinations of the values in `SECTION.NAME=V1,V2,...`.
 
     Raises:
@@ -38,7 +38,7 @@ def grid(params: Sequence[str]) -> list[Point]:
     ]
 
 
-def print_points(recorded: Sequence[tuple[Point, Path]]) -> None:
+def print_points(recorded: Sequence[tuple[GridPoint, Path]]) -> None:
     """Print the means over queries, one row a run."""
     paths = list(recorded[0][0])
     rows = []

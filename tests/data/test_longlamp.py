@@ -174,7 +174,7 @@ def test_hub_rows_come_through_datasets(topic, folder, tmp_path, monkeypatch):
     data = load(topic, "longlamp", DataOptions(users=1))
     assert data.test_users[0].id == "t2"
     assert data.fingerprint == read(topic, folder, users=1).fingerprint
-    load(topic, "longlamp:some/copy", DataOptions(users=1, split="user"))
+    load(topic, "longlamp:some/copy", DataOptions(users=1, split_by="user"))
     assert asked == [
         ("LongLaMP/LongLaMP", "topic_writing_temporal"),
         ("some/copy", "topic_writing_user"),

@@ -180,7 +180,7 @@ def test_bundled_data_load(task, name):
     assert data.train_users
     assert not data.synthetic
     assert data.licence and data.attribution
-    dev = load(task(name), "bundled", DataOptions(parts=("dev",)))
+    dev = load(task(name), "bundled", DataOptions(splits=("dev",)))
     assert dev.source == "bundled (dev)"
     assert not {u.id for u in dev.test_users} & {u.id for u in data.test_users}
     fewer = load(task(name), "bundled", DataOptions(users=2))

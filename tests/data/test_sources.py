@@ -100,10 +100,10 @@ def test_impossible_options(options, message):
 
 def test_options_that_a_source_cannot_serve_are_not_passed_over(news, oppu):
     with pytest.raises(LampbenchError, match="--part dev: the processed files have no part"):
-        load(news, f"oppu:{oppu}", DataOptions(parts=("dev",)))
+        load(news, f"oppu:{oppu}", DataOptions(splits=("dev",)))
     for data in ("bundled", f"oppu:{oppu}"):
         said = "--split time chose nothing: this source has one split"
-        assert said in load(news, data, DataOptions(split="time")).notes
+        assert said in load(news, data, DataOptions(split_by="time")).notes
         assert said not in load(news, data, DataOptions()).notes
 
 

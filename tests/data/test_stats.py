@@ -61,7 +61,7 @@ def test_stats_command(lamp):
     assert found["datasets"][0]["profile"] == {"mean": 7.0, "sd": 1.0, "count": 2}
     assert len(found["without_data"]) == 4
     only = json.loads(
-        run("stats", *source, "--part", "train", "--users", "1", "--format", "json").output
+        run("stats", *source, "--split", "train", "--users", "1", "--format", "json").output
     )
     assert only["datasets"][0]["train"] == 1
 

@@ -42,7 +42,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 @pytest.fixture(scope="session")
 def engine(folder: Callable[[str], Path]) -> Callable[..., Any]:
     """Engines by model and options, each loaded once."""
-    from lampbench.engine.batched.engine import ManyUserEngine
+    from lampbench.engine.batched.engine import BatchedEngine
 
     made: dict[str, Any] = {}
 
@@ -50,7 +50,7 @@ def engine(folder: Callable[[str], Path]) -> Callable[..., Any]:
         given = {"device": "cpu", "dtype": "float32", "template": None, "fidelity": PAPER} | options
         key = f"{name} {given}"
         if key not in made:
-            made[key] = ManyUserEngine(resolve(str(folder(name))), **given)
+            made[key] = BatchedEngine(resolve(str(folder(name))), **given)
         return made[key]
 
     return get

@@ -11,7 +11,7 @@ from lampbench.core.dataset import Dataset, Query, Record, User
 from lampbench.data import native
 from lampbench.engine.models import resolve
 from lampbench.record.runs import load_runs
-from lampbench.run.options import Choices, plans
+from lampbench.run.options import RunOptions, plans
 from lampbench.run.runner import execute
 from lampbench.util.progress import Progress
 
@@ -56,9 +56,9 @@ def planned(folder, data, tmp_path):
     """Plans of all methods on a model, by method."""
 
     def plan(name, **options):
-        choices = Choices(
+        choices = RunOptions(
             methods=METHODS, tasks=["news_headline"], models=[str(folder(name))],
-            data=f"lampbench:{data}", assignments=TINY, device="cpu", store=tmp_path / "store",
+            data=f"lampbench:{data}", assignments=TINY, device="cpu", cache_dir=tmp_path / "store",
             **options,
         )  # fmt: skip
         made = plans(choices, tmp_path / "results", Progress())
@@ -137,7 +137,7 @@ def test_every_method_is_recorded_and_decodes_as_by_hand(
 ):
     """The recorded texts against PEFT's merges of the stored adapters, in probabilities."""
     template = None if own else name.removesuffix("-vision")
-    todo = planned(name, template=template)
+    todo = planned(name, chat_template=template)
     runs = recorded(todo, tmp_path / "results")
     assert sorted(runs) == sorted(METHODS)
     for method, run in runs.items():

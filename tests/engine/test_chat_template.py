@@ -22,8 +22,8 @@ def tokens():
 
 @pytest.fixture
 def encoder(tokens):
-    def get(name, template=None, context=CONTEXT, fidelity=PAPER, **options):
-        return Encoder(tokens(name), template, context, fidelity, **options)
+    def get(name, chat_template=None, context=CONTEXT, fidelity=PAPER, **options):
+        return Encoder(tokens(name), chat_template, context, fidelity, **options)
 
     return get
 

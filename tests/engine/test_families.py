@@ -54,4 +54,4 @@ def test_cope_from_end_to_end(engine, tmp_path, name, options):
     bos = made._encoder.tokenizer.bos_token_id
     twice = "fidelity" in options and name != "qwen"
     assert answer.prompt_head.count(bos) == (2 if twice else bos is not None)
-    assert answer.token_ids or not answer.clipped
+    assert answer.token_ids or not answer.truncated

@@ -59,7 +59,7 @@ def test_greedy_equals_generate(engine, naive, adapters, name):
         kept = [token for token in whole if token not in stop]
         completion = found[f"q{n}", 0]
         assert list(completion.token_ids) == kept
-        assert completion.clipped == (whole[-1] not in stop)
+        assert completion.truncated == (whole[-1] not in stop)
         assert completion.prompt_tokens == ids.shape[1]
         assert completion.prompt_head == tuple(ids[0, :8].tolist())
         assert completion.text == made._encoder.decode(kept)
@@ -272,12 +272,12 @@ def test_a_stop_token_ends_an_answer_and_is_no_part_of_it(engine, adapters, monk
     tam, _, _ = adapters()
     made = engine()
     (free,) = made.generate([ask(1, (tam,), GenerationSpec(12))])
-    assert free.clipped
+    assert free.truncated
     assert len(free.token_ids) == 12
     place = next(i for i, t in enumerate(free.token_ids) if t not in free.token_ids[:i] and i > 2)
     monkeypatch.setattr(made, "_stop", frozenset([3, free.token_ids[place]]))
     (ended,) = made.generate([ask(1, (tam,), GenerationSpec(12))])
-    assert not ended.clipped
+    assert not ended.truncated
     assert ended.token_ids == free.token_ids[:place]
 
 
@@ -293,7 +293,7 @@ def test_a_long_prompt_is_cut_and_says_so(engine):
     long = prompt(article="storm " * 400)
     request = GenerateRequest("q", long, (), GenerationSpec(30))
     (found,) = engine().generate([request])
-    assert found.prompt_cut > 100
+    assert found.prompt_tokens_dropped > 100
     assert found.prompt_tokens <= engine()._encoder.context - 30
 
 

@@ -9,7 +9,7 @@ from tiny_models import CONTEXT
 
 from lampbench.core.fidelity import PAPER, REFERENCE
 from lampbench.engine import models
-from lampbench.engine.batched.engine import ManyUserEngine
+from lampbench.engine.batched.engine import BatchedEngine
 from lampbench.engine.models import ModelSpec, fingerprint, hidden_sizes, resolve
 from lampbench.util.errors import LampbenchError
 
@@ -132,7 +132,7 @@ def test_sizes_are_those_of_the_model(folder, engine, name):
 
 def load(folder, **options):
     given = {"device": "cpu", "dtype": "float32", "template": None, "fidelity": PAPER} | options
-    return ManyUserEngine(resolve(str(folder)), **given)
+    return BatchedEngine(resolve(str(folder)), **given)
 
 
 BAD = {
@@ -187,7 +187,7 @@ def test_reference_fidelity_trains_under_the_familys_template(folder, name):
     made = load(folder(name), fidelity=REFERENCE)
     assert "Appendix D" in made._training_encoder.template
     assert "Appendix D" not in made._encoder.template
-    assert "Appendix D" in load(folder(name), template="qwen")._encoder.template
+    assert "Appendix D" in load(folder(name), chat_template="qwen")._encoder.template
 
 
 def test_names_and_fingerprints_need_no_torch(python, folder, tmp_path):

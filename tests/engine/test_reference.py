@@ -32,7 +32,11 @@ WEIGHTS = "adapter_model.safetensors"
 @pytest.fixture(scope="module")
 def reference(folder):
     return ReferenceEngine(
-        resolve(str(folder("llama"))), device="cpu", dtype="float32", template=None, fidelity=PAPER
+        resolve(str(folder("llama"))),
+        device="cpu",
+        dtype="float32",
+        chat_template=None,
+        fidelity=PAPER,
     )
 
 

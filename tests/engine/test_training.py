@@ -142,11 +142,11 @@ import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})
 from pathlib import Path
 import torch; torch.set_num_threads(1)
 from given import TASK_LORA, job, no_hook
-from lampbench.engine.batched.engine import ManyUserEngine
+from lampbench.engine.batched.engine import BatchedEngine
 from lampbench.core.fidelity import PAPER
 from lampbench.engine.models import resolve
-engine = ManyUserEngine(resolve({str(folder("llama"))!r}), device="cpu", dtype="float32",
-                  template=None, fidelity=PAPER)
+engine = BatchedEngine(resolve({str(folder("llama"))!r}), device="cpu", dtype="float32",
+                  chat_template=None, fidelity=PAPER)
 list(engine.train([job(Path({str(tmp_path)!r}), "b", lora=TASK_LORA)], no_hook))
 """
     run = python("-c", code, PYTHONHASHSEED="77")

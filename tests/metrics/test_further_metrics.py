@@ -13,10 +13,10 @@ from lampbench.scoring import score as module
 from lampbench.util.errors import LampbenchError
 
 
-def score(prediction, reference="x", history=None, clipped=False):
+def score(prediction, reference="x", history=None, truncated=False):
     row = {
         "user": "u", "query": "q", "prediction": prediction, "reference": reference,
-        "clipped": clipped,
+        "truncated": truncated,
     }  # fmt: skip
     known = None if history is None else {"u": tuple(history)}
     return score_predictions([row], None, Scoring(histories=known))[0]
@@ -124,7 +124,7 @@ def test_style_tells_authors_apart():
     dataset = load(Registry().task("topic_writing"), "bundled", DataOptions(users=6))
     rows = [
         {"user": "u", "query": f"{user.id} {query.id}", "prediction": query.reference,
-         "reference": None, "clipped": False}
+         "reference": None, "truncated": False}
         for user in dataset.test_users for query in user.queries[:3]
     ]  # fmt: skip
     like = {}
@@ -147,7 +147,7 @@ def test_without_history_nothing_is_made_up():
         "meteor", "style", "history_copy", "reference_history_copy",
     ]  # fmt: skip
     rows = [
-        {"user": user, "query": "q", "prediction": "abcd", "reference": "x", "clipped": False}
+        {"user": user, "query": "q", "prediction": "abcd", "reference": "x", "truncated": False}
         for user in ("known", "unknown")
     ]
     scores = score_predictions(rows, None, Scoring(histories={"known": ("abcd",)}))
@@ -156,9 +156,9 @@ def test_without_history_nothing_is_made_up():
 
 
 def test_a_withheld_reference_and_an_unknown_clipping_are_null():
-    found = score("a b c d e", None, HISTORY, clipped=None)
+    found = score("a b c d e", None, HISTORY, truncated=None)
     null = {name for name, value in found.items() if value is None}
-    assert null == {name for name, metric in METRICS.items() if metric.compares} | {"clipped"}
+    assert null == {name for name, metric in METRICS.items() if metric.compares} | {"truncated"}
 
 
 def test_other_processes_know_the_histories(monkeypatch):
@@ -167,7 +167,7 @@ def test_other_processes_know_the_histories(monkeypatch):
     monkeypatch.setattr(module, "usable_cores", lambda: 2)
     rows = [
         {"user": f"u{n // 50}", "query": str(n), "prediction": f"we walked along the {n}",
-         "reference": "x", "clipped": False}
+         "reference": "x", "truncated": False}
         for n in range(200)
     ]  # fmt: skip
     known = {"u0": tuple(HISTORY), "u1": ("walked along the 60",), "u3": ()}
@@ -205,7 +205,7 @@ def plugin(tmp_path):
 
 def ask(file, *texts, metrics=("rouge1", "exclaims")):
     rows = [
-        {"user": "u", "query": str(i), "prediction": text, "reference": "x", "clipped": False}
+        {"user": "u", "query": str(i), "prediction": text, "reference": "x", "truncated": False}
         for i, text in enumerate(texts)
     ]
     return score_predictions(rows, None, Scoring(metrics, (file,)))

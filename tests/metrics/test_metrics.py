@@ -14,13 +14,13 @@ from lampbench.scoring import score as module
 from lampbench.util.machine import usable_cores
 
 
-def row(prediction, reference, user="u", query="q", clipped=False):
+def row(prediction, reference, user="u", query="q", truncated=False):
     return {
         "user": user,
         "query": query,
         "prediction": prediction,
         "reference": reference,
-        "clipped": clipped,
+        "truncated": truncated,
     }
 
 
@@ -95,10 +95,10 @@ def test_mean_is_what_evaluates_bootstrap_scatters_around():
 
 
 def test_controls():
-    found = score_predictions([row("  a b a b a b \n", "one two", clipped=True)])[0]
+    found = score_predictions([row("  a b a b a b \n", "one two", truncated=True)])[0]
     # 4-grams: abab, baba, abab: one of three occurred before
     assert found["repetition"] == pytest.approx(1 / 3)
-    assert (found["words"], found["reference_words"], found["clipped"]) == (6, 2, True)
+    assert (found["words"], found["reference_words"], found["truncated"]) == (6, 2, True)
     assert score("a a a a", "x")["repetition"] == 0.0
     assert score("a b c d e f", "x")["repetition"] == 0.0
     assert score("a " * 104, "x")["repetition"] == pytest.approx(1 - 1 / 101)
@@ -152,7 +152,7 @@ nltk.data.path[:] = sys.argv[1:]
 from lampbench.scoring import METRICS, score_predictions
 texts = [("the car stopped", "the auto stopped"), ("It sat. It ran.", "It sat . It ran ."),
          ("x", "y"), ("", "y")]
-rows = [{"user": "u", "query": str(i), "prediction": p, "reference": r, "clipped": False}
+rows = [{"user": "u", "query": str(i), "prediction": p, "reference": r, "truncated": False}
         for i, (p, r) in enumerate(texts)]
 print(json.dumps([METRICS["meteor"].missing(), [row["meteor"] for row in score_predictions(rows)]]))
 """
@@ -257,7 +257,7 @@ def elsewhere(monkeypatch):
 
 
 def test_other_processes_give_the_same_scores_in_the_same_order(elsewhere, monkeypatch):
-    rows = [row(*_texts(n), user=f"u{n}", clipped=n % 3 == 0) for n in range(300)]
+    rows = [row(*_texts(n), user=f"u{n}", truncated=n % 3 == 0) for n in range(300)]
     expected = list(iter_scores(rows))
     real, started = module._elsewhere, []
     monkeypatch.setattr(
@@ -293,7 +293,7 @@ def test_few_predictions_start_no_process():
     code = """
 from lampbench.scoring import score
 score._elsewhere = None
-row = {"user": "u", "query": "q", "prediction": "a b", "reference": "b a", "clipped": False}
+row = {"user": "u", "query": "q", "prediction": "a b", "reference": "b a", "truncated": False}
 print(len(score.score_predictions([row] * 200)))
 """
     out, err = python(code).communicate(timeout=120)
@@ -307,7 +307,7 @@ from lampbench.scoring import score
 score._TRIAL, score._STARTING = 0.0, -1.0
 score.usable_cores = lambda: 2
 text = "the cat sat on the mat " * 50
-row = {"user": "u", "query": "q", "prediction": text, "reference": text, "clipped": False}
+row = {"user": "u", "query": "q", "prediction": text, "reference": text, "truncated": False}
 try:
     score.score_predictions([row] * 200_000, lambda n: print(n, flush=True))
 except KeyboardInterrupt:

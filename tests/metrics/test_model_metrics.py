@@ -14,7 +14,7 @@ KEY = "sk-very-secret"
 
 def rows(*pairs, user="u"):
     return [
-        {"user": user, "query": str(i), "prediction": p, "reference": r, "clipped": False}
+        {"user": user, "query": str(i), "prediction": p, "reference": r, "truncated": False}
         for i, (p, r) in enumerate(pairs)
     ]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lampbench.paper.presets import default_preset, defaults
-from lampbench.plugin.hyperparameter import Layers
+from lampbench.plugin.hyperparameter import ValueSources
 from lampbench.registry import Registry
 
 LAMP = ("news_headline", "scholarly_title")
@@ -52,7 +52,7 @@ BY_FAMILY = {
 
 def resolved(method, task, preset="paper"):
     registry = Registry()
-    layers = Layers({}, defaults(preset, registry.task(task)))
+    layers = ValueSources({}, defaults(preset, registry.task(task)))
     return registry.method(method).resolved(layers)
 
 

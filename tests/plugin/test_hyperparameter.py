@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import pytest
 
 from lampbench.plugin.hyperparameter import (
-    Given,
-    Layers,
     Part,
+    SourcedValue,
+    ValueSources,
     hyper,
     parse_set,
     read_config,
@@ -29,9 +29,9 @@ class Oven(Part):
 
 def settings(part, overrides=(), defaults=()):
     found = {}
-    layers = Layers(
-        {path: Given(value, "--set") for path, value in dict(overrides).items()},
-        {path: Given(value, "a preset") for path, value in dict(defaults).items()},
+    layers = ValueSources(
+        {path: SourcedValue(value, "--set") for path, value in dict(overrides).items()},
+        {path: SourcedValue(value, "a preset") for path, value in dict(defaults).items()},
     )
     return resolve(part, layers, "method x", found), found
 
@@ -103,13 +103,13 @@ def test_one_section_cannot_mean_two_things():
     ],
 )
 def test_assignments_are_read(text, path, value):
-    assert parse_set(text) == (path, Given(value, "--set"))
+    assert parse_set(text) == (path, SourcedValue(value, "--set"))
 
 
 def test_a_configuration_file_gives_values_with_its_name(tmp_path):
     file = tmp_path / "c.toml"
     file.write_text("[oven]\nheat = 90\n")
-    assert read_config(file) == {"oven.heat": Given(90, str(file))}
+    assert read_config(file) == {"oven.heat": SourcedValue(90, str(file))}
     file.write_text("heat = 90\n")
     with pytest.raises(LampbenchError, match="under a section"):
         read_config(file)
@@ -117,4 +117,4 @@ def test_a_configuration_file_gives_values_with_its_name(tmp_path):
 
 def test_an_unknown_path_gets_the_nearest():
     with pytest.raises(LampbenchError, match=r"did you mean oven\.heat\?"):
-        reject_unknown({"oven.het": Given(1, "--set")}, {"oven.heat", "oven.trays"})
+        reject_unknown({"oven.het": SourcedValue(1, "--set")}, {"oven.heat", "oven.trays"})

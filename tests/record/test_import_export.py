@@ -72,7 +72,7 @@ def test_predictions_are_scored_against_the_datasets_own_references(
     assert [row["rouge1"] for row in run.scores][1] == 0.0
     assert run.scores[0]["rouge1"] > 0.5
     assert run.scores[0]["style"] is not None
-    assert run.scores[0]["clipped"] is None
+    assert run.scores[0]["truncated"] is None
     info = run.manifest
     assert (info["method"], info["method_title"], info["seed"]) == ("cope", "CoPe", 3)
     assert (info["preset"], info["fidelity"]) == ("external", "external")

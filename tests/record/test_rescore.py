@@ -13,7 +13,7 @@ from lampbench.registry import Registry
 from lampbench.run.fill_manifest import describe_data
 from lampbench.scoring import Scoring, histories, score_predictions
 
-OLD = ("rouge1", "rougeL", "meteor", "words", "reference_words", "clipped", "repetition")
+OLD = ("rouge1", "rougeL", "meteor", "words", "reference_words", "truncated", "repetition")
 FURTHER = ("rouge2", "bleu", "length_ratio", "distinct1", "distinct2", "style", "history_copy")
 
 
@@ -31,7 +31,7 @@ def record(tmp_path, dataset):
             {
                 "user": user.id, "query": query.id, "reference": query.reference,
                 "prediction": f"{query.reference} again half \ud83d",
-                "prompt_tokens": 7, "new_tokens": 5, "prompt_cut": 0, "clipped": False,
+                "prompt_tokens": 7, "new_tokens": 5, "prompt_tokens_dropped": 0, "truncated": False,
             }
             for user in dataset.test_users for query in user.queries
         ]  # fmt: skip

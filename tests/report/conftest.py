@@ -37,8 +37,8 @@ def record(tmp_path):
                 "reference": " ".join(words),
                 "prompt_tokens": 7,
                 "new_tokens": 10,
-                "prompt_cut": 0,
-                "clipped": False,
+                "prompt_tokens_dropped": 0,
+                "truncated": False,
             }
             for user, query, text in [("a", "1", answer), ("a", "2", answer), ("b", "1", "x " * 10)]
         ]
@@ -62,7 +62,7 @@ def scored(tmp_path):
         for user, values in scores.items():
             for query, value in enumerate(values):
                 name = {"user": user, "query": f"q{query}"}
-                text = {"prediction": f"{method} to {query}", "reference": "w", "clipped": False}
+                text = {"prediction": f"{method} to {query}", "reference": "w", "truncated": False}
                 predictions.append({**name, **text})
                 rows.append({**name, "rouge1": value, "rougeL": value / 2, "reference_words": 1})
         manifest = describe(method, task, seed, key, dataset, changes)

@@ -69,7 +69,7 @@ def test_metrics_beside_overlap_have_a_table(record, read, cells):
 
 def test_old_runs_show_what_they_have(record, read, tmp_path, cells):
     old = record("cope", good=6)
-    names = ("user", "query", "rouge1", "rougeL", "meteor", "words", "reference_words", "clipped",
+    names = ("user", "query", "rouge1", "rougeL", "meteor", "words", "reference_words", "truncated",
              "repetition")  # fmt: skip
     scores = [{name: row[name] for name in names} for row in old.scores]
     write_run(tmp_path / "results", old.manifest, old.predictions, scores, replace=True)

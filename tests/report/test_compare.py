@@ -105,7 +105,7 @@ def test_equal_scores(scored, call):
         ({"task": "topic_writing"}, "of other tasks, news_headline and topic_writing"),
         ({"dataset": {"query_fingerprint": "z"}}, "of other data (query fingerprints)"),
         ({"dataset": {"fingerprint": "z"}}, "data (fingerprints), news_headline-data and z"),
-        ({"scores": {"ann": [0.5, 0.1], "cem": [0.3]}, "set_aside": {"bob": "nan"},
+        ({"scores": {"ann": [0.5, 0.1], "cem": [0.3]}, "failed_users": {"bob": "nan"},
           "dataset": {"test_users": 3}},
          "of other queries: 1 only in the first, 0 only in the second (users set aside: bob)"),
     ],

@@ -89,7 +89,7 @@ def test_what_differs_in_more_or_in_nothing_is_no_sweep(
 
 def test_users_set_aside_are_no_sweep(scored, read):
     scored("cope", {"a": [0.5]}, parts=parts(alpha=1.0), overrides={"decoding.alpha": 1.0},
-           set_aside={"b": "user_sft: nan"}, dataset={"test_users": 2})  # fmt: skip
+           failed_users={"b": "user_sft: nan"}, dataset={"test_users": 2})  # fmt: skip
     assert "## Sensitivity" not in read()
 
 

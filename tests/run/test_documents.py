@@ -48,7 +48,7 @@ def test_nearest_answers_with_the_most_similar_headline(tmp_path, planner):
 def test_the_example_of_a_metric_scores(tmp_path):
     (tmp_path / "opening.py").write_text(next(b for _, name, b in EXAMPLES if name == "opening"))
     rows = [
-        {"user": "u", "query": str(i), "prediction": text, "reference": "x", "clipped": False}
+        {"user": "u", "query": str(i), "prediction": text, "reference": "x", "truncated": False}
         for i, text in enumerate(("Why we fish", "Fish again", ""))
     ]
     history = {"u": ("Why now?", "Why not", "Where it ends", "How so")}

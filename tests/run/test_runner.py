@@ -118,7 +118,7 @@ def test_killed_anywhere_it_resumes_without_repeating(planner, engine, budget, t
     assert samples + 5 <= len(engine.generated) <= samples + 5 + asked_again
     assert len(engine.scored) == 2 * samples
     whole = json.loads((folder / "manifest.json").read_text())["files"]
-    fresh = run(planner("cope", store="fresh"), force=True)
+    fresh = run(planner("cope", cache="fresh"), force=True)
     assert json.loads((fresh / "manifest.json").read_text())["files"] == whole
 
 

@@ -22,9 +22,9 @@ from lampbench.engine.protocol import (
     TrainResult,
 )
 from lampbench.paper.presets import defaults
-from lampbench.plugin.hyperparameter import Layers, parse_set
+from lampbench.plugin.hyperparameter import ValueSources, parse_set
 from lampbench.registry import Registry
-from lampbench.run.cache import Store
+from lampbench.run.cache import Cache
 from lampbench.run.executor import Context
 from lampbench.run.keys import Keys
 from lampbench.run.plan import Plan, make_plan
@@ -154,12 +154,12 @@ def planner(tmp_path: Path, dataset: Dataset, engine: RecordingEngine) -> Planne
         fidelity: str = "paper",
         plugins: Sequence[Path] = (),
         data: Dataset = dataset,
-        store: str = "store",
+        cache: str = "cache",
     ) -> Plan:
         registry = Registry(plugins)
         task, asked = registry.task("news_headline"), registry.method(method)
         given = dict(parse_set(text) for text in assignments)
-        ready, settings = asked.resolved(Layers(given, defaults("paper", task)))
+        ready, settings = asked.resolved(ValueSources(given, defaults("paper", task)))
         setting = FIDELITIES[fidelity]
         pool = Pool(engine)
         keys = Keys(task, data, "bundled", pool, ready.prompting, setting, seed)
@@ -170,7 +170,7 @@ def planner(tmp_path: Path, dataset: Dataset, engine: RecordingEngine) -> Planne
             prompting=ready.prompting,
             fidelity=setting,
             seed=seed,
-            store=Store(tmp_path / store),
+            cache=Cache(tmp_path / cache),
             engines=pool,
             progress=Progress(),
             keys=keys,

@@ -83,7 +83,7 @@ def test_a_sweep_goes_on_where_it_ended(lampbench, engine, tmp_path):
 
 def test_what_is_recorded_costs_nothing_more_wherever_the_artifacts_are(lampbench):
     lampbench(*SWEEP, "decoding.alpha=0,0.3")
-    _, said = lampbench(*SWEEP, "decoding.alpha=0,0.3", "--store", "empty", "--dry-run")
+    _, said = lampbench(*SWEEP, "decoding.alpha=0,0.3", "--cache-dir", "empty", "--dry-run")
     assert said.out.splitlines()[2].split()[2:] == ["2", "2", "0", "0", "0", "0"]
 
 
@@ -137,7 +137,9 @@ REPRODUCE = ["reproduce", "paper", "--data", "bundled", "--model", "bundled"]
 
 def test_the_paper_is_six_methods_on_five_tasks_and_its_models(lampbench, engine, tmp_path):
     twin = shutil.copytree(resolve("bundled").location, tmp_path / "twin")
-    code, said = lampbench(*REPRODUCE, "--model", twin, "--only", "main", "--only", "cross-model")
+    code, said = lampbench(
+        *REPRODUCE, "--model", twin, "--experiment", "main", "--experiment", "cross-model"
+    )
     assert code == 0, said.err
     rows = [line.split() for line in said.out.splitlines()]
     runs = {row[0]: row[1] for row in rows if row and row[0] in ("main", "cross-model", "all")}
@@ -160,7 +162,7 @@ def test_shared_artifacts_are_counted_in_the_first_part_that_needs_them(lampbenc
 
 
 def test_a_slice_runs_and_is_recorded(lampbench, engine, tmp_path):
-    code, said = lampbench(*REPRODUCE, "--only", "sensitivity", "--run")
+    code, said = lampbench(*REPRODUCE, "--experiment", "sensitivity", "--run")
     assert code == 0, said.err
     found = {(run.manifest["method"], json.dumps(run.manifest["overrides"]))
              for run in recorded(tmp_path)}  # fmt: skip
@@ -176,7 +178,7 @@ def test_a_slice_runs_and_is_recorded(lampbench, engine, tmp_path):
         (["reproduce", "paper", "--model", "bundled", "--task", "news_headline"], "--lamp"),
         ([*REPRODUCE, "--speed", "1,2"], "three positive numbers"),
         ([*REPRODUCE, "--speed", "1,2,x"], "three positive numbers"),
-        ([*REPRODUCE, "--only", "table1"], "table1"),
+        ([*REPRODUCE, "--experiment", "table1"], "table1"),
         (["reproduce", "cat"], "cat"),
     ],
 )

@@ -71,7 +71,7 @@ class _Scored:
     tree: Tree
 
 
-class ManyUserEngine:
+class BatchedEngine:
     """Answers, scores and trains one model. See `lampbench.engine.protocol`.
 
     `batch_size` bounds the rows of a decoding step, which otherwise follow from the free memory.
@@ -299,8 +299,8 @@ class ManyUserEngine:
             token_ids=answer.ids,
             prompt_tokens=len(asked.prompt.ids),
             prompt_head=asked.prompt.ids[:_HEAD],
-            prompt_cut=asked.prompt.cut,
-            clipped=answer.clipped,
+            prompt_tokens_dropped=asked.prompt.cut,
+            truncated=answer.truncated,
             rewards=answer.rewards,
             pieces=self._encoder.pieces(answer.ids) if answer.rewards else (),
             followed=followed,

@@ -37,12 +37,12 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The new tokens, without the one that stopped it; `clipped` when the budget ended it. Their
+    """The new tokens, without the one that stopped it; `truncated` when the budget ended it. Their
     rewards, where the spec asks for them.
     """
 
     ids: Ids
-    clipped: bool
+    truncated: bool
     rewards: tuple[float, ...] = ()
 
 

@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from lampbench.record.runs import MANIFEST, Problem, Run, load_runs
-from lampbench.report.cell_scores import Other, Setup, changes, ordered
+from lampbench.report.cell_scores import ExcludedRun, Setup, changes, ordered
 from lampbench.report.contents import Recorded, arrange
 from lampbench.report.page.cells import Group, groups
 from lampbench.report.page.examples import examples
@@ -96,10 +96,10 @@ def render(runs: Iterable[Run], count: int) -> str:
     )
 
 
-def _others(recorded: Recorded, shown: Collection[Setup]) -> list[Other]:
+def _others(recorded: Recorded, shown: Collection[Setup]) -> list[ExcludedRun]:
     """The runs that no section shows: also those of a sweep in a setup without a section."""
     apart = [
-        Other(run, changes(run.manifest))
+        ExcludedRun(run, changes(run.manifest))
         for sweep in recorded.sweeps
         if sweep.setup not in shown
         for run in sweep.runs()

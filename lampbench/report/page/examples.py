@@ -83,7 +83,7 @@ def _answer(
         "pieces": pieces(row["prediction"], reference) if reference else [row["prediction"]],
         "scores": scores,
     }
-    for name in ("prompt_tokens", "new_tokens", "prompt_cut", "clipped"):
+    for name in ("prompt_tokens", "new_tokens", "prompt_tokens_dropped", "truncated"):
         if isinstance(row.get(name), int):
             shown[name] = row[name]
     return shown | _quoted(run, row, inputs) | _rewards(run, row)

@@ -47,8 +47,8 @@ def test_a_variant_equals_transformers_alone(folder, tmp_path, crowd, monkeypatc
         return loaded
 
     monkeypatch.setattr(batched_engine, "load", load)
-    made = batched_engine.ManyUserEngine(
-        resolve(str(copy)), device="cpu", dtype="float32", template=None, fidelity=PAPER
+    made = batched_engine.BatchedEngine(
+        resolve(str(copy)), device="cpu", dtype="float32", chat_template=None, fidelity=PAPER
     )
     oracle = Alone(AutoModelForCausalLM.from_pretrained(copy, attn_implementation="eager").eval())
     users = crowd(name)

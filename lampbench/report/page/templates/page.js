@@ -156,9 +156,9 @@ function asked(fields) {
 function counts(answer) {
   const parts = [];
   if (answer.prompt_tokens !== undefined) parts.push(`prompt of ${answer.prompt_tokens} tokens`);
-  if (answer.prompt_cut) parts.push(`cut by ${answer.prompt_cut}`);
+  if (answer.prompt_tokens_dropped) parts.push(`cut by ${answer.prompt_tokens_dropped}`);
   if (answer.new_tokens !== undefined) parts.push(`answer of ${answer.new_tokens}`);
-  if (answer.clipped) parts.push("clipped at the token budget");
+  if (answer.truncated) parts.push("truncated at the token budget");
   return make("p", { classes: "facts" }, parts.join(", "));
 }
 
