@@ -225,7 +225,7 @@ def _load(found: PluginLocation) -> Any:
 def _wrong(found: PluginLocation, marked: Sequence[type]) -> str | None:
     """What a plugin that imports well gets wrong, and what would fail far from its file."""
     from lampbench.core.task import Task
-    from lampbench.plugin.adaptation import AdapterRecipe
+    from lampbench.plugin.adapter_recipe import AdapterRecipe
     from lampbench.plugin.decoding import Decoding
     from lampbench.plugin.method import Method
     from lampbench.plugin.metric import Metric

@@ -97,7 +97,7 @@ def tune(family: str, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
             command = [*sys.argv]
             run = read_run(execute(plan, command, options.results))
             value = point[path].value
-            scores[value][plan.context.task.name] = mean(
+            scores[value][plan.spec.task.name] = mean(
                 run.manifest["scores"][metric]["queries"] for metric in ("rouge1", "rougeL")
             )
         means = {value: mean(by_task.values()) for value, by_task in scores.items()}

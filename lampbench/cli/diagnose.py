@@ -37,7 +37,7 @@ def diagnose(form: str, **choices: Any) -> None:
     Cache(choices["cache_dir"]).prepare()
     found = []
     for plan in plans(RunOptions(**choices), options.CACHE_DIR, Progress()):
-        context = plan.context
+        context = plan.spec
         names = {"method": plan.method.name, "task": context.task.name,
                  "model": context.model, "seed": context.seed}  # fmt: skip
         found.append((names, examine(plan)))

@@ -1,4 +1,4 @@
-"""The public face for plugin authors: everything a method, task or metric file needs.
+"""Everything that a method, task or metric file needs.
 
 from lampbench.plugin import Method, register_method
 
@@ -14,17 +14,34 @@ from lampbench.core.dataset import Dataset, Query, Record, User
 from lampbench.core.prompt import Piece, Prompt, fill
 from lampbench.core.registration import mark
 from lampbench.core.task import FileFormat, HubSource, Task
-from lampbench.plugin.adaptation import AdapterRecipe, LoraRecipe, TaskSFT, UserDPO, UserSFT
+from lampbench.engine.protocol import (
+    Completion,
+    GenerateRequest,
+    GenerationSpec,
+    Sampling,
+    Score,
+    ScoreRequest,
+    Weights,
+)
+from lampbench.plugin.adaptation import TaskSFT, UserDPO, UserSFT
+from lampbench.plugin.adapter_recipe import AdapterRecipe, LoraRecipe
+from lampbench.plugin.context import Context, Recipe, TaskRecipe, UserRecipe
 from lampbench.plugin.decoding import Contrastive, Decoding, Greedy
 from lampbench.plugin.hyperparameter import Part, hyper
 from lampbench.plugin.method import Method, Prediction
 from lampbench.plugin.metric import Answer, Metric, register_metric
 from lampbench.plugin.negatives import LowestReward, Samples
-from lampbench.plugin.prompting import Plain, ProfileAugmented, Prompting, RetrievalAugmented
-from lampbench.plugin.recipe import Recipe
+from lampbench.plugin.prompting import (
+    Plain,
+    ProfileAugmented,
+    Prompting,
+    RetrievalAugmented,
+    nearest,
+    relevant,
+)
 from lampbench.plugin.user_profile import UserProfile
-from lampbench.run.executor import Context
 from lampbench.util.errors import LampbenchError
+from lampbench.util.hashing import seed_from
 
 M = TypeVar("M", bound=type[Method])
 T = TypeVar("T", bound=type[Task])
@@ -53,11 +70,14 @@ def register_task(name: str) -> Callable[[T], T]:
 __all__ = [
     "AdapterRecipe",
     "Answer",
+    "Completion",
     "Context",
     "Contrastive",
     "Dataset",
     "Decoding",
     "FileFormat",
+    "GenerateRequest",
+    "GenerationSpec",
     "Greedy",
     "HubSource",
     "LampbenchError",
@@ -77,15 +97,24 @@ __all__ = [
     "Record",
     "RetrievalAugmented",
     "Samples",
+    "Sampling",
+    "Score",
+    "ScoreRequest",
     "Task",
+    "TaskRecipe",
     "TaskSFT",
     "User",
     "UserDPO",
     "UserProfile",
+    "UserRecipe",
     "UserSFT",
+    "Weights",
     "fill",
     "hyper",
+    "nearest",
     "register_method",
     "register_metric",
     "register_task",
+    "relevant",
+    "seed_from",
 ]

@@ -2,15 +2,13 @@
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
+from lampbench.core.dataset import User
 from lampbench.engine.protocol import Contrast, GenerationSpec, PenaltyOn
-from lampbench.plugin.adaptation import AdapterRecipe
+from lampbench.plugin.adapter_recipe import AdapterRecipe
+from lampbench.plugin.context import Context
 from lampbench.plugin.hyperparameter import Part, hyper
-
-if TYPE_CHECKING:
-    from lampbench.core.dataset import User
-    from lampbench.run.executor import Context
 
 
 @dataclass(frozen=True)
@@ -24,7 +22,7 @@ class Decoding(Part):
     penalty_on: PenaltyOn = hyper("where the penalty acts", choices=("scores", "logits"))
 
     @abstractmethod
-    def spec(self, context: "Context", user: "User") -> GenerationSpec:
+    def spec(self, context: Context, user: User) -> GenerationSpec:
         """How to decode for this user."""
 
 
@@ -34,7 +32,7 @@ class Greedy(Decoding):
 
     name: ClassVar = "greedy"
 
-    def spec(self, context: "Context", user: "User") -> GenerationSpec:
+    def spec(self, context: Context, user: User) -> GenerationSpec:
         """The same for every user."""
         return GenerationSpec(self.max_new_tokens, self.repetition_penalty, self.penalty_on)
 
@@ -52,7 +50,7 @@ class Contrastive(Decoding):
     alpha: float = hyper("contrast weight of equation 2", low=0.0)
     tau: float = hyper("plausibility threshold of equation 1", low=0.0, high=1.0)
 
-    def spec(self, context: "Context", user: "User") -> GenerationSpec:
+    def spec(self, context: Context, user: User) -> GenerationSpec:
         """The contrast with this user's `against` weights."""
         against = context.weights(self.against, user)
         contrast = Contrast(against, self.alpha, self.tau, context.fidelity.log_eps)

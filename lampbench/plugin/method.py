@@ -3,18 +3,16 @@
 import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from lampbench.core.dataset import User
 from lampbench.engine.protocol import GenerateRequest
-from lampbench.plugin.adaptation import AdapterRecipe
+from lampbench.plugin.adapter_recipe import AdapterRecipe
+from lampbench.plugin.context import Context
 from lampbench.plugin.decoding import Decoding, Greedy
 from lampbench.plugin.hyperparameter import Part, Setting, ValueSources, resolve
 from lampbench.plugin.prompting import Plain, Prompting
 from lampbench.util.hashing import seed_from
-
-if TYPE_CHECKING:
-    from lampbench.run.executor import Context
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +64,7 @@ class Method:
             setattr(ready, name, resolve(part, layers, f"method {self.name}", settings))
         return ready, settings
 
-    def predict(self, context: "Context", users: Sequence[User]) -> Iterator[Prediction]:
+    def predict(self, context: Context, users: Sequence[User]) -> Iterator[Prediction]:
         """Answer every query of `users`, in any order."""
         work = []
         for user in users:
@@ -83,7 +81,7 @@ class Method:
                 for query in user.queries
             ]
             work.append((user, requests))
-        for user, answers in context.answer(self, work):
+        for user, answers in context.answer(work):
             for query, (answer,) in zip(user.queries, answers, strict=True):
                 yield Prediction(
                     user.id,

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from lampbench.core.dataset import Record, User
 from lampbench.core.prompt import Piece, Prompt
@@ -14,58 +14,53 @@ from lampbench.engine.protocol import (
     ScoreRequest,
     Weights,
 )
+from lampbench.plugin.adapter_recipe import AdapterRecipe
+from lampbench.plugin.context import Context, UserRecipe
 from lampbench.plugin.hyperparameter import hyper
-from lampbench.plugin.recipe import Owner, Recipe
 from lampbench.util.hashing import seed_from
-
-if TYPE_CHECKING:
-    from lampbench.plugin.adaptation import AdapterRecipe
-    from lampbench.run.executor import Context
 
 
 @dataclass(frozen=True)
-class Samples(Recipe):
+class Samples(UserRecipe):
     """N candidate answers to each record of the history, drawn from the model of `sampled_from`."""
 
     name: ClassVar = "samples"
     section = "negatives"
-    version: ClassVar = 2  # 2: draws of the many-user engine
-    scope: ClassVar = "user"
+    version: ClassVar = 2  # 2: random draws of the batched engine
 
-    sampled_from: "AdapterRecipe | None" = None
-    n: int = hyper("candidates a record (K in the paper)", low=1)
+    sampled_from: AdapterRecipe | None = None
+    n: int = hyper("candidates per record (K in the paper)", low=1)
     temperature: float = hyper("softmax temperature of the draws", low=1e-6)
     top_p: float = hyper("nucleus of the draws; 1.0 is the whole distribution", low=1e-6, high=1.0)
     max_new_tokens: int = hyper("token budget of a candidate", low=1)
 
-    def build(self, context: "Context", owners: Sequence[Owner]) -> Iterator[Owner]:
+    def build(self, context: Context, users: Sequence[User]) -> Iterator[User]:
         """Sample for all users in one call of the engine."""
         spec = GenerationSpec(self.max_new_tokens, sampling=Sampling(self.temperature, self.top_p))
-        work = [(owner, self._requests(context, owner, spec)) for owner in owners]
-        for owner, answers in context.generate(self, work):
+        work = [(user, self._requests(context, user, spec)) for user in users]
+        for user, answers in context.generate(self, work):
             texts = [[answer.text for answer in samples] for samples in answers]
-            context.put(self, owner, {"texts": texts})
-            yield owner
+            context.put(self, user, {"texts": texts})
+            yield user
 
     def _requests(
-        self, context: "Context", owner: Owner, spec: GenerationSpec
+        self, context: Context, user: User, spec: GenerationSpec
     ) -> list[GenerateRequest]:
-        assert owner is not None
         return [
             GenerateRequest(
                 id=record.id,
-                prompt=context.prompt(owner, record),
-                weights=context.weights(self.sampled_from, owner),
+                prompt=context.prompt(user, record),
+                weights=context.weights(self.sampled_from, user),
                 spec=spec,
                 samples=self.n,
-                seed=seed_from(context.seed, owner.id, self.section, record.id),
+                seed=seed_from(context.seed, user.id, self.section, record.id),
             )
-            for record in owner.history
+            for record in user.history
         ]
 
 
 @dataclass(frozen=True)
-class LowestReward(Recipe):
+class LowestReward(UserRecipe):
     """Of each record's candidates, the one with the lowest implicit user reward (equation 5).
 
     The reward of an answer is the sum over its tokens of log p_user - log p_base (equation 2
@@ -74,53 +69,51 @@ class LowestReward(Recipe):
 
     name: ClassVar = "lowest_reward"
     section = "lowest_reward"
-    scope: ClassVar = "user"
 
     samples: Samples = Samples()
-    judged_by: "AdapterRecipe | None" = None
+    judged_by: AdapterRecipe | None = None
 
-    def build(self, context: "Context", owners: Sequence[Owner]) -> Iterator[Owner]:
+    def build(self, context: Context, users: Sequence[User]) -> Iterator[User]:
         """Score all users' candidates under both models in one call of the engine."""
-        work = [(owner, self._requests(context, owner)) for owner in owners]
-        for owner, scores in context.score(self, work):
+        work = [(user, self._requests(context, user)) for user in users]
+        for user, scores in context.score(work, self):
             summed = [self._total(context, score.logprobs) for score in scores]
             pairs = list(zip(summed[0::2], summed[1::2], strict=True))
-            rewards = [user - base for user, base in pairs]
+            rewards = [own - base for own, base in pairs]
             n = self.samples.n
             table = [rewards[i : i + n] for i in range(0, len(rewards), n)]
             lowest = [row.index(min(row)) for row in table]
-            context.put(self, owner, {"rewards": table, "lowest": lowest})
-            yield owner
+            context.put(self, user, {"rewards": table, "lowest": lowest})
+            yield user
 
-    def texts(self, context: "Context", user: User) -> list[str]:
+    def texts(self, context: Context, user: User) -> list[str]:
         """The chosen negative of each record, in the order of the history."""
         candidates = context.get(self.samples, user)["texts"]
         lowest = context.get(self, user)["lowest"]
         return [texts[i] for texts, i in zip(candidates, lowest, strict=True)]
 
-    def _requests(self, context: "Context", owner: Owner) -> list[ScoreRequest]:
-        assert owner is not None
+    def _requests(self, context: Context, user: User) -> list[ScoreRequest]:
         raw = context.fidelity.raw_text_reward
         models: tuple[Weights, Weights] = (
-            context.weights(self.judged_by, owner),
-            context.weights(self.samples.sampled_from, owner),
+            context.weights(self.judged_by, user),
+            context.weights(self.samples.sampled_from, user),
         )
-        candidates = context.get(self.samples, owner)["texts"]
+        candidates = context.get(self.samples, user)["texts"]
         return [
             ScoreRequest(
                 record.id,
-                raw_text(record) if raw else context.prompt(owner, record),
+                raw_text(record) if raw else context.prompt(user, record),
                 candidate,
                 weights,
                 "raw" if raw else "chat",
             )
-            for record, row in zip(owner.history, candidates, strict=True)
+            for record, row in zip(user.history, candidates, strict=True)
             for candidate in row
             for weights in models
         ]
 
     @staticmethod
-    def _total(context: "Context", logprobs: Sequence[float]) -> float:
+    def _total(context: Context, logprobs: Sequence[float]) -> float:
         """Sum over the response's tokens; the reference code takes a mean over all tokens."""
         total = math.fsum(logprobs)
         return total / len(logprobs) if context.fidelity.raw_text_reward else total

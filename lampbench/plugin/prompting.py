@@ -3,15 +3,13 @@
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from lampbench.core.dataset import Query, Record, User
 from lampbench.core.prompt import Piece, Prompt
+from lampbench.plugin.context import Context
 from lampbench.plugin.hyperparameter import Part, hyper
 from lampbench.plugin.user_profile import UserProfile
-
-if TYPE_CHECKING:
-    from lampbench.run.executor import Context
 
 EXAMPLES, PROFILE = 3, 2
 """Shrink ranks: quoted history goes before the profile, both before the task's own field (1)."""
@@ -24,7 +22,7 @@ class Prompting(Part):
     section = "prompting"
 
     @abstractmethod
-    def render(self, context: "Context", user: User, item: Query | Record) -> Prompt:
+    def render(self, context: Context, user: User, item: Query | Record) -> Prompt:
         """The prompt for one item of one user."""
 
     def quotes(self, user: User, item: Query | Record) -> list[Record]:
@@ -38,7 +36,7 @@ class Plain(Prompting):
 
     name: ClassVar = "plain"
 
-    def render(self, context: "Context", user: User, item: Query | Record) -> Prompt:
+    def render(self, context: Context, user: User, item: Query | Record) -> Prompt:
         """The task's prompt for the item's fields."""
         return context.task.prompt(item.fields)
 
@@ -50,7 +48,7 @@ class RetrievalAugmented(Prompting):
     name: ClassVar = "retrieval_augmented"
     k: int = hyper("records quoted from the history", low=0)
 
-    def render(self, context: "Context", user: User, item: Query | Record) -> Prompt:
+    def render(self, context: Context, user: User, item: Query | Record) -> Prompt:
         """History quoted, then the task's prompt."""
         examples = quoted(context, self.quotes(user, item))
         return context.task.prompt(item.fields).before(*examples)
@@ -68,7 +66,7 @@ class ProfileAugmented(Prompting):
     k: int = hyper("records quoted from the history", low=0)
     profile: UserProfile = field(default_factory=UserProfile)
 
-    def render(self, context: "Context", user: User, item: Query | Record) -> Prompt:
+    def render(self, context: Context, user: User, item: Query | Record) -> Prompt:
         """Profile, quoted history, then the task's prompt."""
         text = self.profile.text(context, user)
         about = (Piece(text, PROFILE), Piece("\n"))
@@ -87,7 +85,7 @@ def relevant(user: User, item: Query | Record, k: int) -> list[Record]:
     return nearest(before(user, item), " ".join(item.fields.values()), k)
 
 
-def quoted(context: "Context", records: Sequence[Record]) -> tuple[Piece, ...]:
+def quoted(context: Context, records: Sequence[Record]) -> tuple[Piece, ...]:
     """Records as pieces that may be shortened, assembled as in the reference code: one after the
     other, a blank line, then whatever follows.
     """

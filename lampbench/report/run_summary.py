@@ -45,7 +45,7 @@ def print_summary(folders: Sequence[Path]) -> None:
 
 def _say_what_was_cut(manifest: Any) -> None:
     asked = manifest["prompts_shortened"]
-    trained = sum(s["cut"] for s in manifest["stages"] if s["stage"] != "predict")
+    trained = sum(s["prompts_shortened"] for s in manifest["stages"] if s["stage"] != "predict")
     if asked or trained:
         click.echo(
             f"\n{manifest['method']} on {manifest['task']}: shortened to fit the model's context: "

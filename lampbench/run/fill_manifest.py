@@ -41,18 +41,18 @@ def describe(
     command: Sequence[str],
 ) -> dict[str, Any]:
     """Everything known about a run but its scores, which are added when it is written."""
-    context, method, dataset = plan.context, plan.method, plan.context.dataset
-    spec = resolve(context.model)
+    executor, method, dataset = plan.executor, plan.method, plan.spec.dataset
+    spec = resolve(executor.model)
     return {
         "key": plan.folder.name,
         "method": method.name,
         "method_title": method.title or method.name,
-        "task": context.task.name,
-        "task_title": context.task.title,
+        "task": executor.task.name,
+        "task_title": executor.task.title,
         "model": spec.name,
-        "seed": context.seed,
+        "seed": executor.seed,
         "preset": plan.preset,
-        "fidelity": context.fidelity.name,
+        "fidelity": executor.fidelity.name,
         "overrides": {path: setting.value for path, setting in sorted(plan.overridden.items())},
         "choices": {
             name: _shape(getattr(method, name)) for name in ("prompting", "adaptation", "decoding")
@@ -61,19 +61,19 @@ def describe(
             path: {"value": setting.value, "source": setting.source}
             for path, setting in sorted(plan.settings.items())
         },
-        "dataset": describe_data(dataset, context.task),
+        "dataset": describe_data(dataset, executor.task),
         "model_info": {
             "location": "lampbench.bundled" if is_bundled(spec) else spec.location,
             "revision": commit_of(spec),
-            "device": context.engines.device(context.model),
-            **context.engines.identity(context.model),
+            "device": executor.engines.device(executor.model),
+            **executor.engines.identity(executor.model),
         },
         "versions": versions(),
         "hardware": hardware(),
         "command": shlex.join(command),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "stages": list(stages),
-        **({"failed_users": dict(context.failed_users)} if context.failed_users else {}),
+        **({"failed_users": dict(executor.failed_users)} if executor.failed_users else {}),
         "prompt_head": list(predictions[0]["prompt_head"]) if predictions else [],
         "prompts_shortened": sum(row["prompt_tokens_dropped"] > 0 for row in predictions),
     }

@@ -1,4 +1,8 @@
-"""Requests of many owners handed to the engine at once, and results gathered back by owner."""
+"""Requests of many owners sent to the engine together, and results gathered back by owner.
+
+Results are journaled under the digest of the request that they answer: the same request is never
+computed twice, and no result is taken for another request's, however often a method asks.
+"""
 
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
@@ -6,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from lampbench.core.dataset import User
 from lampbench.engine.protocol import Completion, GenerateRequest, Score, ScoreRequest
-from lampbench.plugin.recipe import Owner
 from lampbench.run.journal import Journal
+from lampbench.util.hashing import digest
 
 Q = TypeVar("Q", bound=GenerateRequest | ScoreRequest)
 R = TypeVar("R", bound=Completion | Score)
@@ -16,58 +21,87 @@ R = TypeVar("R", bound=Completion | Score)
 
 @dataclass
 class _Group(Generic[R]):
-    """One owner's requests: how many results each is to have, and the journal of those it has."""
+    """One user's requests: the entries that answer each, and the journal of those received."""
 
-    owner: Owner
-    wanted: list[int]
+    user: User
+    wanted: list[list[str]]
     journal: Journal[R]
 
     def results(self) -> list[list[R]] | None:
         """Results by request and sample, or None while some are missing."""
-        if len(self.journal.results) < sum(self.wanted):
+        held = self.journal.results
+        if any(entry not in held for entries in self.wanted for entry in entries):
             return None
-        return [
-            [self.journal.results[f"{i}/{sample}"] for sample in range(n)]
-            for i, n in enumerate(self.wanted)
-        ]
+        return [[held[entry] for entry in entries] for entries in self.wanted]
 
 
-class Groups(Generic[Q, R]):
-    """Gathers results by owner; what a journal already holds is not asked for again."""
+class Gather(Generic[Q, R]):
+    """Gathers results by user; what a journal already holds is not asked for again."""
 
-    def __init__(self, result: Callable[[dict[str, Any]], R]) -> None:
+    def __init__(self, root: Path, result: Callable[[dict[str, Any]], R]) -> None:
+        self._root = root
         self._result = result
         self._groups: list[_Group[R]] = []
+        self._entries: dict[str, tuple[_Group[R], str]] = {}
         self.waiting: list[Q] = []
 
-    def add_owner(self, owner: Owner, folder: Path, requests: Sequence[Q]) -> None:
-        """Take an owner's requests; their results are journaled in `folder`."""
+    def add_user(self, user: User, folder: Path, requests: Sequence[Q]) -> None:
+        """Take a user's requests; their results are journaled in `folder`."""
         journal = Journal[R](folder / "journal.jsonl", _to_json, self._from_json)
-        wanted = [request.samples if isinstance(request, GenerateRequest) else 1
-                  for request in requests]  # fmt: skip
-        for i, (request, n) in enumerate(zip(requests, wanted, strict=True)):
-            if any(f"{i}/{sample}" not in journal.results for sample in range(n)):
-                name = f"{request.id} [{len(self._groups)}/{i}]"  # errors show it
-                self.waiting.append(dataclasses.replace(request, id=name))
-        self._groups.append(_Group(owner, wanted, journal))
+        group = _Group(user, [], journal)
+        self._groups.append(group)
+        asked: set[str] = set()
+        for request in requests:
+            name = request_digest(request, self._root)
+            samples = request.samples if isinstance(request, GenerateRequest) else 1
+            entries = [f"{name}/{sample}" for sample in range(samples)]
+            group.wanted.append(entries)
+            if name not in asked and any(entry not in journal.results for entry in entries):
+                asked.add(name)
+                place = f"{request.id} [{len(self._entries)}]"  # errors show it
+                self._entries[place] = group, name
+                self.waiting.append(dataclasses.replace(request, id=place))
 
-    def ready(self) -> Iterator[tuple[Owner, list[list[R]]]]:
-        """The owners whose results were all in their journals from the start."""
+    def ready(self) -> Iterator[tuple[User, list[list[R]]]]:
+        """The users whose results were all in their journals from the start."""
         for group in self._groups:
             if (results := group.results()) is not None:
-                yield group.owner, results
+                yield group.user, results
 
-    def add(self, result: R) -> Iterator[tuple[Owner, list[list[R]]]]:
-        """Take a result; yields its owner when it was the last one missing."""
-        index, request = result.id.rpartition(" [")[2].removesuffix("]").split("/")
-        group = self._groups[int(index)]
+    def add(self, result: R) -> Iterator[tuple[User, list[list[R]]]]:
+        """Take a result; yields its user when it was the last one missing."""
+        group, name = self._entries[result.id]
         sample = result.sample if isinstance(result, Completion) else 0
-        group.journal.add(f"{request}/{sample}", result)
+        entry = f"{name}/{sample}"
+        if entry in group.journal.results:
+            return
+        group.journal.add(entry, result)
         if (results := group.results()) is not None:
-            yield group.owner, results
+            yield group.user, results
 
     def _from_json(self, value: dict[str, Any]) -> R:
         return self._result({k: tuple(v) if isinstance(v, list) else v for k, v in value.items()})
+
+
+def request_digest(request: GenerateRequest | ScoreRequest, root: Path) -> str:
+    """What a request asks, whatever it is called: prompt, weights, specification, seed, response.
+
+    Adapters are named by their place under `root`, the cache, which holds their key.
+    """
+    content = dataclasses.asdict(request)
+    del content["id"]
+    content.pop("samples", None)  # sample i of a request is the same, however many it asks for
+    return digest(_portable(content, root), length=32)
+
+
+def _portable(value: Any, root: Path) -> Any:
+    if isinstance(value, Path):
+        return value.relative_to(root).as_posix() if value.is_relative_to(root) else str(value)
+    if isinstance(value, dict):
+        return {key: _portable(held, root) for key, held in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_portable(held, root) for held in value]
+    return value
 
 
 def _to_json(result: Completion | Score) -> dict[str, Any]:

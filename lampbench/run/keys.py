@@ -2,23 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
-from lampbench.core.dataset import Dataset
-from lampbench.core.fidelity import Fidelity
-from lampbench.core.task import Task
+from lampbench.core.dataset import User
+from lampbench.plugin.context import Recipe, TaskRecipe, UserRecipe
 from lampbench.plugin.hyperparameter import Part, child_parts, hyper_fields
 from lampbench.plugin.identity import code_identity, identity
-from lampbench.plugin.prompting import Plain, Prompting
-from lampbench.plugin.recipe import Owner, Recipe
+from lampbench.plugin.prompting import Plain
+from lampbench.run.specification import Owner, RunSpecification, WholeTask
 from lampbench.util.hashing import digest
 
-if TYPE_CHECKING:
-    from lampbench.plugin.method import Method
 
-
-class Models(Protocol):
-    """Whatever knows what identifies a model."""
+class ModelIdentities(Protocol):
+    """Knows what identifies a model (weights, precision, chat template) without loading it."""
 
     def identity(self, name: str) -> Any:
         """JSON value that differs when the model's answers may differ."""
@@ -27,41 +23,34 @@ class Models(Protocol):
 
 @dataclass
 class Keys:
-    """Keys under fixed circumstances.
+    """The keys of one run and of the artifacts behind it.
 
     Two runs get the same key for an artifact exactly when the same code, settings, parents, data,
     model and seed make it, whatever the method is called that asks for it.
-
-    `models` maps a model's name to what identifies it (weights, dtype, chat template); it is
-    asked for each model that a recipe names.
     """
 
-    task: Task
-    dataset: Dataset
-    model: str
-    models: Models
-    prompting: Prompting
-    fidelity: Fidelity
-    seed: int
-    _known: dict[tuple[Recipe, str | None], str] = field(default_factory=dict)
+    spec: RunSpecification
+    models: ModelIdentities
+    _known: dict[tuple[Recipe, str], str] = field(default_factory=dict)
 
     def of(self, recipe: Recipe, owner: Owner) -> str:
         """The key of a recipe's artifact for an owner."""
-        if recipe.scope == "task":
-            owner = None
-        known = (recipe, owner.id if owner else None)
+        if isinstance(recipe, TaskRecipe):
+            owner = WholeTask(self.spec.task.name)
+        known = (recipe, owner.id)
         if known not in self._known:
             self._known[known] = digest(self._determined_by(recipe, owner))
         return self._known[known]
 
-    def run(self, method: "Method") -> str:
-        """The key of a method's run over the whole dataset."""
+    def run(self) -> str:
+        """The key of the run over the whole dataset."""
+        method = self.spec.method
         parts = {name: identity(part) for name, part in method.parts().items()}
         everything = {
             **self._circumstances(),
-            "model": self.models.identity(self.model),
+            "model": self.models.identity(self.spec.model),
             "method": [method.name, code_identity(type(method)), parts],
-            "data": self.dataset.fingerprint,
+            "data": self.spec.dataset.fingerprint,
         }
         return digest(everything)
 
@@ -70,9 +59,9 @@ class Keys:
         code = [
             recipe.section,
             identity(recipe),
-            self.models.identity(recipe.model_name(self.model)),
+            self.models.identity(recipe.model_name(self.spec.model)),
         ]
-        return digest([code, self.task.name, self.seed])
+        return digest([code, self.spec.task.name, self.spec.seed])
 
     def joint(self, recipe: Recipe, owners: Sequence[Owner]) -> str:
         """One key for the artifacts of several owners."""
@@ -82,22 +71,22 @@ class Keys:
     def _determined_by(self, recipe: Recipe, owner: Owner) -> dict[str, Any]:
         return {
             **self._circumstances(),
-            "model": self.models.identity(recipe.model_name(self.model)),
+            "model": self.models.identity(recipe.model_name(self.spec.model)),
             "recipe": self._with_parents(recipe, owner),
             "prompting": self._with_parents(self._prompting(recipe), owner),
             "data": self._data(recipe, owner),
         }
 
     def _prompting(self, recipe: Recipe) -> Part:
-        return self.prompting if recipe.uses_prompting else Plain()
+        return self.spec.method.prompting if recipe.uses_prompting else Plain()
 
     def _circumstances(self) -> dict[str, Any]:
-        task = type(self.task)
+        task = type(self.spec.task)
         words = {n: getattr(task, n) for n in ("system", "template", "example", "shorten")}
         return {
-            "task": [self.task.name, code_identity(task), words],
-            "fidelity": self.fidelity.changes(),
-            "seed": self.seed,
+            "task": [self.spec.task.name, code_identity(task), words],
+            "fidelity": self.spec.fidelity.changes(),
+            "seed": self.spec.seed,
         }
 
     def _with_parents(self, part: Part, owner: Owner) -> dict[str, Any]:
@@ -105,7 +94,7 @@ class Keys:
         for name, child in child_parts(part):
             if not isinstance(child, Recipe):
                 parts[name] = self._with_parents(child, owner)
-            elif child.scope == "user" and owner is None:
+            elif isinstance(child, UserRecipe) and not isinstance(owner, User):
                 parts[name] = identity(child)
             else:
                 parts[name] = self.of(child, owner)
@@ -113,9 +102,10 @@ class Keys:
         return {"code": code_identity(type(part)), "hyper": values, "parts": parts}
 
     def _data(self, recipe: Recipe, owner: Owner) -> list[str]:
-        data = [owner.fingerprint] if owner else []
+        data = [owner.fingerprint] if isinstance(owner, User) else []
         if recipe.sees_train_users:
-            data.append(self.dataset.train_fingerprint)
+            data.append(self.spec.dataset.train_fingerprint)
             if not isinstance(self._prompting(recipe), Plain):
-                data.append(digest([user.fingerprint for user in self.dataset.train_users]))
+                users = self.spec.dataset.train_users
+                data.append(digest([user.fingerprint for user in users]))
         return data

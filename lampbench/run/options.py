@@ -23,9 +23,9 @@ from lampbench.plugin.hyperparameter import (
 from lampbench.plugin.method import Method
 from lampbench.registry import Registry, plugin_paths
 from lampbench.run.cache import Cache
-from lampbench.run.executor import Context
-from lampbench.run.keys import Keys
+from lampbench.run.executor import Executor
 from lampbench.run.plan import Plan, make_plan
+from lampbench.run.specification import RunSpecification
 from lampbench.util.progress import Progress
 
 GridPoint = dict[str, SourcedValue]
@@ -139,20 +139,8 @@ def _plan(
     fidelity = FIDELITIES[choices.fidelity]
     preset = choices.preset or default_preset(model, fidelity.name)
     ready, settings = resolve_method(method, task, preset, given)
-    keys = Keys(task, dataset, model, pool, ready.prompting, fidelity, seed)
-    context = Context(
-        task=task,
-        dataset=dataset,
-        model=model,
-        prompting=ready.prompting,
-        fidelity=fidelity,
-        seed=seed,
-        cache=Cache(choices.cache_dir),
-        engines=pool,
-        progress=pool.progress,
-        keys=keys,
-        rewards=choices.rewards,
-    )
+    spec = RunSpecification(ready, task, dataset, model, fidelity, seed, choices.rewards)
+    executor = Executor(spec, Cache(choices.cache_dir), pool, pool.progress)
     decoding = ready.decoding
     if decoding.penalty_on == "logits" and decoding.repetition_penalty >= RUINOUS:
         pool.progress.say(
@@ -161,7 +149,7 @@ def _plan(
             "--set decoding.penalty_on=scores applies it where the reference code does"
         )
     overridden = {path: setting for path, setting in settings.items() if setting.changed}
-    return make_plan(context, ready, settings, overridden, preset, results)
+    return make_plan(executor, settings, overridden, preset, results)
 
 
 def _named(names: Sequence[str], registry: Registry, kind: Any) -> Iterator[str]:

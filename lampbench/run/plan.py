@@ -1,4 +1,4 @@
-"""What a run consists of, and what of it is already there."""
+"""What a run consists of, and what of it has been made already."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,11 +6,13 @@ from pathlib import Path
 
 from lampbench.core.dataset import User
 from lampbench.engine.models import resolve
+from lampbench.plugin.context import Recipe, TaskRecipe
 from lampbench.plugin.hyperparameter import Setting
 from lampbench.plugin.method import Method
-from lampbench.plugin.recipe import Owner, Recipe, ordered, parents
+from lampbench.plugin.recipe_graph import build_order, parents
 from lampbench.record.runs import run_path
-from lampbench.run.executor import Context
+from lampbench.run.executor import Executor
+from lampbench.run.specification import Owner, RunSpecification, WholeTask
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,29 +27,31 @@ class Stage:
         """What progress and manifests call it."""
         return self.recipe.section
 
-    def missing(self, context: Context) -> list[Owner]:
+    def missing(self, executor: Executor) -> list[Owner]:
         """The owners without an artifact, as of now: an earlier run may just have made it."""
-        made = self.made(context)
+        made = self.made(executor)
         left = [owner for owner in self.owners if owner not in made]
-        return [owner for owner in left if owner is None or owner.id not in context.failed_users]
+        return [owner for owner in left if owner.id not in executor.failed_users]
 
-    def made(self, context: Context) -> list[Owner]:
+    def made(self, executor: Executor) -> list[Owner]:
         """The owners with an artifact."""
-        has, key = context.cache.has, context.keys.of
+        has, key = executor.cache.has, executor.keys.of
         return [owner for owner in self.owners if has(self.name, key(self.recipe, owner))]
 
     @property
     def unit(self) -> str:
         """What is counted."""
-        return "adapter" if self.recipe.scope == "task" else "users"
+        return "adapter" if isinstance(self.recipe, TaskRecipe) else "users"
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Everything that one run needs, in order, and where its record will stand."""
+    """Everything that one run needs, in order, and where it will be recorded.
 
-    context: Context
-    method: Method
+    `settings` are all hyper-parameters of the method, `overridden` those that the user set.
+    """
+
+    executor: Executor
     settings: dict[str, Setting]
     overridden: dict[str, Setting]
     preset: str
@@ -55,38 +59,49 @@ class Plan:
     folder: Path
 
     @property
+    def spec(self) -> RunSpecification:
+        """What the run is."""
+        return self.executor.spec
+
+    @property
+    def method(self) -> Method:
+        """The method, with every hyper-parameter set."""
+        return self.spec.method
+
+    @property
     def done(self) -> bool:
         """Whether the run is recorded already."""
         return (self.folder / "manifest.json").is_file()
 
+    @property
+    def title(self) -> str:
+        """What progress calls the run."""
+        return f"{self.method.name} {self.spec.task.name}"
+
 
 def make_plan(
-    context: Context,
-    method: Method,
+    executor: Executor,
     settings: dict[str, Setting],
     overridden: dict[str, Setting],
     preset: str,
     results: Path,
 ) -> Plan:
-    """Order the recipes behind a method.
-
-    `settings` are all hyper-parameters of the method, `overridden` those the user set.
-    """
+    """Order the recipes behind a method and find the folder of its record."""
+    spec = executor.spec
     # What prompts are made from comes first: training may read it.
-    recipes = ordered([method.prompting, *method.parts().values()])
-    stages = [Stage(recipe, tuple(_owners(context, recipe, recipes))) for recipe in recipes]
-    key = context.keys.run(method)
-    model = resolve(context.model).name
-    folder = run_path(results, context.task.name, model, method.name, key)
-    return Plan(context, method, settings, overridden, preset, tuple(stages), folder)
+    recipes = build_order([spec.method.prompting, *spec.method.parts().values()])
+    stages = [Stage(recipe, tuple(_owners(spec, recipe, recipes))) for recipe in recipes]
+    model = resolve(spec.model).name
+    folder = run_path(results, spec.task.name, model, spec.method.name, executor.keys.run())
+    return Plan(executor, settings, overridden, preset, tuple(stages), folder)
 
 
-def _owners(context: Context, recipe: Recipe, recipes: Sequence[Recipe]) -> list[Owner]:
+def _owners(spec: RunSpecification, recipe: Recipe, recipes: Sequence[Recipe]) -> Sequence[Owner]:
     """The task, or every test user; training users too where training prompts need theirs."""
-    if recipe.scope == "task":
-        return [None]
-    users: list[User] = list(context.dataset.test_users)
+    if isinstance(recipe, TaskRecipe):
+        return [WholeTask(spec.task.name)]
+    users: list[User] = list(spec.dataset.test_users)
     trains = any(other.sees_train_users for other in recipes)
-    if trains and recipe in parents(context.prompting):
-        users += context.dataset.train_users
-    return list(users)
+    if trains and recipe in parents(spec.method.prompting):
+        users += spec.dataset.train_users
+    return users

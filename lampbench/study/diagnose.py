@@ -19,10 +19,11 @@ from lampbench.engine.protocol import (
     ScoreRequest,
     Weights,
 )
-from lampbench.plugin.adaptation import AdapterRecipe, UserDPO
-from lampbench.plugin.recipe import ordered
+from lampbench.plugin.adaptation import UserDPO
+from lampbench.plugin.adapter_recipe import AdapterRecipe
+from lampbench.plugin.context import Context
+from lampbench.plugin.recipe_graph import build_order
 from lampbench.report.statistics import Paired, Scores, paired
-from lampbench.run.executor import Context
 from lampbench.run.plan import Plan
 from lampbench.util.errors import LampbenchError
 
@@ -113,15 +114,15 @@ def diagnose(plan: Plan) -> Diagnosis:
     method = plan.method
     if method.adaptation is None:
         raise LampbenchError(f"method {method.name} trains nothing: there is nothing to diagnose")
-    if missing := [stage.name for stage in plan.stages if stage.missing(plan.context)]:
+    if missing := [stage.name for stage in plan.stages if stage.missing(plan.executor)]:
         raise LampbenchError(
-            f"{method.name} on {plan.context.task.name}: {', '.join(missing)} not in the store "
-            f"{plan.context.cache.root}; run the same choices with `lampbench run` first"
+            f"{method.name} on {plan.executor.task.name}: {', '.join(missing)} not in the store "
+            f"{plan.executor.cache.root}; run the same choices with `lampbench run` first"
         )
-    stages = [part for part in ordered([method.adaptation]) if isinstance(part, AdapterRecipe)]
+    stages = [part for part in build_order([method.adaptation]) if isinstance(part, AdapterRecipe)]
     asked = [
         (user, query, query.reference)
-        for user in plan.context.dataset.test_users
+        for user in plan.executor.dataset.test_users
         for query in user.queries
         if query.reference
     ]
@@ -138,7 +139,7 @@ def _likelihoods(plan: Plan, stages: Sequence[AdapterRecipe], asked: Asked) -> I
     by_stage = {}
     for stage in (None, *stages):
         texts = [
-            (user, query, reference, plan.context.weights(stage, user))
+            (user, query, reference, plan.executor.weights(stage, user))
             for user, query, reference in asked
         ]
         by_stage[stage.section if stage else UNTRAINED] = [
@@ -166,17 +167,17 @@ def _preferences(plan: Plan, stages: Sequence[AdapterRecipe], asked: Asked) -> I
     """On the records that DPO trained on, with their negatives, and on test queries, where the
     others' words are the base model's own greedy answer.
     """
-    context = plan.context
+    executor = plan.executor
     for dpo in (stage for stage in stages if isinstance(stage, UserDPO)):
         trained: Pairs = [
             (user, record, record.target, negative)
-            for user in context.dataset.test_users
+            for user in executor.dataset.test_users
             for record, negative in zip(
-                user.history, dpo.negatives.texts(context, user), strict=True
+                user.history, dpo.negatives.texts(executor, user), strict=True
             )
         ]
         answers = _greedy(
-            plan, [(user, query, dpo.start.base(context, user)) for user, query, _ in asked]
+            plan, [(user, query, dpo.start.base(executor, user)) for user, query, _ in asked]
         )
         tested: Pairs = [
             (user, query, reference, answer)
@@ -198,7 +199,7 @@ def _preferences(plan: Plan, stages: Sequence[AdapterRecipe], asked: Asked) -> I
 def _margins(plan: Plan, pairs: Pairs, weights: Callable[[Context, User], Weights]) -> list[float]:
     """Log p(own) less log p(other) of each pair under some weights of the user."""
     texts = [
-        (user, item, text, weights(plan.context, user))
+        (user, item, text, weights(plan.executor, user))
         for user, item, own, other in pairs
         for text in (own, other)
     ]
@@ -211,10 +212,10 @@ def _score(
 ) -> list[tuple[float, ...]]:
     """Natural-log probabilities of each text's tokens after the item's prompt."""
     requests = [
-        ScoreRequest(str(at), plan.context.prompt(user, item), text, weights)
+        ScoreRequest(str(at), plan.executor.prompt(user, item), text, weights)
         for at, (user, item, text, weights) in enumerate(texts)
     ]
-    scores = plan.context.engines.get(plan.context.model).score(requests)
+    scores = plan.executor.engines.get(plan.executor.model).score(requests)
     found = {score.id: score.logprobs for score in scores}
     return [found[request.id] for request in requests]
 
@@ -224,7 +225,7 @@ def _greedy(plan: Plan, asked: Sequence[tuple[User, Query, Weights]]) -> list[st
     decoding = plan.method.decoding
     spec = GenerationSpec(decoding.max_new_tokens, decoding.repetition_penalty, decoding.penalty_on)
     requests = [
-        GenerateRequest(str(at), plan.context.prompt(user, query), weights, spec)
+        GenerateRequest(str(at), plan.executor.prompt(user, query), weights, spec)
         for at, (user, query, weights) in enumerate(asked)
     ]
     return [answer.text for answer in _generate(plan, requests)]
@@ -239,12 +240,12 @@ def _ways(plan: Plan, asked: Asked) -> dict[str, list[Completion]]:
     """
     requests: dict[str, list[GenerateRequest]] = {}
     for at, (user, query, reference) in enumerate(asked):
-        spec = replace(plan.method.decoding.spec(plan.context, user), rewards=False)
+        spec = replace(plan.method.decoding.spec(plan.executor, user), rewards=False)
         if spec.contrast is None:
             return {}
         alone = replace(spec, contrast=replace(spec.contrast, alpha=0.0))
-        prompt = plan.context.prompt(user, query)
-        own = plan.context.weights(plan.method.adaptation, user)
+        prompt = plan.executor.prompt(user, query)
+        own = plan.executor.weights(plan.method.adaptation, user)
         by_way = {
             "base model alone": (spec.contrast.against, alone),
             _ALONE: (own, alone),
@@ -282,6 +283,6 @@ def _hits(answer: Completion) -> list[bool]:
 
 def _generate(plan: Plan, requests: Sequence[GenerateRequest]) -> list[Completion]:
     """Answers in the order of the requests."""
-    answers = plan.context.engines.get(plan.context.model).generate(requests)
+    answers = plan.executor.engines.get(plan.executor.model).generate(requests)
     found = {answer.id: answer for answer in answers}
     return [found[request.id] for request in requests]

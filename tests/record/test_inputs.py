@@ -32,7 +32,7 @@ def test_a_second_run_leaves_them_alone_and_a_damaged_file_is_named(planner, tmp
     results = tmp_path / "results"
     plan = planner("base")
     execute(plan, ["lampbench"], results)
-    file = inputs_path(results, "news_headline", plan.context.dataset.fingerprint)
+    file = inputs_path(results, "news_headline", plan.spec.dataset.fingerprint)
     before = file.stat().st_mtime_ns
     execute(plan, ["lampbench"], results, force=True)
     assert file.stat().st_mtime_ns == before

@@ -6,7 +6,7 @@ import pytest
 def key_of(plan, section, user=0):
     stage = next(stage for stage in plan.stages if stage.name == section)
     owners = stage.owners
-    return plan.context.keys.of(stage.recipe, owners[user] if len(owners) > 1 else None)
+    return plan.executor.keys.of(stage.recipe, owners[user if len(owners) > 1 else 0])
 
 
 SECTIONS = ["task_sft", "user_sft", "negatives", "lowest_reward", "user_dpo"]
@@ -58,7 +58,7 @@ def test_a_query_changes_the_run_alone(planner, dataset):
     after = planner("cope", data=replace(dataset, test_users=(changed, *rest)))
     assert all(key_of(after, name) == key_of(before, name) for name in SECTIONS)
     assert after.folder != before.folder
-    assert after.context.dataset.query_fingerprint != before.context.dataset.query_fingerprint
+    assert after.spec.dataset.query_fingerprint != before.spec.dataset.query_fingerprint
 
 
 def test_editing_a_plugin_invalidates_its_runs(planner, tmp_path):

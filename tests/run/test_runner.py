@@ -66,7 +66,7 @@ def test_the_stages_of_cope_are_what_the_paper_says(planner, engine, dataset):
 def test_the_negative_is_the_candidate_with_the_lowest_reward(planner, engine):
     plan = planner("cope")
     run(plan)
-    context, recipe = plan.context, plan.method.adaptation
+    context, recipe = plan.executor, plan.method.adaptation
     for user in context.dataset.test_users:
         rewards = context.get(recipe.negatives, user)["rewards"]
         candidates = context.get(recipe.negatives.samples, user)["texts"]
@@ -116,7 +116,8 @@ def test_killed_anywhere_it_resumes_without_repeating(planner, engine, budget, t
     samples = 7 * 3
     asked_again = 2 if before[0] else 0  # a record's samples are asked for together
     assert samples + 5 <= len(engine.generated) <= samples + 5 + asked_again
-    assert len(engine.scored) == 2 * samples
+    scored = {(r.id.partition(" ")[0], r.response, r.weights) for r in engine.scored}
+    assert len(engine.scored) == len(scored) > samples, "each text once, under both models"
     whole = json.loads((folder / "manifest.json").read_text())["files"]
     fresh = run(planner("cope", cache="fresh"), force=True)
     assert json.loads((fresh / "manifest.json").read_text())["files"] == whole
@@ -147,9 +148,9 @@ def test_a_method_may_override_predict_alone(planner, tmp_path):
 @pytest.mark.parametrize(
     ("body", "complaint"),
     [
-        ("yield Prediction('ann', 'nobody', '')", "which nobody asked"),
-        ("yield from [Prediction('ann', 'ann-q0', '')] * 2", "twice"),
-        ("yield Prediction('ann', 'ann-q0', '')", "4 queries unanswered"),
+        ("yield Prediction('ann', 'nobody', '')", "unknown query 'nobody'"),
+        ("yield from [Prediction('ann', 'ann-q0', '')] * 2", "two predictions for query"),
+        ("yield Prediction('ann', 'ann-q0', '')", "no prediction for 4 queries"),
     ],
 )
 def test_a_wrong_predict_is_named(planner, tmp_path, body, complaint):

@@ -25,9 +25,9 @@ from lampbench.paper.presets import defaults
 from lampbench.plugin.hyperparameter import ValueSources, parse_set
 from lampbench.registry import Registry
 from lampbench.run.cache import Cache
-from lampbench.run.executor import Context
-from lampbench.run.keys import Keys
+from lampbench.run.executor import Executor
 from lampbench.run.plan import Plan, make_plan
+from lampbench.run.specification import RunSpecification
 from lampbench.util.errors import LampbenchError
 from lampbench.util.progress import Progress
 
@@ -162,20 +162,9 @@ def planner(tmp_path: Path, dataset: Dataset, engine: RecordingEngine) -> Planne
         ready, settings = asked.resolved(ValueSources(given, defaults("paper", task)))
         setting = FIDELITIES[fidelity]
         pool = Pool(engine)
-        keys = Keys(task, data, "bundled", pool, ready.prompting, setting, seed)
-        context = Context(
-            task=task,
-            dataset=data,
-            model="bundled",
-            prompting=ready.prompting,
-            fidelity=setting,
-            seed=seed,
-            cache=Cache(tmp_path / cache),
-            engines=pool,
-            progress=Progress(),
-            keys=keys,
-        )
-        return make_plan(context, ready, settings, {}, "paper", tmp_path / "results")
+        spec = RunSpecification(ready, task, data, "bundled", setting, seed)
+        executor = Executor(spec, Cache(tmp_path / cache), pool, Progress())
+        return make_plan(executor, settings, {}, "paper", tmp_path / "results")
 
     return plan
 

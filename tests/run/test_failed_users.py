@@ -24,7 +24,7 @@ def test_the_others_go_on_to_the_end(planner, engine, capsys):
     assert stages["user_sft"] == stages["negatives"] == stages["user_dpo"] == 2
     assert not any("bob" in request.prompt.text for request in engine.generated)
     said = capsys.readouterr().err
-    assert said.count("set aside: user bob of news_headline, user_sft: the loss is nan") == 1
+    assert said.count("user bob of news_headline failed in user_sft: the loss is nan") == 1
 
 
 def test_a_user_lost_later_keeps_what_stood(planner, engine):
@@ -82,5 +82,5 @@ def test_a_failed_task_adapter_ends_the_run(planner, engine):
 
 def test_nobody_left_ends_the_run(planner, engine):
     engine.diverging = {"ann", "bob", "../../mallory"}
-    with pytest.raises(LampbenchError, match="every user was set aside in user_sft"):
+    with pytest.raises(LampbenchError, match="every user failed in user_sft"):
         run(planner("oppu"))

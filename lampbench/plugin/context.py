@@ -1,0 +1,195 @@
+"""What a method or a recipe sees of the run that executes it, and what a recipe is."""
+
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+from lampbench.core.dataset import Dataset, Query, Record, User
+from lampbench.core.fidelity import Fidelity
+from lampbench.core.prompt import Prompt
+from lampbench.core.task import Task
+from lampbench.engine.protocol import (
+    Completion,
+    DPOSpec,
+    Example,
+    GenerateRequest,
+    LoraSpec,
+    OptimSpec,
+    Preference,
+    Score,
+    ScoreRequest,
+    TrainJob,
+    Weights,
+)
+from lampbench.plugin.hyperparameter import Part
+
+
+class HasWeights(Protocol):
+    """A recipe whose artifacts are adapters."""
+
+    def weights(self, context: "Context", user: User) -> Weights:
+        """The stack of adapters that answers for a user."""
+        ...
+
+
+class Context(Protocol):
+    """One method on one task, model, dataset and seed, while it is executed."""
+
+    @property
+    def task(self) -> Task:
+        """What is asked."""
+        ...
+
+    @property
+    def dataset(self) -> Dataset:
+        """Test users, and the users whose queries may be trained on."""
+        ...
+
+    @property
+    def model(self) -> str:
+        """The run's model, by name."""
+        ...
+
+    @property
+    def seed(self) -> int:
+        """The run's seed; derive others with `seed_from(context.seed, user.id, ...)`."""
+        ...
+
+    @property
+    def fidelity(self) -> Fidelity:
+        """Switches for the places where the paper and its released code disagree."""
+        ...
+
+    @property
+    def rewards(self) -> bool:
+        """Whether contrastive decoding shall record each token's reward."""
+        ...
+
+    def prompt(self, user: User, item: Query | Record) -> Prompt:
+        """The method's prompt for an item: the same in training, sampling, scoring and test."""
+        ...
+
+    def quote(self, record: Record) -> str:
+        """A past record as text for a prompt."""
+        ...
+
+    def weights(self, recipe: HasWeights | None, user: User) -> Weights:
+        """The adapters that answer for `user` under a recipe; none for the model as it is."""
+        ...
+
+    def artifact(self, recipe: "Recipe", user: User | None = None) -> Path:
+        """The folder of a recipe's artifact, whether or not it has been made."""
+        ...
+
+    def put(self, recipe: "UserRecipe", user: User, value: Any) -> None:
+        """Store a JSON value as a user's artifact."""
+        ...
+
+    def get(self, recipe: "UserRecipe", user: User) -> Any:
+        """The JSON value that `put` stored."""
+        ...
+
+    def job(
+        self,
+        recipe: "Recipe",
+        data: tuple[Example, ...] | tuple[Preference, ...],
+        lora: LoraSpec,
+        optim: OptimSpec,
+        *,
+        user: User | None = None,
+        frozen: Weights = (),
+        start: Path | None = None,
+        dpo: DPOSpec | None = None,
+    ) -> TrainJob:
+        """A training job with a seed and an output folder of its own.
+
+        `user` is None for the task's adapter. The job trains on top of `frozen`; `start` is an
+        adapter to continue instead of a new one.
+
+        Raises:
+            LampbenchError: there is nothing to train on.
+        """
+        ...
+
+    def train(self, recipe: "TaskRecipe", job: TrainJob) -> None:
+        """Train and store the task's adapter.
+
+        Raises:
+            LampbenchError: the loss or a gradient stopped being a number.
+        """
+        ...
+
+    def train_users(
+        self, recipe: "UserRecipe", jobs: Sequence[tuple[User, TrainJob]]
+    ) -> Iterator[User]:
+        """Train users' adapters together; yields each user when their adapter is stored.
+
+        A user whose training fails is left out of the run, which reports it.
+        """
+        ...
+
+    def generate(
+        self, recipe: "UserRecipe", work: Iterable[tuple[User, Sequence[GenerateRequest]]]
+    ) -> Iterator[tuple[User, list[list[Completion]]]]:
+        """Completions for the artifacts of a recipe, by user, as soon as a user's are complete.
+
+        One list per request, in order, with as many completions as it asked for samples. What a
+        killed run had received is not asked for again.
+        """
+        ...
+
+    def answer(
+        self, work: Iterable[tuple[User, Sequence[GenerateRequest]]]
+    ) -> Iterator[tuple[User, list[list[Completion]]]]:
+        """As `generate`, for `Method.predict`; may be called as often as a method likes."""
+        ...
+
+    def score(
+        self,
+        work: Iterable[tuple[User, Sequence[ScoreRequest]]],
+        recipe: "UserRecipe | None" = None,
+    ) -> Iterator[tuple[User, list[Score]]]:
+        """Log-probabilities of given responses, by user, one per request, in order.
+
+        `recipe` is whose artifacts the scores are for; None in `Method.predict`.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Recipe(Part):
+    """How to make one kind of artifact. Its parents are recipes too, so they form a graph.
+
+    `sees_train_users` says whether the task-training users' data goes into it (its key then
+    depends on their fingerprint), `uses_prompting` whether the method's prompts do.
+    """
+
+    sees_train_users: ClassVar[bool] = False
+    uses_prompting: ClassVar[bool] = True
+
+    def model_name(self, run_model: str) -> str:
+        """The model that makes this artifact; the run's own unless a recipe says otherwise."""
+        return run_model
+
+
+@dataclass(frozen=True)
+class TaskRecipe(Recipe):
+    """A recipe with one artifact for the whole task."""
+
+    @abstractmethod
+    def build(self, context: Context) -> None:
+        """Make and store the artifact."""
+
+
+@dataclass(frozen=True)
+class UserRecipe(Recipe):
+    """A recipe with one artifact per user."""
+
+    @abstractmethod
+    def build(self, context: Context, users: Sequence[User]) -> Iterator[User]:
+        """Make the artifacts of all `users` in one pass, so that they can share batches.
+
+        Yields each user as soon as their artifact is stored.
+        """

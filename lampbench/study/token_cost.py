@@ -1,0 +1,143 @@
+"""What artifacts and answers cost before they are made: tokens and disk, as far as can be known."""
+
+from dataclasses import dataclass
+from functools import singledispatch
+from pathlib import Path
+
+from lampbench.core.dataset import User
+from lampbench.engine.models import hidden_sizes, resolve
+from lampbench.plugin.adaptation import TaskSFT, UserDPO, UserSFT
+from lampbench.plugin.adapter_recipe import LoraRecipe
+from lampbench.plugin.context import Recipe
+from lampbench.plugin.decoding import Contrastive
+from lampbench.plugin.negatives import LowestReward, Samples
+from lampbench.plugin.user_profile import UserProfile
+from lampbench.run.specification import Owner, RunSpecification
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Tokens that are read, trained on (forward and backward) and written at most, and bytes
+    stored; None: unknown.
+    """
+
+    read: int | None = 0
+    trained: int | None = 0
+    written: int | None = 0
+    disk: int | None = 0
+
+
+UNKNOWN = Cost(None, None, None, None)
+
+
+class Lengths:
+    """Text lengths in tokens: counted with a local tokenizer, else estimated from characters."""
+
+    def __init__(self, model: str) -> None:
+        file = Path(resolve(model).location) / "tokenizer.json"
+        self._tokenizer = None
+        self._histories: dict[int, int] = {}
+        self.how = "estimated as characters / 4 (no local tokenizer)"
+        if file.is_file():
+            from tokenizers import Tokenizer
+
+            self._tokenizer = Tokenizer.from_file(str(file))
+            self.how = "counted with the model's tokenizer"
+
+    def of(self, *texts: str) -> int:
+        """Tokens of some texts together."""
+        if self._tokenizer is None:
+            return sum(len(text) for text in texts) // 4
+        return sum(len(self._tokenizer.encode(text, add_special_tokens=False)) for text in texts)
+
+    def of_history(self, user: User) -> int:
+        """Tokens of a user's past records, inputs and targets."""
+        if id(user) not in self._histories:
+            count = sum(self.of(*r.fields.values(), r.target) for r in user.history)
+            self._histories[id(user)] = count
+        return self._histories[id(user)]
+
+
+def artifact_cost(recipe: Recipe, spec: RunSpecification, owner: Owner, lengths: Lengths) -> Cost:
+    """The cost of one artifact; unknown for a plugin's own recipe that registers none."""
+    if isinstance(owner, User):
+        return user_cost(recipe, spec, owner, lengths)
+    return task_cost(recipe, spec, lengths)
+
+
+@singledispatch
+def task_cost(recipe: Recipe, spec: RunSpecification, lengths: Lengths) -> Cost:
+    """The cost of a task's artifact. Other recipes register here."""
+    return UNKNOWN
+
+
+@task_cost.register
+def _(recipe: TaskSFT, spec: RunSpecification, lengths: Lengths) -> Cost:
+    users = spec.dataset.train_users
+    texts = [[*q.fields.values(), q.reference or ""] for user in users for q in user.queries]
+    trained = recipe.epochs * sum(lengths.of(*text) for text in texts)
+    return Cost(trained=trained, disk=_adapter_bytes(recipe, spec.model))
+
+
+@singledispatch
+def user_cost(recipe: Recipe, spec: RunSpecification, user: User, lengths: Lengths) -> Cost:
+    """The cost of a user's artifact. Other recipes register here."""
+    return UNKNOWN
+
+
+@user_cost.register
+def _(recipe: UserSFT, spec: RunSpecification, user: User, lengths: Lengths) -> Cost:
+    trained = recipe.epochs * lengths.of_history(user)
+    return Cost(trained=trained, disk=_adapter_bytes(recipe, spec.model))
+
+
+@user_cost.register
+def _(recipe: UserDPO, spec: RunSpecification, user: User, lengths: Lengths) -> Cost:
+    sides = 2 * lengths.of_history(user)  # a pair has two; the reference reads both once
+    disk = _adapter_bytes(recipe.start, spec.model)
+    return Cost(read=sides, trained=recipe.epochs * sides, disk=disk)
+
+
+@user_cost.register
+def _(recipe: Samples, spec: RunSpecification, user: User, lengths: Lengths) -> Cost:
+    read = sum(lengths.of(*record.fields.values()) for record in user.history)
+    written = recipe.n * len(user.history) * recipe.max_new_tokens
+    return Cost(read=read, written=written, disk=4 * written)
+
+
+@user_cost.register
+def _(recipe: LowestReward, spec: RunSpecification, user: User, lengths: Lengths) -> Cost:
+    return Cost(read=2 * recipe.samples.n * lengths.of_history(user))
+
+
+@user_cost.register
+def _(recipe: UserProfile, spec: RunSpecification, user: User, lengths: Lengths) -> Cost:
+    shown = user.history[-recipe.records :]
+    read = sum(lengths.of(*record.fields.values(), record.target) for record in shown)
+    budget = recipe.max_new_tokens
+    return Cost(read=read, written=budget, disk=4 * budget)
+
+
+def answer_cost(spec: RunSpecification, lengths: Lengths) -> Cost:
+    """Answering all queries: their fields, as much quoted history as the prompts may hold, and
+    for contrastive decoding the base model's reading and writing too.
+    """
+    decoding = spec.method.decoding
+    quoted = getattr(spec.method.prompting, "k", 0)
+    rows = 2 if isinstance(decoding, Contrastive) else 1
+    read = written = 0
+    for user in spec.dataset.test_users:
+        mean = lengths.of_history(user) // max(1, len(user.history)) if quoted else 0
+        for query in user.queries:
+            read += lengths.of(*query.fields.values()) + min(quoted, len(user.history)) * mean
+            written += decoding.max_new_tokens
+    return Cost(read=rows * read, written=rows * written)
+
+
+def _adapter_bytes(recipe: LoraRecipe, model: str) -> int | None:
+    """Size of a float32 adapter: rank x (inputs + outputs) of every target in every layer."""
+    sizes = hidden_sizes(resolve(model))
+    if sizes is None or not set(recipe.targets) <= sizes.linear.keys():
+        return None
+    per_layer = sum(sum(sizes.linear[name]) for name in recipe.targets)
+    return 4 * recipe.rank * per_layer * sizes.layers
