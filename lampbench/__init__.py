@@ -5,7 +5,9 @@ Plugin authors import from `lampbench.plugin`; everything else is the harness.
 
 from pathlib import Path
 
-__version__ = "0.1.0"
+from lampbench.util.version import VERSION as __version__
+
+__all__ = ["__version__"]
 
 # In a checkout `methods/` and `tasks/` stand beside this package; an installed wheel maps them
 # to `lampbench.methods` and `lampbench.tasks` itself (see pyproject.toml).

@@ -1,6 +1,6 @@
 """Finding plugins: built-in files, entry points of installed packages, and `--plugins` paths.
 
-Files are scanned, not imported: the names that a file registers are read off its decorators, so
+Files are scanned, not imported: the names that a file registers are read from its decorators, so
 that only the plugin asked for is ever imported, and a broken one does not stop the others.
 """
 
@@ -9,6 +9,7 @@ import importlib
 import importlib.metadata
 import importlib.util
 import os
+import re
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
@@ -17,10 +18,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
+from lampbench.core.registration import MARK, mark
 from lampbench.util.errors import LampbenchError, suggestion
 from lampbench.util.hashing import digest
 
 if TYPE_CHECKING:
+    from lampbench.core.task import Task
+    from lampbench.plugin.method import Method
     from lampbench.plugin.metric import Metric
 
 Kind = Literal["method", "task", "metric"]
@@ -29,7 +33,7 @@ KINDS: tuple[Kind, ...] = ("method", "task", "metric")
 
 @dataclass(frozen=True, slots=True)
 class PluginLocation:
-    """A plugin that was seen: what it is called, where it stands, and how to import it.
+    """A plugin that was found: its name, its file and line, and how to import it.
 
     `error` says why the file could not even be scanned.
     """
@@ -67,21 +71,24 @@ class Registry:
                     f"{path}: no such plugin file or folder (--plugins, LAMPBENCH_PLUGINS)"
                 )
 
-    def method(self, name: str) -> Any:
-        """An instance of the method called `name`.
+    def method(self, wanted: "str | type[Method] | Method") -> "Method":
+        """An instance of the method called `wanted`, or of an unregistered class.
 
         Raises:
             LampbenchError: no such method, two of that name, or its file is broken.
         """
-        return self._get("method", name)
+        method: Method = self._find("method", wanted)
+        return method
 
-    def task(self, name: str) -> Any:
-        """An instance of the task called `name`; errors as for `method`."""
-        return self._get("task", name)
+    def task(self, wanted: "str | type[Task] | Task") -> "Task":
+        """An instance of the task called `wanted`; as `method`."""
+        task: Task = self._find("task", wanted)
+        return task
 
-    def metric(self, name: str) -> Any:
-        """An instance of the metric called `name`; errors as for `method`."""
-        return self._get("metric", name)
+    def metric(self, wanted: "str | type[Metric] | Metric") -> "Metric":
+        """An instance of the metric called `wanted`; as `method`."""
+        metric: Metric = self._find("metric", wanted)
+        return metric
 
     def names(self, kind: Kind) -> list[str]:
         """The names that can be asked for, sorted; nothing is imported."""
@@ -97,6 +104,26 @@ class Registry:
                 plugin, error = None, str(problem)
             rows.append(ListedPlugin(found.name, found.origin, plugin, error))
         return rows
+
+    def _find(self, kind: Kind, wanted: Any) -> Any:
+        return self._get(kind, wanted) if isinstance(wanted, str) else self._adopt(kind, wanted)
+
+    def _adopt(self, kind: Kind, wanted: Any) -> Any:
+        """A class, or an instance of one, that was made somewhere else, such as a notebook."""
+        made = wanted if isinstance(wanted, type) else type(wanted)
+        if MARK not in vars(made):
+            mark(made, kind, vars(made).get("name") or _snake_case(made.__name__))
+        name: str = made.name  # type: ignore[attr-defined]
+        origin = f"{made.__module__}.{made.__qualname__}"
+        found = PluginLocation(kind, name, origin, made.__module__)
+        if wrong := _wrong(found, [made]):
+            raise LampbenchError(f"{kind} {name!r} is broken: {origin}: {wrong}")
+        if name in self.names(kind) and type(self._get(kind, name)) is not made:
+            raise LampbenchError(
+                f"{origin}: a {kind} called {name!r} is registered already; set another `name` on "
+                "the class"
+            )
+        return made() if isinstance(wanted, type) else wanted
 
     def _all(self, kind: Kind) -> list[PluginLocation]:
         if self._found is None:
@@ -151,7 +178,7 @@ def _entry_points() -> Iterator[PluginLocation]:
 
 
 def _scan(file: Path, module: str, expected: Sequence[Kind]) -> Iterator[PluginLocation]:
-    """The plugins that a file registers, read off its decorators.
+    """The plugins that a file registers, read from its decorators without importing it.
 
     A file that cannot be scanned is a finding too, and so is one that registers nothing where
     plugins of the `expected` kinds were (a folder may hold helpers beside its plugins).
@@ -190,8 +217,12 @@ def _registration(node: ast.expr) -> tuple[Kind, str] | None:
     return None
 
 
+def _snake_case(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
 def _package_of(folder: Path) -> str:
-    """A package made of a folder of plugin files, so that siblings import each other relatively."""
+    """A package made from a folder of plugin files, so that they can import each other."""
     name = f"lampbench_plugins_{digest(str(folder))}"
     if name not in sys.modules:
         package = ModuleType(name)
@@ -202,8 +233,6 @@ def _package_of(folder: Path) -> str:
 
 def _load(found: PluginLocation) -> Any:
     """An instance of a plugin, or an error that says where and why it is broken."""
-    from lampbench.core.registration import MARK
-
     broken = f"{found.kind} {found.name!r} is broken: "
     if found.error:
         raise LampbenchError(broken + found.error)
@@ -223,7 +252,7 @@ def _load(found: PluginLocation) -> Any:
 
 
 def _wrong(found: PluginLocation, marked: Sequence[type]) -> str | None:
-    """What a plugin that imports well gets wrong, and what would fail far from its file."""
+    """What is wrong with an importable plugin and would otherwise fail far from its file."""
     from lampbench.core.task import Task
     from lampbench.plugin.adapter_recipe import AdapterRecipe
     from lampbench.plugin.decoding import Decoding
@@ -261,12 +290,12 @@ def _wrong_metric(kind: type["Metric"]) -> str | None:
     if kind.better not in ("higher", "lower", "neither"):
         return f"better must be higher, lower or neither, not {kind.better!r}"
     if kind.name in ("user", "query"):
-        return f"{kind.name} is no name for a metric: a column of every score is called so"
+        return f"{kind.name} cannot be a metric's name: every score table has a column of that name"
     return None
 
 
 def _cause(error: BaseException, found: PluginLocation) -> str:
-    """File, line and message of a failed import, as near to the plugin's own text as possible."""
+    """File, line and message of a failed import, in the plugin's own file where possible."""
     if isinstance(error, SyntaxError):
         return f"{error.filename}:{error.lineno}: {type(error).__name__}: {error.msg}"
     frames = traceback.extract_tb(error.__traceback__)

@@ -5,7 +5,7 @@ from lampbench.plugin import Greedy, Method, Plain, register_method
 
 @register_method("base")
 class Base(Method):
-    """The vanilla model: no fine-tuning, no history in the prompt (paper, appendix B)."""
+    """The pretrained model: no fine-tuning, no history in the prompt (paper, appendix B)."""
 
     title = "Base"
     prompting = Plain()

@@ -1,4 +1,4 @@
-"""CoPe: train the user's LoRA on contrasts, then decode by contrast."""
+"""CoPe: DPO on the user's LoRA, then contrastive decoding."""
 
 from lampbench.plugin import (
     Contrastive,

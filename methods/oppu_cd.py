@@ -1,4 +1,4 @@
-"""Ablation of CoPe: contrastive decoding without DPO; the training-free row."""
+"""Ablation of CoPe: contrastive decoding without DPO."""
 
 from lampbench.plugin import Contrastive, Method, TaskSFT, UserSFT, register_method
 

@@ -1,4 +1,4 @@
-"""TAM: one LoRA for the task, the same for everybody."""
+"""TAM: one LoRA for the task, shared by all users."""
 
 from lampbench.plugin import Greedy, Method, TaskSFT, register_method
 

@@ -1,4 +1,4 @@
-"""Control of CoPe: equation 1 without equation 2, and nobody's own weights."""
+"""Control for CoPe: the plausible set (equation 1) without a contrast or user weights."""
 
 from lampbench.plugin import Contrastive, Method, TaskSFT, register_method
 

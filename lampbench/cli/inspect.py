@@ -126,7 +126,7 @@ def show_method(
         click.echo(f"  {choice:<11} {_choice(getattr(method, choice))}")
     click.echo()
     first, *others = resolved.values()
-    rows = [
+    rows: list[list[Any]] = [
         [path, _plain(setting.value), setting.source,
          *("" if other[path].value == setting.value else _plain(other[path].value)
            for other in others), setting.doc]

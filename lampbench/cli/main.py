@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import click
 
-from lampbench import __version__
 from lampbench.util.errors import LampbenchError
+from lampbench.util.version import VERSION
 
 _COMMANDS = {
     "run": "lampbench.cli.run:run",
@@ -56,7 +56,7 @@ lampbench tables
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=_EXAMPLES,
 )
-@click.version_option(__version__, prog_name="lampbench")
+@click.version_option(VERSION, prog_name="lampbench")
 def cli() -> None:
     """Evaluate methods of personalized text generation."""
 

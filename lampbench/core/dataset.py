@@ -1,4 +1,4 @@
-"""The words of the data: Record, Query, User, Dataset."""
+"""What a dataset consists of: records, queries, users."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

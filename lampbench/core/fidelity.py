@@ -1,4 +1,4 @@
-"""Where the paper and its reference code part: one switch for each, two settings of them all.
+"""Switches for every place where the paper and its released code disagree, and two presets of them.
 
 `PAPER` is the paper's text with sound engineering. `REFERENCE` makes the reference code's choices
 where they change numbers and are not crashes. Every switch names the reference file and line.
@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 @dataclass(frozen=True, slots=True)
 class Fidelity:
-    """One setting of every switch.
+    """A value for every switch.
 
     Attributes:
         split_templates: train under the paper's custom chat template (Appendix D), infer under

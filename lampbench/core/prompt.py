@@ -1,4 +1,4 @@
-"""A prompt as pieces, so that what is too long is shortened where the task says, and only there."""
+"""A prompt as pieces, each with a rank that says what is shortened first when it is too long."""
 
 import string
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A stretch of prompt text.
+    """A part of the prompt's text.
 
     `shrink` 0 is never shortened (instructions, markers). Higher ranks are shortened first, from
     their end; among equal ranks the last piece goes first.
@@ -19,7 +19,7 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A system instruction and a user message; the chat template is the engine's business."""
+    """A system instruction and a user message; the engine applies the chat template."""
 
     system: str
     pieces: tuple[Piece, ...]
@@ -35,12 +35,12 @@ class Prompt:
 
 
 def fill(template: str, fields: Mapping[str, str], shrink: Mapping[str, int]) -> tuple[Piece, ...]:
-    """Fill `{name}` places of a template, each a piece with its rank in `shrink` (default 0).
+    """Fill the `{name}` fields of a template, each a piece with its rank in `shrink` (default 0).
 
     Field text is data: braces in it are kept as they are.
 
     Raises:
-        KeyError: a place of the template has no field.
+        KeyError: the template names a field that is not given.
     """
     pieces: list[Piece] = []
     for literal, name, _, _ in string.Formatter().parse(template):

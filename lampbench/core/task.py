@@ -1,4 +1,4 @@
-"""The Task plugin kind: what is asked, in which words, and how its published files look."""
+"""The Task plugin kind: fields, prompt, target, token budget, formats of published files."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ Family = Literal["lamp", "longlamp"]
 
 @dataclass(frozen=True)
 class HubSource:
-    """Where a task lives in the `LongLaMP/LongLaMP` repository of the Hugging Face hub."""
+    """Where a task is in the `LongLaMP/LongLaMP` repository of the Hugging Face hub."""
 
     config: str
     user_key: str
@@ -36,7 +36,7 @@ class FileFormat:
 
 
 class Task:
-    """A task is declared, not programmed: subclasses set the attributes below.
+    """A task is declared: subclasses set the attributes below and need no code.
 
     `fields` are the inputs of a record and a query (those in `optional` may be absent),
     `target_name` names what is written. `template` is the user message with `{field}` places and

@@ -48,7 +48,7 @@ T = TypeVar("T", bound=type[Task])
 
 
 def register_method(name: str) -> Callable[[M], M]:
-    """Class decorator: this is the method called `name`."""
+    """Class decorator: register a method under `name`."""
 
     def decorate(kind: M) -> M:
         mark(kind, "method", name)
@@ -58,7 +58,7 @@ def register_method(name: str) -> Callable[[M], M]:
 
 
 def register_task(name: str) -> Callable[[T], T]:
-    """Class decorator: this is the task called `name`."""
+    """Class decorator: register a task under `name`."""
 
     def decorate(kind: T) -> T:
         mark(kind, "task", name)

@@ -112,12 +112,12 @@ class UserDPO(AdapterRecipe, UserRecipe):
         )
 
     def weights(self, context: Context, user: User) -> Weights:
-        """The preference-trained LoRA in the place of the one it continued."""
+        """The preference-trained LoRA instead of the one it continued."""
         return self.start.base(context, user) + self.own(context, user)
 
 
 def task_prompt(context: Context, user: User, query: Query) -> Prompt:
-    """The prompt on which the task adapter trains: the one it is tested on."""
+    """The prompt on which the task adapter trains: the same as in the test."""
     raw = context.task.raw_input
     if context.fidelity.raw_task_input and raw is not None:
         return context.task.prompt(query.fields, template=raw)
@@ -125,7 +125,7 @@ def task_prompt(context: Context, user: User, query: Query) -> Prompt:
 
 
 def user_prompt(context: Context, user: User, record: Record) -> Prompt:
-    """The prompt on which users' adapters train: the one they are tested on."""
+    """The prompt on which users' adapters train: the same as in the test."""
     wording = context.task.reference_train_template
     if context.fidelity.train_wording and wording is not None:
         return context.task.prompt(record.fields, template=wording)

@@ -1,4 +1,4 @@
-"""What a method or a recipe sees of the run that executes it, and what a recipe is."""
+"""What methods and recipes see of the run that executes them, and what a recipe is."""
 
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
@@ -64,7 +64,7 @@ class Context(Protocol):
 
     @property
     def rewards(self) -> bool:
-        """Whether contrastive decoding shall record each token's reward."""
+        """Whether contrastive decoding records each token's reward."""
         ...
 
     def prompt(self, user: User, item: Query | Record) -> Prompt:

@@ -1,4 +1,4 @@
-"""Decoding: the third choice of a method. How the answer's tokens are chosen."""
+"""Decoding, the third choice of a method: how the answer's tokens are chosen."""
 
 from abc import abstractmethod
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from lampbench.plugin.hyperparameter import Part, hyper
 
 @dataclass(frozen=True)
 class Decoding(Part):
-    """What every way of decoding has in common; the settings are the same for all methods."""
+    """What all kinds of decoding share; the settings are the same for all methods."""
 
     section = "decoding"
 

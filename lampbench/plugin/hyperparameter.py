@@ -1,4 +1,4 @@
-"""Hyper-parameters: declared on the parts of a method, resolved from layers, each with a source.
+"""Hyper-parameters: declared on a method's parts, resolved from sources that are recorded.
 
 A part is a frozen dataclass. Fields made with `hyper` may be left unset; `resolve` fills them in
 from, strongest first: the command line, the configuration file, the method's own file, the task,
@@ -35,7 +35,7 @@ def hyper(
     high: float | None = None,
     choices: tuple[str, ...] | None = None,
 ) -> Any:
-    """Declare a hyper-parameter: what it is, its fallback, and which values make sense."""
+    """Declare a hyper-parameter: its meaning, default and valid range."""
     rule = {"doc": doc, "default": default, "low": low, "high": high, "choices": choices}
     return dataclasses.field(default=UNSET, metadata={"hyper": rule})
 
@@ -58,8 +58,9 @@ P = TypeVar("P", bound=Part)
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A resolved hyper-parameter: its path (`decoding.alpha`), value, source and meaning, and
-    whether the user made it another than it would be.
+    """A resolved hyper-parameter: path (`decoding.alpha`), value, source and meaning.
+
+    `changed` says whether the user set it to something other than its default.
     """
 
     path: str
@@ -71,7 +72,7 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class SourcedValue:
-    """A value with the place it comes from."""
+    """A value and where it comes from."""
 
     value: Any
     source: str
@@ -79,14 +80,14 @@ class SourcedValue:
 
 @dataclass(frozen=True, slots=True)
 class ValueSources:
-    """Where values come from: `overrides` beat the method's file, which beats `defaults`."""
+    """Sources of values: `overrides` win over the method's file, which wins over `defaults`."""
 
     overrides: Mapping[str, SourcedValue]
     defaults: Mapping[str, SourcedValue]
 
 
 def hyper_fields(part: Part) -> Iterator[tuple[str, dataclasses.Field[Any]]]:
-    """Path and field of each hyper-parameter that stands on the part itself."""
+    """Path and field of each hyper-parameter of the part itself."""
     for field in dataclasses.fields(part):  # type: ignore[arg-type]
         if "hyper" in field.metadata:
             yield f"{part.section}.{field.name}", field
@@ -106,7 +107,7 @@ def resolve(part: P, layers: ValueSources, origin: str, found: dict[str, Setting
     `origin` is the source shown for values that the method's file sets itself.
 
     Raises:
-        LampbenchError: no layer gives a value, a value does not fit its field, or two parts of
+        LampbenchError: no source gives a value, a value does not fit its field, or two parts of
             the same section set different values.
     """
     changes: dict[str, Any] = {
@@ -141,7 +142,7 @@ def resolve(part: P, layers: ValueSources, origin: str, found: dict[str, Setting
 
 
 def check(path: str, given: SourcedValue, kind: Any, rule: Mapping[str, Any]) -> Any:
-    """The value as its field's type, or an error that says what would fit."""
+    """The value converted to its field's type, or an error that says what is valid."""
     value = given.value
     kind = str if get_origin(kind) is Literal else kind
     where = f"{path}={value!r} (from {given.source})"
@@ -206,4 +207,6 @@ def reject_unknown(overrides: Mapping[str, SourcedValue], known: set[str]) -> No
     for path, given in overrides.items():
         if path not in known:
             hint = suggestion(path, known)
-            raise LampbenchError(f"{path} (from {given.source}) is no hyper-parameter here: {hint}")
+            raise LampbenchError(
+                f"{path} (from {given.source}) is not a hyper-parameter of these methods: {hint}"
+            )

@@ -91,7 +91,7 @@ def _local_imports(file: Path) -> Iterator[Path]:
 
 
 def _module_files(folder: Path, names: list[str]) -> Iterator[Path]:
-    """The files that importing a dotted name from `folder` runs, as far as they stand there."""
+    """The files below `folder` that importing a dotted name runs."""
     for name in names:
         module = folder / f"{name}.py"
         if module.is_file():

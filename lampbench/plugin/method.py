@@ -37,9 +37,9 @@ class Prediction:
 
 
 class Method:
-    """Three choices; whatever is left out is the base model's plain greedy answer.
+    """Prompting, adaptation and decoding; by default the base model's plain greedy answer.
 
-    A method that fits none of this overrides `predict` and keeps everything else.
+    A method that does not fit these overrides `predict` and keeps everything else.
     """
 
     name: ClassVar[str]

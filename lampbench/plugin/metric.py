@@ -16,7 +16,7 @@ class Answer:
 
     `text` and `reference` are stripped of outer white space, as LaMP's evaluation does;
     `reference` is None where it is withheld. `truncated` says whether the token budget ended the
-    answer, None where nobody knows. `history` are the texts that the user wrote before (the
+    answer, None where it is unknown. `history` are the texts that the user wrote before (the
     targets of the records), None where the data is not at hand.
     """
 
@@ -51,7 +51,7 @@ class Metric:
     digits: ClassVar[int] = 3
 
     def missing(self) -> str | None:
-        """None when the metric can be computed here, or else what lacks and the mend: one line."""
+        """None if the metric can be computed here, or what is missing and how to get it."""
         return None
 
     def signature(self) -> str:
@@ -71,7 +71,7 @@ M = TypeVar("M", bound=type[Metric])
 
 
 def register_metric(name: str) -> Callable[[M], M]:
-    """Class decorator: this is the metric called `name`."""
+    """Class decorator: register a metric under `name`."""
 
     def decorate(kind: M) -> M:
         mark(kind, "metric", name)

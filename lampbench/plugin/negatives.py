@@ -1,4 +1,4 @@
-"""Synthetic negatives: sample candidates, keep the one least likely to be the user's (CoPe 3.3)."""
+"""Synthetic negatives: sample candidates, keep the one with the lowest user reward (CoPe 3.3)."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -120,5 +120,5 @@ class LowestReward(UserRecipe):
 
 
 def raw_text(record: Record) -> Prompt:
-    """The record's input fields alone, before which the reference code puts no instruction."""
+    """The record's input fields alone; the reference code scores them without an instruction."""
     return Prompt("", (Piece(" ".join(record.fields.values())),))

@@ -1,4 +1,4 @@
-"""Prompting: the first choice of a method. What of the user's history stands in the prompt."""
+"""Prompting, the first choice of a method: what the prompt shows of the user's history."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from lampbench.plugin.hyperparameter import Part, hyper
 from lampbench.plugin.user_profile import UserProfile
 
 EXAMPLES, PROFILE = 3, 2
-"""Shrink ranks: quoted history goes before the profile, both before the task's own field (1)."""
+"""Shrink ranks: quoted history is shortened first, then the profile, then the task's field (1)."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Prompting(Part):
         """The prompt for one item of one user."""
 
     def quotes(self, user: User, item: Query | Record) -> list[Record]:
-        """The past records that the prompt quotes, in their order there."""
+        """The past records that the prompt quotes, in the order in which it shows them."""
         return []
 
 
@@ -86,15 +86,15 @@ def relevant(user: User, item: Query | Record, k: int) -> list[Record]:
 
 
 def quoted(context: Context, records: Sequence[Record]) -> tuple[Piece, ...]:
-    """Records as pieces that may be shortened, assembled as in the reference code: one after the
-    other, a blank line, then whatever follows.
+    """Records as pieces that may be shortened: one after the other, then a blank line, as in the
+    reference code.
     """
     pieces = [Piece(context.quote(record), EXAMPLES) for record in records]
     return (*pieces, Piece("\n")) if pieces else ()
 
 
 def before(user: User, item: Query | Record) -> Sequence[Record]:
-    """The history as it stood when `item` was written."""
+    """The records written before `item`."""
     ids = [record.id for record in user.history]
     if isinstance(item, Record) and item.id in ids:
         return user.history[: ids.index(item.id)]

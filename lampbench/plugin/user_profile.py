@@ -45,7 +45,7 @@ class UserProfile(UserRecipe):
         return str(context.get(self, user)["profile"])
 
     def build(self, context: Context, users: Sequence[User]) -> Iterator[User]:
-        """Write (or take over) the profiles of all users."""
+        """Write the profiles of all users, or take those of the data."""
         if self.model == "data":
             yield from self._from_data(context, users)
             return
@@ -59,8 +59,8 @@ class UserProfile(UserRecipe):
         for user in users:
             if user.profile is None:
                 raise LampbenchError(
-                    f"user {user.id}: {context.dataset.source} brings no profile; "
-                    "have a model write it with --set profile.model=run"
+                    f"user {user.id}: {context.dataset.source} has no profile; "
+                    "let a model write it with --set profile.model=run"
                 )
             context.put(self, user, {"profile": user.profile})
             yield user

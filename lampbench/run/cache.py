@@ -1,4 +1,4 @@
-"""The store of expensive things. An artifact's folder exists only when it is complete."""
+"""The cache of artifacts on disk. An artifact's folder exists only when it is complete."""
 
 import contextlib
 import json
@@ -18,18 +18,18 @@ class Cache:
     """Artifacts under `root/<kind>/<key>/`, each with a `meta.json` that says what it is.
 
     Work in progress lives under `root/partial/<kind>/<key>/` and survives a kill: checkpoints and
-    journals found there are taken up again.
+    journals found there are resumed.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
     def prepare(self) -> None:
-        """Make the store's folder, so that a place that cannot be written is known at once."""
+        """Create the cache's folder, so that an unwritable one is reported at once."""
         writable(self.root, "--cache-dir")
 
     def path(self, kind: str, key: str) -> Path:
-        """Where the finished artifact stands or will stand."""
+        """The folder of a finished artifact, whether or not it exists yet."""
         return self.root / kind / key
 
     def has(self, kind: str, key: str) -> bool:
@@ -38,7 +38,7 @@ class Cache:
 
     @contextlib.contextmanager
     def lock(self, name: str) -> Iterator[None]:
-        """Keep other processes from making the same artifacts; waits for one that is at it."""
+        """Keep other processes from making the same artifacts; waits while one does."""
         folder = self.root / "locks"
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / name):
@@ -78,7 +78,7 @@ class Cache:
             meta: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise LampbenchError(
-                f"{file}: damaged ({error}); delete the folder {file.parent}, it is made again"
+                f"{file}: damaged ({error}); delete the folder {file.parent} to have it made again"
             ) from error
         return meta
 
@@ -99,7 +99,7 @@ def writable(folder: Path, option: str) -> None:
             pass
     except OSError as error:
         raise LampbenchError(
-            f"{folder}: cannot be written ({error.strerror}); choose another place with {option}"
+            f"{folder}: cannot be written ({error.strerror}); choose another folder with {option}"
         ) from error
 
 

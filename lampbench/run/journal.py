@@ -1,4 +1,4 @@
-"""Journals: results written down one by one, so that a killed run computes none of them twice."""
+"""Journals: results appended one by one, so that a killed run computes none of them twice."""
 
 import json
 from collections.abc import Callable
@@ -36,7 +36,7 @@ class Journal(Generic[R]):
             stream.truncate(whole)
 
     def add(self, name: str, result: R) -> None:
-        """Write a result down; it survives a kill of the process from here on."""
+        """Append a result; from here on it survives a kill of the process."""
         self.results[name] = result
         line = json.dumps([name, self._encode(result)], ensure_ascii=True) + "\n"
         with self._path.open("ab") as stream:

@@ -55,7 +55,7 @@ class Keys:
         return digest(everything)
 
     def shared(self, recipe: Recipe) -> str:
-        """A name that two processes share when they may be making the same artifacts."""
+        """A lock name shared by processes that may be making the same artifacts."""
         code = [
             recipe.section,
             identity(recipe),

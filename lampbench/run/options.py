@@ -1,7 +1,7 @@
-"""From what the user chose to plans: every combination, checked before anything is computed."""
+"""From the user's options to plans: every combination, checked before anything is computed."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,15 +32,20 @@ GridPoint = dict[str, SourcedValue]
 """Values of hyper-parameters at one point of a grid, by path."""
 
 RUINOUS = 2.0
-"""A repetition penalty that no use of raw logits survives (common values are 1.0 to 1.3)."""
+"""A repetition penalty that ruins output when applied to raw logits (common values: 1.0 to 1.3)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
-    """The command line of `lampbench run`, minus where results go and whether to go."""
+    """What to run and how.
 
-    methods: Sequence[str]
-    tasks: Sequence[str]
+    Methods and tasks are names ("all" for every one), classes or instances. Hyper-parameters come,
+    strongest first, from `hyperparameters` (path -> value), `assignments` ("decoding.alpha=0.5")
+    and the file `config`.
+    """
+
+    methods: Sequence[str | type[Method] | Method]
+    tasks: Sequence[str | type[Task] | Task]
     models: Sequence[str] = ("bundled",)
     seeds: Sequence[int] = (0,)
     data: str = "bundled"
@@ -50,6 +55,7 @@ class RunOptions:
     splits: tuple[str, ...] = ()
     data_seed: int = 0
     preset: str | None = None
+    hyperparameters: Mapping[str, Any] = field(default_factory=dict)
     assignments: Sequence[str] = ()
     config: Path | None = None
     fidelity: str = "paper"
@@ -80,13 +86,13 @@ def plans(choices: RunOptions, results: Path, progress: Progress) -> list[Plan]:
     """A plan for every combination of model, task, seed and method, in this order.
 
     Raises:
-        LampbenchError: any of the choices is bad; nothing was computed yet.
+        LampbenchError: an option is invalid; nothing has been computed.
     """
     return [plan for _, plan in grid_plans(choices, [{}], results, engine_pool(choices, progress))]
 
 
 def engine_pool(choices: RunOptions, progress: Progress) -> EnginePool:
-    """The engines for the plans of some choices; plans that share a pool share loaded models."""
+    """The engines for the plans of some options; plans that share a pool share loaded models."""
     engine = EngineOptions(
         choices.device, choices.dtype, choices.chat_template, choices.batch_size, choices.engine
     )
@@ -98,12 +104,15 @@ def grid_plans(
 ) -> list[tuple[GridPoint, Plan]]:
     """Plans as of `plans`, each combination at every point of a grid; errors as there.
 
-    Where a point changes nothing for a method, that method stands in the list once.
+    Where a point changes nothing for a method, that method is in the list once.
     """
     registry = Registry(plugin_paths(choices.plugins))
     methods = [registry.method(name) for name in _named(choices.methods, registry, "method")]
     tasks = [registry.task(name) for name in _named(choices.tasks, registry, "task")]
-    everywhere = read_overrides(choices.config, choices.assignments)
+    everywhere = read_overrides(choices.config, choices.assignments) | {
+        path: SourcedValue(value, "hyperparameters")
+        for path, value in choices.hyperparameters.items()
+    }
     given = [everywhere | point for point in points]
     for overrides in given:
         reject_unknown(overrides, _known_paths(methods, tasks, overrides))
@@ -145,15 +154,15 @@ def _plan(
     if decoding.penalty_on == "logits" and decoding.repetition_penalty >= RUINOUS:
         pool.progress.say(
             f"warning: {method.name} on {task.name}: a repetition penalty of "
-            f"{decoding.repetition_penalty} on raw logits ruins what it is applied to; "
+            f"{decoding.repetition_penalty} on raw logits ruins the output; "
             "--set decoding.penalty_on=scores applies it where the reference code does"
         )
     overridden = {path: setting for path, setting in settings.items() if setting.changed}
     return make_plan(executor, settings, overridden, preset, results)
 
 
-def _named(names: Sequence[str], registry: Registry, kind: Any) -> Iterator[str]:
-    """The names without repetition; `all` stands for every one there is."""
+def _named(names: Sequence[Any], registry: Registry, kind: Any) -> Iterator[Any]:
+    """What to run, without repetition; `all` stands for every one there is."""
     every = registry.names(kind) if "all" in names else []
     yield from dict.fromkeys(
         name for given in names for name in (every if given == "all" else [given])

@@ -28,7 +28,7 @@ class Stage:
         return self.recipe.section
 
     def missing(self, executor: Executor) -> list[Owner]:
-        """The owners without an artifact, as of now: an earlier run may just have made it."""
+        """The owners without an artifact at this moment: an earlier run may just have made it."""
         made = self.made(executor)
         left = [owner for owner in self.owners if owner not in made]
         return [owner for owner in left if owner.id not in executor.failed_users]

@@ -1,4 +1,4 @@
-"""The reference code's output parsing, which it applies to the baselines and not to CoPe.
+"""The reference code's output parsing, applied to the baselines but not to CoPe.
 
 Only under `--fidelity reference`. By default every method's new tokens are decoded alone, and
 nothing is cut out of them: a parser that differs between rows differs in their scores.

@@ -23,7 +23,7 @@ _REWARD_DIGITS = 3
 
 
 def execute(plan: Plan, command: Sequence[str], results: Path, force: bool = False) -> Path:
-    """Carry out a plan and record the run; a run that stands recorded is left as it is.
+    """Carry out a plan and record the run; a run that is recorded already is left as it is.
 
     `force` predicts and scores again and replaces the record; trained artifacts, which the same
     key would make again to the byte, are kept.
@@ -32,7 +32,7 @@ def execute(plan: Plan, command: Sequence[str], results: Path, force: bool = Fal
         The folder of the recorded run.
 
     Raises:
-        LampbenchError: an input is bad; what was finished before stays in the store.
+        LampbenchError: an input is bad; what was finished before stays in the cache.
     """
     with plan.executor.cache.lock(plan.folder.name):
         if plan.done and not force:
@@ -66,7 +66,7 @@ def _execute(plan: Plan, command: Sequence[str], results: Path, force: bool) -> 
 
 
 def build(plan: Plan, stage: Stage) -> int:
-    """Make a stage's missing artifacts, each stored as soon as it stands.
+    """Make a stage's missing artifacts; each is stored as soon as it is complete.
 
     Returns:
         How many were there already.
@@ -97,7 +97,7 @@ def _built(plan: Plan, recipe: Recipe, owners: Sequence[Owner]) -> Iterator[obje
 
 
 def predict(plan: Plan) -> tuple[list[dict[str, Any]], Usage]:
-    """Answer every test query; predictions stand in the order of the dataset."""
+    """Answer every test query; predictions are in the order of the dataset."""
     executor = plan.executor
     users = [user for user in executor.dataset.test_users if user.id not in executor.failed_users]
     queries = {(user.id, query.id): query for user in users for query in user.queries}

@@ -1,4 +1,4 @@
-"""What one run is: everything that its numbers depend on, chosen and frozen."""
+"""What one run is: everything that its numbers depend on, frozen."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Why a method does what it does: what each stage of its training made of real text.
+"""Why a method scores as it does: what each training stage does to the users' real texts.
 
 ROUGE sees only the words that were chosen. Here the user's own words are scored instead: how likely
 each stage makes them on queries it never saw, whether the implicit user reward (CoPe, equation 2
@@ -39,7 +39,7 @@ _ALONE, _CONTRAST = "user's model alone", "contrast"
 
 @dataclass(frozen=True, slots=True)
 class Likelihood:
-    """What a stage makes of the references of the test queries.
+    """How likely a stage makes the references of the test queries.
 
     `nats` is the mean over queries of the mean negative log-probability of a reference's tokens
     (with the end of turn); `gain` compares with the stage before, positive where this one is
@@ -68,7 +68,7 @@ class Preferring:
 
 @dataclass(frozen=True, slots=True)
 class Choosing:
-    """How often a way of choosing takes the user's own next token, after the user's own words.
+    """How often a decoding chooses the user's own next token, given the user's own words so far.
 
     `right` is the mean over queries of the share of a reference's tokens (its end of turn is one),
     up to the token budget; `gain` compares with the way before, None for the first.
@@ -81,7 +81,7 @@ class Choosing:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """Where the contrast takes another token than the user's weights alone would.
+    """Where the contrast chooses another token than the user's weights alone would.
 
     Of `tokens` along all references it does so at `changed`; there the weights alone were right
     `before` times, and the contrast is `after` times.
@@ -106,18 +106,20 @@ class Diagnosis:
 
 
 def diagnose(plan: Plan) -> Diagnosis:
-    """Score what a plan's stages trained; nothing is trained here.
+    """Score the users' texts under each stage of a plan; trains nothing.
 
     Raises:
-        LampbenchError: the method trains nothing, or its artifacts are not in the store.
+        LampbenchError: the method trains nothing, or its artifacts are not in the cache.
     """
     method = plan.method
     if method.adaptation is None:
-        raise LampbenchError(f"method {method.name} trains nothing: there is nothing to diagnose")
+        raise LampbenchError(
+            f"method {method.name} trains nothing, so there is nothing to diagnose"
+        )
     if missing := [stage.name for stage in plan.stages if stage.missing(plan.executor)]:
         raise LampbenchError(
-            f"{method.name} on {plan.executor.task.name}: {', '.join(missing)} not in the store "
-            f"{plan.executor.cache.root}; run the same choices with `lampbench run` first"
+            f"{method.name} on {plan.executor.task.name}: {', '.join(missing)} not in the cache "
+            f"{plan.executor.cache.root}; run the same options with `lampbench run` first"
         )
     stages = [part for part in build_order([method.adaptation]) if isinstance(part, AdapterRecipe)]
     asked = [
@@ -152,7 +154,7 @@ def _likelihoods(plan: Plan, stages: Sequence[AdapterRecipe], asked: Asked) -> I
 def _compared(
     by_name: Mapping[str, Sequence[float]], asked: Asked
 ) -> Iterator[tuple[str, float, Paired | None]]:
-    """Of each name its mean over the queries, and what it gains over the one before."""
+    """For each name its mean over the queries, and its gain over the name before."""
     before: Scores | None = None
     for name, values in by_name.items():
         found = {

@@ -1,4 +1,4 @@
-"""What plans will cost, printed before anything is run."""
+"""Prints what plans will cost, before anything is run."""
 
 from collections.abc import Mapping, Sequence
 
@@ -36,10 +36,10 @@ _ABOUT = "tokens are {how}; prompts' fixed words are not counted"
 
 
 def print_totals(groups: Mapping[str, Sequence[Plan]], speeds: Sequence[float] | None) -> None:
-    """Print what several groups of plans will cost, each artifact that they share counted once,
-    in the first group that needs it.
+    """Print what several groups of plans will cost; a shared artifact is counted once, in the first
+    group that needs it.
 
-    `speeds` are tokens a second read, trained and written; with them, hours are printed too.
+    `speeds` are tokens per second read, trained and written; with them, hours are printed too.
     """
     paid: set[tuple[str, str]] = set()
     lengths: dict[str, Lengths] = {}

@@ -1,4 +1,4 @@
-"""The paper's experiments as plans: its tables' cells are read off its printed numbers."""
+"""The paper's experiments as plans; which runs a table needs follows from its printed cells."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -23,13 +23,13 @@ SENSITIVITY_TASK = "news_headline"
 def slice_plans(
     wanted: str, choices: RunOptions, sources: Mapping[str, str], results: Path, pool: EnginePool
 ) -> list[Plan]:
-    """The runs of one part of the paper: main, cross-model, ablation or sensitivity.
+    """The runs of one experiment of the paper: main, cross-model, ablation or sensitivity.
 
     `choices.methods`, `tasks` and `models` narrow it down where they are not empty; `sources` are
     the data of each family of tasks ("lamp", "longlamp"). Models default to the paper's.
 
     Raises:
-        LampbenchError: a choice is bad; nothing was computed yet.
+        LampbenchError: an option is invalid; nothing has been computed.
     """
     found: dict[Path, Plan] = {}
     for methods, tasks, models, points in _parts(wanted, choices.models):
@@ -71,11 +71,12 @@ def _by_source(choices: RunOptions, sources: Mapping[str, str]) -> dict[str, lis
     registry = Registry(plugin_paths(choices.plugins))
     found: dict[str, list[str]] = {}
     for name in choices.tasks:
-        family = registry.task(name).family
+        task = registry.task(name)
+        family = task.family
         if family not in sources:
             raise LampbenchError(
-                f"task {name} needs the data of {family}: name the source with --{family} "
+                f"task {task.name} needs the data of {family}: name the source with --{family} "
                 "(--data names one source for all tasks)"
             )
-        found.setdefault(sources[family], []).append(name)
+        found.setdefault(sources[family], []).append(task.name)
     return found

@@ -1,4 +1,4 @@
-"""Grids of hyper-parameters: every point is a run of its own, and nothing is computed twice."""
+"""Grids of hyper-parameters: every point is a run of its own, and shared work is done once."""
 
 from collections.abc import Sequence
 from itertools import product
@@ -39,7 +39,7 @@ def grid(params: Sequence[str]) -> list[GridPoint]:
 
 
 def print_points(recorded: Sequence[tuple[GridPoint, Path]]) -> None:
-    """Print the means over queries, one row a run."""
+    """Print the means over queries, one row per run."""
     paths = list(recorded[0][0])
     rows = []
     for point, folder in recorded:

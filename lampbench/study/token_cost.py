@@ -1,4 +1,4 @@
-"""What artifacts and answers cost before they are made: tokens and disk, as far as can be known."""
+"""Estimated cost of artifacts and answers: tokens and disk space, as far as can be known."""
 
 from dataclasses import dataclass
 from functools import singledispatch
@@ -17,8 +17,8 @@ from lampbench.run.specification import Owner, RunSpecification
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Tokens that are read, trained on (forward and backward) and written at most, and bytes
-    stored; None: unknown.
+    """Tokens read, trained on (forward and backward) and written at most, and bytes stored; None is
+    unknown.
     """
 
     read: int | None = 0

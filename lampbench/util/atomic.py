@@ -1,14 +1,14 @@
-"""Files that appear whole or not at all."""
+"""Writing files atomically: they appear complete or not at all."""
 
 import secrets
 from pathlib import Path
 
 
 def replace(output: Path, content: bytes) -> None:
-    """Write beside and rename, so that a killed process leaves what was there.
+    """Write a temporary file and rename it, so that a killed process leaves the old file intact.
 
     Raises:
-        OSError: the disk refuses.
+        OSError: the file cannot be written.
     """
     temporary = output.with_name(f".{output.name}.{secrets.token_hex(4)}")
     try:

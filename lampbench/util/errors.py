@@ -1,14 +1,14 @@
-"""Errors whose message is meant for the person at the keyboard."""
+"""Errors whose message is meant for the user."""
 
 import difflib
 from collections.abc import Collection
 
 
 class LampbenchError(Exception):
-    """A mistake in the input: one line that names the place and the mend; exit code 2."""
+    """A bad input: one line that says what is wrong, where, and how to fix it; exit code 2."""
 
 
 def suggestion(name: str, known: Collection[str]) -> str:
-    """What to say about an unknown name: the nearest one there is, or else all of them."""
+    """A hint for an unknown name: the nearest known one, or all of them."""
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
     return f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(known))}"

@@ -1,4 +1,4 @@
-"""What this process may use of the machine, and which packages it finds there."""
+"""Cores this process may use, and installed package versions."""
 
 import importlib.metadata
 import os

@@ -1,4 +1,4 @@
-"""Progress of long work: one line rewritten on a terminal, plain lines elsewhere."""
+"""Progress of long work: one line rewritten on a terminal, plain lines otherwise."""
 
 import sys
 import time
@@ -6,7 +6,7 @@ from typing import TextIO
 
 
 class Progress:
-    """Says which stage runs, how far it is and how long it still takes.
+    """Shows the stage, how much of it is done and the time left.
 
     On a terminal the line is rewritten in place; elsewhere a line is printed every `interval`
     seconds and at the end of a stage.
@@ -67,7 +67,7 @@ class Progress:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as a person says them: 4.2 s, 3 min 20 s, 2 h 5 min."""
+    """A duration in words: 4.2 s, 3 min 20 s, 2 h 5 min."""
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)

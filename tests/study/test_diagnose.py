@@ -113,7 +113,7 @@ def test_without_a_contrast_there_are_no_choices_to_compare(built, following):
 
 
 def test_what_was_not_trained_cannot_be_diagnosed(planner, engine):
-    with pytest.raises(LampbenchError, match=r"task_sft, .* not in the store .* `lampbench run`"):
+    with pytest.raises(LampbenchError, match=r"task_sft, .* not in the cache .* `lampbench run`"):
         diagnose(planner("cope"))
     assert not engine.trained
     with pytest.raises(LampbenchError, match="base trains nothing"):

@@ -1,0 +1,3 @@
+"""The version of lampbench."""
+
+VERSION = "0.1.0"
