@@ -29,12 +29,12 @@ def diagnose(form: str, **choices: Any) -> None:
     they hold on queries that nobody trained on; and, where decoding is contrastive, the tokens
     that the contrast chooses along the users' own words. Nothing is trained.
     """
-    from lampbench.run.cache import Cache
     from lampbench.run.options import RunOptions, plans
     from lampbench.study.diagnose import diagnose as examine
+    from lampbench.util.disk import writable
     from lampbench.util.progress import Progress
 
-    Cache(choices["cache_dir"]).prepare()
+    writable(choices["cache_dir"], "--cache-dir")
     found = []
     for plan in plans(RunOptions(**choices), options.CACHE_DIR, Progress()):
         context = plan.spec

@@ -47,7 +47,7 @@ def predictions(
     from lampbench.record.import_export import import_predictions
     from lampbench.registry import Registry, plugin_paths
     from lampbench.report.run_summary import print_summary
-    from lampbench.run.cache import writable
+    from lampbench.util.disk import writable
 
     task = Registry(plugin_paths(plugins)).task(name)
     source, data_seed = rest.pop("data"), rest.pop("data_seed")

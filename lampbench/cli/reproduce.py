@@ -81,14 +81,14 @@ def reproduce(
     --data SOURCE takes one source for all tasks, as in
     `lampbench reproduce paper --data bundled --model bundled`.
     """  # fmt: skip
-    from lampbench.run.cache import Cache, writable
     from lampbench.run.options import RunOptions, engine_pool
     from lampbench.study.estimate import print_totals
     from lampbench.study.reproduce import slice_plans
+    from lampbench.util.disk import writable
     from lampbench.util.progress import Progress
 
     speeds = _speeds(speed) if speed else None
-    Cache(choices["cache_dir"]).prepare()
+    writable(choices["cache_dir"], "--cache-dir")
     sources = {"longlamp": longlamp, **({"lamp": lamp} if lamp else {})}
     given = click.get_current_context().get_parameter_source("data")
     if given is not click.core.ParameterSource.DEFAULT:

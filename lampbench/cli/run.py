@@ -25,13 +25,13 @@ def run(results: Path, force: bool, dry_run: bool, **choices: Any) -> None:
     Whatever is recorded or stored already is not computed again; a run that was stopped goes on
     where it ended when the same command is given again.
     """  # fmt: skip
-    from lampbench.run.cache import Cache, writable
     from lampbench.run.options import RunOptions, plans
+    from lampbench.util.disk import writable
     from lampbench.util.progress import Progress
 
     progress = Progress()
     command = ["lampbench", *sys.argv[1:]]
-    Cache(choices["cache_dir"]).prepare()
+    writable(choices["cache_dir"], "--cache-dir")
     if not dry_run:
         writable(results, "--results")
     todo = plans(RunOptions(**choices), results, progress)

@@ -33,13 +33,13 @@ def sweep(results: Path, dry_run: bool, params: tuple[str, ...], **choices: Any)
     earlier runs; a point at the default values is the default run itself. A sweep that was stopped
     goes on where it ended when the same command is given again.
     """
-    from lampbench.run.cache import Cache, writable
     from lampbench.run.options import RunOptions, engine_pool, grid_plans
     from lampbench.study.sweep import grid, print_points
+    from lampbench.util.disk import writable
     from lampbench.util.progress import Progress
 
     points = grid(params)
-    Cache(choices["cache_dir"]).prepare()
+    writable(choices["cache_dir"], "--cache-dir")
     if not dry_run:
         writable(results, "--results")
     chosen = RunOptions(**choices)

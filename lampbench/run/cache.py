@@ -4,37 +4,56 @@ import contextlib
 import json
 import os
 import shutil
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
 
+from lampbench.util.atomic import sync_folder, sync_tree
+from lampbench.util.disk import full_disk, is_full, tree_bytes
 from lampbench.util.errors import LampbenchError
+from lampbench.util.hashing import digest, file_digest
+
+META, DAMAGED, PARTIAL = "meta.json", "damaged", "partial"
 
 
 class Cache:
     """Artifacts under `root/<kind>/<key>/`, each with a `meta.json` that says what it is.
 
-    Work in progress lives under `root/partial/<kind>/<key>/` and survives a kill: checkpoints and
-    journals found there are resumed.
+    `meta.json` holds the SHA-256 of the artifact's other files, its kind and key, and a digest of
+    itself. An artifact is checked when it is first asked for; a damaged one is reported through
+    `say`, moved to `root/damaged/` and counts as not made.
+
+    Work in progress is kept under `root/partial/<kind>/<key>/` and survives a kill: checkpoints
+    and journals found there are resumed.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, say: Callable[[str], object]) -> None:
         self.root = root
-
-    def prepare(self) -> None:
-        """Create the cache's folder, so that an unwritable one is reported at once."""
-        writable(self.root, "--cache-dir")
+        self.say = say
+        self._sound: set[tuple[str, str]] = set()
 
     def path(self, kind: str, key: str) -> Path:
         """The folder of a finished artifact, whether or not it exists yet."""
         return self.root / kind / key
 
     def has(self, kind: str, key: str) -> bool:
-        """Whether it is finished."""
-        return (self.path(kind, key) / "meta.json").is_file()
+        """Whether an artifact is finished and sound; a damaged one is moved away.
+
+        Raises:
+            LampbenchError: a file cannot be read.
+        """
+        if (kind, key) in self._sound:
+            return True
+        folder = self.path(kind, key)
+        if not folder.is_dir():
+            return False
+        if damage := find_damage(folder, kind, key):
+            self._move_away(folder, kind, key, damage)
+            return False
+        self._sound.add((kind, key))
+        return True
 
     @contextlib.contextmanager
     def lock(self, name: str) -> Iterator[None]:
@@ -46,67 +65,123 @@ class Cache:
 
     def partial(self, kind: str, key: str) -> Path:
         """A folder for the work on an artifact, kept until `commit`."""
-        folder = self.root / "partial" / kind / key
+        folder = self.root / PARTIAL / kind / key
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
     def commit(self, kind: str, key: str, payload: Path | None, meta: dict[str, Any]) -> None:
         """Publish an artifact: `payload` (a folder in the partial folder) and its description.
 
-        A process that finished the same artifact first wins; its copy is as good as ours.
+        Everything is on the disk before the artifact becomes visible. A process that finished the
+        same artifact first wins; its copy is as good as ours.
+
+        Raises:
+            LampbenchError: the disk is full.
         """
         partial = self.partial(kind, key)
         staged = partial / f"commit-{os.getpid()}"
-        shutil.rmtree(staged, ignore_errors=True)
-        staged.mkdir()
-        if payload is not None:
-            payload.rename(staged / payload.name)
-        write_json(staged / "meta.json", meta)
-        final = self.path(kind, key)
-        final.parent.mkdir(parents=True, exist_ok=True)
         try:
-            staged.rename(final)
-        except OSError:
-            if not self.has(kind, key):
-                raise
+            shutil.rmtree(staged, ignore_errors=True)
+            staged.mkdir()
+            if payload is not None:
+                payload.rename(staged / payload.name)
+            write_meta(staged, kind, key, meta)
+            sync_tree(staged)
+            final = self.path(kind, key)
+            final.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                staged.rename(final)
+            except OSError:
+                if not self.has(kind, key):
+                    raise
+            sync_folder(final.parent)
+        except OSError as error:
+            if is_full(error):
+                raise full_disk(self.root, tree_bytes(staged), "--cache-dir") from error
+            raise
         shutil.rmtree(partial, ignore_errors=True)
 
     def meta(self, kind: str, key: str) -> dict[str, Any]:
-        """The description of a finished artifact."""
-        file = self.path(kind, key) / "meta.json"
-        try:
-            meta: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise LampbenchError(
-                f"{file}: damaged ({error}); delete the folder {file.parent} to have it made again"
-            ) from error
+        """The description of a finished artifact.
+
+        Raises:
+            LampbenchError: it is damaged, or there is none.
+        """
+        folder = self.path(kind, key)
+        if not self.has(kind, key):
+            raise LampbenchError(f"{folder}: no sound artifact; run the same command again")
+        meta: dict[str, Any] = json.loads((folder / META).read_text(encoding="utf-8"))
         return meta
 
     def drop_partial(self, kind: str, key: str) -> None:
         """Delete what was begun under a key."""
-        shutil.rmtree(self.root / "partial" / kind / key, ignore_errors=True)
+        shutil.rmtree(self.root / PARTIAL / kind / key, ignore_errors=True)
+
+    def _move_away(self, folder: Path, kind: str, key: str, damage: str) -> None:
+        parent = self.root / DAMAGED
+        parent.mkdir(parents=True, exist_ok=True)
+        target = parent / f"{kind}-{key}"
+        for number in range(1, 1000):
+            if not target.exists():
+                break
+            target = parent / f"{kind}-{key}-{number}"
+        with contextlib.suppress(FileNotFoundError):  # another process has moved it
+            folder.rename(target)
+            self.say(f"damaged artifact: {folder}: {damage}; moved to {target}, made again")
 
 
-def writable(folder: Path, option: str) -> None:
-    """Make a folder and make sure that files can be written there.
+def write_meta(folder: Path, kind: str, key: str, meta: dict[str, Any]) -> None:
+    """Describe an artifact's files in its `meta.json`."""
+    files = {
+        file.relative_to(folder).as_posix(): file_digest(file)
+        for file in sorted(folder.rglob("*"))
+        if file.is_file()
+    }
+    content = {**meta, "kind": kind, "key": key, "files": files}
+    # through JSON, so that the digest is of what a reader gets
+    content = json.loads(json.dumps(content))
+    content["digest"] = digest(content, 64)
+    text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=True) + "\n"
+    (folder / META).write_text(text, encoding="utf-8")
+
+
+def find_damage(folder: Path, kind: str, key: str) -> str:
+    """What is wrong with an artifact's folder; empty if nothing is.
 
     Raises:
-        LampbenchError: they cannot; names the folder and the option that chooses another.
+        LampbenchError: a file cannot be read.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        meta = json.loads((folder / META).read_bytes())
+        recorded = meta.pop("digest")
+        files = dict(meta["files"])
+        owner = meta["kind"], meta["key"]
+    except FileNotFoundError:
+        return f"{META} is missing"
     except OSError as error:
-        raise LampbenchError(
-            f"{folder}: cannot be written ({error.strerror}); choose another folder with {option}"
-        ) from error
+        raise unreadable(folder / META, error) from error
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
+        return f"{META} is not what was written"
+    if recorded != digest(meta, 64):
+        return f"{META} was changed"
+    if owner != (kind, key):
+        return f"it is the artifact {owner[0]}/{owner[1]}"
+    found = {
+        file.relative_to(folder).as_posix() for file in folder.rglob("*") if not file.is_dir()
+    } - {META}
+    for name in sorted(files.keys() | found):
+        if name not in found:
+            return f"{name} is missing"
+        if name not in files:
+            return f"{name} does not belong to it"
+        try:
+            if file_digest(folder / name) != files[name]:
+                return f"{name} was changed"
+        except OSError as error:
+            raise unreadable(folder / name, error) from error
+    return ""
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write JSON and make sure that it is on the disk."""
-    with path.open("w", encoding="utf-8") as stream:
-        json.dump(value, stream, indent=1, sort_keys=True, ensure_ascii=True)
-        stream.write("\n")
-        stream.flush()
-        os.fsync(stream.fileno())
+def unreadable(file: Path, error: OSError) -> LampbenchError:
+    """The error for a file that the system refuses to read."""
+    return LampbenchError(f"{file}: cannot be read ({error.strerror}); check its permissions")

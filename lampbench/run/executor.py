@@ -237,9 +237,7 @@ class Executor(Context):
         recipe: UserRecipe | None,
         work: Iterable[tuple[User, Sequence[GenerateRequest]]],
     ) -> Iterator[tuple[User, list[list[Completion]]]]:
-        gather = Gather[GenerateRequest, Completion](
-            self.cache.root, lambda value: Completion(**value)
-        )
+        gather = Gather[GenerateRequest, Completion](self.cache, lambda value: Completion(**value))
         for user, requests in work:
             gather.add_user(user, self._partial(recipe, user), requests)
         yield from gather.ready()
@@ -256,7 +254,7 @@ class Executor(Context):
         recipe: UserRecipe | None = None,
     ) -> Iterator[tuple[User, list[Score]]]:
         """Log-probabilities of given responses, by user, one per request, in order."""
-        gather = Gather[ScoreRequest, Score](self.cache.root, lambda value: Score(**value))
+        gather = Gather[ScoreRequest, Score](self.cache, lambda value: Score(**value))
         for user, requests in work:
             gather.add_user(user, self._partial(recipe, user), requests)
         for user, scores in gather.ready():

@@ -5,6 +5,7 @@ computed twice, and no result is taken for another request's, however often a me
 """
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,9 @@ from typing import Any, Generic, TypeVar
 
 from lampbench.core.dataset import User
 from lampbench.engine.protocol import Completion, GenerateRequest, Score, ScoreRequest
+from lampbench.run.cache import Cache
 from lampbench.run.journal import Journal
+from lampbench.util.errors import LampbenchError
 from lampbench.util.hashing import digest
 
 Q = TypeVar("Q", bound=GenerateRequest | ScoreRequest)
@@ -38,8 +41,8 @@ class _Group(Generic[R]):
 class Gather(Generic[Q, R]):
     """Gathers results by user; what a journal already holds is not asked for again."""
 
-    def __init__(self, root: Path, result: Callable[[dict[str, Any]], R]) -> None:
-        self._root = root
+    def __init__(self, cache: Cache, result: Callable[[dict[str, Any]], R]) -> None:
+        self._cache = cache
         self._result = result
         self._groups: list[_Group[R]] = []
         self._entries: dict[str, tuple[_Group[R], str]] = {}
@@ -47,12 +50,15 @@ class Gather(Generic[Q, R]):
 
     def add_user(self, user: User, folder: Path, requests: Sequence[Q]) -> None:
         """Take a user's requests; their results are journaled in `folder`."""
-        journal = Journal[R](folder / "journal.jsonl", _to_json, self._from_json)
+        owner = f"{user.id} {folder.relative_to(self._cache.root).as_posix()}"
+        journal = Journal[R](
+            folder / "journal.jsonl", owner, _to_json, self._from_json, self._cache.say
+        )
         group = _Group(user, [], journal)
         self._groups.append(group)
         asked: set[str] = set()
         for request in requests:
-            name = request_digest(request, self._root)
+            name = request_digest(request, self._cache.root)
             samples = request.samples if isinstance(request, GenerateRequest) else 1
             entries = [f"{name}/{sample}" for sample in range(samples)]
             group.wanted.append(entries)
@@ -70,6 +76,7 @@ class Gather(Generic[Q, R]):
 
     def add(self, result: R) -> Iterator[tuple[User, list[list[R]]]]:
         """Take a result; yields its user when it was the last one missing."""
+        _require_finite(result)
         group, name = self._entries[result.id]
         sample = result.sample if isinstance(result, Completion) else 0
         entry = f"{name}/{sample}"
@@ -102,6 +109,21 @@ def _portable(value: Any, root: Path) -> Any:
     if isinstance(value, (list, tuple)):
         return [_portable(held, root) for held in value]
     return value
+
+
+def _require_finite(result: Completion | Score) -> None:
+    """A model whose numbers overflow gives answers that mean nothing.
+
+    Raises:
+        LampbenchError: a log-probability or reward is not a finite number.
+    """
+    numbers = result.logprobs if isinstance(result, Score) else result.rewards
+    if not all(map(math.isfinite, numbers)):
+        what = "log-probability" if isinstance(result, Score) else "reward"
+        raise LampbenchError(
+            f"{result.id}: the model gave a {what} that is not a finite number; check its weights, "
+            "or try --dtype float32"
+        )
 
 
 def _to_json(result: Completion | Score) -> dict[str, Any]:

@@ -5,39 +5,59 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from lampbench.util.atomic import replace
+from lampbench.util.hashing import digest
+
 R = TypeVar("R")
 
 
 class Journal(Generic[R]):
-    """An append-only file of (name, result) lines; `results` holds what it contains.
+    """An append-only file of (name, result, check) lines; `results` holds what it contains.
 
-    Reading stops at the first line that is not whole, which is what a kill leaves behind, and
-    the rest of the file is cut off.
+    `owner` says whose results these are, and goes into every line's check: a changed line or one
+    from another owner's journal is not believed. An unfinished last line, which a kill leaves
+    behind, is dropped; other lines that do not hold are dropped and reported through `say`.
     """
 
-    def __init__(self, path: Path, encode: Callable[[R], Any], decode: Callable[[Any], R]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        owner: str,
+        encode: Callable[[R], Any],
+        decode: Callable[[Any], R],
+        say: Callable[[str], object],
+    ) -> None:
         self._path = path
+        self._owner = owner
         self._encode = encode
         self.results: dict[str, R] = {}
         if not path.exists():
             return
-        whole = 0
-        for line in path.read_bytes().splitlines(keepends=True):
+        lines = path.read_bytes().splitlines(keepends=True)
+        torn = len(lines) > 0 and not lines[-1].endswith(b"\n")
+        kept = []
+        for line in lines[: len(lines) - torn]:
             try:
-                name, value = json.loads(line)
-                result = decode(value)
-            except (ValueError, TypeError, KeyError):
-                break
-            if not line.endswith(b"\n"):
-                break
-            self.results[name] = result
-            whole += len(line)
-        with path.open("r+b") as stream:
-            stream.truncate(whole)
+                name, value, check = json.loads(line)
+                if check != self._check(name, value):
+                    continue
+                self.results[name] = decode(value)
+            except (ValueError, TypeError, KeyError, RecursionError):
+                continue
+            kept.append(line)
+        if damaged := len(lines) - torn - len(kept):
+            what = "1 damaged line" if damaged == 1 else f"{damaged} damaged lines"
+            say(f"{path}: {what} dropped; these results are computed again")
+        if len(kept) < len(lines):
+            replace(path, b"".join(kept))
 
     def add(self, name: str, result: R) -> None:
         """Append a result; from here on it survives a kill of the process."""
-        self.results[name] = result
-        line = json.dumps([name, self._encode(result)], ensure_ascii=True) + "\n"
+        value = json.loads(json.dumps(self._encode(result)))
+        line = json.dumps([name, value, self._check(name, value)], ensure_ascii=True) + "\n"
         with self._path.open("ab") as stream:
             stream.write(line.encode())
+        self.results[name] = result
+
+    def _check(self, name: Any, value: Any) -> str:
+        return digest([self._owner, name, value], 32)

@@ -149,7 +149,7 @@ def _plan(
     preset = choices.preset or default_preset(model, fidelity.name)
     ready, settings = resolve_method(method, task, preset, given)
     spec = RunSpecification(ready, task, dataset, model, fidelity, seed, choices.rewards)
-    executor = Executor(spec, Cache(choices.cache_dir), pool, pool.progress)
+    executor = Executor(spec, Cache(choices.cache_dir, pool.progress.say), pool, pool.progress)
     decoding = ready.decoding
     if decoding.penalty_on == "logits" and decoding.repetition_penalty >= RUINOUS:
         pool.progress.say(

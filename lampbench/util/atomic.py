@@ -1,5 +1,6 @@
-"""Writing files atomically: they appear complete or not at all."""
+"""Writing files atomically: they appear complete or not at all, and stay after a power cut."""
 
+import os
 import secrets
 from pathlib import Path
 
@@ -13,6 +14,34 @@ def replace(output: Path, content: bytes) -> None:
     temporary = output.with_name(f".{output.name}.{secrets.token_hex(4)}")
     try:
         temporary.write_bytes(content)
+        sync_file(temporary)
         temporary.replace(output)
+        sync_folder(output.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def sync_file(file: Path) -> None:
+    """Make sure that a file's content is on the disk."""
+    with file.open("rb+") as stream:
+        os.fsync(stream.fileno())
+
+
+def sync_folder(folder: Path) -> None:
+    """Make sure that a folder's entries are on the disk, where the system can."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def sync_tree(folder: Path) -> None:
+    """Make sure that a folder and everything below it is on the disk."""
+    for path in sorted(folder.rglob("*"), reverse=True):
+        if path.is_dir():
+            sync_folder(path)
+        else:
+            sync_file(path)
+    sync_folder(folder)

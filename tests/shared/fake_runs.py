@@ -163,7 +163,9 @@ def planner(tmp_path: Path, dataset: Dataset, engine: RecordingEngine) -> Planne
         setting = FIDELITIES[fidelity]
         pool = Pool(engine)
         spec = RunSpecification(ready, task, data, "bundled", setting, seed)
-        executor = Executor(spec, Cache(tmp_path / cache), pool, Progress())
+        progress = Progress()
+        held = Cache(tmp_path / cache, progress.say)
+        executor = Executor(spec, held, pool, progress)
         return make_plan(executor, settings, {}, "paper", tmp_path / "results")
 
     return plan
