@@ -4,18 +4,17 @@ import contextlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-from filelock import FileLock
 
 from lampbench.util.atomic import sync_folder, sync_tree
 from lampbench.util.disk import full_disk, is_full, tree_bytes
 from lampbench.util.errors import LampbenchError
 from lampbench.util.hashing import digest, file_digest
+from lampbench.util.lock import hold
 
-META, DAMAGED, PARTIAL = "meta.json", "damaged", "partial"
+META, DAMAGED, PARTIAL, LOCKS = "meta.json", "damaged", "partial", "locks"
 
 
 class Cache:
@@ -55,13 +54,9 @@ class Cache:
         self._sound.add((kind, key))
         return True
 
-    @contextlib.contextmanager
-    def lock(self, name: str) -> Iterator[None]:
+    def lock(self, name: str, what: str) -> contextlib.AbstractContextManager[None]:
         """Keep other processes from making the same artifacts; waits while one does."""
-        folder = self.root / "locks"
-        folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / name):
-            yield
+        return hold(self.root / LOCKS / name, what, self.say)
 
     def partial(self, kind: str, key: str) -> Path:
         """A folder for the work on an artifact, kept until `commit`."""

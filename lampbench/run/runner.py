@@ -9,6 +9,7 @@ from lampbench.core.dataset import Query, User
 from lampbench.plugin.context import Recipe, TaskRecipe, UserRecipe
 from lampbench.plugin.method import Prediction
 from lampbench.record.inputs import write_inputs
+from lampbench.record.run_lock import run_lock
 from lampbench.record.runs import write_run
 from lampbench.run.cost_meter import Usage
 from lampbench.run.executor import PREDICTIONS
@@ -34,9 +35,9 @@ def execute(plan: Plan, command: Sequence[str], results: Path, force: bool = Fal
     Raises:
         LampbenchError: an input is bad; what was finished before stays in the cache.
     """
-    with plan.executor.cache.lock(plan.folder.name):
+    say = plan.executor.progress.say
+    with run_lock(results, plan.folder.name, say):
         if plan.done and not force:
-            say = plan.executor.progress.say
             say(f"already recorded: {plan.folder} (--force runs it again)")
         else:
             _execute(plan, command, results, force)
@@ -72,7 +73,8 @@ def build(plan: Plan, stage: Stage) -> int:
         How many were there already.
     """
     executor = plan.executor
-    with executor.cache.lock(executor.keys.shared(stage.recipe)):
+    what = f"{stage.name} of {plan.spec.task.name}"
+    with executor.cache.lock(executor.keys.shared(stage.recipe), what):
         missing = stage.missing(executor)
         cached = len(stage.made(executor))
         if missing:

@@ -1,0 +1,91 @@
+"""Locks between processes that say for whom they wait."""
+
+import contextlib
+import json
+import os
+import shlex
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from lampbench.util.progress import duration
+
+_QUIET = 1.0  # seconds of waiting that are not worth a message
+_AGAIN = 60.0  # seconds until the message is repeated
+
+
+@contextlib.contextmanager
+def hold(file: Path, what: str, say: Callable[[str], object]) -> Iterator[None]:
+    """Hold the lock on `file`; waits while another process holds it, and says for whom.
+
+    The system releases the lock of a process that dies.
+
+    Args:
+        file: the lock's file; made if it is not there.
+        what: what the lock protects, for the message.
+        say: where messages go.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    lock, holder = FileLock(file), file.with_name(f"{file.name}.holder")
+    began = time.monotonic()
+    patience = _QUIET
+    while True:
+        try:
+            lock.acquire(timeout=patience)
+            break
+        except Timeout:
+            waited = duration(time.monotonic() - began)
+            say(f"waiting for {what}: {_describe(holder)}; waited {waited} so far")
+            patience = _AGAIN
+    try:
+        holder.write_text(json.dumps(_self()), encoding="utf-8")
+        yield
+    finally:
+        holder.unlink(missing_ok=True)
+        lock.release()
+
+
+def _self() -> dict[str, object]:
+    return {
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "since": time.time(),
+        "command": shlex.join(sys.argv),
+    }
+
+
+def _describe(holder: Path) -> str:
+    """Who holds a lock, and whether they are still at work."""
+    try:
+        held = json.loads(holder.read_text(encoding="utf-8"))
+        host, pid, since = str(held["host"]), int(held["pid"]), float(held["since"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return "another process holds it"
+    text = f"process {pid} on {host} holds it since {time.strftime('%H:%M', time.localtime(since))}"
+    if host != socket.gethostname():
+        return f"{text} (another host; if that process is gone, delete {holder.with_suffix('')})"
+    state = _state(pid)
+    if state == "T":
+        return f"{text} and is stopped; resume it with `kill -CONT {pid}` or end it"
+    if state is None:
+        return f"{text}; that process has ended, and one that it started still holds the lock"
+    return text
+
+
+def _state(pid: int) -> str | None:
+    """R, S, T (stopped), ...; None if there is no such process; "?" where it cannot be known."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return None
+    except OSError:
+        return "?"
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+    except OSError:
+        return "?"
+    return stat.rpartition(")")[2].split()[0]
