@@ -57,7 +57,7 @@ class ReferenceEngine:
         *,
         device: str | None,
         dtype: str,
-        template: str | None,
+        chat_template: str | None,
         fidelity: Fidelity,
         context: int | None = None,
     ) -> None:
@@ -67,9 +67,9 @@ class ReferenceEngine:
         self.device = loaded.device
         length = min(loaded.context, context or loaded.context)
         own = family_template(loaded.model.config.model_type) if fidelity.split_templates else None
-        self._encoder = Encoder(loaded.tokenizer, template, length, fidelity)
+        self._encoder = Encoder(loaded.tokenizer, chat_template, length, fidelity)
         self._training_encoder = Encoder(
-            loaded.tokenizer, own or template, length, fidelity, training=True
+            loaded.tokenizer, own or chat_template, length, fidelity, training=True
         )
         self._stop = self._encoder.stop_ids(loaded.model)
         self._user = _Copy(self._pristine, self._base)

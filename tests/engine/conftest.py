@@ -47,7 +47,12 @@ def engine(folder: Callable[[str], Path]) -> Callable[..., Any]:
     made: dict[str, Any] = {}
 
     def get(name: str = "llama", **options: Any) -> Any:
-        given = {"device": "cpu", "dtype": "float32", "template": None, "fidelity": PAPER} | options
+        given = {
+            "device": "cpu",
+            "dtype": "float32",
+            "chat_template": None,
+            "fidelity": PAPER,
+        } | options
         key = f"{name} {given}"
         if key not in made:
             made[key] = BatchedEngine(resolve(str(folder(name))), **given)

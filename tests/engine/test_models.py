@@ -131,7 +131,12 @@ def test_sizes_are_those_of_the_model(folder, engine, name):
 
 
 def load(folder, **options):
-    given = {"device": "cpu", "dtype": "float32", "template": None, "fidelity": PAPER} | options
+    given = {
+        "device": "cpu",
+        "dtype": "float32",
+        "chat_template": None,
+        "fidelity": PAPER,
+    } | options
     return BatchedEngine(resolve(str(folder)), **given)
 
 
@@ -139,7 +144,7 @@ BAD = {
     "device": ({"device": "cuda:7"}, r"device 'cuda:7' cannot be used"),
     "no device": ({"device": "toaster"}, r"device 'toaster' cannot be used"),
     "dtype": ({"dtype": "float64"}, r"no precision is called 'float64': there are float32"),
-    "template": ({"template": "gpt"}, r"no chat template is called 'gpt'"),
+    "template": ({"chat_template": "gpt"}, r"no chat template is called 'gpt'"),
 }
 
 

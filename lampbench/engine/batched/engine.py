@@ -85,7 +85,7 @@ class BatchedEngine:
         *,
         device: str | None,
         dtype: str,
-        template: str | None,
+        chat_template: str | None,
         fidelity: Fidelity,
         batch_size: int | None = None,
         context: int | None = None,
@@ -102,9 +102,9 @@ class BatchedEngine:
         self._planner = Planner(self._model, batch_size)
         length = min(loaded.context, context or loaded.context)
         own = family_template(self._model.config.model_type) if fidelity.split_templates else None
-        self._encoder = Encoder(loaded.tokenizer, template, length, fidelity)
+        self._encoder = Encoder(loaded.tokenizer, chat_template, length, fidelity)
         self._training_encoder = Encoder(
-            loaded.tokenizer, own or template, length, fidelity, training=True
+            loaded.tokenizer, own or chat_template, length, fidelity, training=True
         )
         self._pad = int(loaded.tokenizer.pad_token_id)
         self._stop = self._encoder.stop_ids(self._model)
