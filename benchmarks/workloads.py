@@ -20,13 +20,13 @@ from lampbench.engine.models import resolve
 from lampbench.engine.protocol import (
     Contrast,
     DPOSpec,
-    Example,
     GenerateRequest,
     GenerationSpec,
     LoraSpec,
     OptimSpec,
-    Preference,
+    PreferencePair,
     Sampling,
+    SFTExample,
     TrainJob,
 )
 from lampbench.engine.reference import ReferenceEngine
@@ -139,9 +139,9 @@ class Workload:
         for i in range(self.users if users is None else users):
             asked = [words(prompt, 1000 * i + n) for n in range(records)]
             texts = [(_text(answer, i, n), _text(answer, n, i)) for n in range(records)]
-            examples = tuple(Example(p, good) for p, (good, _) in zip(asked, texts, strict=True))
+            examples = tuple(SFTExample(p, good) for p, (good, _) in zip(asked, texts, strict=True))
             pairs = tuple(
-                Preference(p, good, bad) for p, (good, bad) in zip(asked, texts, strict=True)
+                PreferencePair(p, good, bad) for p, (good, bad) in zip(asked, texts, strict=True)
             )
             folder = self.home / "trained" / place / str(i)
             jobs.append(

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from lampbench.core.dataset import User
-from lampbench.engine.protocol import Completion, GenerateRequest, Score, ScoreRequest
+from lampbench.engine.protocol import Completion, GenerateRequest, ScoreRequest, ScoreResult
 from lampbench.run.journal import Journal
 from lampbench.util.hashing import digest
 
 Q = TypeVar("Q", bound=GenerateRequest | ScoreRequest)
-R = TypeVar("R", bound=Completion | Score)
+R = TypeVar("R", bound=Completion | ScoreResult)
 
 
 @dataclass
@@ -104,5 +104,5 @@ def _portable(value: Any, root: Path) -> Any:
     return value
 
 
-def _to_json(result: Completion | Score) -> dict[str, Any]:
+def _to_json(result: Completion | ScoreResult) -> dict[str, Any]:
     return dataclasses.asdict(result)
