@@ -16,7 +16,7 @@ from lampbench.engine import adapter_files, load_model, reference
 from lampbench.engine.batched import engine as batched_engine
 from lampbench.engine.batched.engine import BatchedEngine
 from lampbench.engine.lora_init import initial_pairs, lora_config
-from lampbench.engine.models import resolve
+from lampbench.engine.models import resolve_model
 from lampbench.engine.protocol import (
     Contrast,
     DPOSpec,
@@ -78,7 +78,7 @@ class Workload:
     def _engine(self, name: str, kind: Any) -> Any:
         if name not in self._engines:
             with _without_files(self.model, self.vocabulary):
-                engine = kind(resolve("bundled"), device=self.device, dtype=self.dtype,
+                engine = kind(resolve_model("bundled"), device=self.device, dtype=self.dtype,
                               chat_template=None, fidelity=PAPER)  # fmt: skip
             engine._stop = frozenset()  # every answer takes its whole budget, whoever makes it
             self._engines[name] = engine

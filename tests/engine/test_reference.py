@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from lampbench.core.fidelity import PAPER
 from lampbench.engine import adapter_files
 from lampbench.engine.lora_init import initial_pairs, lora_config
-from lampbench.engine.models import resolve
+from lampbench.engine.models import resolve_model
 from lampbench.engine.protocol import (
     Contrast,
     DPOSpec,
@@ -32,7 +32,7 @@ WEIGHTS = "adapter_model.safetensors"
 @pytest.fixture(scope="module")
 def reference(folder):
     return ReferenceEngine(
-        resolve(str(folder("llama"))),
+        resolve_model(str(folder("llama"))),
         device="cpu",
         dtype="float32",
         chat_template=None,

@@ -144,8 +144,8 @@ import torch; torch.set_num_threads(1)
 from given import TASK_LORA, job, no_hook
 from lampbench.engine.batched.engine import BatchedEngine
 from lampbench.core.fidelity import PAPER
-from lampbench.engine.models import resolve
-engine = BatchedEngine(resolve({str(folder("llama"))!r}), device="cpu", dtype="float32",
+from lampbench.engine.models import resolve_model
+engine = BatchedEngine(resolve_model({str(folder("llama"))!r}), device="cpu", dtype="float32",
                   chat_template=None, fidelity=PAPER)
 list(engine.train([job(Path({str(tmp_path)!r}), "b", lora=TASK_LORA)], no_hook))
 """
