@@ -16,17 +16,17 @@ from lampbench.engine import adapter_files, load_model, reference
 from lampbench.engine.batched import engine as batched_engine
 from lampbench.engine.batched.engine import BatchedEngine
 from lampbench.engine.lora_init import initial_pairs, lora_config
-from lampbench.engine.models import resolve
+from lampbench.engine.models import resolve_model
 from lampbench.engine.protocol import (
     Contrast,
     DPOSpec,
-    Example,
     GenerateRequest,
     GenerationSpec,
     LoraSpec,
     OptimSpec,
-    Preference,
+    PreferencePair,
     Sampling,
+    SFTExample,
     TrainJob,
 )
 from lampbench.engine.reference import ReferenceEngine
@@ -78,7 +78,7 @@ class Workload:
     def _engine(self, name: str, kind: Any) -> Any:
         if name not in self._engines:
             with _without_files(self.model, self.vocabulary):
-                engine = kind(resolve("bundled"), device=self.device, dtype=self.dtype,
+                engine = kind(resolve_model("bundled"), device=self.device, dtype=self.dtype,
                               chat_template=None, fidelity=PAPER)  # fmt: skip
             engine._stop = frozenset()  # every answer takes its whole budget, whoever makes it
             self._engines[name] = engine
@@ -139,9 +139,9 @@ class Workload:
         for i in range(self.users if users is None else users):
             asked = [words(prompt, 1000 * i + n) for n in range(records)]
             texts = [(_text(answer, i, n), _text(answer, n, i)) for n in range(records)]
-            examples = tuple(Example(p, good) for p, (good, _) in zip(asked, texts, strict=True))
+            examples = tuple(SFTExample(p, good) for p, (good, _) in zip(asked, texts, strict=True))
             pairs = tuple(
-                Preference(p, good, bad) for p, (good, bad) in zip(asked, texts, strict=True)
+                PreferencePair(p, good, bad) for p, (good, bad) in zip(asked, texts, strict=True)
             )
             folder = self.home / "trained" / place / str(i)
             jobs.append(

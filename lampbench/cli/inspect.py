@@ -50,9 +50,11 @@ def list_metrics(plugins: tuple[str, ...]) -> None:
 @list_.command("models")
 def list_models() -> None:
     """Model presets; any hub id or folder works too."""
-    from lampbench.engine.models import PRESETS
+    from lampbench.engine.models import MODEL_PRESETS
 
-    _table(["model", "location"], [[spec.name, str(spec.location)] for spec in PRESETS.values()])
+    _table(
+        ["model", "location"], [[spec.name, str(spec.location)] for spec in MODEL_PRESETS.values()]
+    )
 
 
 @list_.command("runs")

@@ -65,25 +65,25 @@ def family_template(model_type: str) -> str:
 class Encoder:
     """Renders and encodes under one chat template.
 
-    `template` names one of TEMPLATES, None is the tokenizer's own; `context` is the model's length
-    in tokens. `training` matters to `--fidelity reference` only.
+    `chat_template` names one of TEMPLATES, None is the tokenizer's own; `context` is the model's
+    length in tokens. `training` matters to `--fidelity reference` only.
     """
 
     def __init__(
         self,
         tokenizer: Any,
-        template: str | None,
+        chat_template: str | None,
         context: int,
         fidelity: Fidelity,
         *,
         training: bool = False,
     ) -> None:
         self.tokenizer = tokenizer
-        self.template = load_template(template) if template else tokenizer.chat_template
+        self.template = load_template(chat_template) if chat_template else tokenizer.chat_template
         if not self.template:
             raise LampbenchError(
                 f"{tokenizer.name_or_path}: the tokenizer has no chat template; "
-                f"choose one with --template ({', '.join(TEMPLATES)})"
+                f"choose one with --chat-template ({', '.join(TEMPLATES)})"
             )
         self.context = context
         self._reference_bos = fidelity.reference_bos
@@ -172,7 +172,7 @@ class Encoder:
         if found is None:
             raise LampbenchError(
                 f"{self.tokenizer.name_or_path}: neither the chat template nor the tokenizer has a "
-                "token that ends an answer; choose another template with --template"
+                "token that ends an answer; choose another template with --chat-template"
             )
         return int(found)
 
@@ -238,7 +238,7 @@ class Encoder:
             raise LampbenchError(
                 f"{self.tokenizer.name_or_path}: the chat template puts {ids.count(self.bos)} "
                 "tokens that begin a sequence into a prompt, or not in front; choose another "
-                f"with --template ({', '.join(TEMPLATES)})"
+                f"with --chat-template ({', '.join(TEMPLATES)})"
             )
         return ids
 

@@ -45,7 +45,7 @@ def _bundled(folder: str) -> str:
     return str(files("lampbench.bundled").joinpath(folder))
 
 
-PRESETS: Mapping[str, ModelSpec] = {
+MODEL_PRESETS: Mapping[str, ModelSpec] = {
     spec.name: spec
     for spec in (
         ModelSpec("bundled", _bundled("model"), dtype="float32"),
@@ -64,17 +64,17 @@ _IDENTIFYING = ("*config.json", "*token*.json", "vocab.json", "merges.txt", "cha
 
 def is_bundled(spec: ModelSpec) -> bool:
     """Whether it is one of those, not a folder that happens to have the name."""
-    return spec.name in BUNDLED and spec == PRESETS[spec.name]
+    return spec.name in BUNDLED and spec == MODEL_PRESETS[spec.name]
 
 
-def resolve(name: str) -> ModelSpec:
+def resolve_model(name: str) -> ModelSpec:
     """The model that a name stands for: a preset, a folder, or a hub id (`org/name[@revision]`).
 
     Raises:
         LampbenchError: it is none of these.
     """
-    if name in PRESETS:
-        return PRESETS[name]
+    if name in MODEL_PRESETS:
+        return MODEL_PRESETS[name]
     folder = Path(name)
     if folder.is_dir():
         if not (folder / "config.json").is_file():
@@ -84,7 +84,7 @@ def resolve(name: str) -> ModelSpec:
     location, _, revision = name.partition("@")
     if _HUB_ID.fullmatch(location):
         return ModelSpec(name, location, revision or None)
-    hint = suggestion(name, PRESETS)
+    hint = suggestion(name, MODEL_PRESETS)
     raise LampbenchError(f"no model is called {name!r}, and no folder or hub id either: {hint}")
 
 

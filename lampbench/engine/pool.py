@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lampbench.core.fidelity import Fidelity
-from lampbench.engine.models import fingerprint, resolve
+from lampbench.engine.models import fingerprint, resolve_model
 from lampbench.engine.protocol import Engine
 
 if TYPE_CHECKING:
@@ -62,10 +62,10 @@ class EnginePool:
         if self.options.engine == "reference":
             from lampbench.engine.reference import ReferenceEngine
 
-            return ReferenceEngine(resolve(name), **given)
+            return ReferenceEngine(resolve_model(name), **given)
         from lampbench.engine.batched.engine import BatchedEngine
 
-        return BatchedEngine(resolve(name), batch_size=self.options.batch_size, **given)
+        return BatchedEngine(resolve_model(name), batch_size=self.options.batch_size, **given)
 
     def _unload(self) -> None:
         if not self._engines:
@@ -80,7 +80,7 @@ class EnginePool:
         """Weights, precision and chat template: what the model's answers depend on."""
         if name not in self._identities:
             self._identities[name] = {
-                "fingerprint": fingerprint(resolve(name), self.cache),
+                "fingerprint": fingerprint(resolve_model(name), self.cache),
                 "dtype": self.dtype(name),
                 "chat_template": self.chat_template(name),
             }
@@ -90,11 +90,11 @@ class EnginePool:
 
     def dtype(self, name: str) -> str:
         """The precision of weights and activations."""
-        return self.options.dtype or resolve(name).dtype
+        return self.options.dtype or resolve_model(name).dtype
 
     def chat_template(self, name: str) -> str | None:
         """The chat template's name, or None for the tokenizer's own."""
-        return self.options.chat_template or resolve(name).chat_template
+        return self.options.chat_template or resolve_model(name).chat_template
 
     def device(self, name: str) -> str:
         """The device of a loaded engine, or what was asked for."""

@@ -1,8 +1,8 @@
-"""The engine's three verbs: generate, score, train, over batches that mix users.
+"""What an engine does: generate answers, score responses, train adapters.
 
-A caller hands over everything it wants at once; each request names the weights that answer it.
-A backend may batch, reorder and share work as it likes, so long as no result depends on who else
-is in the batch, and yields each result as soon as it stands.
+A caller passes all requests of a kind in one call. Each request names the adapters to use, so one
+call may mix users. An engine may batch and reorder requests and share work between them, as long as
+no result depends on the other requests in the call. It yields each result as soon as it is ready.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -13,15 +13,20 @@ from typing import Literal, Protocol
 from lampbench.core.prompt import Prompt
 
 Weights = tuple[Path, ...]
-"""Adapters (folders in PEFT's format) applied in order on the base model; () is the base model.
-All but the last act as if merged, as OPPU trains: (tam, user) is the user's LoRA on top of TAM."""
+"""Adapters (folders in PEFT's format), applied to the base model in this order; () is the base
+model itself. All but the last act as if merged into the model, as OPPU trains: (tam, user) is the
+user's LoRA on top of TAM."""
 
 PenaltyOn = Literal["scores", "logits"]
 
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """Draw tokens: softmax at `temperature`, cut to the nucleus of mass `top_p` (1.0: no cut)."""
+    """Draw tokens at random instead of taking the best one.
+
+    The distribution is the softmax at `temperature`, cut to the nucleus of mass `top_p` (1.0 keeps
+    all tokens).
+    """
 
     temperature: float
     top_p: float
@@ -29,10 +34,11 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class Contrast:
-    """Reward-guided decoding (CoPe, equations 1 to 3) of the request's weights against others.
+    """Reward-guided decoding (CoPe, equations 1 to 3): the request's weights against others.
 
-    `log_eps` None takes exact logarithms and minus infinity outside the plausible set; a number
-    is the reference code's log(p + eps).
+    `against` are the base weights of equation 2, `alpha` their factor there, `tau` the plausibility
+    threshold of equation 1. With `log_eps` None, logarithms are exact and tokens outside the
+    plausible set score minus infinity; a number gives the reference code's log(p + eps).
     """
 
     against: Weights
@@ -45,11 +51,11 @@ class Contrast:
 class GenerationSpec:
     """How tokens are chosen: greedily, unless `sampling` or `contrast` is given (never both).
 
-    `repetition_penalty` divides positive and multiplies negative values of every token that
-    stands in the prompt or the output so far. It acts on the log-probabilities or contrastive
-    scores (`penalty_on="scores"`) or on the raw logits ("logits"; in contrastive decoding on those
-    of the request's own weights alone). `rewards` asks for the tokens' rewards in contrastive
-    decoding.
+    `repetition_penalty` applies to every token of the prompt and of the output so far (Keskar et
+    al., 2019): positive values are divided by it, negative ones multiplied. It acts on the
+    log-probabilities or contrastive scores (`penalty_on="scores"`) or on the raw logits
+    ("logits"; in contrastive decoding only on the logits of the request's own weights). With
+    `rewards`, contrastive decoding also returns the reward of each token.
     """
 
     max_new_tokens: int
@@ -62,10 +68,11 @@ class GenerationSpec:
 
 @dataclass(frozen=True, slots=True)
 class GenerateRequest:
-    """Answer `prompt` with `weights`, `samples` times; `seed` fixes the draws of this request.
+    """Answer `prompt` with `weights`, `samples` times; `seed` fixes this request's random numbers.
 
-    With `follow`, each token is chosen after the tokens of that text instead of after the choices
-    before it (teacher forcing), until the text and its end of turn, or the budget, are over.
+    With `teacher_text` the tokens of that text are forced (teacher forcing): each choice is made
+    after the text's earlier tokens instead of after the earlier choices. The answer then has one
+    choice per token of the text and its end of turn, at most `spec.max_new_tokens`.
     """
 
     id: str
@@ -74,19 +81,26 @@ class GenerateRequest:
     spec: GenerationSpec
     samples: int = 1
     seed: int = 0
-    follow: str | None = None
+    teacher_text: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """One answer. `sample` counts from 0 within a request.
+    """One answer to a request.
 
-    `prompt_head` are the first token ids of the prompt (a doubled BOS shows there),
-    `prompt_tokens_dropped` how many prompt tokens were dropped to fit the context, `truncated`
-    whether the token budget ended the answer before a stop token did. `rewards` are equation 2 of
-    each new token (natural log) and `pieces` the tokens as text, for contrastive decoding that asks
-    for them. `followed` are the tokens of a request's `follow`: `token_ids` has the choice made in
-    the place of each, and `text` and `truncated` mean nothing then.
+    Attributes:
+        id: the request's id.
+        sample: number of the sample within the request, from 0.
+        text: the answer without white space around it.
+        token_ids: the chosen tokens, without the stop token.
+        prompt_tokens: length of the prompt in tokens.
+        prompt_head: the first token ids of the prompt (a doubled BOS shows here).
+        prompt_tokens_dropped: prompt tokens removed so that it fits into the context.
+        truncated: whether the token budget ended the answer before a stop token did.
+        rewards: equation 2 of each chosen token, in nats, if the spec asks for them.
+        token_texts: the chosen tokens as text, if there are rewards.
+        teacher_ids: the tokens of the request's `teacher_text`; `token_ids` has one choice for
+            each of them, and `text` and `truncated` have no meaning.
     """
 
     id: str
@@ -98,57 +112,67 @@ class Completion:
     prompt_tokens_dropped: int
     truncated: bool
     rewards: tuple[float, ...] = ()
-    pieces: tuple[str, ...] = ()
-    followed: tuple[int, ...] = ()
+    token_texts: tuple[str, ...] = ()
+    teacher_ids: tuple[int, ...] = ()
 
 
-ScoreText = Literal["chat", "raw"]
+ScoreFormat = Literal["chat", "raw"]
 
 
 @dataclass(frozen=True, slots=True)
 class ScoreRequest:
-    """Ask for log p(response token | prompt, earlier tokens) under `weights`.
+    """Ask for log p(token | prompt, earlier tokens) of each token of `response` under `weights`.
 
-    `text` "chat" puts the response after the chat prompt and scores its tokens and the end of
-    turn; "raw" scores prompt text and response as plain text without a template, each tokenized on
-    its own (so each with its BOS) and both scored, as the reference code does.
+    Format "chat" puts the response after the chat prompt and scores its tokens and the end of turn.
+    "raw" scores both prompt and response as plain text without a chat template; each is tokenized
+    on its own and so has its own BOS, as in the reference code (compute_scores.py:51-60).
     """
 
     id: str
     prompt: Prompt
     response: str
     weights: Weights
-    text: ScoreText = "chat"
+    format: ScoreFormat = "chat"
 
 
 @dataclass(frozen=True, slots=True)
-class Score:
-    """Natural-log probabilities (float32), one a scored token, in order."""
+class ScoreResult:
+    """Natural-log probabilities (float32), one per scored token, in order."""
 
     id: str
     logprobs: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
-    """Supervised fine-tuning: the loss is the mean over the response's tokens."""
+class SFTExample:
+    """One example of supervised fine-tuning; the loss is the mean over the response's tokens."""
 
     prompt: Prompt
     response: str
 
+    @property
+    def responses(self) -> tuple[str, ...]:
+        """The texts that are trained on: the response."""
+        return (self.response,)
+
 
 @dataclass(frozen=True, slots=True)
-class Preference:
-    """A pair for DPO: what the user wrote, and what is unlikely to be theirs."""
+class PreferencePair:
+    """One example of DPO: what the user wrote, and a text that the user would not have written."""
 
     prompt: Prompt
     chosen: str
     rejected: str
 
+    @property
+    def responses(self) -> tuple[str, ...]:
+        """The texts that are trained on: the chosen one, then the rejected one."""
+        return self.chosen, self.rejected
+
 
 @dataclass(frozen=True, slots=True)
 class LoraSpec:
-    """Shape of a new adapter. `targets` are names of linear layers of the decoder."""
+    """Shape of a new adapter. `targets` are the names of linear layers of the decoder (q_proj)."""
 
     rank: int
     alpha: int
@@ -158,7 +182,11 @@ class LoraSpec:
 
 @dataclass(frozen=True, slots=True)
 class OptimSpec:
-    """AdamW with linear warm-up and linear decay to zero; batch size in examples."""
+    """AdamW with linear warm-up and linear decay to zero.
+
+    `batch_size` counts examples, `warmup_ratio` is a share of all steps, and `max_grad_norm` bounds
+    the norm of one adapter's gradient (0.0: no bound).
+    """
 
     learning_rate: float
     epochs: int
@@ -170,7 +198,7 @@ class OptimSpec:
 
 @dataclass(frozen=True, slots=True)
 class DPOSpec:
-    """Equation 6: -log sigmoid(beta (r(chosen) - r(rejected))), r against `reference`."""
+    """Equation 6: -log sigmoid(beta (r(chosen) - r(rejected))), r measured against `reference`."""
 
     beta: float
     reference: Weights
@@ -180,15 +208,15 @@ class DPOSpec:
 class TrainJob:
     """Train one adapter on top of `frozen` and save it to `output` in PEFT's format.
 
-    `start` continues an existing adapter (OPPU -> DPO) instead of initialising a new one.
-    `dpo` is given exactly when `data` holds preferences. `seed` fixes initialisation, order of
-    examples and dropout of this job, whoever trains beside it. A backend may keep checkpoints
-    under `scratch` (not yet existing, or left by a killed run) and resume from them.
+    `start` continues an existing adapter (OPPU, then DPO) instead of initialising a new one. `dpo`
+    is given exactly when `data` holds preference pairs. `seed` fixes the initial weights, the order
+    of examples and the dropout of this job, whatever else is trained in the same call. An engine
+    may keep checkpoints in the folder `scratch` and resume from those that a killed run left there.
     """
 
     id: str
     frozen: Weights
-    data: tuple[Example, ...] | tuple[Preference, ...]
+    data: tuple[SFTExample, ...] | tuple[PreferencePair, ...]
     lora: LoraSpec
     optim: OptimSpec
     seed: int
@@ -200,24 +228,30 @@ class TrainJob:
 
 @dataclass(frozen=True, slots=True)
 class TrainResult:
-    """What a finished job reports: `losses` one a step, tokens that went through the model.
+    """Report of a finished job.
 
-    `cut` counts examples shortened to fit the context. For DPO `margins` holds the mean reward
-    margin (beta-scaled, as trl logs it) of each step.
+    Attributes:
+        id: the job's id.
+        steps: optimiser steps.
+        tokens: tokens that went through the model.
+        examples_shortened: examples that were shortened to fit into the context.
+        losses: one per step.
+        margins: for DPO the mean reward margin of each step, times beta, as trl logs it.
     """
 
     id: str
     steps: int
     tokens: int
-    cut: int
+    examples_shortened: int
     losses: tuple[float, ...]
     margins: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class TrainFailure:
-    """A job that was set aside because its loss or gradient was no longer a number; nothing of
-    it was saved, and the others went on. `reason` is a sentence for the user.
+    """Report of a job that was given up because its loss or gradient became NaN or infinite.
+
+    Nothing of it is saved, and the other jobs continue. `reason` is a sentence for the user.
     """
 
     id: str
@@ -225,22 +259,22 @@ class TrainFailure:
 
 
 StepHook = Callable[[str, int, int], None]
-"""Called with (job id, steps done, steps in all)."""
+"""Called after each training step with (job id, steps done, steps in total)."""
 
 
 class Engine(Protocol):
-    """A backend. Results come in any order and carry the id of their request."""
+    """Runs one model. Results may come in any order and carry the id of their request."""
 
     def generate(self, requests: Sequence[GenerateRequest]) -> Iterator[Completion]:
-        """Answer prompts."""
+        """Answer prompts: one completion per request and sample."""
         ...
 
-    def score(self, requests: Sequence[ScoreRequest]) -> Iterator[Score]:
-        """Log-probabilities of given responses."""
+    def score(self, requests: Sequence[ScoreRequest]) -> Iterator[ScoreResult]:
+        """Log-probabilities of given responses: one result per request."""
         ...
 
     def train(
         self, jobs: Sequence[TrainJob], on_step: StepHook
     ) -> Iterator[TrainResult | TrainFailure]:
-        """Train adapters, one a job."""
+        """Train adapters: one result or failure per job."""
         ...

@@ -28,11 +28,11 @@ from lampbench.engine.models import ModelSpec
 from lampbench.engine.next_token import draw, next_scores, rewards_of, uniforms
 from lampbench.engine.protocol import (
     Completion,
-    Example,
     GenerateRequest,
-    Preference,
-    Score,
+    PreferencePair,
     ScoreRequest,
+    ScoreResult,
+    SFTExample,
     StepHook,
     TrainFailure,
     TrainJob,
@@ -57,7 +57,7 @@ class ReferenceEngine:
         *,
         device: str | None,
         dtype: str,
-        template: str | None,
+        chat_template: str | None,
         fidelity: Fidelity,
         context: int | None = None,
     ) -> None:
@@ -67,9 +67,9 @@ class ReferenceEngine:
         self.device = loaded.device
         length = min(loaded.context, context or loaded.context)
         own = family_template(loaded.model.config.model_type) if fidelity.split_templates else None
-        self._encoder = Encoder(loaded.tokenizer, template, length, fidelity)
+        self._encoder = Encoder(loaded.tokenizer, chat_template, length, fidelity)
         self._training_encoder = Encoder(
-            loaded.tokenizer, own or template, length, fidelity, training=True
+            loaded.tokenizer, own or chat_template, length, fidelity, training=True
         )
         self._stop = self._encoder.stop_ids(loaded.model)
         self._user = _Copy(self._pristine, self._base)
@@ -84,7 +84,7 @@ class ReferenceEngine:
         for request in requests:
             room = self._encoder.context - request.spec.max_new_tokens
             prompt = self._encoder.prompt(request.id, request.prompt, room)
-            follow = self._encoder.response(request.follow)[: request.spec.max_new_tokens]
+            follow = self._encoder.response(request.teacher_text)[: request.spec.max_new_tokens]
             for sample in range(request.samples):
                 seed = seed_from(request.seed, sample)
                 answer = self._answer(request, prompt.ids, follow, seed)
@@ -98,18 +98,18 @@ class ReferenceEngine:
                     prompt_tokens_dropped=prompt.cut,
                     truncated=answer.truncated,
                     rewards=answer.rewards,
-                    pieces=self._encoder.pieces(answer.ids) if answer.rewards else (),
-                    followed=follow,
+                    token_texts=self._encoder.pieces(answer.ids) if answer.rewards else (),
+                    teacher_ids=follow,
                 )
 
-    def score(self, requests: Sequence[ScoreRequest]) -> Iterator[Score]:
+    def score(self, requests: Sequence[ScoreRequest]) -> Iterator[ScoreResult]:
         """Log-probabilities of responses, float32, one after the other.
 
         Raises:
             LampbenchError: as in `generate`.
         """
         for request in requests:
-            if request.text == "raw":
+            if request.format == "raw":
                 ids = tuple(self._encoder.raw(request.prompt.text, request.response))
                 prompt, response = ids[:1], ids[1:]
             else:
@@ -118,7 +118,7 @@ class ReferenceEngine:
             model = self._user.having(request.weights)
             with torch.no_grad():
                 logs = self._logprobs(model, prompt, response)
-            yield Score(request.id, tuple(logs.tolist()))
+            yield ScoreResult(request.id, tuple(logs.tolist()))
 
     def train(
         self, jobs: Sequence[TrainJob], on_step: StepHook
@@ -197,7 +197,7 @@ class ReferenceEngine:
         return Answer(tuple(answer), True, tuple(rewards))
 
     def _loss(
-        self, model: Any, job: TrainJob, batch: Sequence[Example | Preference]
+        self, model: Any, job: TrainJob, batch: Sequence[SFTExample | PreferencePair]
     ) -> tuple[Tensor, float]:
         """Mean negative log-likelihood of the responses' tokens, or equation 6 and its margin."""
         if job.dpo is None:
@@ -223,9 +223,10 @@ class ReferenceEngine:
         places = torch.arange(len(prompt) - 1, tokens.shape[1] - 1, device=self.device)
         return logs[places, tokens[0, places + 1]]
 
-    def _encoded(self, job: TrainJob, item: Example | Preference) -> tuple[_Ids, tuple[_Ids, ...]]:
-        texts = [item.response] if isinstance(item, Example) else [item.chosen, item.rejected]
-        pair = self._training_encoder.answered(job.id, item.prompt, texts)
+    def _encoded(
+        self, job: TrainJob, item: SFTExample | PreferencePair
+    ) -> tuple[_Ids, tuple[_Ids, ...]]:
+        pair = self._training_encoder.answered(job.id, item.prompt, item.responses)
         return pair.prompt, tuple(pair.responses)
 
     def _tokens(self, job: TrainJob) -> int:

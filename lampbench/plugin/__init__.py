@@ -19,8 +19,8 @@ from lampbench.engine.protocol import (
     GenerateRequest,
     GenerationSpec,
     Sampling,
-    Score,
     ScoreRequest,
+    ScoreResult,
     Weights,
 )
 from lampbench.plugin.adaptation import TaskSFT, UserDPO, UserSFT
@@ -98,8 +98,8 @@ __all__ = [
     "RetrievalAugmented",
     "Samples",
     "Sampling",
-    "Score",
     "ScoreRequest",
+    "ScoreResult",
     "Task",
     "TaskRecipe",
     "TaskSFT",

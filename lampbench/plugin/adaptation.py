@@ -8,9 +8,9 @@ from lampbench.core.dataset import Query, Record, User
 from lampbench.core.prompt import Prompt
 from lampbench.engine.protocol import (
     DPOSpec,
-    Example,
     LoraSpec,
-    Preference,
+    PreferencePair,
+    SFTExample,
     TrainJob,
     Weights,
 )
@@ -32,7 +32,7 @@ class TaskSFT(LoraRecipe, TaskRecipe):
     def build(self, context: Context) -> None:
         """Train on every answered query of the task-training users."""
         data = tuple(
-            Example(task_prompt(context, user, query), query.reference)
+            SFTExample(task_prompt(context, user, query), query.reference)
             for user in context.dataset.train_users
             for query in user.queries
             if query.reference
@@ -65,7 +65,7 @@ class UserSFT(LoraRecipe, UserRecipe):
     def job(self, context: Context, user: User) -> TrainJob:
         """Every record of the history is an example."""
         data = tuple(
-            Example(user_prompt(context, user, record), record.target) for record in user.history
+            SFTExample(user_prompt(context, user, record), record.target) for record in user.history
         )
         base = self.base(context, user)
         return context.job(self, data, self.lora(), self.optim(), user=user, frozen=base)
@@ -100,7 +100,7 @@ class UserDPO(AdapterRecipe, UserRecipe):
         """One preference pair per record."""
         rejected = self.negatives.texts(context, user)
         data = tuple(
-            Preference(user_prompt(context, user, record), record.target, negative)
+            PreferencePair(user_prompt(context, user, record), record.target, negative)
             for record, negative in zip(user.history, rejected, strict=True)
         )
         base = self.start.base(context, user)

@@ -13,13 +13,13 @@ from lampbench.core.task import Task
 from lampbench.engine.protocol import (
     Completion,
     DPOSpec,
-    Example,
     GenerateRequest,
     LoraSpec,
     OptimSpec,
-    Preference,
-    Score,
+    PreferencePair,
     ScoreRequest,
+    ScoreResult,
+    SFTExample,
     TrainJob,
     Weights,
 )
@@ -94,7 +94,7 @@ class Context(Protocol):
     def job(
         self,
         recipe: "Recipe",
-        data: tuple[Example, ...] | tuple[Preference, ...],
+        data: tuple[SFTExample, ...] | tuple[PreferencePair, ...],
         lora: LoraSpec,
         optim: OptimSpec,
         *,
@@ -150,7 +150,7 @@ class Context(Protocol):
         self,
         work: Iterable[tuple[User, Sequence[ScoreRequest]]],
         recipe: "UserRecipe | None" = None,
-    ) -> Iterator[tuple[User, list[Score]]]:
+    ) -> Iterator[tuple[User, list[ScoreResult]]]:
         """Log-probabilities of given responses, by user, one per request, in order.
 
         `recipe` is whose artifacts the scores are for; None in `Method.predict`.

@@ -92,7 +92,7 @@ class Method:
                     answer.prompt_tokens_dropped,
                     answer.truncated,
                     answer.prompt_head,
-                    answer.pieces,
+                    answer.token_texts,
                     answer.rewards,
                     tuple(record.id for record in self.prompting.quotes(user, query)),
                 )

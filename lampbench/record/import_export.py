@@ -16,7 +16,7 @@ from lampbench.core.task import Task
 from lampbench.data import json_records
 from lampbench.data.field_values import identifier, kind, text
 from lampbench.data.record_format import same_task
-from lampbench.engine.models import BUNDLED, PRESETS
+from lampbench.engine.models import BUNDLED, MODEL_PRESETS
 from lampbench.record.runs import Run, write_run
 from lampbench.run.fill_manifest import describe_data, versions
 from lampbench.scoring import Scoring, histories, score_predictions
@@ -92,7 +92,7 @@ def import_predictions(
     """
     rows = read_predictions(file, task, dataset)
     scoring = Scoring(histories=histories(dataset))
-    spec = PRESETS.get(model)
+    spec = MODEL_PRESETS.get(model)
     location = "lampbench.bundled" if model in BUNDLED else spec.location if spec else model
     data = describe_data(dataset, task)
     answers = [row["prediction"] for row in rows]

@@ -13,13 +13,13 @@ from lampbench.engine.protocol import (
     Completion,
     DPOSpec,
     Engine,
-    Example,
     GenerateRequest,
     LoraSpec,
     OptimSpec,
-    Preference,
-    Score,
+    PreferencePair,
     ScoreRequest,
+    ScoreResult,
+    SFTExample,
     TrainFailure,
     TrainJob,
     Weights,
@@ -133,7 +133,7 @@ class Executor(Context):
     def job(
         self,
         recipe: Recipe,
-        data: tuple[Example, ...] | tuple[Preference, ...],
+        data: tuple[SFTExample, ...] | tuple[PreferencePair, ...],
         lora: LoraSpec,
         optim: OptimSpec,
         *,
@@ -198,7 +198,7 @@ class Executor(Context):
                 yield owner, result.reason
                 continue
             self.meter.usage.trained_tokens += result.tokens
-            self.meter.usage.prompts_shortened += result.cut
+            self.meter.usage.prompts_shortened += result.examples_shortened
             if result.steps == 1 and job.optim.warmup_ratio:
                 self.progress.say(
                     f"warning: {recipe.section} of {result.id} has a single step, and warm-up "
@@ -252,9 +252,9 @@ class Executor(Context):
         self,
         work: Iterable[tuple[User, Sequence[ScoreRequest]]],
         recipe: UserRecipe | None = None,
-    ) -> Iterator[tuple[User, list[Score]]]:
+    ) -> Iterator[tuple[User, list[ScoreResult]]]:
         """Log-probabilities of given responses, by user, one per request, in order."""
-        gather = Gather[ScoreRequest, Score](self.cache, lambda value: Score(**value))
+        gather = Gather[ScoreRequest, ScoreResult](self.cache, lambda value: ScoreResult(**value))
         for user, requests in work:
             gather.add_user(user, self._partial(recipe, user), requests)
         for user, scores in gather.ready():

@@ -15,7 +15,7 @@ import lampbench
 from lampbench.core.dataset import Dataset
 from lampbench.core.task import Task
 from lampbench.data.stats import measure, words
-from lampbench.engine.models import commit_of, is_bundled, resolve
+from lampbench.engine.models import commit_of, is_bundled, resolve_model
 from lampbench.plugin.hyperparameter import Part, child_parts
 from lampbench.run.plan import Plan
 from lampbench.util.machine import releases, usable_cores
@@ -42,7 +42,7 @@ def describe(
 ) -> dict[str, Any]:
     """Everything known about a run but its scores, which are added when it is written."""
     executor, method, dataset = plan.executor, plan.method, plan.spec.dataset
-    spec = resolve(executor.model)
+    spec = resolve_model(executor.model)
     return {
         "key": plan.folder.name,
         "method": method.name,

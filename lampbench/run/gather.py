@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from lampbench.core.dataset import User
-from lampbench.engine.protocol import Completion, GenerateRequest, Score, ScoreRequest
+from lampbench.engine.protocol import Completion, GenerateRequest, ScoreRequest, ScoreResult
 from lampbench.run.cache import Cache
 from lampbench.run.journal import Journal
 from lampbench.util.errors import LampbenchError
 from lampbench.util.hashing import digest
 
 Q = TypeVar("Q", bound=GenerateRequest | ScoreRequest)
-R = TypeVar("R", bound=Completion | Score)
+R = TypeVar("R", bound=Completion | ScoreResult)
 
 
 @dataclass
@@ -111,20 +111,20 @@ def _portable(value: Any, root: Path) -> Any:
     return value
 
 
-def _require_finite(result: Completion | Score) -> None:
+def _require_finite(result: Completion | ScoreResult) -> None:
     """A model whose numbers overflow gives answers that mean nothing.
 
     Raises:
         LampbenchError: a log-probability or reward is not a finite number.
     """
-    numbers = result.logprobs if isinstance(result, Score) else result.rewards
+    numbers = result.logprobs if isinstance(result, ScoreResult) else result.rewards
     if not all(map(math.isfinite, numbers)):
-        what = "log-probability" if isinstance(result, Score) else "reward"
+        what = "log-probability" if isinstance(result, ScoreResult) else "reward"
         raise LampbenchError(
             f"{result.id}: the model gave a {what} that is not a finite number; check its weights, "
             "or try --dtype float32"
         )
 
 
-def _to_json(result: Completion | Score) -> dict[str, Any]:
+def _to_json(result: Completion | ScoreResult) -> dict[str, Any]:
     return dataclasses.asdict(result)

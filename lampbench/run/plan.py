@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lampbench.core.dataset import User
-from lampbench.engine.models import resolve
+from lampbench.engine.models import resolve_model
 from lampbench.plugin.context import Recipe, TaskRecipe
 from lampbench.plugin.hyperparameter import Setting
 from lampbench.plugin.method import Method
@@ -91,7 +91,7 @@ def make_plan(
     # What prompts are made from comes first: training may read it.
     recipes = build_order([spec.method.prompting, *spec.method.parts().values()])
     stages = [Stage(recipe, tuple(_owners(spec, recipe, recipes))) for recipe in recipes]
-    model = resolve(spec.model).name
+    model = resolve_model(spec.model).name
     folder = run_path(results, spec.task.name, model, spec.method.name, executor.keys.run())
     return Plan(executor, settings, overridden, preset, tuple(stages), folder)
 

@@ -254,14 +254,14 @@ def _ways(plan: Plan, asked: Asked) -> dict[str, list[Completion]]:
             _CONTRAST: (own, spec),
         }
         for way, (weights, chosen) in by_way.items():
-            request = GenerateRequest(str(at), prompt, weights, chosen, follow=reference)
+            request = GenerateRequest(str(at), prompt, weights, chosen, teacher_text=reference)
             requests.setdefault(way, []).append(request)
     return {way: _generate(plan, some) for way, some in requests.items()}
 
 
 def _choices(ways: Mapping[str, Sequence[Completion]], asked: Asked) -> Iterator[Choosing]:
     shares = {
-        way: [sum(_hits(answer)) / len(answer.followed) for answer in answers]
+        way: [sum(_hits(answer)) / len(answer.teacher_ids) for answer in answers]
         for way, answers in ways.items()
     }
     for way, mean, gain in _compared(shares, asked):
@@ -280,7 +280,7 @@ def _changes(alone: Sequence[Completion], contrast: Sequence[Completion]) -> Cha
 
 
 def _hits(answer: Completion) -> list[bool]:
-    return [a == b for a, b in zip(answer.token_ids, answer.followed, strict=True)]
+    return [a == b for a, b in zip(answer.token_ids, answer.teacher_ids, strict=True)]
 
 
 def _generate(plan: Plan, requests: Sequence[GenerateRequest]) -> list[Completion]:

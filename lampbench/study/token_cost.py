@@ -5,7 +5,7 @@ from functools import singledispatch
 from pathlib import Path
 
 from lampbench.core.dataset import User
-from lampbench.engine.models import hidden_sizes, resolve
+from lampbench.engine.models import hidden_sizes, resolve_model
 from lampbench.plugin.adaptation import TaskSFT, UserDPO, UserSFT
 from lampbench.plugin.adapter_recipe import LoraRecipe
 from lampbench.plugin.context import Recipe
@@ -34,7 +34,7 @@ class Lengths:
     """Text lengths in tokens: counted with a local tokenizer, else estimated from characters."""
 
     def __init__(self, model: str) -> None:
-        file = Path(resolve(model).location) / "tokenizer.json"
+        file = Path(resolve_model(model).location) / "tokenizer.json"
         self._tokenizer = None
         self._histories: dict[int, int] = {}
         self.how = "estimated as characters / 4 (no local tokenizer)"
@@ -136,7 +136,7 @@ def answer_cost(spec: RunSpecification, lengths: Lengths) -> Cost:
 
 def _adapter_bytes(recipe: LoraRecipe, model: str) -> int | None:
     """Size of a float32 adapter: rank x (inputs + outputs) of every target in every layer."""
-    sizes = hidden_sizes(resolve(model))
+    sizes = hidden_sizes(resolve_model(model))
     if sizes is None or not set(recipe.targets) <= sizes.linear.keys():
         return None
     per_layer = sum(sum(sizes.linear[name]) for name in recipe.targets)

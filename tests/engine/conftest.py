@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lampbench.core.fidelity import PAPER
-from lampbench.engine.models import resolve
+from lampbench.engine.models import resolve_model
 from lampbench.engine.protocol import LoraSpec
 
 sys.path.insert(0, str(Path(__file__).parent))  # the two modules of helpers beside this file
@@ -47,10 +47,15 @@ def engine(folder: Callable[[str], Path]) -> Callable[..., Any]:
     made: dict[str, Any] = {}
 
     def get(name: str = "llama", **options: Any) -> Any:
-        given = {"device": "cpu", "dtype": "float32", "template": None, "fidelity": PAPER} | options
+        given = {
+            "device": "cpu",
+            "dtype": "float32",
+            "chat_template": None,
+            "fidelity": PAPER,
+        } | options
         key = f"{name} {given}"
         if key not in made:
-            made[key] = BatchedEngine(resolve(str(folder(name))), **given)
+            made[key] = BatchedEngine(resolve_model(str(folder(name))), **given)
         return made[key]
 
     return get

@@ -5,7 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from lampbench.core.prompt import Piece, Prompt
-from lampbench.engine.protocol import Example, LoraSpec, OptimSpec, Preference, TrainJob, Weights
+from lampbench.engine.protocol import (
+    LoraSpec,
+    OptimSpec,
+    PreferencePair,
+    SFTExample,
+    TrainJob,
+    Weights,
+)
 
 MODELS = ("llama", "mistral", "gemma", "gemma-vision", "qwen")
 USER_LORA = LoraSpec(rank=4, alpha=8, dropout=0.1, targets=("q_proj", "v_proj"))
@@ -39,15 +46,15 @@ def prompt(n: int = 0, article: str | None = None) -> Prompt:
     )
 
 
-def examples(n: int = 6) -> tuple[Example, ...]:
+def examples(n: int = 6) -> tuple[SFTExample, ...]:
     """Examples with responses of different lengths."""
-    return tuple(Example(prompt(i), "Storm closes " + "harbour " * i + str(i)) for i in range(n))
+    return tuple(SFTExample(prompt(i), "Storm closes " + "harbour " * i + str(i)) for i in range(n))
 
 
-def preferences(n: int = 6) -> tuple[Preference, ...]:
+def preferences(n: int = 6) -> tuple[PreferencePair, ...]:
     """Pairs with responses of different lengths."""
     return tuple(
-        Preference(prompt(i), f"Storm closes harbour {i}", "The town and " + "fox " * (i % 4))
+        PreferencePair(prompt(i), f"Storm closes harbour {i}", "The town and " + "fox " * (i % 4))
         for i in range(n)
     )
 

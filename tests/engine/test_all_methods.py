@@ -9,7 +9,7 @@ from given import MODELS
 
 from lampbench.core.dataset import Dataset, Query, Record, User
 from lampbench.data import native
-from lampbench.engine.models import resolve
+from lampbench.engine.models import resolve_model
 from lampbench.record.runs import load_runs
 from lampbench.run.options import RunOptions, plans
 from lampbench.run.runner import execute
@@ -143,7 +143,7 @@ def test_every_method_is_recorded_and_decodes_as_by_hand(
     for method, run in runs.items():
         asked = [(row["user"], row["query"]) for row in run.predictions]
         assert asked == [("ann", "ann-q0"), ("ann", "ann-q1"), ("bob", "bob-q0"), ("bob", "bob-q1")]
-        assert run.manifest["model"] == resolve(str(folder(name))).name
+        assert run.manifest["model"] == resolve_model(str(folder(name))).name
         assert len(run.manifest["prompt_head"]) == 8, method
     answers = {method: [r["prediction"] for r in run.predictions] for method, run in runs.items()}
 

@@ -84,7 +84,9 @@ def test_a_template_is_found_by_name_and_its_absence_said(encoder, tokens):
         encoder("llama", "gpt")
     bare = tokenizer(FAMILIES["llama"])
     bare.chat_template = None
-    with pytest.raises(LampbenchError, match="has no chat template; choose one with --template"):
+    with pytest.raises(
+        LampbenchError, match="has no chat template; choose one with --chat-template"
+    ):
         Encoder(bare, None, CONTEXT, PAPER)
 
 

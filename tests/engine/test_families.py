@@ -17,8 +17,11 @@ from lampbench.engine.protocol import (
 
 TEMPLATES = {"llama": "llama", "mistral": "mistral", "gemma": "gemma", "gemma-vision": "gemma",
              "qwen": "qwen"}  # fmt: skip
-EACH = [(name, options) for name in MODELS
-        for options in ({}, {"template": TEMPLATES[name]}, {"fidelity": REFERENCE})]  # fmt: skip
+EACH = [
+    (name, options)
+    for name in MODELS
+    for options in ({}, {"chat_template": TEMPLATES[name]}, {"fidelity": REFERENCE})
+]
 
 
 @pytest.mark.parametrize(("name", "options"), EACH, ids=str)

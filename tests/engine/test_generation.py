@@ -181,7 +181,7 @@ def test_following_a_text_chooses_after_its_own_tokens(
         scores[seen] = torch.where(scores[seen] < 0, scores[seen] * 1.3, scores[seen] / 1.3)
         return scores.argmax().item()
 
-    requests = [ask(n, (tam, user), spec, follow=text) for n, text in enumerate(texts)]
+    requests = [ask(n, (tam, user), spec, teacher_text=text) for n, text in enumerate(texts)]
     for stop in (made._stop, made._stop | {step(torch.tensor([encoded(made, 0)]))}):
         monkeypatch.setattr(made, "_stop", stop)
         found = answers(made, requests)
@@ -190,9 +190,9 @@ def test_following_a_text_chooses_after_its_own_tokens(
             ids = [*encoded(made, n), *followed]
             begin = len(ids) - len(followed)
             expected = [step(torch.tensor([ids[:at]])) for at in range(begin, len(ids))]
-            assert found[f"q{n}", 0].followed == followed
+            assert found[f"q{n}", 0].teacher_ids == followed
             assert list(found[f"q{n}", 0].token_ids) == expected
-        assert found["q3", 0].followed == ()
+        assert found["q3", 0].teacher_ids == ()
         assert found["q3", 0].token_ids == looped(made, 3, 6, step)
 
 

@@ -10,7 +10,7 @@ from tiny_models import CONTEXT
 from lampbench.core.fidelity import PAPER, REFERENCE
 from lampbench.engine import models
 from lampbench.engine.batched.engine import BatchedEngine
-from lampbench.engine.models import ModelSpec, fingerprint, hidden_sizes, resolve
+from lampbench.engine.models import ModelSpec, fingerprint, hidden_sizes, resolve_model
 from lampbench.util.errors import LampbenchError
 
 
@@ -22,27 +22,27 @@ def test_the_papers_models_are_presets():
         "qwen2.5-1.5b": "Qwen/Qwen2.5-1.5B-Instruct",
         "vicuna-7b": "lmsys/vicuna-7b-v1.5",
     }
-    assert {name: resolve(name).location for name in expected} == expected
-    assert resolve("bundled").location.endswith("lampbench/bundled/model")
+    assert {name: resolve_model(name).location for name in expected} == expected
+    assert resolve_model("bundled").location.endswith("lampbench/bundled/model")
 
 
 def test_a_hub_id_may_name_a_revision():
-    assert resolve("org/model@abc123").location == "org/model"
-    assert resolve("org/model@abc123").revision == "abc123"
-    assert resolve("org/model").revision is None
+    assert resolve_model("org/model@abc123").location == "org/model"
+    assert resolve_model("org/model@abc123").revision == "abc123"
+    assert resolve_model("org/model").revision is None
 
 
 def test_an_unknown_name_gets_the_nearest_match():
     with pytest.raises(LampbenchError, match=r"'mistral7b'.*mistral-7b"):
-        resolve("mistral7b")
+        resolve_model("mistral7b")
 
 
 def test_a_folder_without_a_model_is_said(tmp_path):
     with pytest.raises(LampbenchError, match=r"config\.json is missing"):
-        resolve(str(tmp_path))
+        resolve_model(str(tmp_path))
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(LampbenchError, match=r"config\.json: no configuration"):
-        resolve(str(tmp_path))
+        resolve_model(str(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -52,23 +52,23 @@ def test_a_folder_without_a_model_is_said(tmp_path):
 )  # fmt: skip
 def test_a_folder_runs_in_the_precision_it_is_stored_in(tmp_path, config, dtype):
     (tmp_path / "config.json").write_text(json.dumps(config))
-    assert resolve(str(tmp_path)).dtype == dtype
+    assert resolve_model(str(tmp_path)).dtype == dtype
 
 
 def test_a_fingerprint_changes_with_weights_tokenizer_and_configuration(folder, tmp_path):
-    original = fingerprint(resolve(str(folder("llama"))), tmp_path / "cache")
+    original = fingerprint(resolve_model(str(folder("llama"))), tmp_path / "cache")
     copy = shutil.copytree(folder("llama"), tmp_path / "elsewhere")
-    assert fingerprint(resolve(str(copy)), tmp_path / "cache") == original
+    assert fingerprint(resolve_model(str(copy)), tmp_path / "cache") == original
     seen = {original}
     for name in ("config.json", "tokenizer.json", "model.safetensors", "tokenizer_config.json"):
         with (copy / name).open("ab") as stream:
             stream.write(b" ")
-        seen.add(fingerprint(resolve(str(copy)), tmp_path / "cache"))
+        seen.add(fingerprint(resolve_model(str(copy)), tmp_path / "cache"))
     assert len(seen) == 5
 
 
 def test_a_file_is_digested_once(folder, tmp_path, monkeypatch):
-    spec = resolve(str(folder("llama")))
+    spec = resolve_model(str(folder("llama")))
     first = fingerprint(spec, tmp_path)
     monkeypatch.setattr(models, "file_digest", lambda _: pytest.fail("read again"))
     assert fingerprint(spec, tmp_path) == first
@@ -76,7 +76,7 @@ def test_a_file_is_digested_once(folder, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("content", ["{", "[1]", "null", ""])
 def test_a_damaged_memory_of_digests_is_made_again(folder, tmp_path, content):
-    spec = resolve(str(folder("llama")))
+    spec = resolve_model(str(folder("llama")))
     first = fingerprint(spec, tmp_path)
     (tmp_path / "digests.json").write_text(content)
     assert fingerprint(spec, tmp_path) == first
@@ -88,7 +88,7 @@ def test_an_unreachable_hub_is_one_line_with_the_mend(tmp_path, monkeypatch):
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(LampbenchError, match=r"org/model.*hf download org/model.*folder") as caught:
-        fingerprint(resolve("org/model"), tmp_path)
+        fingerprint(resolve_model("org/model"), tmp_path)
     assert "\n" not in str(caught.value)
 
 
@@ -109,7 +109,7 @@ def test_a_downloaded_model_is_identified_by_its_commit(tmp_path, monkeypatch):
     monkeypatch.setattr(
         "huggingface_hub.hf_hub_download", lambda *a, **k: download(*a, cache_dir=tmp_path, **k)
     )
-    assert fingerprint(resolve("org/model"), tmp_path / "cache") == f"org/model@{commit}"
+    assert fingerprint(resolve_model("org/model"), tmp_path / "cache") == f"org/model@{commit}"
 
 
 def test_a_missing_bundled_model_says_how_it_is_made(tmp_path):
@@ -120,7 +120,7 @@ def test_a_missing_bundled_model_says_how_it_is_made(tmp_path):
 
 @pytest.mark.parametrize("name", ["llama", "mistral", "gemma", "gemma-vision", "qwen"])
 def test_sizes_are_those_of_the_model(folder, engine, name):
-    sizes = hidden_sizes(resolve(str(folder(name))))
+    sizes = hidden_sizes(resolve_model(str(folder(name))))
     found = {}
     for place, module in engine(name)._model.named_modules():
         kind = place.removesuffix(".base_layer").rpartition(".")[2]
@@ -131,15 +131,20 @@ def test_sizes_are_those_of_the_model(folder, engine, name):
 
 
 def load(folder, **options):
-    given = {"device": "cpu", "dtype": "float32", "template": None, "fidelity": PAPER} | options
-    return BatchedEngine(resolve(str(folder)), **given)
+    given = {
+        "device": "cpu",
+        "dtype": "float32",
+        "chat_template": None,
+        "fidelity": PAPER,
+    } | options
+    return BatchedEngine(resolve_model(str(folder)), **given)
 
 
 BAD = {
     "device": ({"device": "cuda:7"}, r"device 'cuda:7' cannot be used"),
     "no device": ({"device": "toaster"}, r"device 'toaster' cannot be used"),
     "dtype": ({"dtype": "float64"}, r"no precision is called 'float64': there are float32"),
-    "template": ({"template": "gpt"}, r"no chat template is called 'gpt'"),
+    "template": ({"chat_template": "gpt"}, r"no chat template is called 'gpt'"),
 }
 
 
@@ -193,9 +198,9 @@ def test_reference_fidelity_trains_under_the_familys_template(folder, name):
 def test_names_and_fingerprints_need_no_torch(python, folder, tmp_path):
     code = f"""
 import sys
-from lampbench.engine.models import PRESETS, fingerprint, hidden_sizes, resolve
+from lampbench.engine.models import MODEL_PRESETS, fingerprint, hidden_sizes, resolve_model
 import lampbench.engine.protocol
-spec = resolve({str(folder("llama"))!r})
+spec = resolve_model({str(folder("llama"))!r})
 fingerprint(spec, __import__("pathlib").Path({str(tmp_path)!r})), hidden_sizes(spec)
 print([name for name in ("torch", "transformers", "peft", "trl") if name in sys.modules])
 """

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from lampbench.core.fidelity import PAPER
 from lampbench.engine import adapter_files
 from lampbench.engine.lora_init import initial_pairs, lora_config
-from lampbench.engine.models import resolve
+from lampbench.engine.models import resolve_model
 from lampbench.engine.protocol import (
     Contrast,
     DPOSpec,
@@ -32,7 +32,7 @@ WEIGHTS = "adapter_model.safetensors"
 @pytest.fixture(scope="module")
 def reference(folder):
     return ReferenceEngine(
-        resolve(str(folder("llama"))),
+        resolve_model(str(folder("llama"))),
         device="cpu",
         dtype="float32",
         chat_template=None,
@@ -67,7 +67,7 @@ def test_answers_are_pefts(reference, adapters, crowd, alone):
 def test_both_backends_follow_a_text_alike(reference, engine, adapters, crowd, monkeypatch):
     tam, _, _ = adapters()
     requests = [
-        replace(request, follow=text)
+        replace(request, teacher_text=text)
         for request, text in zip(every_kind(tam, crowd()), RESPONSES * 3, strict=False)
     ]
     many = engine(batch_size=6)
@@ -76,8 +76,8 @@ def test_both_backends_follow_a_text_alike(reference, engine, adapters, crowd, m
                for made in (reference, many)]  # fmt: skip
     for one, other in zip(*answers, strict=True):
         assert one.token_ids == other.token_ids
-        assert one.followed == other.followed
-        assert len(one.token_ids) == len(one.followed) > 0
+        assert one.teacher_ids == other.teacher_ids
+        assert len(one.token_ids) == len(one.teacher_ids) > 0
 
 
 @pytest.mark.parametrize("backend", ["reference", "many"])
@@ -98,9 +98,9 @@ def test_rewards_are_equation_2_of_the_chosen_tokens(
         user, base = (alone().logprobs(stack, ids, answer.token_ids) for stack in (weights, (tam,)))
         expected = [u - 0.3 * b for u, b in zip(user, base, strict=True)]
         assert answer.rewards == pytest.approx(expected, abs=1e-4)
-        assert len(answer.pieces) == len(answer.token_ids) == len(answer.rewards)
+        assert len(answer.token_texts) == len(answer.token_ids) == len(answer.rewards)
         tokens = [made._encoder.tokenizer.decode([token]) for token in answer.token_ids]
-        assert list(answer.pieces) == tokens
+        assert list(answer.token_texts) == tokens
     assert not any(a.rewards for a in made.generate([replace(requests[0], spec=GenerationSpec(2))]))
 
 

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from lampbench.core.prompt import Piece, Prompt
 from lampbench.engine.batched.batch_size import Planner
-from lampbench.engine.protocol import DPOSpec, Example, OptimSpec, TrainFailure
+from lampbench.engine.protocol import DPOSpec, OptimSpec, SFTExample, TrainFailure
 from lampbench.engine.training_schedule import batch_of, rate, steps_of
 from lampbench.util.errors import LampbenchError
 
@@ -144,8 +144,8 @@ import torch; torch.set_num_threads(1)
 from given import TASK_LORA, job, no_hook
 from lampbench.engine.batched.engine import BatchedEngine
 from lampbench.core.fidelity import PAPER
-from lampbench.engine.models import resolve
-engine = BatchedEngine(resolve({str(folder("llama"))!r}), device="cpu", dtype="float32",
+from lampbench.engine.models import resolve_model
+engine = BatchedEngine(resolve_model({str(folder("llama"))!r}), device="cpu", dtype="float32",
                   chat_template=None, fidelity=PAPER)
 list(engine.train([job(Path({str(tmp_path)!r}), "b", lora=TASK_LORA)], no_hook))
 """
@@ -222,9 +222,9 @@ def test_each_result_comes_as_soon_as_it_stands(engine, tmp_path):
 
 def test_tokens_and_cuts_are_counted(engine, tmp_path):
     made = engine()
-    data = (*examples(2), Example(prompt(article="storm " * 400), "Storm"))
+    data = (*examples(2), SFTExample(prompt(article="storm " * 400), "Storm"))
     (result,) = made.train([job(tmp_path, "u", data=data)], no_hook)
-    assert result.cut == 1
+    assert result.examples_shortened == 1
     pairs = [made._training_encoder.answered("e", d.prompt, [d.response]) for d in data]
     assert result.tokens == 2 * sum(len(p.prompt) + len(p.responses[0]) for p in pairs)
 
@@ -237,7 +237,7 @@ def test_tokens_of_dpo_count_a_prompt_once_and_the_reference(engine, adapters, t
     pairs = [made._training_encoder.answered("e", d.prompt, [d.chosen, d.rejected]) for d in data]
     once = sum(len(ids) for p in pairs for ids in (p.prompt, *p.responses))
     assert result.tokens == 3 * once  # two epochs and the reference
-    assert result.cut == 0
+    assert result.examples_shortened == 0
 
 
 def test_a_loss_that_is_no_number_sets_its_job_aside_and_no_other(engine, tmp_path, budget):
@@ -275,7 +275,7 @@ def test_an_unknown_target_is_said(engine, tmp_path):
 
 
 def test_an_example_that_does_not_fit_is_named(engine, tmp_path):
-    long = Example(Prompt("", (Piece("storm " * 300),)), "x")
+    long = SFTExample(Prompt("", (Piece("storm " * 300),)), "x")
     with pytest.raises(LampbenchError, match="ann, example 3: the prompt takes"):
         list(engine().train([job(tmp_path, "ann", data=(*examples(2), long))], no_hook))
 

@@ -99,7 +99,7 @@ ASKED = GenerateRequest("a", Prompt("s", (Piece("p"),)), (), SPEC, seed=1)
         replace(ASKED, seed=2),
         replace(ASKED, spec=GenerationSpec(9)),
         replace(ASKED, spec=replace(SPEC, sampling=Sampling(1.0, 1.0))),
-        replace(ASKED, follow="text"),
+        replace(ASKED, teacher_text="text"),
         ScoreRequest("a", ASKED.prompt, "r", ()),
         ScoreRequest("a", ASKED.prompt, "r", (), "raw"),
     ],

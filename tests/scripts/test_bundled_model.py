@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lampbench.bundled import DATA
-from lampbench.engine.models import BUNDLED, resolve
+from lampbench.engine.models import BUNDLED, resolve_model
 from lampbench.registry import Registry
 from scripts.card import model_card, read_users
 from scripts.tokenizer import BOS, EOS
@@ -21,7 +21,7 @@ MESSAGES = [
 
 @pytest.fixture(scope="module", params=BUNDLED)
 def folder(request: pytest.FixtureRequest) -> Path:
-    return Path(resolve(request.param).location)
+    return Path(resolve_model(request.param).location)
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,7 @@ def test_decoding_gives_back_the_text(tokenizer: Any, text: str) -> None:
 
 
 def test_the_models_differ_in_size_and_in_nothing_else() -> None:
-    folders = [Path(resolve(name).location) for name in BUNDLED]
+    folders = [Path(resolve_model(name).location) for name in BUNDLED]
     assert len({(folder / "tokenizer.json").read_bytes() for folder in folders}) == 1
     facts = [json.loads((folder / "training.json").read_text("utf-8")) for folder in folders]
     for one in facts:

@@ -14,8 +14,8 @@ from lampbench.core.fidelity import FIDELITIES
 from lampbench.engine.protocol import (
     Completion,
     GenerateRequest,
-    Score,
     ScoreRequest,
+    ScoreResult,
     StepHook,
     TrainFailure,
     TrainJob,
@@ -68,18 +68,18 @@ class RecordingEngine:
                 self.generated.append(request)
                 answer = Completion(request.id, sample, text, (1, 2, 3), 7, (0, 5, 6), 0, False)
                 if request.spec.rewards:
-                    answer = replace(answer, rewards=(0.5, -1.23456), pieces=("a", "b"))
-                if request.follow is not None:
-                    answer = replace(answer, followed=(1, 2, 4))
+                    answer = replace(answer, rewards=(0.5, -1.23456), token_texts=("a", "b"))
+                if request.teacher_text is not None:
+                    answer = replace(answer, teacher_ids=(1, 2, 4))
                 yield answer
 
-    def score(self, requests: Sequence[ScoreRequest]) -> Iterator[Score]:
+    def score(self, requests: Sequence[ScoreRequest]) -> Iterator[ScoreResult]:
         for request in requests:
             self._spend()
             self.scored.append(request)
             name = [adapter_name(path) for path in request.weights]
             value = -(number(request.response, name) % 1000) / 100
-            yield Score(request.id, (value, -1.0))
+            yield ScoreResult(request.id, (value, -1.0))
 
     def train(
         self, jobs: Sequence[TrainJob], on_step: StepHook

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lampbench.engine.protocol import Completion, Score
+from lampbench.engine.protocol import Completion, ScoreResult
 from lampbench.run.runner import build
 from lampbench.study.diagnose import Changes, diagnose
 from lampbench.util.errors import LampbenchError
@@ -36,7 +36,7 @@ def scoring(engine, monkeypatch):
         for request in requests:
             own = request.response.startswith(("headline", "new headline"))
             value = (OWN if own else OTHER)[stage_of(request)]
-            yield Score(request.id, (value, value))
+            yield ScoreResult(request.id, (value, value))
 
     monkeypatch.setattr(engine, "score", score)
 
@@ -80,15 +80,15 @@ CHOSEN = {"task_sft": (1, 9, 9, 9), "user_sft": (1, 2, 9, 8), "contrast": (7, 2,
 def following(engine, scoring, monkeypatch):
     generate = engine.generate
 
-    def followed(request):
+    def forced(request):
         way = "contrast" if request.spec.contrast.alpha else stage_of(request)
-        return Completion(request.id, 0, "", CHOSEN[way], 7, (), 0, True, followed=(1, 2, 3, 4))
+        return Completion(request.id, 0, "", CHOSEN[way], 7, (), 0, True, teacher_ids=(1, 2, 3, 4))
 
     def answer(requests):
-        if requests[0].follow is None:
+        if requests[0].teacher_text is None:
             yield from generate(requests)
         else:
-            yield from map(followed, reversed(requests))
+            yield from map(forced, reversed(requests))
 
     monkeypatch.setattr(engine, "generate", answer)
 

@@ -8,7 +8,7 @@ import pytest
 
 from lampbench.cli.main import main
 from lampbench.engine import pool
-from lampbench.engine.models import resolve
+from lampbench.engine.models import resolve_model
 from lampbench.paper.published import paper
 from lampbench.record.runs import load_runs
 from lampbench.study.reproduce import MAIN_METHODS
@@ -136,7 +136,7 @@ REPRODUCE = ["reproduce", "paper", "--data", "bundled", "--model", "bundled"]
 
 
 def test_the_paper_is_six_methods_on_five_tasks_and_its_models(lampbench, engine, tmp_path):
-    twin = shutil.copytree(resolve("bundled").location, tmp_path / "twin")
+    twin = shutil.copytree(resolve_model("bundled").location, tmp_path / "twin")
     code, said = lampbench(
         *REPRODUCE, "--model", twin, "--experiment", "main", "--experiment", "cross-model"
     )

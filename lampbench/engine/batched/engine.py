@@ -24,12 +24,12 @@ from lampbench.engine.lora_init import initial_pairs, lora_config, trained_layou
 from lampbench.engine.models import ModelSpec
 from lampbench.engine.protocol import (
     Completion,
-    Example,
     GenerateRequest,
     GenerationSpec,
-    Preference,
-    Score,
+    PreferencePair,
     ScoreRequest,
+    ScoreResult,
+    SFTExample,
     StepHook,
     TrainFailure,
     TrainJob,
@@ -85,7 +85,7 @@ class BatchedEngine:
         *,
         device: str | None,
         dtype: str,
-        template: str | None,
+        chat_template: str | None,
         fidelity: Fidelity,
         batch_size: int | None = None,
         context: int | None = None,
@@ -102,9 +102,9 @@ class BatchedEngine:
         self._planner = Planner(self._model, batch_size)
         length = min(loaded.context, context or loaded.context)
         own = family_template(self._model.config.model_type) if fidelity.split_templates else None
-        self._encoder = Encoder(loaded.tokenizer, template, length, fidelity)
+        self._encoder = Encoder(loaded.tokenizer, chat_template, length, fidelity)
         self._training_encoder = Encoder(
-            loaded.tokenizer, own or template, length, fidelity, training=True
+            loaded.tokenizer, own or chat_template, length, fidelity, training=True
         )
         self._pad = int(loaded.tokenizer.pad_token_id)
         self._stop = self._encoder.stop_ids(self._model)
@@ -126,7 +126,7 @@ class BatchedEngine:
             prompt = self._encoder.prompt(
                 request.id, request.prompt, self._encoder.context - spec.max_new_tokens
             )
-            follow = self._encoder.response(request.follow)[: spec.max_new_tokens]
+            follow = self._encoder.response(request.teacher_text)[: spec.max_new_tokens]
             asks = kinds.setdefault(_Kind(shared, spec, len(own)), {})
             for sample in range(request.samples):
                 ask = Ask(prompt.ids, seed_from(request.seed, sample), own, follow)
@@ -135,7 +135,7 @@ class BatchedEngine:
             for ask, answer in self._decode(kind, list(asks)):
                 yield self._completion(asks[ask], ask.follow, answer)
 
-    def score(self, requests: Sequence[ScoreRequest]) -> Iterator[Score]:
+    def score(self, requests: Sequence[ScoreRequest]) -> Iterator[ScoreResult]:
         """Log-probabilities of responses, float32; responses to one prompt share its reading.
 
         Raises:
@@ -208,7 +208,7 @@ class BatchedEngine:
         open_trees: dict[tuple[Weights, Ids], list[tuple[str, Ids]]] = {}
         for request in requests:
             _, own, _ = split(request.weights)
-            if request.text == "raw":
+            if request.format == "raw":
                 ids = tuple(self._encoder.raw(request.prompt.text, request.response))
                 yield _Scored([request.id], own, Tree(ids[:1], (ids[1:],)))
                 continue
@@ -222,7 +222,7 @@ class BatchedEngine:
         for (own, prompt), found in open_trees.items():
             yield _tree(own, prompt, found)
 
-    def _measure(self, shared: Weights, scored: list[_Scored]) -> Iterator[Score]:
+    def _measure(self, shared: Weights, scored: list[_Scored]) -> Iterator[ScoreResult]:
         layout = self._adapters.layout({each.own for each in scored})
         queue = list(packs(scored, lambda each: each.tree, self._planner.budget))[::-1]
         while queue:
@@ -236,7 +236,7 @@ class BatchedEngine:
                 queue += [pack[half:], pack[:half]]
                 continue
             names = [name for each in pack for name in each.ids]
-            yield from (Score(*item) for item in zip(names, found, strict=True))
+            yield from (ScoreResult(*item) for item in zip(names, found, strict=True))
 
     @torch.inference_mode()
     def _logprobs(self, layout: Layout, pack: list[_Scored]) -> list[tuple[float, ...]]:
@@ -279,9 +279,9 @@ class BatchedEngine:
             yield from runs
 
     def _run(self, job: TrainJob) -> Run:
-        examples: Sequence[Example | Preference] = job.data
+        examples: Sequence[SFTExample | PreferencePair] = job.data
         pairs = [
-            self._training_encoder.answered(f"{job.id}, example {n}", item.prompt, _texts(item))
+            self._training_encoder.answered(f"{job.id}, example {n}", item.prompt, item.responses)
             for n, item in enumerate(examples, start=1)
         ]
         items = [Item(Tree(pair.prompt, tuple(pair.responses))) for pair in pairs]
@@ -302,17 +302,13 @@ class BatchedEngine:
             prompt_tokens_dropped=asked.prompt.cut,
             truncated=answer.truncated,
             rewards=answer.rewards,
-            pieces=self._encoder.pieces(answer.ids) if answer.rewards else (),
-            followed=followed,
+            token_texts=self._encoder.pieces(answer.ids) if answer.rewards else (),
+            teacher_ids=followed,
         )
 
 
 def _tree(own: Weights, prompt: Ids, found: Sequence[tuple[str, Ids]]) -> _Scored:
     return _Scored([name for name, _ in found], own, Tree(prompt, tuple(ids for _, ids in found)))
-
-
-def _texts(item: Example | Preference) -> list[str]:
-    return [item.response] if isinstance(item, Example) else [item.chosen, item.rejected]
 
 
 def _grouped(items: Sequence[T], key: Callable[[T], K]) -> dict[K, list[T]]:

@@ -12,7 +12,7 @@ from given import RESPONSES, prompt
 from lampbench.core.fidelity import PAPER
 from lampbench.engine import load_model
 from lampbench.engine.batched import engine as batched_engine
-from lampbench.engine.models import resolve
+from lampbench.engine.models import resolve_model
 from lampbench.engine.protocol import Contrast, GenerateRequest, GenerationSpec, ScoreRequest
 
 VARIANTS = {
@@ -48,7 +48,7 @@ def test_a_variant_equals_transformers_alone(folder, tmp_path, crowd, monkeypatc
 
     monkeypatch.setattr(batched_engine, "load", load)
     made = batched_engine.BatchedEngine(
-        resolve(str(copy)), device="cpu", dtype="float32", chat_template=None, fidelity=PAPER
+        resolve_model(str(copy)), device="cpu", dtype="float32", chat_template=None, fidelity=PAPER
     )
     oracle = Alone(AutoModelForCausalLM.from_pretrained(copy, attn_implementation="eager").eval())
     users = crowd(name)

@@ -45,7 +45,7 @@ def test_log_probabilities_equal_pefts(engine, adapters, crowd, alone, name):
     requests = to_score([weights for weights, _ in stacks(tam, crowd(name))[2:]])
     expected = {}
     for r in requests:
-        if r.text == "raw":
+        if r.format == "raw":
             first, *rest = tokens(r.prompt.text)["input_ids"] + tokens(r.response)["input_ids"]
             expected[r.id] = alone(name).logprobs(r.weights, [first], rest)
         else:
