@@ -6,12 +6,14 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from lampbench.run.fill_manifest import hardware, versions
+from lampbench.record.versions import versions
+from lampbench.util.machine import hardware
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -85,7 +87,7 @@ def write(benchmark: str, settings: Mapping[str, Any], results: Any, folder: Pat
     """
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{benchmark}.json"
-    page = {"benchmark": benchmark, "hardware": hardware(), "settings": json_like(settings)}
+    page = {"benchmark": benchmark, "hardware": asdict(hardware()), "settings": json_like(settings)}
     known = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     same = all(known.get(name) == value for name, value in page.items())
     everything = {**(known["results"] if same else {}), **results}

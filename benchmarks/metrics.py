@@ -3,13 +3,12 @@
 import os
 import random
 from pathlib import Path
-from typing import Any
 
 import click
 import torch
 
 from benchmarks import harness
-from lampbench.scoring import iter_scores, score_predictions
+from lampbench.scoring import PredictionRow, iter_scores, score_predictions
 
 
 @click.command()
@@ -24,11 +23,10 @@ def main(predictions: int, pairs: int, output: Path) -> None:
     def text() -> str:
         return " ".join(draw.choices(words, k=230))
 
-    rows: list[dict[str, Any]] = [
-        {"user": f"u{n % 100}", "query": str(n), "prediction": text(), "reference": text(),
-         "truncated": False}
+    rows = [
+        PredictionRow(f"u{n % 100}", str(n), text(), text(), truncated=False)
         for n in range(predictions)
-    ]  # fmt: skip
+    ]
     taken = harness.paired(
         {"one": lambda: list(iter_scores(rows)), "all": lambda: score_predictions(rows)},
         pairs,

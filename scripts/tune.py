@@ -85,7 +85,7 @@ def tune(family: str, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
         choices = RunOptions(
             methods=[method],
             tasks=FAMILIES[family],
-            parts=("dev",),
+            splits=("dev",),
             assignments=settled,
             cache_dir=options.cache_dir,
         )
@@ -98,7 +98,7 @@ def tune(family: str, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
             run = read_run(execute(plan, command, options.results))
             value = point[path].value
             scores[value][plan.spec.task.name] = mean(
-                run.manifest["scores"][metric]["queries"] for metric in ("rouge1", "rougeL")
+                run.manifest.mean(metric) for metric in ("rouge1", "rougeL")
             )
         means = {value: mean(by_task.values()) for value, by_task in scores.items()}
         best = max(means, key=lambda value: (means[value], value == stands))

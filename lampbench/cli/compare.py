@@ -10,6 +10,7 @@ import click
 from lampbench.cli import options
 
 if TYPE_CHECKING:
+    from lampbench.record.manifest import Manifest
     from lampbench.report.compare import Change, Comparison
 
 _TEXT = 160  # characters of an answer that are shown
@@ -73,7 +74,7 @@ def _text(found: "Comparison", most: int) -> list[str]:
         f"detectable: the smallest true difference that these queries find at 5% with {POWER:.0%} "
         "power (docs/statistics.md)",
     ]  # fmt: skip
-    if found.ours.manifest["dataset"]["synthetic"]:
+    if found.ours.manifest.dataset.synthetic:
         lines.append("SYNTHETIC data: these scores say nothing about real users.")
     title = METRICS[found.metric].title
     if most and found.users:
@@ -91,9 +92,9 @@ def _text(found: "Comparison", most: int) -> list[str]:
     return lines
 
 
-def _name(manifest: Any) -> str:
-    words = [f"{manifest[name]}" for name in ("method", "task", "model")]
-    return f"{' '.join(words)}, seed {manifest['seed']}, {manifest['key']}"
+def _name(manifest: "Manifest") -> str:
+    named = f"{manifest.method} {manifest.task} {manifest.model}"
+    return f"{named}, seed {manifest.seed}, {manifest.key}"
 
 
 def _row(title: str, one: Any) -> list[str]:
@@ -118,18 +119,18 @@ def _scores(change: "Change") -> list[str]:
 def _answers(found: "Comparison", most: int) -> list[str]:
     """What both runs answered to the queries shown, and what the user wrote."""
     texts = [
-        {(row["user"], row["query"]): row for row in run.predictions}
+        {(row.user, row.query): row for row in run.predictions}
         for run in (found.ours, found.theirs)
     ]
     lines = []
     for change in found.queries[:most]:
-        first, second = (rows[change.user, change.query] for rows in texts)
+        first, second = (rows[change.user, change.query or ""] for rows in texts)
         lines += [
             "",
             f"  {_short(f'{change.user}, {change.query}')}",
-            f"    A       {_short(first['prediction'])}",
-            f"    B       {_short(second['prediction'])}",
-            f"    wanted  {_short(first['reference'] or '')}",
+            f"    A       {_short(first.prediction)}",
+            f"    B       {_short(second.prediction)}",
+            f"    wanted  {_short(first.reference or '')}",
         ]
     return lines
 
@@ -151,10 +152,13 @@ def _json(found: "Comparison") -> str:
     return json.dumps(
         {
             "runs": [
-                {name: run.manifest[name] for name in ("key", "method", "task", "model", "seed")}
+                {
+                    name: getattr(run.manifest, name)
+                    for name in ("key", "method", "task", "model", "seed")
+                }
                 for run in (found.ours, found.theirs)
             ],
-            "synthetic": found.ours.manifest["dataset"]["synthetic"],
+            "synthetic": found.ours.manifest.dataset.synthetic,
             "differences": differences,
             "metric": found.metric,
             "users": [asdict(one) for one in found.users],

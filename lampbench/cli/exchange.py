@@ -82,6 +82,6 @@ def export(run: str, file: Path, results: Path, plugins: tuple[str, ...]) -> Non
     from lampbench.report.find_runs import find_run
 
     found = find_run(results, run)
-    task = Registry(plugin_paths(plugins)).task(found.manifest["task"])
+    task = Registry(plugin_paths(plugins)).task(found.manifest.task)
     count = export_predictions(found, task, file)
     click.echo(f"{file}: {count} predictions of {found.path}")

@@ -64,12 +64,13 @@ def list_runs(results: Path) -> None:
     from lampbench.record.runs import load_runs
 
     runs, problems = load_runs(results)
-    rows = []
+    rows: list[list[Any]] = []
     for run in runs:
-        info = run.manifest
-        rouge = info["scores"].get("rougeL", {}).get("queries")
-        rows.append([info["task"], info["model"], info["method"], info["seed"], info["preset"],
-                     f"{rouge:.3f}" if rouge is not None else "-", info["key"]])  # fmt: skip
+        manifest = run.manifest
+        rouge = manifest.mean("rougeL")
+        rows.append([manifest.task, manifest.model, manifest.method, manifest.seed,
+                     manifest.preset, "-" if rouge is None else f"{rouge:.3f}",
+                     manifest.key])  # fmt: skip
     _table(["task", "model", "method", "seed", "preset", "ROUGE-L", "run"], rows)
     for problem in problems:
         click.echo(str(problem), err=True)
@@ -150,7 +151,7 @@ def show_task(name: str, plugins: tuple[str, ...]) -> None:
 
     task = Registry(plugin_paths(plugins)).task(name)
     click.echo(f"{name}: {task.title} ({task.family} family)\n{_first_line(task)}\n")
-    rows = [
+    rows: list[list[Any]] = [
         ["fields", ", ".join([*task.fields, *(f"{name} (optional)" for name in task.optional)])],
         ["target", task.target_name],
         ["shortened first", task.shorten],

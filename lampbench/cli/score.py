@@ -35,7 +35,7 @@ def score(
     Runs no model. Predictions stay as they are; scores, their means and hashes are recorded anew.
     What cannot be computed here stays as it was recorded, or null, and is named.
     """
-    from lampbench.record.rescore import Sources, rescore
+    from lampbench.record.rescore import HistorySource, rescore
     from lampbench.registry import Registry, plugin_paths
     from lampbench.scoring import METRICS, Scoring
     from lampbench.util.errors import LampbenchError
@@ -51,13 +51,13 @@ def score(
     runs, problems = _chosen(results, keys)
     for problem in problems:
         click.echo(problem, err=True)
-    sources, progress = Sources(Registry(paths), data), Progress()
+    source, progress = HistorySource(Registry(paths), data), Progress()
     missing: Counter[tuple[str, str]] = Counter()
     for run in runs:
-        info = run.manifest
-        progress.start(f"{info['method']} {info['task']}: score", info["counts"]["queries"],
+        manifest = run.manifest
+        progress.start(f"{manifest.method} {manifest.task}: score", manifest.counts.queries,
                        "answers")  # fmt: skip
-        done = rescore(run, scoring, sources, progress.update)
+        done = rescore(run, scoring, source, progress.update)
         click.echo(f"{run.path}: {'scored' if done.written else 'up to date'}")
         for name, count in sorted(done.changed.items()):
             click.echo(f"  {name}: {count} values are not those recorded before")
@@ -72,8 +72,8 @@ def _chosen(results: Path, keys: tuple[str, ...]) -> tuple[list["Run"], list[str
 
     runs, problems = load_runs(results)
     for key in keys:
-        if not any(run.manifest["key"].startswith(key) for run in runs):
+        if not any(run.manifest.key.startswith(key) for run in runs):
             raise LampbenchError(f"{results}: no run has a key that begins with {key!r} (--run)")
     if keys:
-        runs = [run for run in runs if run.manifest["key"].startswith(keys)]
+        runs = [run for run in runs if run.manifest.key.startswith(keys)]
     return runs, [str(problem) for problem in problems]

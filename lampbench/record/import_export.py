@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from lampbench.core.dataset import Dataset, Query
 from lampbench.core.task import Task
@@ -17,9 +16,12 @@ from lampbench.data import json_records
 from lampbench.data.field_values import identifier, kind, text
 from lampbench.data.record_format import same_task
 from lampbench.engine.models import BUNDLED, MODEL_PRESETS
-from lampbench.record.runs import Run, write_run
-from lampbench.run.fill_manifest import describe_data, versions
-from lampbench.scoring import Scoring, histories, score_predictions
+from lampbench.record.dataset_files import record_dataset
+from lampbench.record.manifest import ExternalFile, Manifest, ModelDetails
+from lampbench.record.runs import Run
+from lampbench.record.versions import versions
+from lampbench.record.write import write_run
+from lampbench.scoring import PredictionRow, Scoring, histories, score_predictions
 from lampbench.util.atomic import replace
 from lampbench.util.errors import LampbenchError
 from lampbench.util.hashing import digest, file_digest
@@ -28,11 +30,11 @@ EXTERNAL = "external"
 """The preset and the fidelity of a run whose settings the harness does not know."""
 
 
-def read_predictions(file: Path, task: Task, dataset: Dataset) -> list[dict[str, Any]]:
-    """The rows of `predictions.jsonl` for a file of predictions, in the order of the dataset.
+def read_predictions(file: Path, task: Task, dataset: Dataset) -> list[PredictionRow]:
+    """The predictions in a file, in the order of the dataset.
 
     Outputs are taken as they are, empty ones too. References are the dataset's own. What only the
-    maker knows (token counts, whether an answer was cut) is null.
+    maker knows (token counts, whether an answer was truncated) is None.
 
     Raises:
         LampbenchError: malformed, another task's, an id that stands twice or that the dataset
@@ -68,7 +70,10 @@ def read_predictions(file: Path, task: Task, dataset: Dataset) -> list[dict[str,
             f"{file}: has no prediction for {len(missing)} of {len(asked)} test queries of "
             f"{dataset.source}, first {missing[0]!r}; give all of them, or fewer users (--users)"
         )
-    return [_row(user, query, outputs[query.id]) for user, query in asked.values()]
+    return [
+        PredictionRow(user, query.id, outputs[query.id], query.reference)
+        for user, query in asked.values()
+    ]
 
 
 def import_predictions(
@@ -94,32 +99,29 @@ def import_predictions(
     scoring = Scoring(histories=histories(dataset))
     spec = MODEL_PRESETS.get(model)
     location = "lampbench.bundled" if model in BUNDLED else spec.location if spec else model
-    data = describe_data(dataset, task)
-    answers = [row["prediction"] for row in rows]
-    manifest = {
-        "key": digest([EXTERNAL, method, task.name, model, seed, data["fingerprint"], answers]),
-        "method": method,
-        "method_title": title,
-        "task": task.name,
-        "task_title": task.title,
-        "model": model,
-        "seed": seed,
-        "preset": EXTERNAL,
-        "fidelity": EXTERNAL,
-        "overrides": {},
-        "parts": {},
-        "dataset": data,
-        "model_info": {"location": location},
-        "versions": versions(),
-        "command": command,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "stages": [],
-        "prompt_head": [],
-        "prompts_shortened": 0,
-        EXTERNAL: {"file": file.name, "sha256": file_digest(file)},
-    }
-    scores = score_predictions(rows, None, scoring)
-    return write_run(results, {**manifest, "scoring": scoring.describe()}, rows, scores)
+    data = record_dataset(results, dataset, task)
+    answers = [row.prediction for row in rows]
+    manifest = Manifest(
+        key=digest([EXTERNAL, method, task.name, model, seed, data.fingerprint, answers]),
+        method=method,
+        method_title=title,
+        task=task.name,
+        task_title=task.title,
+        model=model,
+        seed=seed,
+        preset=EXTERNAL,
+        fidelity=EXTERNAL,
+        overrides={},
+        hyperparameters={},
+        dataset=data,
+        model_details=ModelDetails(location=location),
+        versions=versions(),
+        command=command,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        scoring=scoring.describe(),
+        external=ExternalFile(file.name, file_digest(file)),
+    )
+    return write_run(results, manifest, rows, score_predictions(rows, None, scoring))
 
 
 def export_predictions(run: Run, task: Task, file: Path) -> int:
@@ -130,8 +132,8 @@ def export_predictions(run: Run, task: Task, file: Path) -> int:
             of the same id, which this form cannot tell apart.
     """
     rows = run.predictions
-    _check_distinct([row["query"] for row in rows], str(run.path))
-    golds = [{"id": row["query"], "output": row["prediction"]} for row in rows]
+    _check_distinct([row.query for row in rows], str(run.path))
+    golds = [{"id": row.query, "output": row.prediction} for row in rows]
     # ASCII: a model may emit half a surrogate pair, which UTF-8 cannot hold
     content = json.dumps({"task": task_id(task), "golds": golds}, indent=1) + "\n"
     if file.exists():
@@ -161,16 +163,3 @@ def _check_distinct(queries: Sequence[str], where: str) -> None:
             f"{where}: {count} users have a query {name!r}, and files of predictions name queries "
             "alone; give each query an id of its own"
         )
-
-
-def _row(user: str, query: Query, output: str) -> dict[str, Any]:
-    return {
-        "user": user,
-        "query": query.id,
-        "prediction": output,
-        "reference": query.reference,
-        "prompt_tokens": None,
-        "new_tokens": None,
-        "prompt_tokens_dropped": None,
-        "truncated": None,
-    }

@@ -5,11 +5,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from operator import attrgetter
+from typing import TYPE_CHECKING, Literal
 
 from lampbench.paper.published import Published, paper
+from lampbench.record.manifest import Manifest
 from lampbench.record.runs import Run
 from lampbench.scoring.aggregate import mean
+from lampbench.scoring.score_table import ScoreTable
 from lampbench.util.hashing import canonical, digest
 
 if TYPE_CHECKING:
@@ -117,12 +120,12 @@ def records(runs: Iterable[Run]) -> tuple[list[Record], list[ExcludedRun]]:
         elif is_external(run):
             external.append(run)
         else:
-            cells[setup_of(run), column_of(run), run.manifest["method"]].append(run)
+            cells[setup_of(run), column_of(run), run.manifest.method].append(run)
     places = {(setup, column) for setup, column, _ in cells}
     for run in external:
         column = column_of(run)
         for setup in _beside(run, places):
-            cells[setup, column, run.manifest["method"] + EXTERNAL].append(run)
+            cells[setup, column, run.manifest.method + EXTERNAL].append(run)
     found = []
     for (setup, column, _), candidates in sorted(cells.items(), key=lambda item: item[0]):
         chosen, passed = choose(candidates)
@@ -133,50 +136,49 @@ def records(runs: Iterable[Run]) -> tuple[list[Record], list[ExcludedRun]]:
 
 def ordered(others: Iterable[ExcludedRun]) -> list[ExcludedRun]:
     """By task, method and key."""
-    names = ("task", "method", "key")
-    return sorted(others, key=lambda other: [str(other.run.manifest[name]) for name in names])
+    by_name = attrgetter("task", "method", "key")
+    return sorted(others, key=lambda other: by_name(other.run.manifest))
 
 
 def setup_of(run: Run) -> Setup:
     """The setup of a run."""
-    info = run.manifest["model_info"]
+    details = run.manifest.model_details
     return Setup(
-        model=run.manifest["model"],
-        model_fingerprint=_text(info.get("fingerprint")),
-        dtype=_text(info.get("dtype")),
-        template=_short(_text(info.get("template"))),
-        preset=run.manifest["preset"],
-        source=run.manifest["dataset"]["source"],
+        model=run.manifest.model,
+        model_fingerprint=details.fingerprint or "",
+        dtype=details.dtype or "",
+        template=_short(details.chat_template or ""),
+        preset=run.manifest.preset,
+        source=run.manifest.dataset.source,
     )
 
 
 def column_of(run: Run) -> Column:
     """The data of a run."""
-    data = run.manifest["dataset"]
-    return Column(run.manifest["task"], data["fingerprint"], data["query_fingerprint"])
+    data = run.manifest.dataset
+    return Column(run.manifest.task, data.fingerprint, data.query_fingerprint)
 
 
 def version_of(run: Run) -> str:
     """The version of lampbench that made a run."""
-    versions = run.manifest.get("versions")
-    return _text(versions.get("lampbench") if isinstance(versions, Mapping) else None) or "unknown"
+    return run.manifest.versions.get("lampbench") or "unknown"
 
 
 def is_external(run: Run) -> bool:
     """Whether the answers of a run were made elsewhere."""
-    return bool(run.manifest.get("external"))
+    return run.manifest.external is not None
 
 
 def _beside(run: Run, places: Iterable[tuple[Setup, Column]]) -> list[Setup]:
     """The setups of our own runs that an external run stands beside."""
-    model, column = run.manifest["model"], column_of(run)
+    model, column = run.manifest.model, column_of(run)
     found = {setup for setup, other in places if setup.model == model and other == column}
     return sorted(found) or [setup_of(run)]
 
 
 def age(run: Run) -> tuple[str, str]:
     """What orders runs by time: equal clocks leave it to the keys."""
-    return run.manifest["created"], run.manifest["key"]
+    return run.manifest.created, run.manifest.key
 
 
 def _alike(runs: Sequence[Run]) -> tuple[list[Run], list[ExcludedRun]]:
@@ -189,7 +191,7 @@ def _alike(runs: Sequence[Run]) -> tuple[list[Run], list[ExcludedRun]]:
         columns[setup_of(run), column_of(run)].append(run)
     alike, others = [], []
     for members in columns.values():
-        whole = [run for run in members if not run.manifest.get("failed_users")]
+        whole = [run for run in members if not run.manifest.failed_users]
         queries = _queries(whole[-1]) if whole else set()
         for run in members:
             if version_of(run) != version_of(members[-1]):
@@ -197,7 +199,7 @@ def _alike(runs: Sequence[Run]) -> tuple[list[Run], list[ExcludedRun]]:
                 others.append(
                     ExcludedRun(run, f"by lampbench {version_of(run)}; {newest}: run it again")
                 )
-            elif not run.manifest.get("failed_users") and _queries(run) != queries:
+            elif not run.manifest.failed_users and _queries(run) != queries:
                 reason = "answers other queries than the newest run of its column: run it again"
                 others.append(ExcludedRun(run, reason))
             else:
@@ -207,19 +209,22 @@ def _alike(runs: Sequence[Run]) -> tuple[list[Run], list[ExcludedRun]]:
 
 def _queries(run: Run) -> set[tuple[str, str, bool]]:
     """What a run answered, and whether it could be scored."""
-    return {(row["user"], row["query"], row.get("rouge1") is None) for row in run.scores}
+    scores = run.scores
+    values = scores.columns.get("rouge1", (None,) * len(scores))
+    unscored = (value is None for value in values)
+    return set(zip(scores.users, scores.queries, unscored, strict=True))
 
 
-def changes(manifest: Mapping[str, Any]) -> str:
+def changes(manifest: Manifest) -> str:
     """What sets a run apart: users left out, or what was set otherwise than the default."""
     changed = []
-    if aside := manifest.get("failed_users"):
-        users = manifest["dataset"]["test_users"]
+    if aside := manifest.failed_users:
+        users = manifest.dataset.test_users
         who = ", ".join(f"{user} in {why.partition(':')[0]}" for user, why in sorted(aside.items()))
         changed.append(f"scored on {users - len(aside)} of {users} users, set aside: {who}")
-    if manifest["fidelity"] != "paper" and not manifest.get("external"):
-        changed.append(f"fidelity {manifest['fidelity']}")
-    for name, value in sorted(manifest["overrides"].items()):
+    if manifest.fidelity != "paper" and manifest.external is None:
+        changed.append(f"fidelity {manifest.fidelity}")
+    for name, value in sorted(manifest.overrides.items()):
         changed.append(f"{name}={canonical(value)}")
     return ", ".join(changed)
 
@@ -232,10 +237,10 @@ def choose(candidates: Sequence[Run]) -> tuple[list[Run], list[ExcludedRun]]:
     for run in reversed(candidates):
         if earlier := earlier_defaults(settings_of(run), wanted):
             passed.append(ExcludedRun(run, earlier))
-        elif run.manifest["seed"] in chosen:
+        elif run.manifest.seed in chosen:
             passed.append(ExcludedRun(run, "an earlier run of the same cell and seed"))
         else:
-            chosen[run.manifest["seed"]] = run
+            chosen[run.manifest.seed] = run
     return [chosen[seed] for seed in sorted(chosen)], passed
 
 
@@ -251,44 +256,40 @@ def earlier_defaults(settings: Mapping[str, str], wanted: Mapping[str, str]) -> 
 
 def settings_of(run: Run) -> dict[str, str]:
     """Every hyper-parameter's value as JSON, by path."""
-    parts = run.manifest["parts"]
-    return {
-        name: canonical(part.get("value") if isinstance(part, Mapping) else part)
-        for name, part in parts.items()
-    }
+    known = run.manifest.hyperparameters
+    return {path: canonical(setting.value) for path, setting in known.items()}
 
 
 def measure(setup: Setup, column: Column, runs: Sequence[Run]) -> list[Record]:
     """A cell's metrics, from its runs: one a seed, of the same queries."""
     newest = max(runs, key=age).manifest
-    rows = [run.scores for run in runs]
-    method, data, counts = newest["method"], newest["dataset"], newest["counts"]
-    mark = EXTERNAL if newest.get("external") else ""
+    tables = [run.scores for run in runs]
+    method = newest.method
+    mark = EXTERNAL if newest.external else ""
     titles = paper()
-    model = titles.model(setup.model, _text(newest["model_info"].get("location")))
+    model = titles.model(setup.model, newest.model_details.location)
     return [
         Record(
             setup=setup,
             column=column,
             method=method + mark,
-            method_title=(_text(newest.get("method_title")) or titles.methods.get(method, method))
+            method_title=(newest.method_title or titles.methods.get(method, method))
             + (f" {mark}" if mark else ""),
-            task_title=_text(newest.get("task_title"))
-            or titles.tasks.get(column.task, column.task),
+            task_title=newest.task_title or titles.tasks.get(column.task, column.task),
             metric=metric,
             mean=_mean(runs, metric, "queries"),
             users_mean=_mean(runs, metric, "users"),
-            users=counts["scored_users"],
-            queries=counts["scored_queries"],
-            seeds=tuple(run.manifest["seed"] for run in runs),
-            runs=tuple(run.manifest["key"] for run in runs),
-            synthetic=data["synthetic"],
+            users=newest.counts.scored_users,
+            queries=newest.counts.scored_queries,
+            seeds=tuple(run.manifest.seed for run in runs),
+            runs=tuple(run.manifest.key for run in runs),
+            synthetic=newest.dataset.synthetic,
             paper_model=model,
             published=titles.find(PRINTED, method, column.task, model or main_model(), metric),
             chosen=tuple(runs),
-            scores={} if _mean(runs, metric, "queries") is None else _scores(rows, metric),
+            scores={} if _mean(runs, metric, "queries") is None else _scores(tables, metric),
         )
-        for metric in newest["scores"]
+        for metric in newest.scores
     ]
 
 
@@ -299,30 +300,25 @@ def _interval(scores: Mapping[tuple[str, str], float]) -> "Interval | None":
     return None if found is None or math.isnan(found.low) else found
 
 
-def _mean(runs: Sequence[Run], metric: str, over: str) -> float | None:
-    values = [run.manifest["scores"].get(metric, {}).get(over) for run in runs]
-    return None if None in values else mean(values)
+def _mean(runs: Sequence[Run], metric: str, over: Literal["queries", "users"]) -> float | None:
+    values = [run.manifest.mean(metric, over) for run in runs]
+    known = [value for value in values if value is not None]
+    return mean(known) if len(known) == len(values) else None
 
 
-def _scores(
-    seeds: Sequence[Sequence[Mapping[str, Any]]], metric: str
-) -> dict[tuple[str, str], float]:
+def _scores(seeds: Sequence[ScoreTable], metric: str) -> dict[tuple[str, str], float]:
     """Each query's mean over the seeds, for queries with a reference."""
     found: dict[tuple[str, str], list[float]] = defaultdict(list)
-    for rows in seeds:
-        for row in rows:
-            if row.get(metric) is not None:
-                found[row["user"], row["query"]].append(float(row[metric]))
+    for table in seeds:
+        for place, value in zip(table.places, table.columns.get(metric, ()), strict=False):
+            if value is not None:
+                found[place].append(float(value))
     return {query: mean(values) for query, values in found.items()}
 
 
 def main_model() -> str:
     """The hub id of the model of the paper's main table."""
     return next(iter(paper().models))
-
-
-def _text(value: Any) -> str:
-    return "" if value is None else str(value)
 
 
 def _short(template: str) -> str:

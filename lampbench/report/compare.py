@@ -2,9 +2,10 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
+from lampbench.record.manifest import PREDICT, Manifest
 from lampbench.record.runs import Run
 from lampbench.report.cell_scores import column_of, measure, setup_of
 from lampbench.report.statistics import Paired, Scores, holm, paired
@@ -115,21 +116,21 @@ def compare(ours: Run, theirs: Run, metric: str = "rougeL") -> Comparison:
 
 def _check_comparable(ours: Run, theirs: Run) -> None:
     one, other = ours.manifest, theirs.manifest
-    if one["key"] == other["key"] and ours.path.resolve() == theirs.path.resolve():
+    if one.key == other.key and ours.path.resolve() == theirs.path.resolve():
         raise LampbenchError(f"{ours.path}: both names mean this run; name two")
     pairs = {
-        "tasks": (one["task"], other["task"]),
-        "data (query fingerprints)": [m["dataset"]["query_fingerprint"] for m in (one, other)],
-        "data (fingerprints)": [m["dataset"]["fingerprint"] for m in (one, other)],
+        "tasks": (one.task, other.task),
+        "data (query fingerprints)": [m.dataset.query_fingerprint for m in (one, other)],
+        "data (fingerprints)": [m.dataset.fingerprint for m in (one, other)],
     }
     for what, (first, second) in pairs.items():
         if first != second:
             raise LampbenchError(_refusal(ours, theirs, f"of other {what}, {first} and {second}"))
-    asked = [{(row["user"], row["query"]) for row in run.scores} for run in (ours, theirs)]
+    asked = [set(run.scores.places) for run in (ours, theirs)]
     if asked[0] != asked[1]:
         alone = [len(asked[0] - asked[1]), len(asked[1] - asked[0])]
         why = f"of other queries: {alone[0]} only in the first, {alone[1]} only in the second"
-        if aside := sorted({**one.get("failed_users", {}), **other.get("failed_users", {})}):
+        if aside := sorted({**one.failed_users, **other.failed_users}):
             why += f" (users set aside: {', '.join(aside)})"
         raise LampbenchError(_refusal(ours, theirs, why))
 
@@ -158,7 +159,7 @@ def _largest(changes: Iterator[Change]) -> list[Change]:
     return sorted(changed, key=lambda one: (-abs(one.gap), one.user, one.query or ""))
 
 
-def _causes(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> Iterator[Cause]:
+def _causes(ours: Manifest, theirs: Manifest) -> Iterator[Cause]:
     """What may explain a difference, settings before circumstances."""
     one, other = _explaining(ours), _explaining(theirs)
     for path in sorted(one.keys() | other.keys(), key=lambda path: (_rank(path), path)):
@@ -167,19 +168,16 @@ def _causes(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> Iterator[Caus
             yield Cause(path, _text(first), _text(second))
 
 
-def _explaining(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """A manifest without results and costs, flat: `parts.decoding.alpha` -> value."""
-    kept = {k: v for k, v in manifest.items() if k not in _RESULTS | _TITLES}
-    parts = kept.pop("parts")
-    kept["parts"] = {
-        path: part.get("value") if isinstance(part, Mapping) else part
-        for path, part in parts.items()
+def _explaining(manifest: Manifest) -> dict[str, Any]:
+    """A manifest without results and costs, flat: `hyperparameters.decoding.alpha` -> value."""
+    kept = {k: v for k, v in asdict(manifest).items() if k not in _RESULTS | _TITLES}
+    kept["hyperparameters"] = {
+        path: setting.value for path, setting in manifest.hyperparameters.items()
     }
     # the same key means the same adapters, negatives or profiles
-    stages = {stage.get("stage"): stage.get("key") for stage in kept.pop("stages", [])}
-    kept["stages"] = {name: key for name, key in stages.items() if name != "predict"}
+    kept["stages"] = {one.stage: one.key for one in manifest.stages if one.stage != PREDICT}
     # of equal data, whose fingerprints have been compared, the statistics are equal too
-    kept["dataset"] = {k: v for k, v in kept["dataset"].items() if k != "statistics"}
+    del kept["dataset"]["statistics"]
     return dict(_flat(kept, ""))
 
 
@@ -192,7 +190,8 @@ def _flat(value: Any, path: str) -> Iterator[tuple[str, Any]]:
 
 
 def _rank(path: str) -> int:
-    first = ("method", "choices", "model", "preset", "fidelity", "overrides", "parts", "seed")
+    first = ("method", "method_parts", "model", "preset", "fidelity", "overrides",
+             "hyperparameters", "seed")  # fmt: skip
     last = ("stages", "prompt_head", "versions", "hardware")
     order: Sequence[str] = (*first, "", *last)
     top = path.partition(".")[0]

@@ -16,7 +16,6 @@ from lampbench.report.tables import (
     control_table,
     cross_tables,
     data_table,
-    has_statistics,
     main_tables,
     statistics_table,
 )
@@ -71,7 +70,7 @@ def main(board: Board, *, controls: bool = False) -> list[Section]:
             tables.append(control_table(board, setup))
             tables += further_tables(board, setup)
             tables.append(data_table(board, setup))
-            tables += [statistics_table(board, setup)] if has_statistics(board, setup) else []
+            tables.append(statistics_table(board, setup))
             tables.append(power_table(board, setup))
         found.append(Section(_title(board, setup), tuple(tables)))
     return found

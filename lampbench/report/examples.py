@@ -9,7 +9,6 @@ from pathlib import Path
 from statistics import median_low
 from typing import Literal
 
-from lampbench.record.inputs import read_inputs
 from lampbench.report.board import Board
 from lampbench.report.cell_scores import Column, Record, Setup
 from lampbench.report.markdown import heading, plain
@@ -73,23 +72,20 @@ def examples(
                 f"no run of method {method!r} on {column.task}: {suggestion(method, there)}"
             )
         cells.append(found)
-    rows = [
-        {(row["user"], row["query"]): row for row in cell.chosen[0].predictions} for cell in cells
-    ]
-    inputs = read_inputs(results, cells[0].chosen[0].manifest)
+    rows = [{(row.user, row.query): row for row in cell.chosen[0].predictions} for cell in cells]
+    queries, histories = cells[0].chosen[0].queries, cells[0].chosen[0].histories
     made = []
     for user, query in _picked(cells, list(rows[0]), pick)[:count]:
-        reference = rows[0][user, query]["reference"]
+        reference = rows[0][user, query].reference
         answers = [
             Answer(
                 cell.method_title,
-                pieces(one_line(each[user, query]["prediction"]), reference or ""),
+                pieces(one_line(each[user, query].prediction), reference or ""),
                 cell.scores.get((user, query)),
             )
             for cell, each in zip(cells, rows, strict=True)
         ]
-        fields = inputs.queries.get((user, query), {}) if inputs else {}
-        history = inputs.histories.get(user, {}) if inputs else {}
+        fields, history = queries[user, query].fields, histories.get(user, {})
         made.append(
             Example(user, query, list(history.values()), list(fields.items()), reference, answers)
         )

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from lampbench.record.runs import MANIFEST, Run, load_runs, read_run
+from lampbench.record.manifest import MANIFEST
+from lampbench.record.runs import Run, load_runs, read_run
 from lampbench.report.board import Board
 from lampbench.report.cell_scores import Column, Setup
 from lampbench.util.errors import LampbenchError, suggestion
@@ -40,7 +41,7 @@ def find_run(results: Path, name: str) -> Run:
     if (Path(name) / MANIFEST).is_file():
         return read_run(Path(name))
     runs, problems = load_runs(results)
-    found = [run for run in runs if name and run.manifest["key"].startswith(name)]
+    found = [run for run in runs if name and run.manifest.key.startswith(name)]
     if len(found) == 1:
         return found[0]
     if found:

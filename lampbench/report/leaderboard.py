@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from lampbench.paper.published import paper
-from lampbench.record.runs import Problem, Run, load_runs
+from lampbench.record.runs import Run, UnreadableRun, load_runs
 from lampbench.report.contents import (
     Recorded,
     ablation,
@@ -40,7 +40,7 @@ Made by `lampbench tables` from recorded runs and from nothing else.
 """
 
 
-def leaderboard(results: Path) -> tuple[str, list[Problem]]:
+def leaderboard(results: Path) -> tuple[str, list[UnreadableRun]]:
     """The page for the runs under `results`, and the folders that had to be left out."""
     runs, problems = load_runs(results)
     return page(runs), problems

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 from tabulate import tabulate
 
+from lampbench.record.manifest import PREDICT, Manifest
 from lampbench.record.runs import Run, read_run
 from lampbench.scoring import METRICS
 
@@ -25,13 +25,13 @@ def print_summary(folders: Sequence[Path]) -> None:
     runs = [read_run(folder) for folder in folders]
     groups: dict[tuple[str, str], list[Run]] = {}
     for run in runs:
-        groups.setdefault((run.manifest["task"], run.manifest["model"]), []).append(run)
+        groups.setdefault((run.manifest.task, run.manifest.model), []).append(run)
     for (task, model), members in groups.items():
-        data = members[0].manifest["dataset"]
-        click.echo(f"\n{task}, {model}: {data['test_users']} users, {data['queries']} queries")
+        data = members[0].manifest.dataset
+        click.echo(f"\n{task}, {model}: {data.test_users} users, {data.queries} queries")
         rows = [_row(run.manifest) for run in members]
         click.echo(tabulate(rows, headers=["method", "seed", *_COLUMNS], disable_numparse=True))
-        if data["synthetic"]:
+        if data.synthetic:
             click.echo("SYNTHETIC data: these scores say nothing about real users.")
     for run in runs:
         _say_what_was_cut(run.manifest)
@@ -43,31 +43,31 @@ def print_summary(folders: Sequence[Path]) -> None:
         click.echo(f"  {folder}")
 
 
-def _say_what_was_cut(manifest: Any) -> None:
-    asked = manifest["prompts_shortened"]
-    trained = sum(s["prompts_shortened"] for s in manifest["stages"] if s["stage"] != "predict")
+def _say_what_was_cut(manifest: Manifest) -> None:
+    asked = manifest.prompts_shortened
+    trained = sum(s.prompts_shortened for s in manifest.stages if s.stage != PREDICT)
     if asked or trained:
         click.echo(
-            f"\n{manifest['method']} on {manifest['task']}: shortened to fit the model's context: "
+            f"\n{manifest.method} on {manifest.task}: shortened to fit the model's context: "
             f"{asked} test prompts, {trained} prompts and examples of other stages"
         )
 
 
-def _say_who_is_missing(manifest: Any) -> None:
-    aside = manifest.get("failed_users", {})
+def _say_who_is_missing(manifest: Manifest) -> None:
+    aside = manifest.failed_users
     if aside:
-        users = manifest["dataset"]["test_users"]
+        users = manifest.dataset.test_users
         click.echo(
-            f"\n{manifest['method']} on {manifest['task']}: scored on {users - len(aside)} of "
+            f"\n{manifest.method} on {manifest.task}: scored on {users - len(aside)} of "
             f"{users} users, so it stands in no cell of the leaderboard. Set aside:"
         )
         for user, why in sorted(aside.items()):
             click.echo(f"  {user}: {why}")
 
 
-def _row(manifest: Any) -> list[str]:
-    cells = [manifest["method"], str(manifest["seed"])]
+def _row(manifest: Manifest) -> list[str]:
+    cells = [manifest.method, str(manifest.seed)]
     for metric, digits in _COLUMNS.values():
-        value = manifest["scores"].get(metric, {}).get("queries")
+        value = manifest.mean(metric)
         cells.append("-" if value is None else f"{value:.{digits}f}")
     return cells

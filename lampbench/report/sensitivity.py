@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lampbench.paper.published import paper
+from lampbench.plugin.decoding import Contrastive
 from lampbench.record.runs import Run
 from lampbench.report.board import Board
 from lampbench.report.cell_scores import (
@@ -32,6 +33,7 @@ from lampbench.util.hashing import canonical
 PATHS = ("decoding.alpha", "user_dpo.beta", "decoding.tau")
 BASE_MODEL = "base model"
 """What a sweep over the weights that contrastive decoding contrasts with is called (Figure 3a)."""
+UNTOUCHED = "none (the untouched model)"
 METRICS_SHOWN = ("rouge1", "rougeL")
 DEFAULT = "(default)"
 DEFAULT_NOTE = "One value differs from the method's defaults, all else is equal."
@@ -80,7 +82,7 @@ def sweeps(
         path = _only_change(other)
         if path and (paths is None or path in paths):
             run = other.run
-            groups[setup_of(run), column_of(run), run.manifest["method"], path].append(run)
+            groups[setup_of(run), column_of(run), run.manifest.method, path].append(run)
         else:
             left.append(other)
     found = []
@@ -134,11 +136,11 @@ def _entry(sweep: Sweep, point: Point, record: Record, stand: Standing) -> dict[
 def _only_change(other: ExcludedRun) -> str | None:
     """The setting that alone sets a run apart."""
     manifest = other.run.manifest
-    alone = len(manifest["overrides"]) == 1 and manifest["fidelity"] == "paper"
-    if not alone or manifest.get("failed_users") or other.reason != changes(manifest):
+    alone = len(manifest.overrides) == 1 and manifest.fidelity == "paper"
+    if not alone or manifest.failed_users or other.reason != changes(manifest):
         return None
-    (path,) = manifest["overrides"]
-    return path if path in manifest["parts"] else None
+    (path,) = manifest.overrides
+    return path if path in manifest.hyperparameters else None
 
 
 def _sweep(
@@ -171,12 +173,11 @@ def _base_models(records: Iterable[Record]) -> list[Sweep]:
     """Sweeps over methods that differ in nothing but what contrastive decoding contrasts with."""
     groups: dict[tuple[Setup, Column, str], dict[str, Record]] = defaultdict(dict)
     for record in sorted(records, key=_is_plugin):
-        manifest = record.chosen[-1].manifest
-        choices = manifest.get("choices") or {}
-        decoding = choices.get("decoding") if isinstance(choices, Mapping) else None
-        if not isinstance(decoding, Mapping) or decoding.get("part") != "Contrastive":
+        parts = record.chosen[-1].manifest.method_parts
+        decoding = parts.get("decoding") or {}
+        if decoding.get("part") != Contrastive.name:
             continue
-        rest = {**choices, "decoding": _without(decoding, "against")}
+        rest = {**parts, "decoding": _without(decoding, "against")}
         alike = canonical([rest, settings_of(record.chosen[-1])])
         against = _expression(decoding.get("against"))
         groups[record.setup, record.column, alike].setdefault(against, record)
@@ -187,10 +188,14 @@ def _base_models(records: Iterable[Record]) -> list[Sweep]:
         usual = min(variants.values(), key=_is_plugin)
         points = tuple(
             _point(setup, column, record.chosen, shown, record is usual and not _is_plugin(usual))
-            for shown, record in sorted(variants.items())
+            for shown, record in sorted(variants.items(), key=_untouched_last)
         )
         found.append(Sweep(setup, column, usual.method, BASE_MODEL, points))
     return found
+
+
+def _untouched_last(variant: tuple[str, Record]) -> tuple[bool, str]:
+    return variant[0] == UNTOUCHED, variant[0]
 
 
 def _is_plugin(record: Record) -> bool:
@@ -200,18 +205,17 @@ def _is_plugin(record: Record) -> bool:
 def _point(setup: Setup, column: Column, runs: Sequence[Run], value: Any, default: bool) -> Point:
     records = {record.metric: record for record in measure(setup, column, runs)}
     shown = value if isinstance(value, str) else canonical(value)
-    return Point(value, shown, default, runs[0].manifest["method"], records)
+    return Point(value, shown, default, runs[0].manifest.method, records)
 
 
 def _value(run: Run, path: str) -> Any:
-    part = run.manifest["parts"][path]
-    return part.get("value") if isinstance(part, Mapping) else part
+    return run.manifest.hyperparameters[path].value
 
 
 def _expression(part: Any) -> str:
     """A recorded part as text, such as UserSFT(start=TaskSFT)."""
     if not isinstance(part, Mapping):
-        return "none (the untouched model)"
+        return UNTOUCHED
     inside = ", ".join(f"{n}={_expression(v)}" for n, v in sorted(part.items()) if n != "part")
     return f"{part.get('part')}({inside})" if inside else str(part.get("part"))
 

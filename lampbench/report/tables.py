@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from lampbench.data.stats import Spread
 from lampbench.paper.published import DataRow, Published, paper
 from lampbench.report.board import ABLATION_ROWS, SYNTHETIC, Board
 from lampbench.report.cell_scores import (
@@ -148,13 +149,12 @@ def statistics_table(board: Board, setup: Setup) -> Table:
     entries = []
     for column in board.columns(setup):
         members = [r for r in board.records if (r.setup, r.column) == (setup, column)]
-        found = next((f for r in members if (f := _statistics(r))), {})
+        found = members[0].chosen[0].manifest.dataset.statistics
         title = board.column_title(column)
-        spreads = {name: _spread(found.get(name)) for name in SPREADS}
-        train = found.get("train")
+        spreads = {name: _known(getattr(found, name)) for name in SPREADS}
+        train = found.train
         counts = (str(members[0].users), str(members[0].queries))
-        first = f"{train:,}" if isinstance(train, int) else NO_VALUE
-        rows.append((title, first, *(_pair(spreads[name]) for name in SPREADS), *counts))
+        rows.append((title, f"{train:,}", *(_pair(spreads[name]) for name in SPREADS), *counts))
         printed = paper().data.get(column.task)
         if printed:
             pairs = [_pair(getattr(printed, name)) for name in SPREADS]
@@ -163,16 +163,9 @@ def statistics_table(board: Board, setup: Setup) -> Table:
         entries.append({**_data_entry(members[0], train, spreads, printed), **told})
     header = ("Task", "#Train", *SPREADS.values(), "Test users", "Queries")
     notes = [STATISTICS_NOTE]
-    if any(row[1] == NO_VALUE for row in rows):
-        notes.append(f"{NO_VALUE}: recorded before manifests held statistics.")
     if board.synthetic(board.columns(setup)):
         notes.append(SYNTHETIC_NOTE)
     return Table("Statistics", header, tuple(rows), notes=tuple(notes), entries=tuple(entries))
-
-
-def has_statistics(board: Board, setup: Setup) -> bool:
-    """Whether any run of a setup records its data's statistics."""
-    return any(_statistics(r) for r in board.records if r.setup == setup)
 
 
 def other_table(board: Board, others: Sequence[ExcludedRun]) -> Table:
@@ -181,19 +174,21 @@ def other_table(board: Board, others: Sequence[ExcludedRun]) -> Table:
     rows = []
     for other in others:
         manifest = other.run.manifest
-        mark = f" {SYNTHETIC}" if manifest["dataset"]["synthetic"] else ""
+        mark = f" {SYNTHETIC}" if manifest.dataset.synthetic else ""
         elsewhere = f" {EXTERNAL}" if is_external(other.run) else ""
         row = [
-            str(manifest.get("task_title") or board.task_title(manifest["task"])) + mark,
-            str(manifest.get("method_title") or board.method_title(manifest["method"])) + elsewhere,
-            *(str(manifest[name]) for name in ("model", "seed", "key")),
+            (manifest.task_title or board.task_title(manifest.task)) + mark,
+            (manifest.method_title or board.method_title(manifest.method)) + elsewhere,
+            manifest.model,
+            str(manifest.seed),
+            manifest.key,
             other.reason,
         ]
         run = measure(setup_of(other.run), column_of(other.run), [other.run])
         found = {record.metric: number(record) for record in run}
         rows.append((*row, *(found.get(metric, NO_VALUE) for metric in PAPER_METRICS)))
     header += [METRICS[metric].title for metric in PAPER_METRICS]
-    synthetic = any(other.run.manifest["dataset"]["synthetic"] for other in others)
+    synthetic = any(other.run.manifest.dataset.synthetic for other in others)
     notes = [SYNTHETIC_NOTE] if synthetic else []
     notes += external_notes(str(row[1]) for row in rows)
     return Table("Runs in no table above", tuple(header), tuple(rows), labels=6, notes=tuple(notes))
@@ -260,30 +255,15 @@ def _mixed_versions(records: Iterable[Record]) -> str:
     """
     found: dict[str, set[str]] = {}
     for run in {run.path: run for record in records for run in record.chosen}.values():
-        versions = run.manifest.get("versions")
-        for name, version in versions.items() if isinstance(versions, Mapping) else ():
+        for name, version in run.manifest.versions.items():
             if name not in ("lampbench", "commit"):
                 found.setdefault(name, set()).add(str(version))
     mixed = {name: sorted(several) for name, several in found.items() if len(several) > 1}
     return "; ".join(f"{name} {', '.join(mixed[name])}" for name in sorted(mixed))
 
 
-def _statistics(record: Record) -> Mapping[str, Any]:
-    """What a run recorded of its data, nothing in runs of earlier versions."""
-    for run in record.chosen:
-        found = run.manifest["dataset"].get("statistics")
-        if isinstance(found, Mapping):
-            return found
-    return {}
-
-
-def _spread(recorded: Any) -> Pair | None:
-    if not isinstance(recorded, Mapping) or not recorded.get("count"):
-        return None
-    mean, sd = recorded.get("mean"), recorded.get("sd")
-    if not isinstance(mean, int | float) or not isinstance(sd, int | float):
-        return None
-    return float(mean), float(sd)
+def _known(spread: Spread) -> Pair | None:
+    return (spread.mean, spread.sd) if spread.count else None
 
 
 def _pair(pair: Pair | None) -> str:

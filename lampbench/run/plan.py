@@ -10,7 +10,8 @@ from lampbench.plugin.context import Recipe, TaskRecipe
 from lampbench.plugin.hyperparameter import Setting
 from lampbench.plugin.method import Method
 from lampbench.plugin.recipe_graph import build_order, parents
-from lampbench.record.runs import run_path
+from lampbench.record.manifest import MANIFEST
+from lampbench.record.paths import run_path
 from lampbench.run.executor import Executor
 from lampbench.run.specification import Owner, RunSpecification, WholeTask
 
@@ -71,7 +72,7 @@ class Plan:
     @property
     def done(self) -> bool:
         """Whether the run is recorded already."""
-        return (self.folder / "manifest.json").is_file()
+        return (self.folder / MANIFEST).is_file()
 
     @property
     def title(self) -> str:

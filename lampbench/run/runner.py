@@ -1,23 +1,23 @@
 """The runner: build what is missing, answer, score, record. Read it from top to bottom."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
 
 from lampbench.core.dataset import Query, User
 from lampbench.plugin.context import Recipe, TaskRecipe, UserRecipe
 from lampbench.plugin.method import Prediction
-from lampbench.record.inputs import write_inputs
+from lampbench.record.dataset_files import record_dataset
+from lampbench.record.manifest import PREDICT, StageCost
 from lampbench.record.run_lock import run_lock
-from lampbench.record.runs import write_run
+from lampbench.record.write import write_run
 from lampbench.run.cost_meter import Usage
 from lampbench.run.executor import PREDICTIONS
 from lampbench.run.fill_manifest import describe
 from lampbench.run.plan import Plan, Stage
 from lampbench.run.reference_parser import reference_parse
 from lampbench.run.specification import Owner
-from lampbench.scoring import Scoring, histories, score_predictions
+from lampbench.scoring import PredictionRow, Scoring, histories, score_predictions
 from lampbench.util.errors import LampbenchError
 
 _REWARD_DIGITS = 3
@@ -50,19 +50,20 @@ def _execute(plan: Plan, command: Sequence[str], results: Path, force: bool) -> 
         executor.cache.drop_partial(PREDICTIONS, run)
     cached = [build(plan, stage) for stage in plan.stages]
     predictions, usage = predict(plan)
+    rows = _rows(plan, predictions)
     costs = [_cost(plan, stage, n) for stage, n in zip(plan.stages, cached, strict=True)]
-    answered = {"stage": "predict", "key": run, "units": len(predictions), "cached": 0}
-    costs.append({**answered, **asdict(usage), "seconds": round(usage.seconds, 3)})
+    usage.seconds = round(usage.seconds, 3)
+    costs.append(
+        StageCost(stage=PREDICT, key=run, units=len(predictions), cached=0, **asdict(usage))
+    )
     title = f"{plan.title}: score"
     executor.progress.start(title, len(predictions), "answers")
     scoring = Scoring(histories=histories(executor.dataset))
-    scores = score_predictions(predictions, executor.progress.update, scoring)
+    scores = score_predictions(rows, executor.progress.update, scoring)
     executor.progress.finish()
-    manifest = {**describe(plan, costs, predictions, command), "scoring": scoring.describe()}
-    for row in predictions:
-        del row["prompt_head"]
-    write_inputs(results, executor.dataset)
-    write_run(results, manifest, predictions, scores, replace=force)
+    dataset = record_dataset(results, executor.dataset, executor.task)
+    manifest = describe(plan, costs, predictions, command, dataset, scoring.describe())
+    write_run(results, manifest, rows, scores, replace=force)
     executor.cache.drop_partial(PREDICTIONS, run)
 
 
@@ -98,7 +99,7 @@ def _built(plan: Plan, recipe: Recipe, owners: Sequence[Owner]) -> Iterator[obje
         )
 
 
-def predict(plan: Plan) -> tuple[list[dict[str, Any]], Usage]:
+def predict(plan: Plan) -> tuple[list[Prediction], Usage]:
     """Answer every test query; predictions are in the order of the dataset."""
     executor = plan.executor
     users = [user for user in executor.dataset.test_users if user.id not in executor.failed_users]
@@ -128,44 +129,51 @@ def predict(plan: Plan) -> tuple[list[dict[str, Any]], Usage]:
             f"{query!r} of user {user!r}; fix its predict()"
         )
     executor.progress.finish()
-    rows = [_row(plan, answered[asked], query) for asked, query in queries.items()]
-    return rows, executor.meter.take()
+    return [answered[asked] for asked in queries], executor.meter.take()
 
 
-def _row(plan: Plan, prediction: Prediction, query: Query) -> dict[str, Any]:
+def _rows(plan: Plan, predictions: Sequence[Prediction]) -> list[PredictionRow]:
+    """Predictions beside their references, parsed as the reference code does where asked."""
+    test_users = plan.executor.dataset.test_users
+    queries = {(user.id, query.id): query for user in test_users for query in user.queries}
+    return [_row(plan, one, queries[one.user, one.query]) for one in predictions]
+
+
+def _row(plan: Plan, prediction: Prediction, query: Query) -> PredictionRow:
     executor, text = plan.executor, prediction.text
     if executor.fidelity.parse_outputs:
         prompt = executor.task.prompt(query.fields)
         text = reference_parse(executor.task, plan.method, executor.model, prompt, text)
-    row: dict[str, Any] = {
-        "user": prediction.user,
-        "query": prediction.query,
-        "prediction": text,
-        "reference": query.reference,
-        "prompt_tokens": prediction.prompt_tokens,
-        "new_tokens": prediction.new_tokens,
-        "prompt_tokens_dropped": prediction.prompt_tokens_dropped,
-        "truncated": prediction.truncated,
-        "prompt_head": prediction.prompt_head,
-    }
-    if prediction.quoted:
-        row["quoted"] = list(prediction.quoted)
-    if prediction.rewards:
-        row["tokens"] = list(prediction.tokens)
-        row["rewards"] = [round(value, _REWARD_DIGITS) for value in prediction.rewards]
-    return row
+    rewards = tuple(round(value, _REWARD_DIGITS) for value in prediction.rewards)
+    return PredictionRow(
+        user=prediction.user,
+        query=prediction.query,
+        prediction=text,
+        reference=query.reference,
+        prompt_tokens=prediction.prompt_tokens,
+        new_tokens=prediction.new_tokens,
+        prompt_tokens_dropped=prediction.prompt_tokens_dropped,
+        truncated=prediction.truncated,
+        quoted=tuple(prediction.quoted),
+        tokens=tuple(prediction.tokens) if rewards else (),
+        rewards=rewards,
+    )
 
 
-def _cost(plan: Plan, stage: Stage, cached: int) -> dict[str, Any]:
+def _cost(plan: Plan, stage: Stage, cached: int) -> StageCost:
     """What a stage's artifacts cost when they were made, in this run or an earlier one."""
     executor = plan.executor
     owners = stage.made(executor)
     metas = [executor.cache.meta(stage.name, executor.keys.of(stage.recipe, owner))
              for owner in owners]  # fmt: skip
-    return {
-        "stage": stage.name,
-        "key": executor.keys.joint(stage.recipe, stage.owners),
-        "units": len(owners),
-        "cached": cached,
-        **{name: round(sum(meta["cost"][name] for meta in metas), 3) for name in asdict(Usage())},
+    sums = {
+        field.name: round(sum(meta["cost"][field.name] for meta in metas), 3)
+        for field in fields(Usage)
     }
+    return StageCost(
+        stage=stage.name,
+        key=executor.keys.joint(stage.recipe, stage.owners),
+        units=len(owners),
+        cached=cached,
+        **sums,
+    )

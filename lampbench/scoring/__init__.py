@@ -4,14 +4,27 @@ Definitions, ranges and sources stand in `docs/metrics.md`. Importing this packa
 the scoring libraries; scoring does.
 """
 
-from lampbench.scoring.aggregate import aggregate, counts
+from lampbench.scoring.aggregate import Counts, Means, aggregate, counts
 from lampbench.scoring.catalog import CONTROLS, METRICS
-from lampbench.scoring.score import Scoring, histories, iter_scores, score_predictions
+from lampbench.scoring.prediction_row import PredictionRow
+from lampbench.scoring.score import (
+    Scoring,
+    ScoringDescription,
+    histories,
+    iter_scores,
+    score_predictions,
+)
+from lampbench.scoring.score_table import ScoreTable
 
 __all__ = [
     "CONTROLS",
     "METRICS",
+    "Counts",
+    "Means",
+    "PredictionRow",
+    "ScoreTable",
     "Scoring",
+    "ScoringDescription",
     "aggregate",
     "counts",
     "histories",

@@ -2,36 +2,54 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
+from lampbench.plugin.metric import Value
 from lampbench.scoring.catalog import METRICS
+from lampbench.scoring.score_table import ScoreTable
 
-NOT_METRICS = ("user", "query")
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """A metric's mean over queries, and the mean over users of each user's mean."""
+
+    queries: float | None
+    users: float | None
 
 
-def aggregate(scores: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float | None]]:
-    """For each metric its mean over queries and the mean over users of each user's mean.
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Users and queries in all, and how many of them have a reference to be scored against."""
+
+    users: int
+    queries: int
+    scored_users: int
+    scored_queries: int
+
+
+def aggregate(scores: ScoreTable) -> dict[str, Means]:
+    """The means of each metric, in the order of tables.
 
     Queries without a reference take no part in metrics that compare. A metric that lacks a value
     on any other query is None as a whole: a mean never stands for fewer queries than it seems to.
     Sums are exact before rounding (`math.fsum`), so the order of rows does not matter.
     """
-    found = {name for row in scores for name in row if name not in NOT_METRICS}
-    order = [name for name in METRICS if name in found]
-    order += sorted(found - set(METRICS))
-    return {name: _means(name, scores) for name in order}
+    order = [name for name in METRICS if name in scores.columns]
+    order += sorted(scores.columns.keys() - set(METRICS))
+    scored = scores.has_reference()
+    return {name: _means(scores.columns[name], scores.users, scored) for name in order}
 
 
-def counts(scores: Sequence[Mapping[str, Any]]) -> dict[str, int]:
-    """Users and queries in all, and how many of them have a reference to be scored against."""
-    scored = [row for row in scores if _has_reference(row)]
-    return {
-        "users": len({row["user"] for row in scores}),
-        "queries": len(scores),
-        "scored_users": len({row["user"] for row in scored}),
-        "scored_queries": len(scored),
-    }
+def counts(scores: ScoreTable) -> Counts:
+    """How many users and queries there are."""
+    pairs = list(zip(scores.users, scores.has_reference(), strict=True))
+    return Counts(
+        users=len(set(scores.users)),
+        queries=len(scores),
+        scored_users=len({user for user, scored in pairs if scored}),
+        scored_queries=sum(scored for _, scored in pairs),
+    )
 
 
 def mean(values: Iterable[float]) -> float:
@@ -40,22 +58,16 @@ def mean(values: Iterable[float]) -> float:
     return math.fsum(listed) / len(listed)
 
 
-def _means(name: str, scores: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
+def _means(values: Sequence[Value], users: Sequence[str], scored: Sequence[bool]) -> Means:
     by_user: dict[str, list[float]] = defaultdict(list)
-    for row in scores:
-        value = row.get(name)
+    for value, user, has_reference in zip(values, users, scored, strict=True):
         if value is not None:
-            by_user[row["user"]].append(float(value))
-        elif _has_reference(row):
-            by_user.clear()
-            break
+            by_user[user].append(float(value))
+        elif has_reference:
+            return Means(None, None)
     if not by_user:
-        return {"queries": None, "users": None}
-    return {
-        "queries": mean(value for values in by_user.values() for value in values),
-        "users": mean(mean(values) for values in by_user.values()),
-    }
-
-
-def _has_reference(row: Mapping[str, Any]) -> bool:
-    return row.get("reference_words") is not None or row.get("rouge1") is not None
+        return Means(None, None)
+    return Means(
+        queries=mean(value for values in by_user.values() for value in values),
+        users=mean(mean(values) for values in by_user.values()),
+    )

@@ -16,18 +16,31 @@ from typing import TYPE_CHECKING, Any
 from lampbench.plugin.metric import Answer, Metric, Value
 from lampbench.registry import Registry
 from lampbench.scoring.catalog import METRICS
+from lampbench.scoring.prediction_row import PredictionRow
+from lampbench.scoring.score_table import ScoreTable
 from lampbench.util.errors import LampbenchError
 from lampbench.util.machine import releases, usable_cores
 
 if TYPE_CHECKING:
     from lampbench.core.dataset import Dataset
 
-Row = Mapping[str, Any]
-
 _STARTING = 3.0  # seconds: what starting processes and loading the scoring libraries there costs
 _TRIAL = 0.5  # seconds after which it is known how long the rest would take
 _CHUNK = 64
 _PACKAGES = ("rouge-score", "nltk", "sacrebleu")
+
+
+@dataclass(frozen=True, slots=True)
+class ScoringDescription:
+    """What scores depend on besides the texts, for the manifest.
+
+    `signatures` are the settings of metrics that have any, `missing` says why a metric could not
+    be computed, `versions` are those of the scoring libraries; by name.
+    """
+
+    signatures: Mapping[str, str]
+    missing: Mapping[str, str]
+    versions: Mapping[str, str | None]
 
 
 @dataclass(frozen=True)
@@ -57,12 +70,12 @@ class Scoring:
         found = {metric.name: metric.missing() for metric in self.load()}
         return {name: reason for name, reason in found.items() if reason}
 
-    def describe(self) -> dict[str, Any]:
-        """For the manifest: what the numbers depend on besides the texts, and what is missing."""
+    def describe(self) -> ScoringDescription:
+        """What the numbers depend on besides the texts, and what is missing."""
         missing = self.missing()
         usable = [metric for metric in self.load() if metric.name not in missing]
         signatures = {metric.name: sign for metric in usable if (sign := metric.signature())}
-        return {"signatures": signatures, "missing": missing, "versions": releases(_PACKAGES)}
+        return ScoringDescription(signatures, missing, releases(_PACKAGES))
 
 
 def histories(dataset: "Dataset") -> dict[str, tuple[str, ...]]:
@@ -71,14 +84,14 @@ def histories(dataset: "Dataset") -> dict[str, tuple[str, ...]]:
 
 
 def iter_scores(
-    predictions: Iterable[Row], scoring: Scoring | None = None
+    predictions: Iterable[PredictionRow], scoring: Scoring | None = None
 ) -> Iterator[dict[str, Any]]:
-    """One row for each row of `predictions.jsonl`, in order, each as soon as it stands.
+    """The scores of each prediction (`user`, `query` and a value for each metric), in order, each
+    as soon as it is computed.
 
-    Reads `user`, `query`, `prediction`, `reference` and `truncated`. Prediction and reference are
-    stripped of outer white space first, as LaMP's evaluation does. Where the reference is None
-    (withheld), every metric that compares is None; a metric is None throughout where its
-    `missing` says why.
+    Prediction and reference are stripped of outer white space first, as LaMP's evaluation does.
+    Where the reference is None (withheld), every metric that compares is None; a metric is None
+    throughout where its `missing` says why.
 
     Raises:
         LampbenchError: a metric failed, or gave what is no number of its range.
@@ -88,7 +101,7 @@ def iter_scores(
 
 
 def _scored(
-    predictions: Iterable[Row], scoring: Scoring, metrics: Sequence[Metric]
+    predictions: Iterable[PredictionRow], scoring: Scoring, metrics: Sequence[Metric]
 ) -> Iterator[dict[str, Any]]:
     metrics = [metric for metric in metrics if not metric.batched]
     missing = {metric.name for metric in metrics if metric.missing() is not None}
@@ -103,15 +116,14 @@ def _scored(
         yield {"user": answer.user, "query": answer.query, **values}
 
 
-def _answer(row: Row, scoring: Scoring) -> Answer:
-    text, reference, truncated = row["prediction"].strip(), row["reference"], row["truncated"]
+def _answer(row: PredictionRow, scoring: Scoring) -> Answer:
     return Answer(
-        user=row["user"],
-        query=row["query"],
-        text=text,
-        reference=None if reference is None else reference.strip(),
-        truncated=None if truncated is None else bool(truncated),
-        history=None if scoring.histories is None else scoring.histories.get(row["user"]),
+        user=row.user,
+        query=row.query,
+        text=row.prediction.strip(),
+        reference=None if row.reference is None else row.reference.strip(),
+        truncated=row.truncated,
+        history=None if scoring.histories is None else scoring.histories.get(row.user),
     )
 
 
@@ -160,10 +172,10 @@ def _end(metric: Metric) -> str:
 
 
 def score_predictions(
-    predictions: Iterable[Row],
+    predictions: Iterable[PredictionRow],
     report: Callable[[int], object] | None = None,
     scoring: Scoring | None = None,
-) -> list[dict[str, Any]]:
+) -> ScoreTable:
     """All rows of `iter_scores`, from as many processes as there are cores where that pays.
 
     `report` is called with how many rows are scored. Batched metrics follow in this process. A
@@ -183,7 +195,7 @@ def score_predictions(
             values = _together(metric, [_answer(row, scoring) for row in rows])
             for score, value in zip(scores, values, strict=True):
                 score[metric.name] = value
-    return scores
+    return ScoreTable.from_rows(scores)
 
 
 def _together(metric: Metric, answers: Sequence[Answer]) -> Iterator[Value]:
@@ -206,7 +218,7 @@ def _together(metric: Metric, answers: Sequence[Answer]) -> Iterator[Value]:
 
 
 def _anywhere(
-    rows: Sequence[Row], scoring: Scoring, metrics: Sequence[Metric]
+    rows: Sequence[PredictionRow], scoring: Scoring, metrics: Sequence[Metric]
 ) -> Generator[dict[str, Any], None, None]:
     """Here as long as the rest would be done before other processes had started."""
     cores = usable_cores()
@@ -222,7 +234,9 @@ def _anywhere(
                 return
 
 
-def _elsewhere(rows: Sequence[Row], processes: int, scoring: Scoring) -> Iterator[dict[str, Any]]:
+def _elsewhere(
+    rows: Sequence[PredictionRow], processes: int, scoring: Scoring
+) -> Iterator[dict[str, Any]]:
     # never forked: this process may hold a model and its threads
     chunks = [rows[i : i + _CHUNK] for i in range(0, len(rows), _CHUNK)]
     workers, context = min(processes, len(chunks)), get_context("spawn")
@@ -272,6 +286,6 @@ def _start_worker(scoring: Scoring) -> None:
     _worker = scoring, scoring.load()
 
 
-def _score_chunk(rows: Sequence[Row]) -> list[dict[str, Any]]:
+def _score_chunk(rows: Sequence[PredictionRow]) -> list[dict[str, Any]]:
     assert _worker is not None
     return list(_scored(rows, *_worker))

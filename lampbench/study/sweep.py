@@ -44,11 +44,8 @@ def print_points(recorded: Sequence[tuple[GridPoint, Path]]) -> None:
     rows = []
     for point, folder in recorded:
         manifest = read_run(folder).manifest
-        scores = [
-            manifest["scores"].get(metric, {}).get("queries")
-            for metric in ("rouge1", "rougeL", "words")
-        ]
-        names = [str(manifest[name]) for name in ("task", "model", "method", "seed")]
+        scores = [manifest.mean(metric) for metric in ("rouge1", "rougeL", "words")]
+        names = [manifest.task, manifest.model, manifest.method, str(manifest.seed)]
         numbers = ["-" if value is None else f"{value:.3f}" for value in scores]
         rows.append([*(str(point[path].value) for path in paths), *names, *numbers])
     heads = [*paths, "task", "model", "method", "seed", "ROUGE-1", "ROUGE-L", "words"]

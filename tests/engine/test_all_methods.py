@@ -72,7 +72,7 @@ def recorded(todo, results):
         execute(plan, ["lampbench", "run"], results)
     runs, problems = load_runs(results)
     assert not problems
-    return {run.manifest["method"]: run for run in runs}
+    return {run.manifest.method: run for run in runs}
 
 
 def stored(store, user):
@@ -141,11 +141,11 @@ def test_every_method_is_recorded_and_decodes_as_by_hand(
     runs = recorded(todo, tmp_path / "results")
     assert sorted(runs) == sorted(METHODS)
     for method, run in runs.items():
-        asked = [(row["user"], row["query"]) for row in run.predictions]
+        asked = [(row.user, row.query) for row in run.predictions]
         assert asked == [("ann", "ann-q0"), ("ann", "ann-q1"), ("bob", "bob-q0"), ("bob", "bob-q1")]
-        assert run.manifest["model"] == resolve_model(str(folder(name))).name
-        assert len(run.manifest["prompt_head"]) == 8, method
-    answers = {method: [r["prediction"] for r in run.predictions] for method, run in runs.items()}
+        assert run.manifest.model == resolve_model(str(folder(name))).name
+        assert len(run.manifest.prompt_head) == 8, method
+    answers = {method: [r.prediction for r in run.predictions] for method, run in runs.items()}
 
     merged = functools.cache(functools.partial(naive, name))
     tested = todo["cope"].context.dataset.test_users
@@ -155,7 +155,7 @@ def test_every_method_is_recorded_and_decodes_as_by_hand(
         # the paper's template for Gemma ends a turn with <eos>, the model's own does not
         ends = {tokens.eos_token, "<|eot_id|>", *(["<end_of_turn>"] if own else [])}
         stop = {i for i in map(tokens.convert_tokens_to_ids, ends) if i is not None}
-        assert runs["cope"].predictions[place]["prompt_tokens"] == len(ids)
+        assert runs["cope"].predictions[place].prompt_tokens == len(ids)
         tam, oppu, cope = stored(tmp_path / "store", user)
         stacks = {"base": (), "tam": (tam,), "oppu": (tam, oppu), "cope": (tam, cope)}
         models = {method: merged(*stack) for method, stack in stacks.items()}
@@ -217,8 +217,8 @@ def test_every_method_runs_as_the_reference_code_would(planned, folder, tmp_path
     assert sorted(runs) == sorted(METHODS)
     bos = {"llama": 2, "mistral": 2, "gemma": 2, "gemma-vision": 2, "qwen": 0}[name]
     for run in runs.values():
-        assert run.manifest["fidelity"] == "reference"
-        assert run.manifest["prompt_head"].count(0) == bos  # the tiny tokenizers' first token
+        assert run.manifest.fidelity == "reference"
+        assert run.manifest.prompt_head.count(0) == bos  # the tiny tokenizers' first token
 
 
 def test_nothing_is_trained_twice_for_another_method(planned, tmp_path):
@@ -229,6 +229,6 @@ def test_nothing_is_trained_twice_for_another_method(planned, tmp_path):
     made = {kind: len(list((store / kind).iterdir())) for kind in users}
     assert made == users
     assert len(list((store / "task_sft").iterdir())) == 1
-    stages = {stage["stage"]: stage["cached"] for stage in runs["oppu_dpo"].manifest["stages"]}
+    stages = {stage.stage: stage.cached for stage in runs["oppu_dpo"].manifest.stages}
     assert stages["user_dpo"] == 2
     assert not [file for file in (store / "partial").rglob("*") if file.is_file()]

@@ -8,16 +8,21 @@ import pytest
 
 from lampbench.data import DataOptions, load
 from lampbench.registry import Registry
-from lampbench.scoring import METRICS, Scoring, aggregate, histories, score_predictions
+from lampbench.scoring import (
+    METRICS,
+    Means,
+    PredictionRow,
+    Scoring,
+    aggregate,
+    histories,
+    score_predictions,
+)
 from lampbench.scoring import score as module
 from lampbench.util.errors import LampbenchError
 
 
 def score(prediction, reference="x", history=None, truncated=False):
-    row = {
-        "user": "u", "query": "q", "prediction": prediction, "reference": reference,
-        "truncated": truncated,
-    }  # fmt: skip
+    row = PredictionRow("u", "q", prediction, reference, truncated=truncated)
     known = None if history is None else {"u": tuple(history)}
     return score_predictions([row], None, Scoring(histories=known))[0]
 
@@ -123,10 +128,10 @@ def test_style_tells_authors_apart():
     """A user's own reference is likelier by their own history than by another user's."""
     dataset = load(Registry().task("topic_writing"), "bundled", DataOptions(users=6))
     rows = [
-        {"user": "u", "query": f"{user.id} {query.id}", "prediction": query.reference,
-         "reference": None, "truncated": False}
-        for user in dataset.test_users for query in user.queries[:3]
-    ]  # fmt: skip
+        PredictionRow("u", f"{user.id} {query.id}", query.reference, None, truncated=False)
+        for user in dataset.test_users
+        for query in user.queries[:3]
+    ]
     like = {}
     for author, texts in histories(dataset).items():
         scoring = Scoring(("style",), histories={"u": texts})
@@ -146,13 +151,10 @@ def test_without_history_nothing_is_made_up():
     assert [name for name, value in found.items() if value is None] == [
         "meteor", "style", "history_copy", "reference_history_copy",
     ]  # fmt: skip
-    rows = [
-        {"user": user, "query": "q", "prediction": "abcd", "reference": "x", "truncated": False}
-        for user in ("known", "unknown")
-    ]
+    rows = [PredictionRow(user, "q", "abcd", "x", truncated=False) for user in ("known", "unknown")]
     scores = score_predictions(rows, None, Scoring(histories={"known": ("abcd",)}))
     assert [row["style"] for row in scores] == [1.0, None]
-    assert aggregate(scores)["style"] == {"queries": None, "users": None}
+    assert aggregate(scores)["style"] == Means(None, None)
 
 
 def test_a_withheld_reference_and_an_unknown_clipping_are_null():
@@ -166,14 +168,13 @@ def test_other_processes_know_the_histories(monkeypatch):
     monkeypatch.setattr(module, "_STARTING", -1.0)
     monkeypatch.setattr(module, "usable_cores", lambda: 2)
     rows = [
-        {"user": f"u{n // 50}", "query": str(n), "prediction": f"we walked along the {n}",
-         "reference": "x", "truncated": False}
+        PredictionRow(f"u{n // 50}", str(n), f"we walked along the {n}", "x", truncated=False)
         for n in range(200)
-    ]  # fmt: skip
+    ]
     known = {"u0": tuple(HISTORY), "u1": ("walked along the 60",), "u3": ()}
     scoring = Scoring(("history_copy", "style"), histories=known)
     expected = list(module.iter_scores(rows, scoring))
-    assert score_predictions(rows, None, scoring) == expected
+    assert list(score_predictions(rows, None, scoring)) == expected
     assert [row["history_copy"] for row in expected[::50]] == [0.5, 0.0, None, 0.0]
     assert expected[60]["history_copy"] == 0.5
 
@@ -204,17 +205,14 @@ def plugin(tmp_path):
 
 
 def ask(file, *texts, metrics=("rouge1", "exclaims")):
-    rows = [
-        {"user": "u", "query": str(i), "prediction": text, "reference": "x", "truncated": False}
-        for i, text in enumerate(texts)
-    ]
+    rows = [PredictionRow("u", str(i), text, "x", truncated=False) for i, text in enumerate(texts)]
     return score_predictions(rows, None, Scoring(metrics, (file,)))
 
 
 def test_a_metric_of_ones_own(plugin, monkeypatch):
     file = plugin()
     expected = [{"user": "u", "query": "0", "rouge1": 1.0, "exclaims": 2}]
-    assert ask(file, "x!!") == expected
+    assert list(ask(file, "x!!")) == expected
     monkeypatch.setattr(module, "_TRIAL", 0.0)
     monkeypatch.setattr(module, "_STARTING", -1.0)
     monkeypatch.setattr(module, "usable_cores", lambda: 2)

@@ -9,19 +9,23 @@ from pathlib import Path
 
 import pytest
 
-from lampbench.scoring import METRICS, aggregate, counts, iter_scores, score_predictions
+from lampbench.scoring import (
+    METRICS,
+    Counts,
+    Means,
+    PredictionRow,
+    ScoreTable,
+    aggregate,
+    counts,
+    iter_scores,
+    score_predictions,
+)
 from lampbench.scoring import score as module
 from lampbench.util.machine import usable_cores
 
 
 def row(prediction, reference, user="u", query="q", truncated=False):
-    return {
-        "user": user,
-        "query": query,
-        "prediction": prediction,
-        "reference": reference,
-        "truncated": truncated,
-    }
+    return PredictionRow(user, query, prediction, reference, truncated=truncated)
 
 
 def score(prediction, reference):
@@ -91,7 +95,7 @@ def test_mean_is_what_evaluates_bootstrap_scatters_around():
     np.random.seed(0)  # rouge_score draws from the global generator
     middle = as_evaluate_does(pairs, BootstrapAggregator())
     for name in ("rouge1", "rougeL"):
-        assert found[name]["queries"] == pytest.approx(middle[name], abs=5e-3)
+        assert found[name].queries == pytest.approx(middle[name], abs=5e-3)
 
 
 def test_controls():
@@ -114,9 +118,9 @@ def test_withheld_reference_leaves_comparisons_out():
         None
     ] * 4
     means = aggregate(found)
-    assert means["rouge1"]["queries"] == 1.0
-    assert means["words"]["queries"] == 1.5
-    assert counts(found) == {"users": 1, "queries": 2, "scored_users": 1, "scored_queries": 1}
+    assert means["rouge1"].queries == 1.0
+    assert means["words"].queries == 1.5
+    assert counts(found) == Counts(users=1, queries=2, scored_users=1, scored_queries=1)
 
 
 def test_aggregates_over_queries_and_over_users():
@@ -126,8 +130,9 @@ def test_aggregates_over_queries_and_over_users():
         {"user": "a", "query": "3", "rouge1": 1.0},
         {"user": "b", "query": "1", "rouge1": 0.0},
     ]
-    assert aggregate(scores) == {"rouge1": {"queries": 0.75, "users": 0.5}}
-    assert aggregate(scores[::-1]) == aggregate(scores)
+    table = ScoreTable.from_rows(scores)
+    assert aggregate(table) == {"rouge1": Means(queries=0.75, users=0.5)}
+    assert aggregate(ScoreTable.from_rows(scores[::-1])) == aggregate(table)
 
 
 def test_a_mean_never_stands_for_fewer_queries():
@@ -135,25 +140,25 @@ def test_a_mean_never_stands_for_fewer_queries():
         {"user": "a", "query": "1", "rouge1": 1.0, "meteor": 0.5},
         {"user": "a", "query": "2", "rouge1": 1.0, "meteor": None},
     ]
-    assert aggregate(scores)["meteor"] == {"queries": None, "users": None}
-    assert aggregate([]) == {}
+    assert aggregate(ScoreTable.from_rows(scores))["meteor"] == Means(None, None)
+    assert aggregate(ScoreTable.from_rows([])) == {}
 
 
 def test_means_do_not_depend_on_the_order_of_rows():
     values = [1e-17, 1.0, -1.0, 3e-17] * 7
     scores = [{"user": "u", "query": str(i), "rouge1": v} for i, v in enumerate(values)]
-    assert aggregate(scores) == aggregate(sorted(scores, key=lambda one: one["rouge1"]))
+    other = sorted(scores, key=lambda one: one["rouge1"])
+    assert aggregate(ScoreTable.from_rows(scores)) == aggregate(ScoreTable.from_rows(other))
 
 
 METEOR = """
 import json, sys
 import nltk
 nltk.data.path[:] = sys.argv[1:]
-from lampbench.scoring import METRICS, score_predictions
+from lampbench.scoring import METRICS, PredictionRow, score_predictions
 texts = [("the car stopped", "the auto stopped"), ("It sat. It ran.", "It sat . It ran ."),
          ("x", "y"), ("", "y")]
-rows = [{"user": "u", "query": str(i), "prediction": p, "reference": r, "truncated": False}
-        for i, (p, r) in enumerate(texts)]
+rows = [PredictionRow("u", str(i), p, r, truncated=False) for i, (p, r) in enumerate(texts)]
 print(json.dumps([METRICS["meteor"].missing(), [row["meteor"] for row in score_predictions(rows)]]))
 """
 
@@ -266,14 +271,14 @@ def test_other_processes_give_the_same_scores_in_the_same_order(elsewhere, monke
         lambda rows, n, *rest: started.append((len(rows), n)) or real(rows, n, *rest),
     )
     seen = []
-    assert score_predictions(rows, seen.append) == expected
+    assert list(score_predictions(rows, seen.append)) == expected
     assert seen == list(range(1, 301))
     assert started == [(299, 2)]
 
 
 def test_an_error_elsewhere_is_the_same_error(elsewhere):
-    with pytest.raises(KeyError, match="prediction"):
-        score_predictions([row("a", "b"), {"reference": "x"}])
+    with pytest.raises(AttributeError, match="strip"):
+        score_predictions([row("a", "b"), row(None, "x")])
 
 
 def python(code):
@@ -291,9 +296,9 @@ def python(code):
 def test_few_predictions_start_no_process():
     """In a new process, where the first score also loads the libraries."""
     code = """
-from lampbench.scoring import score
+from lampbench.scoring import PredictionRow, score
 score._elsewhere = None
-row = {"user": "u", "query": "q", "prediction": "a b", "reference": "b a", "truncated": False}
+row = PredictionRow("u", "q", "a b", "b a", truncated=False)
 print(len(score.score_predictions([row] * 200)))
 """
     out, err = python(code).communicate(timeout=120)
@@ -303,11 +308,11 @@ print(len(score.score_predictions([row] * 200)))
 LONG = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
-from lampbench.scoring import score
+from lampbench.scoring import PredictionRow, score
 score._TRIAL, score._STARTING = 0.0, -1.0
 score.usable_cores = lambda: 2
 text = "the cat sat on the mat " * 50
-row = {"user": "u", "query": "q", "prediction": text, "reference": text, "truncated": False}
+row = PredictionRow("u", "q", text, text, truncated=False)
 try:
     score.score_predictions([row] * 200_000, lambda n: print(n, flush=True))
 except KeyboardInterrupt:

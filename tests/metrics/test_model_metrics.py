@@ -2,21 +2,19 @@
 
 import json
 import threading
+from dataclasses import asdict
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from lampbench.scoring import Scoring, score_predictions
+from lampbench.scoring import PredictionRow, Scoring, score_predictions
 from lampbench.util.errors import LampbenchError
 
 KEY = "sk-very-secret"
 
 
 def rows(*pairs, user="u"):
-    return [
-        {"user": user, "query": str(i), "prediction": p, "reference": r, "truncated": False}
-        for i, (p, r) in enumerate(pairs)
-    ]
+    return [PredictionRow(user, str(i), p, r, truncated=False) for i, (p, r) in enumerate(pairs)]
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +62,7 @@ def test_bertscore(encoder, monkeypatch):
     assert values[2:4] == [0.0, None]
     assert values[4] < 1
     assert [row["rouge1"] for row in found[:2]] == [1.0, 0.0]
-    signature = scoring.describe()["signatures"]["bertscore"]
+    signature = scoring.describe().signatures["bertscore"]
     assert signature.startswith(f"{encoder.name}_L2_no-idf")
     assert str(encoder.parent) not in signature
 
@@ -205,7 +203,7 @@ def test_an_endpoint_that_is_not_there(server, monkeypatch):
 
 def test_what_is_recorded_of_the_judge(server, monkeypatch):
     scoring = Scoring(("judge",))
-    recorded = json.dumps(scoring.describe())
+    recorded = json.dumps(asdict(scoring.describe()))
     assert "model:some-judge|temperature:0|prompt:" in recorded
     assert KEY not in recorded and "127.0.0.1" not in recorded
     monkeypatch.delenv("LAMPBENCH_JUDGE_MODEL")

@@ -1,12 +1,14 @@
 """`lampbench import predictions` and `lampbench export`."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from lampbench.cli.main import main
 from lampbench.data import DataOptions, load
-from lampbench.record.runs import load_runs, write_run
+from lampbench.record.runs import load_runs
+from lampbench.record.write import write_run
 from lampbench.registry import Registry
 
 OPTIONS = ["--method", "cope", "--task", "news_headline", "--model", "mistral-7b", "--users", "2"]
@@ -67,18 +69,18 @@ def test_predictions_are_scored_against_the_datasets_own_references(
     run = only(tmp_path)
     asked = [(user.id, q.id, q.reference) for user in dataset.test_users for q in user.queries]
     rows = run.predictions
-    assert [(row["user"], row["query"], row["reference"]) for row in rows] == asked
-    assert rows[0]["prediction"] == f" {asked[0][2]} indeed\n"
+    assert [(row.user, row.query, row.reference) for row in rows] == asked
+    assert rows[0].prediction == f" {asked[0][2]} indeed\n"
     assert [row["rouge1"] for row in run.scores][1] == 0.0
     assert run.scores[0]["rouge1"] > 0.5
     assert run.scores[0]["style"] is not None
     assert run.scores[0]["truncated"] is None
-    info = run.manifest
-    assert (info["method"], info["method_title"], info["seed"]) == ("cope", "CoPe", 3)
-    assert (info["preset"], info["fidelity"]) == ("external", "external")
-    assert info["external"]["file"] == "theirs.json"
-    assert info["dataset"]["fingerprint"] == dataset.fingerprint
-    assert info["model_info"]["location"] == "mistralai/Mistral-7B-Instruct-v0.3"
+    manifest = run.manifest
+    assert (manifest.method, manifest.method_title, manifest.seed) == ("cope", "CoPe", 3)
+    assert (manifest.preset, manifest.fidelity) == ("external", "external")
+    assert manifest.external.file == "theirs.json"
+    assert manifest.dataset.fingerprint == dataset.fingerprint
+    assert manifest.model_details.location == "mistralai/Mistral-7B-Instruct-v0.3"
     assert str(run.path.relative_to(tmp_path)) in out
 
 
@@ -95,9 +97,9 @@ def test_a_round_trip(give, lampbench, answers, tmp_path):
     (second,), _ = load_runs(tmp_path / "again")
     assert second.predictions == first.predictions
     assert second.scores == first.scores
-    assert second.manifest["files"] == first.manifest["files"]
-    assert second.manifest["key"] == first.manifest["key"]
-    assert lampbench("export", first.manifest["key"][:6], "by-key.json")[0] == 0
+    assert second.manifest.files == first.manifest.files
+    assert second.manifest.key == first.manifest.key
+    assert lampbench("export", first.manifest.key[:6], "by-key.json")[0] == 0
     assert (tmp_path / "by-key.json").read_bytes() == (tmp_path / "ours.json").read_bytes()
 
 
@@ -187,7 +189,7 @@ def test_a_key_that_is_not_clear(give, lampbench, answers, tmp_path):
     give(answers)
     run = only(tmp_path)
     for key in ("abc1", "abc2"):
-        write_run(tmp_path / "results", {**run.manifest, "key": key}, run.predictions, run.scores)
+        write_run(tmp_path / "results", replace(run.manifest, key=key), run.predictions, run.scores)
     code, err, _ = lampbench("export", "abc", "out.json")
     assert code == 2
     assert "is the beginning of 2 runs' keys" in err
@@ -198,4 +200,4 @@ def test_external_runs_can_be_scored_again(give, lampbench, answers, tmp_path):
     give(answers)
     code, _, out = lampbench("score")
     assert (code, "up to date" in out) == (0, True)
-    assert only(tmp_path).manifest["external"]
+    assert only(tmp_path).manifest.external

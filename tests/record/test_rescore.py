@@ -3,17 +3,22 @@
 import json
 import subprocess
 import sys
+from dataclasses import asdict
 
 import pytest
 
 from lampbench.cli.main import main
 from lampbench.data import DataOptions, load
-from lampbench.record.runs import load_runs, write_run
+from lampbench.record.dataset_files import record_dataset
+from lampbench.record.runs import load_runs
 from lampbench.registry import Registry
-from lampbench.run.fill_manifest import describe_data
-from lampbench.scoring import Scoring, histories, score_predictions
+from lampbench.scoring import Means, PredictionRow, Scoring, histories, score_predictions
+from tests.shared.recorded import as_json, record_rows
 
 OLD = ("rouge1", "rougeL", "meteor", "words", "reference_words", "truncated", "repetition")
+OPTIONS = {
+    "data": "bundled", "users": 2, "min_history": 1, "seed": 0, "split_by": None, "splits": [],
+}  # fmt: skip
 FURTHER = ("rouge2", "bleu", "length_ratio", "distinct1", "distinct2", "style", "history_copy")
 
 
@@ -28,23 +33,17 @@ def record(tmp_path, dataset):
 
     def make(key="k1", scoring=None, **changes):
         rows = [
-            {
-                "user": user.id, "query": query.id, "reference": query.reference,
-                "prediction": f"{query.reference} again half \ud83d",
-                "prompt_tokens": 7, "new_tokens": 5, "prompt_tokens_dropped": 0, "truncated": False,
-            }
+            PredictionRow(
+                user.id, query.id, f"{query.reference} again half \ud83d", query.reference,
+                7, 5, 0, False,
+            )
             for user in dataset.test_users for query in user.queries
         ]  # fmt: skip
-        described = describe_data(dataset, Registry().task("news_headline"))
-        data = {name: value for name, value in described.items() if name != "asked"}
-        manifest = {
-            "key": key, "method": "base", "task": "news_headline", "model": "bundled", "seed": 0,
-            "preset": "small", "fidelity": "paper", "overrides": {}, "parts": {},
-            "dataset": {**data, **changes}, "model_info": {},
-            "created": "2026-01-01T00:00:00+00:00",
-        }  # fmt: skip
+        results = tmp_path / "results"
+        data = record_dataset(results, dataset, Registry().task("news_headline"))
         scores = score_predictions(rows, None, scoring or Scoring(OLD))
-        return write_run(tmp_path / "results", manifest, rows, scores)
+        described = {**as_json(asdict(data)), **changes}
+        return record_rows(results, rows, scores, key=key, dataset=described)
 
     return make
 
@@ -70,21 +69,21 @@ def reread(tmp_path):
 
 def test_an_old_run_gets_the_later_columns(record, lampbench, tmp_path, dataset):
     old = record()
-    predictions = (old.path / "predictions.jsonl").read_bytes()
+    predictions = (old.path / "predictions.json.gz").read_bytes()
     before = old.scores
     code, err, out = lampbench("score")
     assert code == 0
     assert out.splitlines() == [f"{old.path.relative_to(tmp_path)}: scored"]
     (new,) = reread(tmp_path)
-    assert (new.path / "predictions.jsonl").read_bytes() == predictions
+    assert (new.path / "predictions.json.gz").read_bytes() == predictions
     for was, now in zip(before, new.scores, strict=True):
         assert {name: now[name] for name in was} == was
     expected = score_predictions(new.predictions, None, Scoring(histories=histories(dataset)))
     assert new.scores == expected
     for name in FURTHER:
-        assert new.manifest["scores"][name]["queries"] is not None
-    assert new.manifest["created"] == old.manifest["created"]
-    assert "smooth:exp" in new.manifest["scoring"]["signatures"]["bleu"]
+        assert new.manifest.mean(name) is not None
+    assert new.manifest.created == old.manifest.created
+    assert "smooth:exp" in new.manifest.scoring.signatures["bleu"]
     assert "style is null" not in err
 
 
@@ -100,10 +99,11 @@ def test_twice_is_once(record, lampbench, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"source": "lamp:/nowhere (user split: train, dev)"}, "not at hand (/nowhere: no such"),
+        ({"options": {**OPTIONS, "data": "lamp:/nowhere"}}, "not at hand (/nowhere: no such"),
         ({"fingerprint": "0123456789abcdef"}, "not 0123456789abcdef"),
-        ({"test_users": 3}, "is not the data of the run"),
-        ({"asked": {"data": "bundled", "users": 2, "nonsense": 1}}, "not at hand"),
+        ({"options": {**OPTIONS, "users": 3}}, "is not the data of the run"),
+        ({"options": {**OPTIONS, "users": 0}}, "not at hand (users is 0"),
+        ({"options": None, "source": "a notebook"}, "does not say how its data, a notebook, was"),
     ],
 )
 def test_without_the_data_history_metrics_are_null_and_named(
@@ -117,17 +117,17 @@ def test_without_the_data_history_metrics_are_null_and_named(
     assert said in lines[0]
     (run,) = reread(tmp_path)
     for name in ("style", "history_copy", "reference_history_copy"):
-        assert run.manifest["scores"][name] == {"queries": None, "users": None}
-        assert said in run.manifest["scoring"]["missing"][name]
-    assert run.manifest["scores"]["rouge2"]["queries"] is not None
+        assert run.manifest.scores[name] == Means(None, None)
+        assert said in run.manifest.scoring.missing[name]
+    assert run.manifest.mean("rouge2") is not None
 
 
 def test_data_that_moved_is_named(record, lampbench, tmp_path):
-    record(source="lamp:/nowhere (user split: train, dev)")
+    record(options={**OPTIONS, "data": "lamp:/nowhere"})
     code, err, _ = lampbench("score", "--data", "bundled", "--metric", "style")
     assert (code, "null" in err) == (0, False)
     (run,) = reread(tmp_path)
-    assert run.manifest["scores"]["style"]["queries"] is not None
+    assert run.manifest.mean("style") is not None
     assert set(run.scores[0]) == {"user", "query", *OLD, "style"}
 
 
@@ -138,7 +138,7 @@ def test_a_recorded_value_is_kept_where_it_cannot_be_computed(record, lampbench,
     assert (code, "style" in err) == (0, False)
     (after,) = reread(tmp_path)
     assert after.scores == before.scores
-    assert after.manifest["scores"]["style"]["queries"] is not None
+    assert after.manifest.mean("style") is not None
 
 
 def test_other_values_than_recorded_are_told(record, lampbench, tmp_path, monkeypatch):
@@ -148,7 +148,7 @@ def test_other_values_than_recorded_are_told(record, lampbench, tmp_path, monkey
     (run,) = reread(tmp_path)
     count = len(run.scores)
     assert f"  words: {count} values are not those recorded before" in out.splitlines()
-    assert run.manifest["scores"]["words"]["queries"] == 99
+    assert run.manifest.mean("words") == 99
 
 
 def test_only_the_runs_asked_for(record, lampbench, tmp_path):
@@ -162,13 +162,13 @@ def test_only_the_runs_asked_for(record, lampbench, tmp_path):
 
 def test_altered_runs_are_named_and_left_alone(record, lampbench, tmp_path):
     run = record()
-    file = run.path / "predictions.jsonl"
-    file.write_bytes(file.read_bytes().replace(b"again", b"AGAIN"))
-    scores = (run.path / "scores.jsonl").read_bytes()
+    file = run.path / "predictions.json.gz"
+    file.write_bytes(file.read_bytes()[:-1] + b"x")
+    scores = (run.path / "scores.json.gz").read_bytes()
     code, err, out = lampbench("score")
     assert (code, out) == (0, "")
-    assert "predictions.jsonl was changed" in err
-    assert (run.path / "scores.jsonl").read_bytes() == scores
+    assert "predictions.json.gz was changed" in err
+    assert (run.path / "scores.json.gz").read_bytes() == scores
 
 
 def test_a_metric_of_ones_own(record, lampbench, tmp_path):

@@ -1,16 +1,15 @@
 """Recorded runs made in a test."""
 
-import json
 import re
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from lampbench.cli.main import main
-from lampbench.record.inputs import inputs_path
-from lampbench.record.runs import write_run
-from lampbench.scoring import score_predictions
+from lampbench.scoring import PredictionRow, ScoreTable
+from tests.shared.recorded import amended, as_json, record_rows
 
 sys.path.insert(0, str(Path(__file__).parent))  # the module of helpers beside this file
 
@@ -29,23 +28,12 @@ def record(tmp_path):
 
     def make(method, task="news_headline", good=5, *, seed=0, key=None, dataset=None, **changes):
         answer = " ".join(words[:good] + ["x"] * (10 - good))
-        predictions = [
-            {
-                "user": user,
-                "query": query,
-                "prediction": text,
-                "reference": " ".join(words),
-                "prompt_tokens": 7,
-                "new_tokens": 10,
-                "prompt_tokens_dropped": 0,
-                "truncated": False,
-            }
+        rows = [
+            PredictionRow(user, query, text, " ".join(words), 7, 10, 0, False)
             for user, query, text in [("a", "1", answer), ("a", "2", answer), ("b", "1", "x " * 10)]
         ]
-        manifest = describe(method, task, seed, key, dataset, changes)
-        return write_run(
-            tmp_path / "results", manifest, predictions, score_predictions(predictions)
-        )
+        described = describe(method, task, seed, key, dataset, changes)
+        return record_rows(tmp_path / "results", rows, **described)
 
     return make
 
@@ -58,41 +46,28 @@ def scored(tmp_path):
     """
 
     def make(method, scores, task="news_headline", *, seed=0, key=None, dataset=None, **changes):
-        predictions, rows = [], []
-        for user, values in scores.items():
-            for query, value in enumerate(values):
+        rows, values = [], []
+        for user, mine in scores.items():
+            for query, value in enumerate(mine):
                 name = {"user": user, "query": f"q{query}"}
-                text = {"prediction": f"{method} to {query}", "reference": "w", "truncated": False}
-                predictions.append({**name, **text})
-                rows.append({**name, "rouge1": value, "rougeL": value / 2, "reference_words": 1})
-        manifest = describe(method, task, seed, key, dataset, changes)
-        return write_run(tmp_path / "results", manifest, predictions, rows)
+                rows.append(PredictionRow(**name, prediction=f"{method} to {query}", reference="w"))
+                values.append({**name, "rouge1": value, "rougeL": value / 2, "reference_words": 1})
+        described = describe(method, task, seed, key, dataset, changes)
+        return record_rows(tmp_path / "results", rows, ScoreTable.from_rows(values), **described)
 
     return make
 
 
 def describe(method, task, seed, key, dataset, changes):
-    """A manifest."""
+    """What a manifest says."""
     return {
         "key": key or f"{method}-{seed}",
         "method": method,
         "task": task,
         "task_title": TITLES.get(task, task),
-        "model": "bundled",
         "seed": seed,
-        "preset": "small",
-        "fidelity": "paper",
-        "overrides": {},
-        "parts": {"decoding.alpha": {"value": 0.3, "source": "paper 4.1"}},
-        "dataset": {
-            "source": "bundled",
-            "fingerprint": f"{task}-data",
-            "query_fingerprint": f"{task}-queries",
-            "synthetic": False,
-            **(dataset or {}),
-        },
-        "model_info": {"location": "bundled", "fingerprint": "w0", "dtype": "float32"},
-        "created": "2026-01-01T00:00:00+00:00",
+        "hyperparameters": {"decoding.alpha": {"value": 0.3, "source": "paper 4.1"}},
+        "dataset": dataset or {},
         **changes,
     }
 
@@ -138,39 +113,37 @@ def cells():
 
 @pytest.fixture
 def amend(tmp_path):
-    """A function that records a run again, with rows that `change(row)` has altered in place."""
+    """A function that records a run again, each row with what `change(row)` says."""
 
-    def again(run, change, **manifest):
-        rows = run.predictions
-        for row in rows:
-            change(row)
-        return write_run(
+    def again(run, change, *, fields=None, history=None, **changes):
+        rows = [amended(row, **change(row)) for row in run.predictions]
+        return record_rows(
             tmp_path / "results",
-            {**run.manifest, **manifest},
             rows,
-            score_predictions(rows),
+            fields=fields,
+            history=history,
             replace=True,
+            **{**as_changes(run.manifest), **changes},
         )
 
     return again
 
 
+def as_changes(manifest):
+    """What `record_rows` is given to record a run with this manifest."""
+    content = as_json(asdict(manifest))
+    for computed in ("files", "counts", "scores"):
+        del content[computed]
+    for file in ("queries_file", "histories_file"):
+        del content["dataset"][file]
+    return content
+
+
 @pytest.fixture
-def asked():
-    """A function that records, beside a run, what its users were asked and had written."""
+def asked(amend):
+    """A function that records a run again, with what its users were asked and had written."""
 
     def make(run, fields, history):
-        root = run.path.parents[3]
-        file = inputs_path(root, run.manifest["task"], run.manifest["dataset"]["fingerprint"])
-        queries = {(row["user"], row["query"]) for row in run.predictions}
-        rows = [
-            {
-                "user": user,
-                "history": list(history.items()),
-                "queries": [[query, fields] for who, query in sorted(queries) if who == user],
-            }
-            for user in sorted({user for user, _ in queries})
-        ]
-        file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        return amend(run, lambda row: {}, fields=fields, history=history)
 
     return make

@@ -1,14 +1,22 @@
 """What the page says of runs from elsewhere and of metrics beside overlap."""
 
+from dataclasses import replace
+
 import pytest
 
-from lampbench.record.runs import load_runs, write_run
+from lampbench.record.runs import load_runs
+from lampbench.record.write import write_run
 from lampbench.report.leaderboard import leaderboard
 
 MAIN = ("Main table", "bundled, preset small, data bundled")
-ELSEWHERE = {"external": {"file": "x.json"}, "preset": "external", "fidelity": "external",
-             "parts": {}, "method_title": "CoPe",
-             "model_info": {"location": "bundled"}}  # fmt: skip
+ELSEWHERE = {
+    "external": {"file": "x.json", "sha256": "0"},
+    "preset": "external",
+    "fidelity": "external",
+    "hyperparameters": {},
+    "method_title": "CoPe",
+    "model_details": {"location": "bundled"},
+}
 
 
 @pytest.fixture
@@ -69,9 +77,9 @@ def test_metrics_beside_overlap_have_a_table(record, read, cells):
 
 def test_old_runs_show_what_they_have(record, read, tmp_path, cells):
     old = record("cope", good=6)
-    names = ("user", "query", "rouge1", "rougeL", "meteor", "words", "reference_words", "truncated",
+    names = ("rouge1", "rougeL", "meteor", "words", "reference_words", "truncated",
              "repetition")  # fmt: skip
-    scores = [{name: row[name] for name in names} for row in old.scores]
+    scores = replace(old.scores, columns={name: old.scores.columns[name] for name in names})
     write_run(tmp_path / "results", old.manifest, old.predictions, scores, replace=True)
     assert "Beyond overlap" not in read()
     assert cells(read(), *MAIN, "Controls")["News Headline"]["ROUGE-1"] == "0.400"
@@ -82,7 +90,8 @@ def test_old_runs_show_what_they_have(record, read, tmp_path, cells):
 
 def test_a_run_of_one_seed_without_the_later_columns_is_not_averaged(record, read, tmp_path, cells):
     old = record("cope", good=6)
-    scores = [{k: v for k, v in row.items() if k != "rouge2"} for row in old.scores]
+    columns = {name: c for name, c in old.scores.columns.items() if name != "rouge2"}
+    scores = replace(old.scores, columns=columns)
     write_run(tmp_path / "results", old.manifest, old.predictions, scores, replace=True)
     record("cope", good=6, seed=1)
     assert cells(read(), *MAIN, "Beyond overlap")["News Headline"]["ROUGE-2"] == "n/a"

@@ -1,8 +1,11 @@
 """Which runs share a cell, which never do, and what their means are."""
 
+from dataclasses import replace
+
 import pytest
 
 from lampbench.record.runs import load_runs
+from lampbench.record.write import write_run
 from lampbench.report.cell_scores import records
 
 
@@ -33,9 +36,12 @@ def test_seeds_are_averaged(record, load):
 
 
 def test_a_metric_that_one_seed_lacks_has_no_mean(record):
-    runs = [record("cope", seed=seed) for seed in (0, 1)]
-    for run, value in zip(runs, (0.5, None), strict=True):
-        run.manifest["scores"]["meteor"] = {"queries": value, "users": value}
+    runs = []
+    for seed, value in ((0, 0.5), (1, None)):
+        run = record("cope", seed=seed)
+        scores = replace(run.scores, columns={**run.scores.columns, "meteor": (value,) * 3})
+        root = run.path.parents[3]
+        runs.append(write_run(root, run.manifest, run.predictions, scores, replace=True))
     (one,) = [one for one in records(runs)[0] if one.metric == "meteor"]
     assert (one.mean, one.users_mean) == (None, None)
     assert [one.mean for one in records(runs[:1])[0] if one.metric == "meteor"] == [0.5]
@@ -47,13 +53,13 @@ def test_the_same_seed_twice_is_not_averaged(record, load):
     (one,), (other,) = load()
     assert one.mean == pytest.approx(0.2)
     assert one.runs == ("a-new",)
-    assert other.run.manifest["key"] == "z-old"
+    assert other.run.manifest.key == "z-old"
     assert "earlier run" in other.reason
 
 
 def test_runs_of_earlier_defaults_stand_apart(record, load):
     parts = {"decoding.alpha": {"value": 0.1, "source": "then"}}
-    record("cope", good=9, seed=0, parts=parts, created="2025-01-01T00:00:00+00:00")
+    record("cope", good=9, seed=0, hyperparameters=parts, created="2025-01-01T00:00:00+00:00")
     record("cope", good=3, seed=1)
     (one,), (other,) = load()
     assert one.seeds == (1,)
@@ -61,7 +67,9 @@ def test_runs_of_earlier_defaults_stand_apart(record, load):
 
 
 def test_a_source_of_a_setting_is_no_difference(record, load):
-    record("cope", seed=0, parts={"decoding.alpha": {"value": 0.3, "source": "elsewhere"}})
+    record(
+        "cope", seed=0, hyperparameters={"decoding.alpha": {"value": 0.3, "source": "elsewhere"}}
+    )
     record("cope", seed=1)
     (one,), others = load()
     assert one.seeds == (0, 1)
@@ -91,9 +99,9 @@ def test_runs_with_other_settings_stand_apart(record, load, changes, reason):
     "changes",
     [
         {"model": "other"},
-        {"model_info": {"fingerprint": "w1", "dtype": "float32"}},
-        {"model_info": {"fingerprint": "w0", "dtype": "bfloat16"}},
-        {"model_info": {"fingerprint": "w0", "dtype": "float32", "template": "mistral"}},
+        {"model_details": {"fingerprint": "w1", "dtype": "float32"}},
+        {"model_details": {"fingerprint": "w0", "dtype": "bfloat16"}},
+        {"model_details": {"fingerprint": "w0", "dtype": "float32", "chat_template": "mistral"}},
         {"preset": "paper"},
         {"dataset": {"source": "lamp"}},
         {"dataset": {"fingerprint": "more history"}},
@@ -110,7 +118,7 @@ def test_runs_that_never_share_a_cell(record, load, changes):
 
 def test_a_paper_model_is_compared_with_its_own_figures(record, load):
     info = {"location": "google/gemma-3-4b-it", "fingerprint": "g"}
-    record("cope", model="gemma", model_info=info)
+    record("cope", model="gemma", model_details=info)
     (one,), _ = load()
     assert one.paper_model == "google/gemma-3-4b-it"
     assert (one.published.value, one.published.table) == (0.168, 6)

@@ -43,10 +43,10 @@ def test_one_changed_byte_is_stale(record, call, tmp_path):
 
 def test_problems_go_to_standard_error(record, call):
     run = record("cope")
-    (run.path / "predictions.jsonl").write_text("")
+    (run.path / "predictions.json.gz").write_text("")
     result = call()
     assert result.exit_code == 0
-    assert "predictions.jsonl was changed" in result.stderr
+    assert "predictions.json.gz was changed" in result.stderr
     assert "predictions" not in result.stdout
 
 

@@ -18,10 +18,10 @@ def two(scored):
     stages = [{"stage": "user_sft", "key": "s1"}, {"stage": "predict", "key": "p"}]
     ours = scored("cope", OURS, key="aa11", stages=stages, versions={"torch": "2.1"},
                   dataset={"statistics": {"train": 3}},
-                  parts={"decoding.alpha": {"value": 0.3, "source": "x"}})  # fmt: skip
+                  hyperparameters={"decoding.alpha": {"value": 0.3, "source": "x"}})  # fmt: skip
     stages = [{"stage": "user_sft", "key": "s2"}, {"stage": "predict", "key": "q"}]
     theirs = scored("oppu", THEIRS, key="ab22", stages=stages, versions={"torch": "2.2"},
-                    parts={"decoding.alpha": {"value": 0.5, "source": "y"}})  # fmt: skip
+                    hyperparameters={"decoding.alpha": {"value": 0.5, "source": "y"}})  # fmt: skip
     return ours, theirs
 
 
@@ -55,7 +55,7 @@ def test_what_differs_is_what_may_explain(two, call):
     found = json.loads(call("compare", "aa", "ab", "--format", "json")[1])
     assert [(c["path"], c["ours"], c["theirs"]) for c in found["causes"]] == [
         ("method", "cope", "oppu"),
-        ("parts.decoding.alpha", "0.3", "0.5"),
+        ("hyperparameters.decoding.alpha", "0.3", "0.5"),
         ("stages.user_sft", "s1", "s2"),
         ("versions.torch", "2.1", "2.2"),
     ]
@@ -128,10 +128,10 @@ def test_runs_that_cannot_be_found(two, call, tmp_path):
     ):
         code, _, err = call("compare", name, "aa")
         assert code == 2 and said in err and len(err.splitlines()) == 1
-    (two[1].path / "predictions.jsonl").write_text("edited")
+    (two[1].path / "predictions.json.gz").write_text("edited")
     for name in ("ab", two[1].path):
         code, _, err = call("compare", "aa", name)
-        assert code == 2 and "predictions.jsonl was changed" in err
+        assert code == 2 and "predictions.json.gz was changed" in err
     shutil.copytree(two[0].path, tmp_path / "moved")
     code, _, err = call("compare", tmp_path / "moved", "aa")
     assert code == 2 and "cannot be moved" in err

@@ -61,7 +61,7 @@ def test_csv_holds_the_same(three, call):
 @pytest.mark.parametrize("table", ["main", "ablation", "cross-model", "gains", "sensitivity"])
 def test_markdown_is_the_pages_own(three, scored, call, table, tmp_path):
     scored("cope", {"a": [0.1, 0.2], "b": [0.3]}, key="x", overrides={"decoding.alpha": 1.0},
-           parts={"decoding.alpha": {"value": 1.0}})  # fmt: skip
+           hyperparameters={"decoding.alpha": {"value": 1.0}})  # fmt: skip
     page = leaderboard(tmp_path / "results")[0]
     code, out, _ = call("tables", table)
     lines = [line for line in out.splitlines() if line and not line.startswith("#")]
@@ -123,9 +123,9 @@ def test_bad_input_is_one_line(three, call, arguments, said):
 
 def test_damaged_runs_are_named_and_left_out(three, scored, call):
     run = scored("tam", {"a": [0.1, 0.1], "b": [0.1]})
-    (run.path / "scores.jsonl").write_text("")
+    (run.path / "scores.json.gz").write_text("")
     code, out, err = call("tables", "main", "--format", "json")
-    assert code == 0 and "scores.jsonl was changed" in err
+    assert code == 0 and "scores.json.gz was changed" in err
     assert rows(out)["tam", "news_headline", "rouge1"]["mean"] is None
 
 
@@ -148,10 +148,10 @@ def test_statistics_of_the_data(scored, call, cells):
     assert (ours["#Train"], ours["L_in"]) == ("4,321", "1,234.5 ± 6.7")
     assert (ours["L_out (user)"], ours["Test users"]) == ("n/a", "1")
     assert table["News Headline, paper"]["L_in (user)"] == "92.2 ± 11.3"
-    assert table["topic_writing"]["#Train"] == "n/a"
+    assert table["topic_writing"]["#Train"] == "3"
     (first, second) = json.loads(call("tables", "data", "--format", "json")[1])
     assert {first["task"], second["task"]} == {"news_headline", "topic_writing"}
     by_task = {entry["task"]: entry for entry in (first, second)}
     assert by_task["news_headline"]["train_in_mean"] == 1234.5
     assert by_task["news_headline"]["published_train"] == 7275
-    assert by_task["topic_writing"]["train"] is None
+    assert by_task["topic_writing"]["train"] == 3

@@ -67,7 +67,7 @@ def test_ablation(record, read, cells):
 def test_across_models(record, read, cells):
     record("cope", good=6)
     info = {"location": "Qwen/Qwen2.5-1.5B-Instruct", "fingerprint": "q"}
-    record("cope", good=3, model="qwen", model_info=info)
+    record("cope", good=3, model="qwen", model_details=info)
     table = cells(read(), "Across models", "News Headline, ROUGE-L")
     assert list(table["CoPe"].items()) == [
         ("Method", "CoPe"),
@@ -87,7 +87,7 @@ def test_across_models(record, read, cells):
 
 def test_setups_of_one_model_are_told_apart(record, read):
     record("cope")
-    record("cope", key="bf", model_info={"fingerprint": "w0", "dtype": "bfloat16"})
+    record("cope", key="bf", model_details={"fingerprint": "w0", "dtype": "bfloat16"})
     text = read()
     assert "### bundled (dtype bfloat16), preset small" in text
     assert "### bundled (dtype float32), preset small" in text
@@ -105,7 +105,7 @@ def test_other_data_never_share_a_column(record, read, cells):
 def test_synthetic_data_are_marked_in_every_table(record, read):
     record("oppu_cd", "review_writing", good=6, dataset={"synthetic": True})
     info = {"fingerprint": "w1", "dtype": "float32"}
-    record("cope", "review_writing", key="k2", dataset={"synthetic": True}, model_info=info)
+    record("cope", "review_writing", key="k2", dataset={"synthetic": True}, model_details=info)
     record("base", "review_writing", dataset={"synthetic": True}, overrides={"x.y": 1})
     text = read()
     sections = [part for part in text.split("\n#") if re.search(r"\| +Review Writing", part)]
@@ -169,4 +169,4 @@ def test_altered_runs_are_left_out(record, read, tmp_path):
     (run.path / "manifest.json").write_text(json.dumps(manifest))
     text, problems = leaderboard(tmp_path / "results")
     assert "0.999" not in text
-    assert "not the means" in str(problems[0])
+    assert "manifest.json was changed" in str(problems[0])

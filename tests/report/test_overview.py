@@ -113,11 +113,8 @@ def test_a_terminal_gets_colour(texts, tmp_path):
 
 
 def test_what_is_not_recorded_is_said(record, amend, call):
-    def withhold(row):
-        row["reference"] = None
-
     for method in ("base", "cope"):
-        amend(record(method), withhold)
+        amend(record(method), lambda row: {"reference": None})
     code, out, err = call(*NEWS, "--method", "base", "--method", "cope")
     assert (code, err) == (0, "")
     assert table(out)["CoPe"] == ["n/a"] * 7

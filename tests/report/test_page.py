@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import asdict
 
 import pytest
 from click.testing import CliRunner
@@ -52,7 +53,7 @@ def test_p_values_are_adjusted_for_the_comparisons_of_a_plot(record, amend):
 
     def answered(words):
         def change(row):
-            row.update(user=row["user"] + row["query"], prediction=words)
+            return {"user": row.user + row.query, "prediction": words}
 
         return change
 
@@ -64,7 +65,7 @@ def test_p_values_are_adjusted_for_the_comparisons_of_a_plot(record, amend):
 
 def test_runs_on_other_queries_are_listed_apart(record, amend):
     base, cope = record("base"), record("cope")
-    amend(base, lambda row: row.update(query=row["query"] + "x"))
+    amend(base, lambda row: {"query": row.query + "x"})
     page = built(*load_runs(base.path.parents[3])[0])
     assert "answers other queries than the newest run of its column" in page.text
     assert ["Base"] not in [row[:1] for row in page.rows] and cope.path.exists()
@@ -82,7 +83,7 @@ def swept(record, good, seed=0, **overrides):
     for name, value in overrides.items():
         parts[name] = {"value": value, "source": "command"}
     key = "-".join(["cope", str(seed), *map(str, overrides.values())])
-    return record("cope", good=good, seed=seed, key=key, parts=parts, overrides=overrides)
+    return record("cope", good=good, seed=seed, key=key, hyperparameters=parts, overrides=overrides)
 
 
 def test_sensitivity_takes_runs_that_change_one_setting(record):
@@ -107,14 +108,14 @@ def test_a_sweep_without_a_table_is_listed_apart(record):
 
 
 def test_base_models_are_a_sweep_of_methods(record):
-    decoding = [{"part": "Contrastive", "against": {"part": "TaskSFT"}}, {"part": "Contrastive"}]
+    decoding = [{"part": "contrastive", "against": {"part": "task_sft"}}, {"part": "contrastive"}]
     runs = [
-        record(method, good=good, choices={"decoding": part})
+        record(method, good=good, method_parts={"decoding": part})
         for method, good, part in zip(("cope", "mine"), (5, 8), decoding, strict=True)
     ]
     (said,) = built(*runs).labels("gives")
     assert said == (
-        "ROUGE-L by base model: TaskSFT gives 0.333; none (the untouched model) gives 0.533"
+        "ROUGE-L by base model: task_sft gives 0.333; none (the untouched model) gives 0.533"
     )
 
 
@@ -148,9 +149,6 @@ def test_costs_are_per_user(record):
 def test_costs_that_are_missing_are_said_to_be(record):
     (row,) = [row for row in built(record("tam")).rows if row[:2] == ["News Headline", "TAM"]]
     assert row[3:] == ["not recorded"] * 4
-    broken = record("tam", key="k", stages=[{"stage": "predict"}], created="2026-02-01")
-    with pytest.raises(LampbenchError, match=r"manifest\.json: a stage lacks its cost"):
-        built(broken)
 
 
 def test_manifests_are_whole(record):
@@ -162,7 +160,7 @@ def test_manifests_are_whole(record):
     ]
     assert sorted(m["key"] for m in found) == ["base-0", "cope-0", "cope-1"]
     for run in runs:
-        assert json.loads(json.dumps(run.manifest)) in found
+        assert json.loads(json.dumps(asdict(run.manifest))) in found
 
 
 def test_runs_in_no_table_are_listed_with_the_reason(record):
@@ -185,11 +183,11 @@ def test_no_runs_make_a_page_that_says_so(record):
 def test_the_command_writes_and_names_what_it_left_out(record, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     broken = record("tam")
-    (broken.path / "scores.jsonl").write_text("")
+    (broken.path / "scores.json.gz").write_text("")
     record("cope")
     result = CliRunner().invoke(report, ["--output", "page.html"])
     assert result.output.splitlines()[-1].startswith("page.html: written")
-    assert "scores.jsonl was changed" in result.stderr
+    assert "scores.json.gz was changed" in result.stderr
     before = (tmp_path / "page.html").read_bytes()
     CliRunner().invoke(report, ["--output", "page.html"])
     assert (tmp_path / "page.html").read_bytes() == before

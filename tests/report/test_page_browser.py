@@ -108,15 +108,19 @@ def test_headings_sort_and_say_how(opened, three):
 
 def test_hostile_texts_are_shown_as_they_are(opened, record, amend, asked):
     run = record("cope", method_title=HOSTILE, task_title=HOSTILE, command=HOSTILE,
-                 parts={HOSTILE: {"value": HOSTILE, "source": HOSTILE}})  # fmt: skip
+                 hyperparameters={HOSTILE: {"value": HOSTILE, "source": HOSTILE}})  # fmt: skip
 
     def change(row):
-        row.update(user=row["user"] + HOSTILE, prediction=HOSTILE,
-                   reference=HOSTILE if row["query"] == "2" else "none",
-                   tokens=[HOSTILE], rewards=[1.0], quoted=[HOSTILE])  # fmt: skip
+        return {
+            "user": row.user + HOSTILE,
+            "prediction": HOSTILE,
+            "reference": HOSTILE if row.query == "2" else "none",
+            "tokens": [HOSTILE],
+            "rewards": [1.0],
+            "quoted": [HOSTILE],
+        }
 
-    run = amend(run, change)
-    asked(run, {HOSTILE: HOSTILE}, {HOSTILE: HOSTILE})
+    run = asked(amend(run, change), {HOSTILE: HOSTILE}, {HOSTILE: HOSTILE})
     page = opened(run, width=390, height=844)
     open_manifest(page)
     for _ in range(2):
@@ -136,7 +140,7 @@ def test_hostile_texts_are_shown_as_they_are(opened, record, amend, asked):
 
 
 def test_right_to_left_text_does_not_turn_what_is_around_it(opened, record, amend):
-    run = amend(record("cope"), lambda row: row.update(prediction="שלום עולם w0"))
+    run = amend(record("cope"), lambda row: {"prediction": "שלום עולם w0"})
     page = opened(run)
     direction = "return getComputedStyle(document.querySelector(arguments[0])).direction"
     assert page.execute_script(direction, "article.card > .text") == "rtl"
@@ -156,12 +160,12 @@ def test_examples_can_be_walked_through(opened, three):
     click(page, "[name=next]")
     assert not find(page, "[name=next]").is_enabled()
     assert not find(page, "#pick-setup").is_displayed()
-    assert "History in the prompt: not recorded." in texts(page, ".card .facts")
+    assert "History in the prompt: none." in texts(page, ".card .facts")
 
 
 def test_rewards_are_a_strip_of_numbers_and_rules(opened, record, amend):
     extra = {"tokens": ["Help", "\n us"], "rewards": [0.5, -1.25]}
-    page = opened(amend(record("cope"), lambda row: row.update(extra)))
+    page = opened(amend(record("cope"), lambda row: extra))
     assert texts(page, ".strip small") == ["+0.50", "\N{MINUS SIGN}1.25"]
     assert texts(page, ".strip bdi") == ["Help", "↵ us"]
     style = "return getComputedStyle(document.querySelector(arguments[0]))[arguments[1]]"

@@ -4,8 +4,8 @@ import pytest
 
 from lampbench.report.leaderboard import leaderboard
 
-CONTRASTIVE = {"part": "Contrastive", "against": {"part": "TaskSFT"}}
-CHOICES = {"prompting": {"part": "Plain"}, "adaptation": None, "decoding": CONTRASTIVE}
+CONTRASTIVE = {"part": "contrastive", "against": {"part": "task_sft"}}
+CHOICES = {"prompting": {"part": "plain"}, "adaptation": None, "decoding": CONTRASTIVE}
 
 
 @pytest.fixture
@@ -18,13 +18,18 @@ def parts(alpha=0.3, beta=3.0, tau=0.1):
     return {path: {"value": value, "source": "somewhere"} for path, value in values.items()}
 
 
+def one_value():
+    """What sets a run apart that changes one value."""
+    return {"hyperparameters": parts(alpha=1.0), "overrides": {"decoding.alpha": 1.0}}
+
+
 @pytest.fixture
 def swept(scored):
     """A function that records CoPe with the settings given, on scores all equal to `score`."""
 
     def make(score, *, override=None, **settings):
         scores = {f"u{i}": [score, score + 0.001 * i] for i in range(8)}
-        changes = {"parts": parts(**settings), "key": f"k{score}"}
+        changes = {"hyperparameters": parts(**settings), "key": f"k{score}"}
         return scored("cope", scores, overrides=override or {}, **changes)
 
     return make
@@ -60,7 +65,7 @@ def test_without_a_default_run_none_is_marked(swept, read, cells):
 
 
 def test_synthetic_data_are_marked_without_a_default_run_too(scored, read):
-    scored("mine", {"a": [0.5]}, parts=parts(alpha=1.0), overrides={"decoding.alpha": 1.0},
+    scored("mine", {"a": [0.5]}, **one_value(),
            dataset={"synthetic": True}, method_title="Mine", model="m2")  # fmt: skip
     section = read().split("## Sensitivity")[1]
     assert "### m2, preset small, data bundled" in section
@@ -88,31 +93,35 @@ def test_what_differs_in_more_or_in_nothing_is_no_sweep(
 
 
 def test_users_set_aside_are_no_sweep(scored, read):
-    scored("cope", {"a": [0.5]}, parts=parts(alpha=1.0), overrides={"decoding.alpha": 1.0},
+    scored("cope", {"a": [0.5]}, **one_value(),
            failed_users={"b": "user_sft: nan"}, dataset={"test_users": 2})  # fmt: skip
     assert "## Sensitivity" not in read()
 
 
 def test_runs_of_another_version_are_no_sweep(scored, read, cells):
-    scored("cope", {"a": [0.5]}, parts=parts(alpha=1.0), overrides={"decoding.alpha": 1.0}, key="o",
+    scored("cope", {"a": [0.5]}, **one_value(), key="o",
            versions={"lampbench": "0.0.1"}, created="2020-01-01T00:00:00+00:00")  # fmt: skip
-    scored("cope", {"a": [0.5]}, parts=parts(), versions={"lampbench": "0.1.0"})
+    scored("cope", {"a": [0.5]}, hyperparameters=parts(), versions={"lampbench": "0.1.0"})
     text = read()
     assert "## Sensitivity" not in text
     assert "0.0.1" in cells(text, "Runs in no table above")["News Headline"]["What differs"]
 
 
 def test_base_models_are_methods_that_differ_in_the_contrast_alone(scored, read, cells):
-    against = {"cope": {"part": "TaskSFT"}, "mine": None,
-               "theirs": {"part": "UserSFT", "start": {"part": "TaskSFT"}}}  # fmt: skip
+    against = {"cope": {"part": "task_sft"}, "mine": None,
+               "theirs": {"part": "user_sft", "start": {"part": "task_sft"}}}  # fmt: skip
     for place, (method, part) in enumerate(against.items()):
-        decoding = {"part": "Contrastive", **({"against": part} if part else {})}
-        scored(method, {"a": [0.1 * place], "b": [0.5]}, choices={**CHOICES, "decoding": decoding})
-    scored("rag", {"a": [0.1], "b": [0.5]}, choices={**CHOICES, "decoding": {"part": "Greedy"}})
-    other = {**CHOICES, "prompting": {"part": "RetrievalAugmented"}}
-    scored("other", {"a": [0.1], "b": [0.5]}, choices=other)
+        decoding = {"part": "contrastive", **({"against": part} if part else {})}
+        scored(
+            method, {"a": [0.1 * place], "b": [0.5]}, method_parts={**CHOICES, "decoding": decoding}
+        )
+    scored(
+        "rag", {"a": [0.1], "b": [0.5]}, method_parts={**CHOICES, "decoding": {"part": "greedy"}}
+    )
+    other = {**CHOICES, "prompting": {"part": "retrieval_augmented"}}
+    scored("other", {"a": [0.1], "b": [0.5]}, method_parts=other)
     table = cells(read(), "News Headline, CoPe: base model")
     assert list(table) == [
-        "TaskSFT (default)", "UserSFT(start=TaskSFT)", "none (the untouched model)"
+        "task_sft (default)", "user_sft(start=task_sft)", "none (the untouched model)"
     ]  # fmt: skip
     assert [row["ROUGE-1"] for row in table.values()] == ["0.250", "0.350", "0.300"]

@@ -7,7 +7,7 @@ import pytest
 
 from lampbench.record.runs import load_runs
 from lampbench.run.runner import execute
-from lampbench.scoring import Scoring, score_predictions
+from lampbench.scoring import PredictionRow, Scoring, score_predictions
 
 ROOT = Path(__file__).resolve().parents[2]
 BLOCK = re.compile(r"```python\n# (\w+)\.py\n(.*?)```", re.DOTALL)
@@ -32,7 +32,7 @@ def test_an_example_competes(page, name, body, tmp_path, planner):
     execute(plan, ["lampbench"], tmp_path / "results")
     (run,), problems = load_runs(tmp_path / "results")
     assert not problems
-    assert run.manifest["method"] == registered
+    assert run.manifest.method == registered
     assert len(run.predictions) == 5
 
 
@@ -41,16 +41,14 @@ def test_nearest_answers_with_the_most_similar_headline(tmp_path, planner):
     (tmp_path / "nearest.py").write_text(body)
     execute(planner("nearest", plugins=[tmp_path / "nearest.py"]), [], tmp_path / "results")
     (run,), _ = load_runs(tmp_path / "results")
-    answers = {row["query"]: row["prediction"] for row in run.predictions}
+    answers = {row.query: row.prediction for row in run.predictions}
     assert answers["ann-q1"] == "headline 1 by ann"
 
 
 def test_the_example_of_a_metric_scores(tmp_path):
     (tmp_path / "opening.py").write_text(next(b for _, name, b in EXAMPLES if name == "opening"))
-    rows = [
-        {"user": "u", "query": str(i), "prediction": text, "reference": "x", "truncated": False}
-        for i, text in enumerate(("Why we fish", "Fish again", ""))
-    ]
+    texts = ("Why we fish", "Fish again", "")
+    rows = [PredictionRow("u", str(i), t, "x", truncated=False) for i, t in enumerate(texts)]
     history = {"u": ("Why now?", "Why not", "Where it ends", "How so")}
     scoring = Scoring(("opening",), (tmp_path,), history)
     assert [row["opening"] for row in score_predictions(rows, None, scoring)] == [0.5, 0.0, None]

@@ -17,9 +17,9 @@ def run(plan):
 def test_the_others_go_on_to_the_end(planner, engine, capsys):
     engine.diverging = {"bob"}
     recorded = read_run(run(planner("cope")))
-    assert {row["user"] for row in recorded.predictions} == {"ann", "../../mallory"}
-    assert recorded.manifest["failed_users"] == {"bob": "user_sft: the loss is nan at step 1"}
-    stages = {stage["stage"]: stage["units"] for stage in recorded.manifest["stages"]}
+    assert {row.user for row in recorded.predictions} == {"ann", "../../mallory"}
+    assert recorded.manifest.failed_users == {"bob": "user_sft: the loss is nan at step 1"}
+    stages = {stage.stage: stage.units for stage in recorded.manifest.stages}
     assert stages["task_sft"] == 1
     assert stages["user_sft"] == stages["negatives"] == stages["user_dpo"] == 2
     assert not any("bob" in request.prompt.text for request in engine.generated)
@@ -32,8 +32,8 @@ def test_a_user_lost_later_keeps_what_stood(planner, engine):
     run(planner("oppu"))
     engine.diverging = {"ann"}
     recorded = read_run(run(planner("cope")))
-    assert recorded.manifest["failed_users"] == {"ann": "user_dpo: the loss is nan at step 1"}
-    assert "ann" not in {row["user"] for row in recorded.predictions}
+    assert recorded.manifest.failed_users == {"ann": "user_dpo: the loss is nan at step 1"}
+    assert "ann" not in {row.user for row in recorded.predictions}
 
 
 def test_such_a_run_is_marked_and_competes_in_no_cell(planner, engine, tmp_path):
@@ -71,7 +71,7 @@ def test_the_same_command_tries_again(planner, engine):
     plan = planner("oppu", "user_sft.epochs=2")  # the same key, as the default is 2
     execute(plan, ["lampbench", "run"], plan.folder.parents[3], force=True)
     assert [job.id for job in engine.trained] == ["bob"]
-    assert "failed_users" not in read_run(plan.folder).manifest
+    assert read_run(plan.folder).manifest.failed_users == {}
 
 
 def test_a_failed_task_adapter_ends_the_run(planner, engine):

@@ -13,22 +13,23 @@ def manifest(plan):
 
 
 def test_the_data_are_described_as_in_table_4(planner, dataset):
-    found = manifest(planner("base"))["dataset"]["statistics"]
-    assert found["unit"] == "word"
-    assert found["train"] == sum(len(user.queries) for user in dataset.train_users)
+    found = manifest(planner("base")).dataset.statistics
+    assert found.unit == "word"
+    assert found.train == sum(len(user.queries) for user in dataset.train_users)
     lengths = [len(user.history) for user in dataset.test_users]
-    assert found["profile"]["mean"] == pytest.approx(sum(lengths) / len(lengths))
+    assert found.profile.mean == pytest.approx(sum(lengths) / len(lengths))
     records = [record for user in dataset.test_users for record in user.history]
     words = [len(record.target.split()) for record in records]
-    assert found["profile_out"]["mean"] == pytest.approx(sum(words) / len(words))
-    assert set(found) == {"unit", "train", *SPREADS}
+    assert found.profile_out.mean == pytest.approx(sum(words) / len(words))
+    assert all(getattr(found, name).count > 0 for name in SPREADS)
 
 
-def test_the_three_choices_are_told(planner):
-    found = manifest(planner("cope"))["choices"]
-    tam = {"part": "TaskSFT"}
-    assert found["prompting"] == {"part": "Plain"}
-    assert found["decoding"] == {"part": "Contrastive", "against": tam}
-    assert found["adaptation"]["part"] == "UserDPO"
-    assert found["adaptation"]["start"] == {"part": "UserSFT", "start": tam}
-    assert manifest(planner("base"))["choices"]["adaptation"] is None
+def test_method_parts_are_named(planner):
+    found = manifest(planner("cope")).method_parts
+    tam = {"part": "task_sft"}
+    assert found["prompting"] == {"part": "plain"}
+    assert found["decoding"] == {"part": "contrastive", "against": tam}
+    assert found["adaptation"]["part"] == "user_dpo"
+    assert found["adaptation"]["start"] == {"part": "user_sft", "start": tam}
+    assert found["adaptation"]["negatives"]["part"] == "lowest_reward"
+    assert manifest(planner("base")).method_parts["adaptation"] is None

@@ -1,9 +1,8 @@
-import json
 from pathlib import Path
 
 import pytest
 
-from lampbench.record.runs import load_runs
+from lampbench.record.runs import load_runs, read_run
 from lampbench.run.runner import execute
 from lampbench.scoring import Scoring, histories, score_predictions
 from lampbench.util.errors import LampbenchError
@@ -21,12 +20,12 @@ def test_each_method_is_recorded(planner, method, tmp_path):
     runs, problems = load_runs(tmp_path / "results")
     assert not problems
     assert [r.path for r in runs] == [folder]
-    queries = [(row["user"], row["query"]) for row in runs[0].predictions]
+    queries = [(row.user, row.query) for row in runs[0].predictions]
     assert queries == [
         ("ann", "ann-q0"), ("ann", "ann-q1"), ("bob", "bob-q0"), ("bob", "bob-q1"),
         ("../../mallory", "../../mallory-q0"),
     ]  # fmt: skip
-    assert runs[0].manifest["prompt_head"] == [0, 5, 6]
+    assert runs[0].manifest.prompt_head == (0, 5, 6)
 
 
 def test_scores_know_the_history(planner, dataset, tmp_path):
@@ -36,9 +35,9 @@ def test_scores_know_the_history(planner, dataset, tmp_path):
     assert texts["bob"] == ("headline 0 by bob", "headline 1 by bob")
     scoring = Scoring(("style", "history_copy"), histories=texts)
     expected = score_predictions(recorded.predictions, None, scoring)
-    found = [{name: row[name] for name in expected[0]} for row in recorded.scores]
-    assert found == expected
-    assert "bleu" in recorded.manifest["scoring"]["signatures"]
+    found = recorded.scores.columns
+    assert {name: found[name] for name in expected.columns} == expected.columns
+    assert "bleu" in recorded.manifest.scoring.signatures
 
 
 def test_the_stages_of_cope_are_what_the_paper_says(planner, engine, dataset):
@@ -118,9 +117,9 @@ def test_killed_anywhere_it_resumes_without_repeating(planner, engine, budget, t
     assert samples + 5 <= len(engine.generated) <= samples + 5 + asked_again
     scored = {(r.id.partition(" ")[0], r.response, r.weights) for r in engine.scored}
     assert len(engine.scored) == len(scored) > samples, "each text once, under both models"
-    whole = json.loads((folder / "manifest.json").read_text())["files"]
+    whole = read_run(folder).manifest.files
     fresh = run(planner("cope", cache="fresh"), force=True)
-    assert json.loads((fresh / "manifest.json").read_text())["files"] == whole
+    assert read_run(fresh).manifest.files == whole
 
 
 def test_user_ids_never_become_paths(planner, tmp_path):
@@ -141,8 +140,7 @@ def test_a_method_may_override_predict_alone(planner, tmp_path):
         "                yield Prediction(user.id, query.id, user.history[-1].target)\n"
     )
     folder = run(planner("echo", plugins=[plugin]))
-    rows = [json.loads(line) for line in (folder / "predictions.jsonl").read_text().splitlines()]
-    assert rows[0]["prediction"] == "headline 2 by ann"
+    assert read_run(folder).predictions[0].prediction == "headline 2 by ann"
 
 
 @pytest.mark.parametrize(
@@ -167,15 +165,15 @@ def test_a_wrong_predict_is_named(planner, tmp_path, body, complaint):
 
 
 def test_costs_of_cached_stages_are_kept(planner):
-    first = json.loads((run(planner("oppu")) / "manifest.json").read_text())["stages"]
-    second = json.loads((run(planner("oppu_cd")) / "manifest.json").read_text())["stages"]
-    assert [s["cached"] for s in first] == [0, 0, 0]
-    assert [s["cached"] for s in second] == [1, 3, 0]
+    first = read_run(run(planner("oppu"))).manifest.stages
+    second = read_run(run(planner("oppu_cd"))).manifest.stages
+    assert [s.cached for s in first] == [0, 0, 0]
+    assert [s.cached for s in second] == [1, 3, 0]
     for stage in ("task_sft", "user_sft"):
-        one = next(s for s in first if s["stage"] == stage)
-        two = next(s for s in second if s["stage"] == stage)
-        assert one["trained_tokens"] == two["trained_tokens"] > 0
-        assert one["seconds"] == two["seconds"]
+        one = next(s for s in first if s.stage == stage)
+        two = next(s for s in second if s.stage == stage)
+        assert one.trained_tokens == two.trained_tokens > 0
+        assert one.seconds == two.seconds
 
 
 @pytest.mark.parametrize(("steps", "said"), [(1, True), (2, False)])

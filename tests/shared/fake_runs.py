@@ -110,7 +110,7 @@ class Pool:
         return self.engine
 
     def identity(self, name: str) -> Any:
-        return {"fingerprint": name, "dtype": "float32", "template": None}
+        return {"fingerprint": name, "dtype": "float32", "chat_template": None}
 
     def device(self, name: str) -> str:
         return "cpu"

@@ -44,11 +44,11 @@ def test_every_point_is_recorded_and_shares_what_does_not_depend_on_it(lampbench
     code, said = lampbench(*SWEEP, "decoding.alpha=0,0.1,0.7")
     assert code == 0, said.err
     runs = recorded(tmp_path)
-    values = {run.manifest["parts"]["decoding.alpha"]["value"]: run for run in runs}
+    values = {run.manifest.hyperparameters["decoding.alpha"].value: run for run in runs}
     assert values.keys() == {0.0, 0.1, 0.7}
     assert len(engine.trained) == 1 + 2 + 2  # TAM, and of each user SFT and DPO
-    assert values[0.1].manifest["overrides"] == {}  # the default: CoPe's own run
-    assert values[0.7].manifest["overrides"] == {"decoding.alpha": 0.7}
+    assert values[0.1].manifest.overrides == {}  # the default: CoPe's own run
+    assert values[0.7].manifest.overrides == {"decoding.alpha": 0.7}
     asked = Counter(request.spec.contrast.alpha for request in engine.generated
                     if request.spec.contrast)  # fmt: skip
     assert len(asked) == 3 and len(set(asked.values())) == 1
@@ -60,7 +60,7 @@ def test_rewards_are_recorded_where_asked_for(lampbench, engine, tmp_path):
     lampbench("run", *SWEEP[1:-1], "--rewards")
     assert {r.spec.rewards for r in engine.generated if r.spec.contrast} == {True}
     (run,) = recorded(tmp_path)
-    assert {(tuple(row["tokens"]), tuple(row["rewards"])) for row in run.predictions} == {
+    assert {(row.tokens, row.rewards) for row in run.predictions} == {
         (("a", "b"), (0.5, -1.235)),
     }  # fmt: skip
 
@@ -103,7 +103,7 @@ def test_a_grid_is_every_combination_and_its_cost_is_said_once(lampbench, engine
 def test_a_method_that_the_value_does_not_touch_runs_once(lampbench, tmp_path):
     lampbench("sweep", "--method", "base", "--method", "oppu_cd", "--task", "news_headline",
               "--param", "decoding.alpha=0,0.5")  # fmt: skip
-    assert Counter(run.manifest["method"] for run in recorded(tmp_path)) == {
+    assert Counter(run.manifest.method for run in recorded(tmp_path)) == {
         "base": 1, "oppu_cd": 2,
     }  # fmt: skip
 
@@ -164,7 +164,7 @@ def test_shared_artifacts_are_counted_in_the_first_part_that_needs_them(lampbenc
 def test_a_slice_runs_and_is_recorded(lampbench, engine, tmp_path):
     code, said = lampbench(*REPRODUCE, "--experiment", "sensitivity", "--run")
     assert code == 0, said.err
-    found = {(run.manifest["method"], json.dumps(run.manifest["overrides"]))
+    found = {(run.manifest.method, json.dumps(run.manifest.overrides))
              for run in recorded(tmp_path)}  # fmt: skip
     assert {method for method, _ in found} == {"cope", "cope_init", "cope_oppu"}
     assert len(found) == 3 + 4 + 3  # the defaults alpha 0.1 and beta 3.0 are CoPe's own run

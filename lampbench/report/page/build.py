@@ -1,9 +1,8 @@
 """The page itself: data and plots put into the template, with the policy that seals it."""
 
-import json
 from base64 import b64encode
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from hashlib import sha256
 from importlib import resources
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from lampbench.record.runs import MANIFEST, Problem, Run, load_runs
+from lampbench.record.runs import Run, UnreadableRun, load_runs
 from lampbench.report.cell_scores import ExcludedRun, Setup, changes, ordered
 from lampbench.report.contents import Recorded, arrange
 from lampbench.report.page.cells import Group, groups
@@ -28,7 +27,6 @@ from lampbench.report.page.sections import (
 )
 from lampbench.report.page.sweeps import sensitivity
 from lampbench.report.sensitivity import Sweep
-from lampbench.util.errors import LampbenchError
 from lampbench.util.hashing import canonical
 
 
@@ -49,7 +47,7 @@ class _Section:
     runs: list[tuple[Run, str]]
 
 
-def report(results: Path, count: int) -> tuple[str, list[Problem]]:
+def report(results: Path, count: int) -> tuple[str, list[UnreadableRun]]:
     """The page for the runs under `results`, and the folders that had to be left out.
 
     `count` is the number of queries per task in the example browser. The same runs give the same
@@ -131,14 +129,8 @@ def _manifests(runs: Iterable[Run]) -> dict[str, Any]:
     manifests = []
     for run in runs:
         numbered = {}
-        for name, value in sorted(run.manifest.items()):
-            try:
-                text = json.dumps(value, sort_keys=True, allow_nan=False)
-            except ValueError as error:
-                raise LampbenchError(
-                    f"{run.path / MANIFEST}: {name} holds a number that is not finite; "
-                    "run it again with --force"
-                ) from error
+        for name, value in sorted(asdict(run.manifest).items()):
+            text = canonical(value)
             if text not in places:
                 places[text] = len(values)
                 values.append(value)

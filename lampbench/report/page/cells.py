@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 
-from lampbench.record.runs import MANIFEST, Run
+from lampbench.record.manifest import PREDICT
+from lampbench.record.runs import Run
 from lampbench.report.board import Board
 from lampbench.report.cell_scores import Column, Record, Setup, column_of, measure, setup_of
 from lampbench.report.statistics import Paired, Scores, paired
 from lampbench.scoring.aggregate import mean
 from lampbench.scoring.catalog import METRICS
-from lampbench.util.errors import LampbenchError
 
 GOALS = tuple(metric.name for metric in METRICS.values() if metric.better == "higher")
 """The metrics that methods are judged by."""
@@ -112,11 +112,7 @@ def difference(ours: Cell, theirs: Cell, metric: str) -> Paired:
 
 
 def cost_of(runs: Sequence[Run]) -> Cost | None:
-    """Mean cost of runs, None where their manifests hold no stages.
-
-    Raises:
-        LampbenchError: a manifest's stages are not what a run writes.
-    """
+    """Mean cost of runs, None where their manifests hold no stages."""
     found = [cost for cost in map(_cost, runs) if cost is not None]
     if not found or len(found) < len(runs):
         return None
@@ -124,8 +120,8 @@ def cost_of(runs: Sequence[Run]) -> Cost | None:
 
 
 def _cost(run: Run) -> Cost | None:
-    stages = run.manifest.get("stages")
-    users = run.manifest["counts"]["users"]
+    stages = run.manifest.stages
+    users = run.manifest.counts.users
     if not stages or not users:
         return None
     sums = {
@@ -134,17 +130,11 @@ def _cost(run: Run) -> Cost | None:
         "before_tokens": 0.0,
         "answer_tokens": 0.0,
     }
-    try:
-        for stage in stages:
-            when = "answer" if stage["stage"] == "predict" else "before"
-            tokens = stage["trained_tokens"] + stage["prompt_tokens"] + stage["new_tokens"]
-            sums[f"{when}_seconds"] += stage["seconds"] / users
-            sums[f"{when}_tokens"] += tokens / users
-    except (TypeError, KeyError, AttributeError) as error:
-        raise LampbenchError(
-            f"{run.path / MANIFEST}: a stage lacks its cost, or it is no number ({error}); "
-            "run it again with --force"
-        ) from error
+    for stage in stages:
+        when = "answer" if stage.stage == PREDICT else "before"
+        tokens = stage.trained_tokens + stage.prompt_tokens + stage.new_tokens
+        sums[f"{when}_seconds"] += stage.seconds / users
+        sums[f"{when}_tokens"] += tokens / users
     return Cost(**sums)
 
 

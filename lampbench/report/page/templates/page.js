@@ -83,9 +83,9 @@ function fill(details) {
   const numbered = manifests.manifests[Number(details.dataset.run)];
   const manifest = {};
   for (const [name, place] of Object.entries(numbered)) manifest[name] = manifests.values[place];
-  const { parts, stages, ...rest } = manifest;
+  const { hyperparameters, stages, ...rest } = manifest;
   const head = (text) => make("h5", {}, text);
-  details.append(head("Settings"), settings(parts));
+  details.append(head("Settings"), settings(hyperparameters));
   if (Array.isArray(stages)) details.append(head("Stages"), costs(stages));
   const nested = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
   const entries = Object.entries(rest);
@@ -136,8 +136,7 @@ function strip(tokens, rewards) {
 
 function history(answer) {
   if (!answer.history?.length) {
-    const said = answer.history ? "none" : "not recorded";
-    return make("p", { classes: "facts" }, `History in the prompt: ${said}.`);
+    return make("p", { classes: "facts" }, "History in the prompt: none.");
   }
   const texts = answer.history.map((text) => make("li", { dir: "auto" }, text));
   return make("details", {}, make("summary", {}, `History in the prompt: ${texts.length} texts`),
@@ -145,7 +144,7 @@ function history(answer) {
 }
 
 function asked(fields) {
-  if (!fields) return [];
+  if (!fields.length) return [];
   return [make("div", { classes: "card" }, make("h4", {}, "Query"),
     ...fields.flatMap(([name, text]) => [
       make("p", { classes: "facts" }, name),
@@ -181,7 +180,7 @@ function show() {
   document.getElementById("where").replaceChildren(
     `Query ${Number(form.query.value) + 1} of the ${task.queries.length} shown; the runs hold ` +
       `${task.total}. User `, make("bdi", {}, query.user), ", query ",
-    make("bdi", {}, query.query), query.fields ? "." : ". Its text is not recorded.");
+    make("bdi", {}, query.query), ".");
   document.getElementById("example").replaceChildren(
     ...asked(query.fields),
     make("div", { classes: "card reference" }, make("h4", {}, "Reference"),

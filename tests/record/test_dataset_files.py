@@ -2,7 +2,7 @@
 
 import pytest
 
-from lampbench.record.inputs import inputs_path, read_inputs
+from lampbench.record.dataset_files import shared_path
 from lampbench.record.runs import load_runs
 from lampbench.run.runner import execute
 from lampbench.util.errors import LampbenchError
@@ -14,15 +14,16 @@ def test_what_was_asked_and_what_prompts_quoted_is_recorded(planner, dataset, tm
         execute(planner(method), ["lampbench"], results)
     runs, problems = load_runs(results)
     assert not problems and len(runs) == 3
-    found = read_inputs(results, runs[0].manifest)
-    asked = {(u.id, q.id): dict(q.fields) for u in dataset.test_users for q in u.queries}
-    assert found.queries == asked
-    assert found.histories["ann"] == {f"ann-r{i}": f"headline {i} by ann" for i in range(3)}
+    asked = {(u.id, q.id): (q.fields, q.reference) for u in dataset.test_users for q in u.queries}
+    found = {place: (one.fields, one.reference) for place, one in runs[0].queries.items()}
+    assert found == asked
+    assert len(list(results.rglob("*.queries.json.gz"))) == 1
+    assert len(list(results.rglob("*.histories.json.gz"))) == 1
+    assert runs[0].histories["ann"] == {f"ann-r{i}": f"headline {i} by ann" for i in range(3)}
     quoted = {
-        run.manifest["method"]: {row["query"]: row.get("quoted") for row in run.predictions}
-        for run in runs
+        run.manifest.method: {row.query: row.quoted for row in run.predictions} for run in runs
     }
-    assert quoted["base"] == dict.fromkeys(quoted["base"])
+    assert quoted["base"] == dict.fromkeys(quoted["base"], ())
     assert quoted["rag"]["ann-q1"][0] == "ann-r1"  # the nearest article first
     assert set(quoted["rag"]["ann-q1"]) == {"ann-r0", "ann-r1", "ann-r2"}
     assert set(quoted["pag"]["bob-q0"]) == {"bob-r0", "bob-r1"}
@@ -32,16 +33,19 @@ def test_a_second_run_leaves_them_alone_and_a_damaged_file_is_named(planner, tmp
     results = tmp_path / "results"
     plan = planner("base")
     execute(plan, ["lampbench"], results)
-    file = inputs_path(results, "news_headline", plan.spec.dataset.fingerprint)
+    (run,), _ = load_runs(results)
+    file = shared_path(results, "news_headline", run.manifest.dataset.queries_file)
     before = file.stat().st_mtime_ns
     execute(plan, ["lampbench"], results, force=True)
     assert file.stat().st_mtime_ns == before
-    (run,), _ = load_runs(results)
     file.write_text('{"user": "ann"}\n')
-    with pytest.raises(LampbenchError, match=r"inputs\.jsonl: cannot be read .* --force"):
-        read_inputs(results, run.manifest)
+    with pytest.raises(LampbenchError, match=r"queries\.json\.gz cannot be read .* --force"):
+        run.predictions  # noqa: B018
     file.unlink()
-    assert read_inputs(results, run.manifest) is None
+    with pytest.raises(LampbenchError, match=r"queries\.json\.gz is missing; .* --force"):
+        run.predictions  # noqa: B018
+    execute(plan, ["lampbench"], results, force=True)
+    assert load_runs(results)[1] == [] and run.predictions
 
 
 def test_text_that_utf8_cannot_hold_is_kept(planner, dataset, tmp_path):
@@ -53,5 +57,4 @@ def test_text_that_utf8_cannot_hold_is_kept(planner, dataset, tmp_path):
     data = replace(dataset, test_users=(user, *dataset.test_users[1:]))
     execute(planner("base", data=data), [], tmp_path / "results")
     (run,), _ = load_runs(tmp_path / "results")
-    found = read_inputs(tmp_path / "results", run.manifest)
-    assert found.queries["ann", "ann-q0"]["text"] == "half \ud83d \u2028 line"
+    assert run.queries["ann", "ann-q0"].fields["text"] == "half \ud83d \u2028 line"

@@ -1,0 +1,67 @@
+"""Tables as gzipped JSON, a list for each column.
+
+`pandas.DataFrame(json.load(gzip.open("scores.json.gz")))` reads such a file. Of the forms that
+were measured on 286 runs (JSON lines or columns with gzip or xz, Parquet with zstd), columns with
+gzip read fastest and need no library; only xz is smaller, by 15%, and takes fifteen times as long
+to write.
+"""
+
+import gzip
+import io
+import json
+import zlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+def encode_text(text: str) -> bytes:
+    r"""JSON text as UTF-8.
+
+    A model may emit half a surrogate pair, which UTF-8 cannot hold: such a character becomes a
+    \uXXXX escape, which inside a JSON string means the same.
+    """
+    return text.encode("utf-8", "backslashreplace")
+
+
+def to_text(columns: Mapping[str, Sequence[Any]]) -> bytes:
+    """A table as JSON.
+
+    Raises:
+        ValueError: a number is not finite.
+    """
+    text = json.dumps(columns, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return encode_text(text) + b"\n"
+
+
+def compress(text: bytes) -> bytes:
+    """Gzip without a clock or a name: the same bytes for the same text and zlib."""
+    buffer = io.BytesIO()
+    with gzip.GzipFile("", "wb", compresslevel=9, fileobj=buffer, mtime=0) as stream:
+        stream.write(text)
+    return buffer.getvalue()
+
+
+def decompress(data: bytes) -> bytes:
+    """The text that was compressed.
+
+    Raises:
+        ValueError: the data is not whole.
+    """
+    try:
+        return gzip.decompress(data)
+    except (OSError, EOFError, zlib.error) as error:
+        raise ValueError(f"not a gzip file ({error})") from error
+
+
+def from_text(text: bytes) -> dict[str, list[Any]]:
+    """The columns of a table.
+
+    Raises:
+        ValueError: it is no object of equally long lists.
+    """
+    columns = json.loads(text)
+    if not isinstance(columns, dict) or not all(isinstance(c, list) for c in columns.values()):
+        raise ValueError("not an object of lists")
+    if len(lengths := set(map(len, columns.values()))) > 1:
+        raise ValueError(f"columns of {sorted(lengths)} rows; all must be equally long")
+    return columns

@@ -1,0 +1,163 @@
+"""What the runs on a dataset share, recorded once beside them: queries with their references, and
+the history that prompts quote. Pages made from `results/` need no other data.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from lampbench.core.dataset import Dataset, User
+from lampbench.core.task import Task
+from lampbench.data.stats import measure, words
+from lampbench.record.columns import compress, decompress, from_text, to_text
+from lampbench.record.manifest import (
+    DatasetOptions,
+    DatasetStatistics,
+    RecordedDataset,
+    SharedFile,
+)
+from lampbench.record.paths import escape
+from lampbench.record.typed_json import from_json
+from lampbench.util.atomic import replace
+from lampbench.util.errors import LampbenchError
+
+SHOWN = 200
+"""Characters of a past record's target that are kept."""
+
+_HELP = "restore it, or run one of the runs on this data again with --force"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedQuery:
+    """A test query. `reference` is None where it is withheld."""
+
+    user: str
+    query: str
+    fields: Mapping[str, str]
+    reference: str | None
+
+
+def record_dataset(results: Path, dataset: Dataset, task: Task) -> RecordedDataset:
+    """Write the files that runs on a dataset share, unless they are there, and describe it.
+
+    Raises:
+        LampbenchError: a file cannot be written.
+    """
+    row = asdict(measure(dataset, task, words, "word"))
+    elsewhere = ("task", "source", "synthetic", "users", "queries", "notes")
+    users = dataset.test_users
+    return RecordedDataset(
+        source=dataset.source,
+        options=from_json(DatasetOptions, _lists(dataset.asked)) if dataset.asked else None,
+        fingerprint=dataset.fingerprint,
+        query_fingerprint=dataset.query_fingerprint,
+        synthetic=dataset.synthetic,
+        train_users=len(dataset.train_users),
+        test_users=len(users),
+        queries=sum(len(user.queries) for user in users),
+        notes=tuple(dataset.notes),
+        statistics=from_json(
+            DatasetStatistics, {name: v for name, v in row.items() if name not in elsewhere}
+        ),
+        queries_file=write_queries(results, dataset.task, _queries(users)),
+        histories_file=write_histories(results, dataset.task, users),
+    )
+
+
+def write_queries(results: Path, task: str, queries: Iterable[RecordedQuery]) -> SharedFile:
+    """Record test queries under a name made from their content."""
+    rows = [asdict(query) for query in queries]
+    names = ("user", "query", "fields", "reference")
+    return _write(results, task, "queries", {name: [row[name] for row in rows] for name in names})
+
+
+def write_histories(results: Path, task: str, users: Sequence[User]) -> SharedFile:
+    """Record the beginnings of users' past targets under a name made from their content."""
+    rows = [(user.id, record) for user in users for record in user.history]
+    columns = {
+        "user": [user for user, _ in rows],
+        "record": [record.id for _, record in rows],
+        "beginning": [record.target[:SHOWN] for _, record in rows],
+    }
+    return _write(results, task, "histories", columns)
+
+
+def shared_path(results: Path, task: str, file: SharedFile) -> Path:
+    """Where a shared file is."""
+    return results / escape(task) / file.name
+
+
+def read_queries(path: Path, expected: str) -> dict[tuple[str, str], RecordedQuery]:
+    """Test queries by user and query.
+
+    Raises:
+        LampbenchError: the file is missing, damaged or has other content.
+    """
+    rows = [from_json(RecordedQuery, row) for row in _read(path, expected)]
+    return {(row.user, row.query): row for row in rows}
+
+
+def read_histories(path: Path, expected: str) -> dict[str, dict[str, str]]:
+    """By user and record id the beginnings of past targets, oldest first.
+
+    Raises:
+        LampbenchError: the file is missing, damaged or has other content.
+    """
+    found: dict[str, dict[str, str]] = {}
+    for row in _read(path, expected):
+        found.setdefault(row["user"], {})[row["record"]] = row["beginning"]
+    return found
+
+
+def content_of(path: Path, expected: str) -> bytes:
+    """The uncompressed content of a shared file.
+
+    Raises:
+        ValueError: the file is missing, damaged or has other content.
+    """
+    try:
+        content = decompress(path.read_bytes())
+    except FileNotFoundError:
+        raise ValueError(f"{path.name} is missing; {_HELP}") from None
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path.name} cannot be read ({error}); {_HELP}") from error
+    if sha256(content).hexdigest() != expected:
+        raise ValueError(f"{path.name} was changed after the run; {_HELP}")
+    return content
+
+
+def _queries(users: Iterable[User]) -> Iterable[RecordedQuery]:
+    for user in users:
+        for query in user.queries:
+            yield RecordedQuery(user.id, query.id, dict(query.fields), query.reference)
+
+
+def _write(results: Path, task: str, kind: str, columns: Mapping[str, Sequence[Any]]) -> SharedFile:
+    content = to_text(columns)
+    digest = sha256(content).hexdigest()
+    file = SharedFile(f"{digest[:16]}.{kind}.json.gz", digest)
+    path = shared_path(results, task, file)
+    try:
+        content_of(path, digest)
+    except ValueError:  # not there, or damaged: this is its content
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            replace(path, compress(content))
+        except OSError as error:
+            raise LampbenchError(f"{path}: cannot be written ({error.strerror})") from error
+    return file
+
+
+def _read(path: Path, expected: str) -> list[dict[str, Any]]:
+    try:
+        columns = from_text(content_of(path, expected))
+    except ValueError as error:
+        raise LampbenchError(f"{path.parent}: {error}") from error
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _lists(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """As JSON would have it."""
+    return {name: list(v) if isinstance(v, tuple) else v for name, v in asked.items()}

@@ -1,0 +1,232 @@
+"""The manifest of a run: how each of its numbers was made. One type, one reader, one writer."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from hashlib import sha256
+from typing import Any, Literal
+
+from lampbench.data.stats import Spread
+from lampbench.plugin.hyperparameter import SourcedValue
+from lampbench.record.columns import encode_text
+from lampbench.record.typed_json import Mismatch, from_json
+from lampbench.scoring.aggregate import Counts, Means
+from lampbench.scoring.score import ScoringDescription
+from lampbench.util.hashing import canonical
+from lampbench.util.machine import Hardware
+
+FORMAT = 2
+MANIFEST, PREDICTIONS, SCORES = "manifest.json", "predictions.json.gz", "scores.json.gz"
+
+PREDICT = "predict"
+"""The stage that answers the test queries; the others make what it needs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetOptions:
+    """How to read a dataset again: the value of `--data`, and the fields of `DataOptions`."""
+
+    data: str
+    users: int | None
+    min_history: int
+    seed: int
+    split_by: str | None
+    splits: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetStatistics:
+    """A row of the paper's Table 4: how many training queries, and the lengths in `unit`s.
+
+    `train_*` are the queries of the users who train the task adapter. `profile` counts the
+    records of each test user; `profile_in` and `profile_out` are lengths over all these records.
+    """
+
+    unit: str
+    train: int
+    train_in: Spread
+    train_out: Spread
+    profile: Spread
+    profile_in: Spread
+    profile_out: Spread
+
+
+@dataclass(frozen=True, slots=True)
+class SharedFile:
+    """A file that runs on the same data share, beside their folders.
+
+    `sha256` is the digest of the uncompressed content, because another machine may compress the
+    same content into other bytes.
+    """
+
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedDataset:
+    """A dataset as manifests describe it.
+
+    `fingerprint` identifies the whole content, `query_fingerprint` the test queries and their
+    references; both are as in `Dataset`. `notes` are findings of the loader and of its checks.
+    `options` is None for a dataset that was made in Python and not read from `--data`.
+    """
+
+    source: str
+    options: DatasetOptions | None
+    fingerprint: str
+    query_fingerprint: str
+    synthetic: bool
+    train_users: int
+    test_users: int
+    queries: int
+    notes: tuple[str, ...]
+    statistics: DatasetStatistics
+    queries_file: SharedFile
+    histories_file: SharedFile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelDetails:
+    """The model that answered. What is not known of a run made elsewhere is None.
+
+    `location` is a hub id or a folder, `revision` a hub model's commit, `fingerprint` identifies
+    weights, configuration and tokenizer. `chat_template` is None for the tokenizer's own.
+    `engine` is "batched" or "reference".
+    """
+
+    location: str
+    revision: str | None = None
+    fingerprint: str | None = None
+    dtype: str | None = None
+    chat_template: str | None = None
+    device: str | None = None
+    engine: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageCost:
+    """What a stage of a run cost when it was carried out, in this run or an earlier one.
+
+    `units` are adapters, users or queries; `cached` of them were there before this run.
+    `prompts_shortened` counts prompts and examples that were cut to the model's context.
+    """
+
+    stage: str
+    key: str
+    units: int
+    cached: int
+    seconds: float
+    prompt_tokens: int
+    new_tokens: int
+    trained_tokens: int
+    prompts_shortened: int
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalFile:
+    """The file from which predictions made elsewhere were imported."""
+
+    file: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """Everything known about a run except its answers and the score of each query.
+
+    `hyperparameters` holds the value and source of each hyper-parameter by path, `overrides` the
+    values of those that the user set to other than their default. `method_parts` names the
+    prompting, adaptation and decoding, and by field the parts inside them. `versions` are those
+    of lampbench (with its commit), Python and packages. `prompt_head` are the first token ids of
+    the first prompt. `failed_users` are users without answers, and why. `created` is in UTC
+    (ISO 8601). `external` is set for predictions that were made elsewhere.
+
+    `files` holds the SHA-256 of the run's files, `counts` and `scores` count and average what
+    they contain; these three are filled in when the run is written.
+    """
+
+    key: str
+    method: str
+    task: str
+    model: str
+    seed: int
+    preset: str
+    fidelity: str
+    overrides: Mapping[str, Any]
+    hyperparameters: Mapping[str, SourcedValue]
+    dataset: RecordedDataset
+    model_details: ModelDetails
+    created: str
+    method_title: str = ""
+    task_title: str = ""
+    method_parts: Mapping[str, Any] = field(default_factory=dict)
+    versions: Mapping[str, str | None] = field(default_factory=dict)
+    hardware: Hardware | None = None
+    command: str = ""
+    stages: tuple[StageCost, ...] = ()
+    failed_users: Mapping[str, str] = field(default_factory=dict)
+    prompt_head: tuple[int, ...] = ()
+    prompts_shortened: int = 0
+    scoring: ScoringDescription | None = None
+    external: ExternalFile | None = None
+    files: Mapping[str, str] = field(default_factory=dict)
+    counts: Counts = Counts(0, 0, 0, 0)
+    scores: Mapping[str, Means] = field(default_factory=dict)
+
+    def mean(self, metric: str, over: Literal["queries", "users"] = "queries") -> float | None:
+        """The mean of a metric; None where it was not or could not be computed."""
+        means = self.scores.get(metric)
+        return None if means is None else getattr(means, over)
+
+    def to_json(self) -> bytes:
+        """The content of manifest.json: the same bytes for equal manifests.
+
+        `sha256` there is the digest of all the rest, so that no edit goes unnoticed.
+
+        Raises:
+            ValueError: a number is not finite, or another value is none of JSON's.
+        """
+        content = {"format": FORMAT, **asdict(self)}
+        complete = {**content, "sha256": _digest(content)}
+        return encode_text(json.dumps(complete, indent=1, **_STRICT)) + b"\n"
+
+    @classmethod
+    def from_json(cls, data: bytes) -> "Manifest":
+        """Read the content of manifest.json.
+
+        Raises:
+            ValueError: it is no manifest of this format, or was changed after it was written; the
+                message says what is wrong.
+        """
+        try:
+            content = json.loads(data, parse_constant=_not_finite)
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"{MANIFEST} cannot be read ({error})") from error
+        if not isinstance(content, dict):
+            raise ValueError(f"{MANIFEST} is not an object")
+        if content.get("format") != FORMAT:
+            found = content.get("format")
+            raise ValueError(f"format {found!r}, this lampbench reads {FORMAT}; run it again")
+        digest = content.pop("sha256", None)
+        if digest != _digest(content):
+            raise ValueError(f"{MANIFEST} was changed after the run (its sha256 does not fit)")
+        del content["format"]
+        try:
+            manifest = from_json(cls, content)
+        except Mismatch as error:
+            raise ValueError(f"{MANIFEST}: {error}") from error
+        if set(manifest.files) != {PREDICTIONS, SCORES}:
+            raise ValueError(f"{MANIFEST} does not record the hashes of {PREDICTIONS} and {SCORES}")
+        return manifest
+
+
+_STRICT: dict[str, Any] = {"ensure_ascii": False, "sort_keys": True, "allow_nan": False}
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    return sha256(canonical(content).encode("ascii")).hexdigest()
+
+
+def _not_finite(name: str) -> Any:
+    raise ValueError(f"{name} is not a finite number")

@@ -1,0 +1,157 @@
+"""Dataclasses from JSON values, checked field by field.
+
+A dataclass's annotations are its schema: str, int, float, bool, None, `Any`, `Mapping[str, X]`,
+`tuple[X, ...]`, unions with None, and other dataclasses. A field with a default may be absent; a
+name that is no field is refused.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from functools import cache
+from types import NoneType, UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+T = TypeVar("T")
+_Reader = Callable[[Any], Any]
+_NAMES = {
+    str: "text",
+    int: "an integer",
+    float: "a number",
+    bool: "true or false",
+    dict: "an object",
+    list: "a list",
+    NoneType: "null",
+}
+
+
+class Mismatch(ValueError):
+    """A value is not what the dataclass says; `path` leads to it, outermost name first."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+        self.path: list[str] = []
+
+    def __str__(self) -> str:
+        return " ".join(filter(None, [".".join(self.path), str(self.args[0])]))
+
+
+def from_json(kind: type[T], value: Any) -> T:
+    """A dataclass from the value that `json.loads` gives.
+
+    Raises:
+        Mismatch: a field is missing, unknown or of another type.
+    """
+    made: T = _reader(kind)(value)  # type: ignore[arg-type]
+    return made
+
+
+def frozen(value: Any) -> Any:
+    """A JSON value with tuples in place of lists, equal to what was written from tuples."""
+    if isinstance(value, list | tuple):
+        return tuple(map(frozen, value))
+    if isinstance(value, dict):
+        return {name: frozen(inside) for name, inside in value.items()}
+    return value
+
+
+@cache
+def _reader(kind: Any) -> _Reader:
+    origin, arguments = get_origin(kind), get_args(kind)
+    if kind is Any:
+        return frozen
+    if origin in (Union, UnionType):
+        return _optional(arguments)
+    if origin is tuple:
+        return _list(_reader(arguments[0]))
+    if origin is not None and issubclass(origin, Mapping):
+        return _mapping(_reader(arguments[1]))
+    if dataclasses.is_dataclass(kind):
+        return _fields(kind)  # type: ignore[arg-type]
+    return _scalar(kind)
+
+
+def _scalar(kind: type) -> _Reader:
+    def read(value: Any) -> Any:
+        if type(value) is kind:
+            return value
+        if kind is float and type(value) is int:
+            return float(value)
+        raise _wrong(_NAMES[kind], value)
+
+    return read
+
+
+def _optional(kinds: tuple[Any, ...]) -> _Reader:
+    (inner,) = (_reader(kind) for kind in kinds if kind is not NoneType)
+
+    def read(value: Any) -> Any:
+        return None if value is None else inner(value)
+
+    return read
+
+
+def _list(inner: _Reader) -> _Reader:
+    def read(value: Any) -> Any:
+        if type(value) is not list:
+            raise _wrong("a list", value)
+        made: list[Any] = []
+        try:
+            made.extend(map(inner, value))
+        except Mismatch as error:
+            error.path.insert(0, str(len(made)))
+            raise
+        return tuple(made)
+
+    return read
+
+
+def _mapping(inner: _Reader) -> _Reader:
+    def read(value: Any) -> Any:
+        if type(value) is not dict:
+            raise _wrong("an object", value)
+        name = ""
+        made = {}
+        try:
+            for name, one in value.items():
+                made[name] = inner(one)
+        except Mismatch as error:
+            error.path.insert(0, name)
+            raise
+        return made
+
+    return read
+
+
+def _fields(kind: type) -> _Reader:
+    hints = get_type_hints(kind)
+    fields = dataclasses.fields(kind)
+    known = {field.name: _reader(hints[field.name]) for field in fields}
+    required = [
+        field.name
+        for field in fields
+        if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+    ]
+
+    def read(value: Any) -> Any:
+        if type(value) is not dict:
+            raise _wrong("an object", value)
+        name = ""
+        made = {}
+        try:
+            for name, one in value.items():
+                if name not in known:
+                    raise Mismatch("is no known field")
+                made[name] = known[name](one)
+            for name in required:
+                if name not in made:
+                    raise Mismatch("is missing")
+        except Mismatch as error:
+            error.path.insert(0, name)
+            raise
+        return kind(**made)
+
+    return read
+
+
+def _wrong(wanted: str, value: Any) -> Mismatch:
+    return Mismatch(f"must be {wanted}, it is {_NAMES.get(type(value), type(value).__name__)}")

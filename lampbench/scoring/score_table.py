@@ -1,0 +1,73 @@
+"""The scores of a run: a column for each metric, a row for each query."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, overload
+
+from lampbench.plugin.metric import Value
+
+Place = tuple[str, str]
+"""A user's id and the id of one of their queries."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreTable(Sequence[Mapping[str, Any]]):
+    """Scores of queries, in the order of the predictions.
+
+    `columns` holds each metric's values; a value is None where the metric does not apply. As a
+    sequence, the table consists of rows: `user`, `query` and a value for each metric.
+
+    Raises:
+        ValueError: columns differ in length.
+    """
+
+    users: tuple[str, ...]
+    queries: tuple[str, ...]
+    columns: Mapping[str, tuple[Value, ...]]
+
+    def __post_init__(self) -> None:
+        lengths = {len(self.users), len(self.queries), *map(len, self.columns.values())}
+        if len(lengths) > 1:
+            raise ValueError(f"columns of {sorted(lengths)} rows; all must be equally long")
+
+    @classmethod
+    def from_rows(cls, rows: Iterable[Mapping[str, Any]]) -> "ScoreTable":
+        """A table of rows; a metric that a row lacks is None there."""
+        listed = list(rows)
+        names = dict.fromkeys(name for row in listed for name in row)
+        return cls(
+            users=tuple(row["user"] for row in listed),
+            queries=tuple(row["query"] for row in listed),
+            columns={
+                name: tuple(row.get(name) for row in listed)
+                for name in names
+                if name not in ("user", "query")
+            },
+        )
+
+    @property
+    def places(self) -> list[Place]:
+        """(user, query) of each row."""
+        return list(zip(self.users, self.queries, strict=True))
+
+    def has_reference(self) -> list[bool]:
+        """For each row whether the query has a reference to be scored against."""
+        rows = range(len(self))
+        found = [self.columns.get(name) for name in ("reference_words", "rouge1")]
+        return [any(c is not None and c[row] is not None for c in found) for row in rows]
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+    @overload
+    def __getitem__(self, row: int) -> Mapping[str, Any]: ...
+    @overload
+    def __getitem__(self, row: slice) -> Sequence[Mapping[str, Any]]: ...
+    def __getitem__(self, row: int | slice) -> Mapping[str, Any] | Sequence[Mapping[str, Any]]:
+        if isinstance(row, slice):
+            return [self[index] for index in range(*row.indices(len(self)))]
+        values = {name: column[row] for name, column in self.columns.items()}
+        return {"user": self.users[row], "query": self.queries[row], **values}
+
+    def __iter__(self) -> Iterator[Mapping[str, Any]]:
+        return (self[row] for row in range(len(self)))
