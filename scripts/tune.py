@@ -12,6 +12,7 @@ the same command goes on where it was stopped. Tested users are never read.
 import argparse
 import json
 import os
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -94,7 +95,7 @@ def tune(family: str, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
         found = grid_plans(choices, points, options.results, engine_pool(choices, progress))
         scores: dict[Any, dict[str, float]] = {value: {} for value in values}
         for point, plan in found:
-            command = [*sys.argv]
+            command = shlex.join(sys.argv)
             run = read_run(execute(plan, command, options.results))
             value = point[path].value
             scores[value][plan.spec.task.name] = mean(

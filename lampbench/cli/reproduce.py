@@ -1,5 +1,6 @@
 """`lampbench reproduce paper`: the paper's experiments, what they cost, and any part of them."""
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -109,7 +110,7 @@ def reproduce(
     from lampbench.run.runner import execute
 
     writable(results, "--results")
-    command = ["lampbench", *sys.argv[1:]]
+    command = shlex.join(["lampbench", *sys.argv[1:]])
     plans = {plan.folder: plan for group in groups.values() for plan in group}
     for plan in plans.values():
         execute(plan, command, results)

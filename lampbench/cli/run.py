@@ -1,5 +1,6 @@
 """`lampbench run`: methods x tasks x models x seeds."""
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ def run(results: Path, force: bool, dry_run: bool, **choices: Any) -> None:
     from lampbench.util.progress import Progress
 
     progress = Progress()
-    command = ["lampbench", *sys.argv[1:]]
+    command = shlex.join(["lampbench", *sys.argv[1:]])
     writable(choices["cache_dir"], "--cache-dir")
     if not dry_run:
         writable(results, "--results")

@@ -1,5 +1,6 @@
 """`lampbench sweep`: a grid of hyper-parameter values."""
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -51,5 +52,5 @@ def sweep(results: Path, dry_run: bool, params: tuple[str, ...], **choices: Any)
         return
     from lampbench.run.runner import execute
 
-    command = ["lampbench", *sys.argv[1:]]
+    command = shlex.join(["lampbench", *sys.argv[1:]])
     print_points([(point, execute(plan, command, results)) for point, plan in todo])

@@ -9,8 +9,9 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from lampbench.record import frames
 from lampbench.record.columns import decompress, from_text
 from lampbench.record.dataset_files import (
     RecordedQuery,
@@ -27,6 +28,9 @@ from lampbench.scoring.prediction_row import PredictionRow
 from lampbench.scoring.score_table import ScoreTable
 from lampbench.util.errors import LampbenchError
 from lampbench.util.hashing import file_digest
+
+if TYPE_CHECKING:
+    import pandas
 
 
 @dataclass(frozen=True)
@@ -86,9 +90,27 @@ class Run:
         file = self.manifest.dataset.histories_file
         return read_histories(shared_path(self._root, self.manifest.task, file), file.sha256)
 
+    def frame(self) -> "pandas.DataFrame":
+        """One row per query: user, query, prediction, reference, and a column per metric."""
+        return frames.query_frame(self)
+
+    def _repr_html_(self) -> str:
+        return frames.html([self])
+
     @property
     def _root(self) -> Path:
         return self.path.absolute().parents[3]
+
+
+class Runs(list[Run]):
+    """Runs, which become one frame and show themselves as a table in a notebook."""
+
+    def frame(self) -> "pandas.DataFrame":
+        """One row per run: what was run, users, queries, and each metric's mean over queries."""
+        return frames.run_frame(self)
+
+    def _repr_html_(self) -> str:
+        return frames.html(self)
 
 
 @dataclass(frozen=True, slots=True)

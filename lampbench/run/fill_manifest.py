@@ -1,6 +1,5 @@
 """The manifest of a run: how each of its numbers was made."""
 
-import shlex
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +20,7 @@ def describe(
     plan: Plan,
     stages: Sequence[StageCost],
     predictions: Sequence[Prediction],
-    command: Sequence[str],
+    command: str,
     dataset: RecordedDataset,
     scoring: ScoringDescription,
 ) -> Manifest:
@@ -48,7 +47,7 @@ def describe(
         model_details=model_details(plan),
         versions=versions(),
         hardware=hardware(),
-        command=shlex.join(command),
+        command=command,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         stages=tuple(stages),
         failed_users=dict(executor.failed_users),

@@ -23,7 +23,7 @@ from lampbench.util.errors import LampbenchError
 _REWARD_DIGITS = 3
 
 
-def execute(plan: Plan, command: Sequence[str], results: Path, force: bool = False) -> Path:
+def execute(plan: Plan, command: str, results: Path, force: bool = False) -> Path:
     """Carry out a plan and record the run; a run that is recorded already is left as it is.
 
     `force` predicts and scores again and replaces the record; trained artifacts, which the same
@@ -44,7 +44,7 @@ def execute(plan: Plan, command: Sequence[str], results: Path, force: bool = Fal
     return plan.folder
 
 
-def _execute(plan: Plan, command: Sequence[str], results: Path, force: bool) -> None:
+def _execute(plan: Plan, command: str, results: Path, force: bool) -> None:
     executor, run = plan.executor, plan.folder.name
     if force:
         executor.cache.drop_partial(PREDICTIONS, run)

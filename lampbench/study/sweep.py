@@ -1,13 +1,14 @@
 """Grids of hyper-parameters: every point is a run of its own, and shared work is done once."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import click
 from tabulate import tabulate
 
-from lampbench.plugin.hyperparameter import parse_value
+from lampbench.plugin.hyperparameter import SourcedValue, parse_value
 from lampbench.record.runs import read_run
 from lampbench.run.options import GridPoint
 from lampbench.util.errors import LampbenchError
@@ -34,6 +35,14 @@ def grid(params: Sequence[str]) -> list[GridPoint]:
         axes[path] = values
     return [
         {path: parse_value(value, "--param") for path, value in zip(axes, values, strict=True)}
+        for values in product(*axes.values())
+    ]
+
+
+def grid_points(axes: Mapping[str, Sequence[Any]], source: str) -> list[GridPoint]:
+    """All combinations of values by path; one empty point for no axes. `source` is recorded."""
+    return [
+        {path: SourcedValue(value, source) for path, value in zip(axes, values, strict=True)}
         for values in product(*axes.values())
     ]
 

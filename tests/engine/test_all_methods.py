@@ -69,7 +69,7 @@ def planned(folder, data, tmp_path):
 
 def recorded(todo, results):
     for plan in todo.values():
-        execute(plan, ["lampbench", "run"], results)
+        execute(plan, "lampbench run", results)
     runs, problems = load_runs(results)
     assert not problems
     return {run.manifest.method: run for run in runs}

@@ -11,7 +11,7 @@ from lampbench.util.errors import LampbenchError
 def test_what_was_asked_and_what_prompts_quoted_is_recorded(planner, dataset, tmp_path):
     results = tmp_path / "results"
     for method in ("rag", "pag", "base"):
-        execute(planner(method), ["lampbench"], results)
+        execute(planner(method), "lampbench run", results)
     runs, problems = load_runs(results)
     assert not problems and len(runs) == 3
     asked = {(u.id, q.id): (q.fields, q.reference) for u in dataset.test_users for q in u.queries}
@@ -32,11 +32,11 @@ def test_what_was_asked_and_what_prompts_quoted_is_recorded(planner, dataset, tm
 def test_a_second_run_leaves_them_alone_and_a_damaged_file_is_named(planner, tmp_path):
     results = tmp_path / "results"
     plan = planner("base")
-    execute(plan, ["lampbench"], results)
+    execute(plan, "lampbench run", results)
     (run,), _ = load_runs(results)
     file = shared_path(results, "news_headline", run.manifest.dataset.queries_file)
     before = file.stat().st_mtime_ns
-    execute(plan, ["lampbench"], results, force=True)
+    execute(plan, "lampbench run", results, force=True)
     assert file.stat().st_mtime_ns == before
     file.write_text('{"user": "ann"}\n')
     with pytest.raises(LampbenchError, match=r"queries\.json\.gz cannot be read .* --force"):
@@ -44,7 +44,7 @@ def test_a_second_run_leaves_them_alone_and_a_damaged_file_is_named(planner, tmp
     file.unlink()
     with pytest.raises(LampbenchError, match=r"queries\.json\.gz is missing; .* --force"):
         run.predictions  # noqa: B018
-    execute(plan, ["lampbench"], results, force=True)
+    execute(plan, "lampbench run", results, force=True)
     assert load_runs(results)[1] == [] and run.predictions
 
 
@@ -55,6 +55,6 @@ def test_text_that_utf8_cannot_hold_is_kept(planner, dataset, tmp_path):
     odd = replace(first.queries[0], fields={"text": "half \ud83d \u2028 line"})
     user = replace(first, queries=(odd, *first.queries[1:]))
     data = replace(dataset, test_users=(user, *dataset.test_users[1:]))
-    execute(planner("base", data=data), [], tmp_path / "results")
+    execute(planner("base", data=data), "", tmp_path / "results")
     (run,), _ = load_runs(tmp_path / "results")
     assert run.queries["ann", "ann-q0"].fields["text"] == "half \ud83d \u2028 line"

@@ -152,7 +152,7 @@ def test_a_journal_believes_its_own_lines_alone(tmp_path, said):
 def test_a_run_over_a_damaged_cache_gives_the_same_answers(planner, tmp_path, capsys):
     def run():
         plan = planner("cope")
-        return read_run(execute(plan, [], plan.folder.parents[3], force=True)).predictions
+        return read_run(execute(plan, "", plan.folder.parents[3], force=True)).predictions
 
     before = run()
     cache = tmp_path / "cache"

@@ -29,7 +29,7 @@ def test_an_example_competes(page, name, body, tmp_path, planner):
     file.write_text(body)
     registered = re.search(r'register_method\("(\w+)"\)', body).group(1)
     plan = planner(registered, plugins=[file])
-    execute(plan, ["lampbench"], tmp_path / "results")
+    execute(plan, "lampbench run", tmp_path / "results")
     (run,), problems = load_runs(tmp_path / "results")
     assert not problems
     assert run.manifest.method == registered
@@ -39,7 +39,7 @@ def test_an_example_competes(page, name, body, tmp_path, planner):
 def test_nearest_answers_with_the_most_similar_headline(tmp_path, planner):
     body = next(body for _, name, body in EXAMPLES if name == "nearest")
     (tmp_path / "nearest.py").write_text(body)
-    execute(planner("nearest", plugins=[tmp_path / "nearest.py"]), [], tmp_path / "results")
+    execute(planner("nearest", plugins=[tmp_path / "nearest.py"]), "", tmp_path / "results")
     (run,), _ = load_runs(tmp_path / "results")
     answers = {row.query: row.prediction for row in run.predictions}
     assert answers["ann-q1"] == "headline 1 by ann"

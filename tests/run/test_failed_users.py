@@ -11,7 +11,7 @@ from lampbench.util.errors import LampbenchError
 
 
 def run(plan):
-    return execute(plan, ["lampbench", "run"], plan.folder.parents[3])
+    return execute(plan, "lampbench run", plan.folder.parents[3])
 
 
 def test_the_others_go_on_to_the_end(planner, engine, capsys):
@@ -69,7 +69,7 @@ def test_the_same_command_tries_again(planner, engine):
     engine.diverging = set()
     engine.trained.clear()
     plan = planner("oppu", "user_sft.epochs=2")  # the same key, as the default is 2
-    execute(plan, ["lampbench", "run"], plan.folder.parents[3], force=True)
+    execute(plan, "lampbench run", plan.folder.parents[3], force=True)
     assert [job.id for job in engine.trained] == ["bob"]
     assert read_run(plan.folder).manifest.failed_users == {}
 

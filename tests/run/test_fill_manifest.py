@@ -9,7 +9,7 @@ SPREADS = ("train_in", "train_out", "profile", "profile_in", "profile_out")
 
 
 def manifest(plan):
-    return read_run(execute(plan, ["lampbench"], plan.folder.parents[3])).manifest
+    return read_run(execute(plan, "lampbench run", plan.folder.parents[3])).manifest
 
 
 def test_the_data_are_described_as_in_table_4(planner, dataset):

@@ -54,7 +54,7 @@ def twice(planner, tmp_path):
 
     def run(*assignments, **options):
         plan = planner("twice", *assignments, plugins=[tmp_path / "twice.py"], **options)
-        rows = read_run(execute(plan, [], tmp_path / "results")).predictions
+        rows = read_run(execute(plan, "", tmp_path / "results")).predictions
         return [row.prediction.split("|") for row in rows]
 
     return run

@@ -11,7 +11,7 @@ ALL = ["base", "rag", "pag", "tam", "oppu", "cope", "oppu_cd", "oppu_dpo"]
 
 
 def run(plan, **options):
-    return execute(plan, ["lampbench", "run"], plan.folder.parents[3], **options)
+    return execute(plan, "lampbench run", plan.folder.parents[3], **options)
 
 
 @pytest.mark.parametrize("method", ALL)

@@ -1,0 +1,263 @@
+"""The face for Python: what the command line does, it does through these functions.
+
+Methods and tasks are names, or classes that may come from anywhere, such as a notebook cell.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+
+from lampbench.core.task import Task
+from lampbench.data.options import SplitBy
+from lampbench.plugin.method import Method
+from lampbench.record.runs import Run, Runs, load_runs, read_run
+from lampbench.run.options import RunOptions, engine_pool, grid_plans
+from lampbench.run.plan import Plan
+from lampbench.run.runner import execute
+from lampbench.util.disk import writable
+from lampbench.util.errors import LampbenchError
+from lampbench.util.progress import Progress
+
+if TYPE_CHECKING:
+    import pandas
+
+    from lampbench.study.diagnose import Diagnosis
+
+AnyMethod = str | type[Method] | Method
+AnyTask = str | type[Task] | Task
+
+RESULTS = Path("results")
+CACHE_DIR = Path(".lampbench/cache")
+
+
+class RunSettings(TypedDict, total=False):
+    """How to run; every setting has the default of the command line.
+
+    Attributes:
+        data: source of the data: "bundled", "lamp:DIR", "oppu:DIR", "longlamp", "lampbench:DIR".
+        users: number of test users, those with the longest histories first.
+        min_history: records that a test user must have.
+        split_by: "user" or "time", for LaMP and LongLaMP.
+        splits: published splits to read: "train", "dev", "test".
+        data_seed: orders users with equally long histories.
+        preset: default hyper-parameters: "paper", "small" or "reference".
+        hyperparameters: values by path, such as {"decoding.alpha": 0.5}.
+        assignments: values as the command line writes them, "decoding.alpha=0.5".
+        config: TOML file of hyper-parameters.
+        fidelity: "paper", or "reference" for the choices of the paper's released code.
+        chat_template: a template of the paper's appendix D instead of the tokenizer's own.
+        device: "cpu", "cuda", "cuda:1", "mps".
+        dtype: "float32", "bfloat16" or "float16".
+        batch_size: most rows in one decoding step.
+        engine: "batched" or "reference".
+        rewards: record the reward of every token that contrastive decoding chooses.
+        cache_dir: folder of adapters, negatives and other artifacts.
+        plugins: files or folders of plugins.
+    """
+
+    data: str
+    users: int | None
+    min_history: int
+    split_by: SplitBy | None
+    splits: Sequence[str]
+    data_seed: int
+    preset: str | None
+    hyperparameters: Mapping[str, Any]
+    assignments: Sequence[str]
+    config: Path | None
+    fidelity: str
+    chat_template: str | None
+    device: str | None
+    dtype: str | None
+    batch_size: int | None
+    engine: str
+    rewards: bool
+    cache_dir: Path | str
+    plugins: Sequence[str]
+
+
+def run(
+    method: AnyMethod,
+    task: AnyTask,
+    *,
+    model: str = "bundled",
+    seed: int = 0,
+    results: Path | str = RESULTS,
+    force: bool = False,
+    **settings: Unpack[RunSettings],
+) -> Run:
+    """Run one method on one task and record the run; read it where it is recorded already.
+
+    Args:
+        method: a method's name, or a class.
+        task: a task's name, or a class.
+        model: a model preset, hub id or folder.
+        seed: seed of all random choices.
+        results: folder of recorded runs.
+        force: predict and record again what is recorded already.
+        settings: see `RunSettings`.
+
+    Raises:
+        LampbenchError: an option is invalid (nothing was computed then), or data or a model is.
+    """
+    (found,) = run_all(
+        [method], [task], models=[model], seeds=[seed], results=results, force=force, **settings
+    )
+    return found
+
+
+def run_all(
+    methods: Sequence[AnyMethod],
+    tasks: Sequence[AnyTask],
+    *,
+    models: Sequence[str] = ("bundled",),
+    seeds: Sequence[int] = (0,),
+    results: Path | str = RESULTS,
+    force: bool = False,
+    command: str = "",
+    **settings: Unpack[RunSettings],
+) -> Runs:
+    """Run every combination of methods, tasks, models and seeds; "all" names every method or task.
+
+    All options are checked before anything is computed. `command` is what manifests record as the
+    command; by default this call. Other arguments and errors as for `run`.
+    """
+    todo = plan(methods, tasks, models=models, seeds=seeds, results=results, **settings)
+    called = command or _call("run_all", methods, tasks, models, seeds, settings)
+    return execute_all(todo, results, called, force=force)
+
+
+def sweep(
+    methods: Sequence[AnyMethod],
+    tasks: Sequence[AnyTask],
+    grid: Mapping[str, Sequence[Any]],
+    *,
+    models: Sequence[str] = ("bundled",),
+    seeds: Sequence[int] = (0,),
+    results: Path | str = RESULTS,
+    command: str = "",
+    **settings: Unpack[RunSettings],
+) -> Runs:
+    """Run every point of a grid of hyper-parameters, such as {"decoding.alpha": [0, 0.1, 0.3]}.
+
+    Points share every artifact that does not depend on the values swept. Arguments and errors as
+    for `run_all`.
+    """
+    todo = plan(methods, tasks, models=models, seeds=seeds, results=results, grid=grid, **settings)
+    called = command or _call("sweep", methods, tasks, models, seeds, {"grid": grid, **settings})
+    return execute_all(todo, results, called)
+
+
+def plan(
+    methods: Sequence[AnyMethod],
+    tasks: Sequence[AnyTask],
+    *,
+    models: Sequence[str] = ("bundled",),
+    seeds: Sequence[int] = (0,),
+    results: Path | str = RESULTS,
+    grid: Mapping[str, Sequence[Any]] | None = None,
+    **settings: Unpack[RunSettings],
+) -> list[Plan]:
+    """What `run_all`, or with `grid` `sweep`, would do, and what of it has been made.
+
+    Computes nothing. Arguments and errors as for `run_all`.
+    """
+    from lampbench.study.sweep import grid_points
+
+    chosen = options(methods, tasks, models=models, seeds=seeds, **settings)
+    pool = engine_pool(chosen, Progress())
+    points = grid_points(grid or {}, source="grid")
+    return [each for _, each in grid_plans(chosen, points, Path(results), pool)]
+
+
+def options(
+    methods: Sequence[AnyMethod],
+    tasks: Sequence[AnyTask],
+    *,
+    models: Sequence[str] = ("bundled",),
+    seeds: Sequence[int] = (0,),
+    **settings: Unpack[RunSettings],
+) -> RunOptions:
+    """The options of a run as one frozen object, with the defaults of the command line."""
+    known: dict[str, Any] = dict(settings)
+    cache_dir = Path(known.pop("cache_dir", None) or CACHE_DIR)
+    if "splits" in known:
+        known["splits"] = tuple(known["splits"])
+    return RunOptions(
+        methods=methods, tasks=tasks, models=models, seeds=seeds, cache_dir=cache_dir, **known
+    )
+
+
+def execute_all(
+    plans: Sequence[Plan], results: Path | str, command: str, *, force: bool = False
+) -> Runs:
+    """Carry out plans and read the recorded runs, in the order of the plans.
+
+    Raises:
+        LampbenchError: a folder cannot be written, or an input is bad; finished work is kept.
+    """
+    for folder in dict.fromkeys(each.executor.cache.root for each in plans):
+        writable(folder, "--cache-dir")
+    writable(Path(results), "--results")
+    return Runs(read_run(execute(each, command, Path(results), force)) for each in plans)
+
+
+def diagnose(
+    method: AnyMethod,
+    task: AnyTask,
+    *,
+    model: str = "bundled",
+    seed: int = 0,
+    **settings: Unpack[RunSettings],
+) -> "Diagnosis":
+    """What each stage of a method's training made of the users' own words; trains nothing.
+
+    Raises:
+        LampbenchError: the method trains nothing, or was not run before.
+    """
+    from lampbench.study.diagnose import diagnose
+
+    (found,) = plan([method], [task], models=[model], seeds=[seed], **settings)
+    return diagnose(found)
+
+
+def runs(results: Path | str = RESULTS) -> Runs:
+    """The recorded runs of a folder.
+
+    Raises:
+        LampbenchError: a folder is no sound run; it is named, with what is wrong.
+    """
+    found, problems = load_runs(Path(results))
+    if problems:
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        raise LampbenchError(f"{problems[0]}{more}")
+    return Runs(found)
+
+
+def table(
+    name: str, *, results: Path | str = RESULTS, baseline: str | None = None
+) -> "pandas.DataFrame":
+    """A table of the recorded runs as a frame, one row per cell: mean, interval, users, seeds.
+
+    Args:
+        name: "main", "gains", "ablation", "cross-model", ...; see `lampbench table --help`.
+        results: folder of recorded runs.
+        baseline: with "gains", the method that all others are compared with.
+
+    Raises:
+        LampbenchError: no such table, or no run belongs to it.
+    """
+    raise NotImplementedError
+
+
+def _call(function: str, *arguments: Any) -> str:
+    *places, settings = arguments
+    words = [repr([_name(one) for one in place]) for place in places]
+    words += [f"{name}={value!r}" for name, value in settings.items()]
+    return f"lampbench.{function}({', '.join(words)})"
+
+
+def _name(one: Any) -> Any:
+    if isinstance(one, (str, int)):
+        return one
+    return (one if isinstance(one, type) else type(one)).__name__
