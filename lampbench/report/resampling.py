@@ -50,7 +50,7 @@ def exchange_p(sums: Floats, exchanges: int) -> float:
         return sum(int((np.abs(each) >= observed).sum()) for each in totals)
 
     if 2**users <= exchanges:
-        return as_far(_all_signs(users)) / 2**users
+        return as_far(_all_signs(users)) / float(2**users)
     draw = _kept_signs if users * exchanges <= _KEPT else _signs
     return (as_far(draw(users, exchanges)) + 1) / (exchanges + 1)
 
@@ -69,15 +69,14 @@ def _weights(counts: tuple[int, ...], resamples: int) -> Iterator[Floats]:
         query += (rng.random(len(each)) * each).astype(np.intp)
         row = np.repeat(np.arange(size), drawn.sum(axis=1))
         times = np.bincount(row * queries + query, minlength=size * queries)
-        shares = times.reshape(size, queries).astype(np.float64)
-        yield shares / shares.sum(axis=1, keepdims=True)
+        yield times.reshape(size, queries) / drawn.sum(axis=1, keepdims=True)
 
 
 def _signs(users: int, exchanges: int) -> Iterator[Floats]:
     """Random exchanges (rows), some at a time: -1 for users (columns) whose scores are swapped."""
     rng = np.random.default_rng(SEED)
     for size in _sizes(exchanges, users):
-        yield rng.integers(2, size=(size, users)) * 2.0 - 1.0
+        yield 1.0 - 2.0 * rng.integers(2, size=(size, users)).astype(np.float64)
 
 
 @lru_cache(maxsize=8)
