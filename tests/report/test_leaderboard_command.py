@@ -93,10 +93,10 @@ def test_runs_are_read_beside_their_tables(written, record, leaderboard):
 
 def test_problems_go_to_standard_error(record, leaderboard):
     run = record("cope")
-    (run.path / "predictions.jsonl").write_text("")
+    (run.path / "predictions.json.gz").write_text("")
     code, out, err = leaderboard()
     assert code == 0
-    assert "predictions.jsonl was changed" in err
+    assert "predictions.json.gz was changed" in err
     assert "predictions" not in out
 
 
