@@ -309,9 +309,6 @@ def _scores(seeds: Sequence[ScoreTable], metric: str) -> dict[tuple[str, str], f
     return {query: mean(values) for query, values in found.items()}
 
 
-
-
-
 def _short(template: str) -> str:
     """A template's name, or the digest of a template that is given in full."""
     return template if len(template) <= 40 else digest(template)
