@@ -62,7 +62,7 @@ types: env
 	$(BIN)/mypy
 
 tables: env
-	$(BIN)/lampbench tables
+	$(BIN)/lampbench leaderboard
 
 bench: env
 	$(BIN)/python -m benchmarks.decoding --model bundled
@@ -107,7 +107,7 @@ study-models: env
 	$(REPRODUCE) --model bundled --model bundled-small --experiment cross-model --run
 
 study: study-titles study-texts study-sensitivity study-models
-	$(BIN)/lampbench tables
+	$(BIN)/lampbench leaderboard
 
 tuning-lamp tuning-longlamp: env
 	OMP_NUM_THREADS=1 $(BIN)/python scripts/tune.py --family $(@:tuning-%=%)

@@ -20,6 +20,7 @@ class AbstractGeneration(Task):
     example = "title: {title}.\nabstract: {target}\n"
     max_new_tokens = 600
     raw_input = 'Generate an abstract for the title "{title}"'
+    reference_parsing = "after marker"
     files = FileFormat(
         task_id="LongLaMP_2",
         input=r'Generate an abstract for the title "(?P<title>.*?)"'

@@ -24,6 +24,7 @@ class ScholarlyTitle(Task):
     )
     max_new_tokens = 100
     raw_input = "Generate a title for the following abstract of a paper: {abstract}"
+    reference_parsing = "numbered line"
     files = FileFormat(
         task_id="LaMP_5",
         input=r"Generate a title for the following abstract of a paper:\s*(?P<abstract>.*)",

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from lampbench.cli import options
+from lampbench.paper.cast import cast
 
 
 @click.command()
@@ -14,7 +15,7 @@ from lampbench.cli import options
     "--method",
     "methods",
     multiple=True,
-    default=("tam", "oppu", "cope"),
+    default=cast().examples,
     show_default=True,
     metavar="NAME",
     help="Method to show; may be repeated.",

@@ -18,7 +18,8 @@ _COMMANDS = {
     "list": "lampbench.cli.inspect:list_",
     "show": "lampbench.cli.inspect:show",
     "data": "lampbench.cli.data:data",
-    "tables": "lampbench.cli.tables:tables",
+    "leaderboard": "lampbench.cli.leaderboard:leaderboard",
+    "table": "lampbench.cli.table:table",
     "report": "lampbench.cli.report:report",
     "examples": "lampbench.cli.examples:examples",
     "compare": "lampbench.cli.compare:compare",
@@ -47,7 +48,7 @@ class _LazyGroup(click.Group):
 _EXAMPLES = """\b
 lampbench run --method cope --task news_headline
 lampbench list methods
-lampbench tables
+lampbench leaderboard
 """
 
 

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import click
 
 from lampbench.cli import options
+from lampbench.paper.cast import cast
 
 if TYPE_CHECKING:
     from lampbench.report.board import Board
-    from lampbench.report.cell_scores import Column, Record, Setup
+    from lampbench.report.cell_scores import CellScore, Column, Setup
     from lampbench.report.examples import Example, Pick
     from lampbench.report.table import Cell
 
@@ -26,7 +27,7 @@ _TEXT = 160  # characters of what the user wrote and was asked that are shown
     "--method",
     "methods",
     multiple=True,
-    default=("base", "tam", "oppu", "cope"),
+    default=cast().overview,
     show_default=True,
     metavar="NAME",
     help="Method to show; may be repeated. All are held against the first.",
@@ -68,7 +69,7 @@ def _lines(
     board: "Board", setup: "Setup", column: "Column", methods: Sequence[str], results: Path
 ) -> Iterator[str]:
     from lampbench.report.examples import differing, examples
-    from lampbench.report.method_grid import SYNTHETIC_NOTE, external_notes
+    from lampbench.report.notes import SYNTHETIC_NOTE, external_notes
     from lampbench.report.table import one_line
 
     cells = [cell for m in methods if (cell := board.cell(setup, column, m, METRIC))]
@@ -97,10 +98,11 @@ def _lines(
     yield from (f"  {run.path}" for cell in cells for run in cell.chosen)
 
 
-def _table(board: "Board", cells: Sequence["Record"]) -> str:
+def _table(board: "Board", cells: Sequence["CellScore"]) -> str:
     from tabulate import tabulate
 
-    from lampbench.report.method_grid import NO_VALUE, number
+    from lampbench.report.notes import NO_VALUE
+    from lampbench.report.numbers import score_number
     from lampbench.report.statistics import POWER
     from lampbench.report.table import Number, one_line
 
@@ -108,8 +110,8 @@ def _table(board: "Board", cells: Sequence["Record"]) -> str:
     rows = []
     for cell in cells:
         other = board.cell(cell.setup, cell.column, cell.method, "rouge1")
-        row = [one_line(cell.method_title), _shown(number(other) if other else NO_VALUE),
-               _shown(number(cell))]  # fmt: skip
+        row = [one_line(cell.method_title), _shown(score_number(other) if other else NO_VALUE),
+               _shown(score_number(cell))]  # fmt: skip
         if cell is first:
             row += [""] * 5
         elif not (cell.scores and first.scores):

@@ -114,7 +114,7 @@ def reproduce(
     plans = {plan.folder: plan for group in groups.values() for plan in group}
     for plan in plans.values():
         execute(plan, command, results)
-    click.echo(f"\n{len(plans)} runs are recorded in {results}: `lampbench tables` shows them")
+    click.echo(f"\n{len(plans)} runs are recorded in {results}: `lampbench leaderboard` shows them")
 
 
 def _speeds(text: str) -> list[float]:

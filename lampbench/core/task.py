@@ -8,6 +8,7 @@ from lampbench.core.dataset import Record
 from lampbench.core.prompt import Prompt, fill
 
 Family = Literal["lamp", "longlamp"]
+ReferenceParsing = Literal["after marker", "quoted line", "numbered line"]
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,8 @@ class Task:
     (paper, section 4.1). `profile_request` asks a
     model for a user's profile (Tan et al., 2024). `raw_input`, `reference_example` and
     `reference_train_template` are the reference code's wordings where it trains the task adapter,
-    quotes history and trains users' adapters on other words than it tests (`--fidelity reference`).
+    quotes history and trains users' adapters on other words than it tests (`--fidelity reference`);
+    `reference_parsing` is what it keeps of an answer there.
     """
 
     name: ClassVar[str]
@@ -66,6 +68,7 @@ class Task:
     raw_input: ClassVar[str | None] = None
     reference_example: ClassVar[str | None] = None
     reference_train_template: ClassVar[str | None] = None
+    reference_parsing: ClassVar[ReferenceParsing] = "quoted line"
     files: ClassVar[FileFormat | None] = None
     hub: ClassVar[HubSource | None] = None
 

@@ -56,7 +56,7 @@ class LengthRatio(Metric):
 class Truncated(Metric):
     """1 if the token budget ended the answer, not a stop token; null where nobody recorded it."""
 
-    title = "Clip rate"
+    title = "Truncated"
     better = "lower"
 
     def score(self, answer: Answer) -> bool | None:

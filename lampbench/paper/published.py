@@ -3,7 +3,7 @@
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib import resources
 from itertools import product
 from typing import Any
@@ -52,9 +52,13 @@ class DataRow:
 
 @dataclass(frozen=True)
 class Paper:
-    """Everything in `published.toml`. Titles are in the order in which tables show them."""
+    """Everything in `published.toml`. Titles are in the order in which tables show them.
+
+    `captions` are those of the printed tables, by number.
+    """
 
     reference: str
+    captions: Mapping[int, str]
     methods: Mapping[str, str]
     tasks: Mapping[str, str]
     models: Mapping[str, str]
@@ -66,12 +70,12 @@ class Paper:
         self, tables: tuple[int, ...], method: str, task: str, model: str, metric: str
     ) -> Published | None:
         """The printed score, from the first of `tables` that has it."""
-        for table in tables:
-            for score in self.scores:
-                key = (score.table, score.method, score.task, score.model, score.metric)
-                if key == (table, method, task, model, metric):
-                    return score
-        return None
+        found = (self._by_place.get((table, method, task, model, metric)) for table in tables)
+        return next((score for score in found if score), None)
+
+    @cached_property
+    def _by_place(self) -> dict[tuple[int, str, str, str, str], Published]:
+        return {(s.table, s.method, s.task, s.model, s.metric): s for s in self.scores}
 
     def model(self, *names: str) -> str | None:
         """The hub id of the paper's model that one of `names` means, if any.
@@ -94,6 +98,7 @@ def paper() -> Paper:
     data = tomllib.loads(text)
     return Paper(
         reference=data["paper"],
+        captions={table["number"]: table["caption"] for table in data["table"]},
         methods=data["methods"],
         tasks=data["tasks"],
         models=data["models"],

@@ -1,104 +1,98 @@
-"""Records arranged for tables: which rows, which columns, which cell."""
+"""All scores arranged for tables: which rows and columns there are, and what they are called."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
+from lampbench.paper.cast import cast
 from lampbench.paper.published import paper
-from lampbench.report.cell_scores import Column, Record, Setup
+from lampbench.report.cell_scores import CellScore, Column, Setup
 
 if TYPE_CHECKING:
     from lampbench.report.statistics import Paired
 
-ORDER = ("base", "rag", "pag", "tam", "oppu", "cope")
-"""The first rows of every table; other methods follow by name."""
-ABLATION_ROWS = {
-    "oppu": ("no", "no"),
-    "oppu_cd": ("yes", "no"),
-    "oppu_dpo": ("no", "yes"),
-    "cope": ("yes", "yes"),
-}
-"""Method -> contrastive decoding, DPO (paper, Table 3)."""
-
-SYNTHETIC = "†"
+SYNTHETIC_MARK = "†"
+"""Marks data that no real person wrote."""
 
 
 class Board:
-    """All records, by setup, column, method and metric.
+    """All scores, by setup, column, method and metric.
 
-    `also` are records that stand in no cell but whose setups, tasks and methods have titles too.
+    `also` are scores that fill no cell but whose setups, tasks and methods have titles too.
     """
 
-    def __init__(self, records: Iterable[Record], also: Iterable[Record] = ()) -> None:
-        self.records = tuple(records)
-        self._titled = (*self.records, *also)
-        self._cells = {(r.setup, r.column, r.method, r.metric): r for r in self.records}
-        self._paired: dict[tuple[Record, Record], Paired] = {}
+    def __init__(self, scores: Iterable[CellScore], also: Iterable[CellScore] = ()) -> None:
+        self.scores = tuple(scores)
+        titled = (*self.scores, *also)
+        self._cells = {(s.setup, s.column, s.method, s.metric): s for s in self.scores}
+        self._paired: dict[tuple[int, int], Paired] = {}
+        self._columns = list(dict.fromkeys((s.setup, s.column) for s in self.scores))
+        self._setups = sorted({s.setup for s in titled})
+        self._paper_models = {s.setup: s.paper_model for s in self.scores}
+        self._method_titles = dict(sorted({(s.method, s.method_title) for s in titled}))
+        self._task_titles = dict(sorted({(s.column.task, s.task_title) for s in titled}))
+        self._synthetic = {s.column for s in titled if s.synthetic}
+        data = {s.column for s in titled}
+        self._alone = {c for c in data if [other.task for other in data].count(c.task) == 1}
 
-    def cell(self, setup: Setup, column: Column, method: str, metric: str) -> Record | None:
-        """The record of one cell, None if no run fills it."""
+    def cell(self, setup: Setup, column: Column, method: str, metric: str) -> CellScore | None:
+        """The score of one cell, None if no run fills it."""
         return self._cells.get((setup, column, method, metric))
 
-    def paired(self, ours: Record, theirs: Record) -> "Paired":
-        """The comparison of two records of one column and metric, made once."""
+    def paired(self, ours: CellScore, theirs: CellScore) -> "Paired":
+        """The comparison of two of the board's scores of one column and metric, made once."""
         from lampbench.report.statistics import paired
 
-        if (ours, theirs) not in self._paired:
-            self._paired[ours, theirs] = paired(ours.scores, theirs.scores)
-        return self._paired[ours, theirs]
+        pair = id(ours), id(theirs)
+        if pair not in self._paired:
+            self._paired[pair] = paired(ours.scores, theirs.scores)
+        return self._paired[pair]
 
     def setups(self) -> list[Setup]:
-        """Every setup, in order."""
-        return sorted({record.setup for record in self.records})
+        """Every setup that fills a cell, in order."""
+        return sorted({setup for setup, _ in self._columns})
 
     def columns(self, setup: Setup | None = None, task: str | None = None) -> list[Column]:
         """The columns that hold a run (of a setup, of a task): the paper's tasks first."""
         found = {
-            record.column
-            for record in self.records
-            if setup in (None, record.setup) and task in (None, record.column.task)
+            column
+            for where, column in self._columns
+            if setup in (None, where) and task in (None, column.task)
         }
         return sorted(found, key=lambda column: (_place(column.task, paper().tasks), column))
 
-    def tasks(self) -> list[str]:
-        """The paper's tasks, then any others by name."""
-        found = {record.column.task for record in self.records} | set(paper().tasks)
-        return sorted(found, key=lambda task: _place(task, paper().tasks))
-
     def methods(self) -> list[str]:
-        """The paper's six methods, then any others by name."""
-        found = {record.method for record in self.records} | set(ORDER)
-        return sorted(found, key=lambda method: _place(method, ORDER))
+        """The methods that fill a cell: those of the paper's cast first, then others by name."""
+        order = cast().methods()
+        return sorted({s.method for s in self.scores}, key=lambda method: _place(method, order))
 
     def method_title(self, method: str) -> str:
         """A method's title."""
-        titles = sorted({r.method_title for r in self._titled if r.method == method})
-        return titles[-1] if titles else paper().methods.get(method, method)
+        return self._method_titles.get(method) or paper().methods.get(method, method)
 
     def task_title(self, task: str) -> str:
         """A task's title."""
-        titles = sorted({r.task_title for r in self._titled if r.column.task == task})
-        return titles[-1] if titles else paper().tasks.get(task, task)
+        return self._task_titles.get(task) or paper().tasks.get(task, task)
 
     def column_title(self, column: Column) -> str:
         """A column's title: the task, its data where the task has several, † if synthetic."""
         title = self.task_title(column.task)
-        if len({r.column for r in self._titled if r.column.task == column.task}) > 1:
+        if column not in self._alone:
             title += f" (data {column.fingerprint[:8]})"
-        return f"{title} {SYNTHETIC}" if self.synthetic([column]) else title
+        return f"{title} {SYNTHETIC_MARK}" if self.synthetic([column]) else title
 
     def synthetic(self, columns: Sequence[Column]) -> bool:
         """Whether any of the columns holds data that no real person wrote."""
-        return any(r.synthetic for r in self._titled if r.column in columns)
+        return not self._synthetic.isdisjoint(columns)
 
     def section_title(self, setup: Setup) -> str:
         """What all rows of a setup's tables share."""
-        among = {r.setup for r in self._titled if r.setup.source == setup.source}
-        model = self.setup_title(setup, sorted(among))
+        among = [other for other in self._setups if other.source == setup.source]
+        model = self.setup_title(setup, among)
         return f"{model}, preset {setup.preset}, data {setup.source}"
 
     def setup_title(self, setup: Setup, among: Sequence[Setup]) -> str:
-        """The model, with what tells it from other setups `among` which it is shown."""
+        """The model, with what distinguishes it from the setups `among` which it is shown."""
         twins = [other for other in among if other.model == setup.model]
         parts = [
             f"{field.name.replace('_', ' ')} {getattr(setup, field.name) or 'unknown'}"
@@ -109,7 +103,7 @@ class Board:
 
     def paper_model(self, setup: Setup) -> str | None:
         """The hub id of the paper's model that a setup uses, if it does."""
-        return next((r.paper_model for r in self.records if r.setup == setup), None)
+        return self._paper_models.get(setup)
 
 
 def _place(name: str, order: Iterable[str]) -> tuple[int, str]:

@@ -8,7 +8,7 @@ from functools import cached_property
 from operator import attrgetter
 from typing import TYPE_CHECKING, Literal
 
-from lampbench.paper.published import Published, paper
+from lampbench.paper.published import paper
 from lampbench.record.manifest import Manifest
 from lampbench.record.runs import Run
 from lampbench.scoring.aggregate import mean
@@ -18,10 +18,7 @@ from lampbench.util.hashing import canonical, digest
 if TYPE_CHECKING:
     from lampbench.report.statistics import Interval
 
-PRINTED, ABLATION = (1, 2, 5, 6, 7, 3), (3,)
-"""The paper's tables, in the order in which they are asked for a figure. The ablation's repeats
-figures of the main table and once differs from it (see the notes in `published.toml`)."""
-EXTERNAL = "‡"
+EXTERNAL_MARK = "‡"
 """Marks runs whose answers were made elsewhere."""
 
 
@@ -47,15 +44,13 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Record:
+class CellScore:
     """One metric of one cell.
 
     `mean` is over queries, `users_mean` over users' means; both are means over `seeds` and None
     where the metric could not be computed. `users` and `queries` count those with a reference.
     `scores` holds each query's mean over `seeds`, nothing where `mean` is None.
     `paper_model` is the hub id of the paper's model where the runs used one.
-    `published` is the paper's figure for the same method, task and metric, for the same model
-    where the paper has it and otherwise for the model of its main table; None if there is none.
     """
 
     setup: Setup
@@ -72,7 +67,6 @@ class Record:
     runs: tuple[str, ...]
     synthetic: bool
     paper_model: str | None
-    published: Published | None
     chosen: tuple[Run, ...] = field(repr=False, compare=False)
     scores: Mapping[tuple[str, str], float] = field(repr=False, compare=False)
 
@@ -98,7 +92,7 @@ class ExcludedRun:
     reason: str
 
 
-def records(runs: Iterable[Run]) -> tuple[list[Record], list[ExcludedRun]]:
+def records(runs: Iterable[Run]) -> tuple[list[CellScore], list[ExcludedRun]]:
     """The cells' metrics, and the runs that are in no cell, both in an order of their own.
 
     A cell holds runs of one method on one column of one setup with the method's default settings
@@ -125,7 +119,7 @@ def records(runs: Iterable[Run]) -> tuple[list[Record], list[ExcludedRun]]:
     for run in external:
         column = column_of(run)
         for setup in _beside(run, places):
-            cells[setup, column, run.manifest.method + EXTERNAL].append(run)
+            cells[setup, column, run.manifest.method + EXTERNAL_MARK].append(run)
     found = []
     for (setup, column, _), candidates in sorted(cells.items(), key=lambda item: item[0]):
         chosen, passed = choose(candidates)
@@ -260,16 +254,16 @@ def settings_of(run: Run) -> dict[str, str]:
     return {path: canonical(setting.value) for path, setting in known.items()}
 
 
-def measure(setup: Setup, column: Column, runs: Sequence[Run]) -> list[Record]:
+def measure(setup: Setup, column: Column, runs: Sequence[Run]) -> list[CellScore]:
     """A cell's metrics, from its runs: one a seed, of the same queries."""
     newest = max(runs, key=age).manifest
     tables = [run.scores for run in runs]
     method = newest.method
-    mark = EXTERNAL if newest.external else ""
+    mark = EXTERNAL_MARK if newest.external else ""
     titles = paper()
     model = titles.model(setup.model, newest.model_details.location)
     return [
-        Record(
+        CellScore(
             setup=setup,
             column=column,
             method=method + mark,
@@ -285,7 +279,6 @@ def measure(setup: Setup, column: Column, runs: Sequence[Run]) -> list[Record]:
             runs=tuple(run.manifest.key for run in runs),
             synthetic=newest.dataset.synthetic,
             paper_model=model,
-            published=titles.find(PRINTED, method, column.task, model or main_model(), metric),
             chosen=tuple(runs),
             scores={} if _mean(runs, metric, "queries") is None else _scores(tables, metric),
         )
@@ -314,11 +307,6 @@ def _scores(seeds: Sequence[ScoreTable], metric: str) -> dict[tuple[str, str], f
             if value is not None:
                 found[place].append(float(value))
     return {query: mean(values) for query, values in found.items()}
-
-
-def main_model() -> str:
-    """The hub id of the model of the paper's main table."""
-    return next(iter(paper().models))
 
 
 def _short(template: str) -> str:

@@ -1,111 +1,133 @@
-"""Which tables there are, each under the heading of what its rows share."""
+"""Which tables there are: their names, what they show, and what makes them."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from lampbench.record.runs import Run
-from lampbench.report.beyond_overlap import further_tables
-from lampbench.report.board import ABLATION_ROWS, Board
-from lampbench.report.cell_scores import ExcludedRun, Setup, records
-from lampbench.report.gains import claimed_pairs, gain_tables
-from lampbench.report.power import power_table
-from lampbench.report.sensitivity import PATHS, Sweep, sensitivity_table, sweeps
+from lampbench.report.board import Board
+from lampbench.report.cell_scores import ExcludedRun, records
+from lampbench.report.sweeps import PATHS, Sweep, sweeps
 from lampbench.report.table import Section
-from lampbench.report.tables import (
-    ablation_tables,
-    control_table,
-    cross_tables,
-    data_table,
-    main_tables,
-    statistics_table,
+from lampbench.report.tables.ablation import ablation_sections
+from lampbench.report.tables.cross_model import cross_model_sections
+from lampbench.report.tables.data import data_sections
+from lampbench.report.tables.excluded_runs import excluded_run_sections
+from lampbench.report.tables.further_methods import (
+    control_method_sections,
+    further_method_sections,
 )
-
-TABLES = ("main", "gains", "ablation", "cross-model", "sensitivity", "data")
+from lampbench.report.tables.further_metrics import further_metric_sections
+from lampbench.report.tables.gains import gain_sections
+from lampbench.report.tables.main import main_sections
+from lampbench.report.tables.paper_scores import paper_sections
+from lampbench.report.tables.power import power_sections
+from lampbench.report.tables.scores import score_sections
+from lampbench.report.tables.sensitivity import sensitivity_sections
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """Runs arranged for tables: cells, sweeps over a setting, and runs in neither."""
+    """Runs arranged for tables: those that fill cells, sweeps of one setting, and the rest."""
 
     board: Board
     sweeps: Sequence[Sweep]
     others: Sequence[ExcludedRun]
 
 
+@dataclass(frozen=True, slots=True)
+class Content:
+    """One kind of table: its title, what it shows in a sentence, and how it is made from runs."""
+
+    title: str
+    about: str
+    make: Callable[[Recorded], list[Section]]
+
+
+CONTENTS = {
+    "main": Content(
+        "Main results",
+        "The paper's six methods on every task: ROUGE-1, ROUGE-L and, where it could be computed, "
+        "METEOR.",
+        lambda found: main_sections(found.board),
+    ),
+    "gains": Content(
+        "Gains",
+        "What a method gains over its baseline on each task, tested on the same queries, and for "
+        "how many users.",
+        lambda found: gain_sections(found.board),
+    ),
+    "ablation": Content(
+        "Ablation",
+        "Contrastive decoding (CD) and DPO, alone and together.",
+        lambda found: ablation_sections(found.board),
+    ),
+    "cross-model": Content(
+        "Across models",
+        "The paper's six methods on every task that has runs of two models or more.",
+        lambda found: cross_model_sections(found.board),
+    ),
+    "control-methods": Content(
+        "Control methods",
+        "Methods that do only one thing that the paper's method does too, beside the six.",
+        lambda found: control_method_sections(found.board),
+    ),
+    "further-methods": Content(
+        "Further methods",
+        "Methods from plugins and answers made elsewhere, beside the six.",
+        lambda found: further_method_sections(found.board),
+    ),
+    "sensitivity": Content(
+        "Sensitivity",
+        "How scores change with one hyper-parameter, or with the model that contrastive decoding "
+        "contrasts with.",
+        lambda found: sensitivity_sections(found.board, found.sweeps),
+    ),
+    "scores": Content(
+        "Scores in full",
+        "Every method on every task: means over queries and over users, lengths, truncation, "
+        "repetition and seeds.",
+        lambda found: score_sections(found.board),
+    ),
+    "further-metrics": Content(
+        "Further metrics",
+        "What word overlap does not see: diversity, style, copying, and the metrics of plugins.",
+        lambda found: further_metric_sections(found.board),
+    ),
+    "data": Content(
+        "Data",
+        "Fingerprints, counts and lengths of the data that were answered.",
+        lambda found: data_sections(found.board),
+    ),
+    "power": Content(
+        "Detectable differences",
+        "How small a difference between two methods the queries of each task can detect.",
+        lambda found: power_sections(found.board),
+    ),
+    "paper": Content(
+        "The paper's scores",
+        "What the paper prints, for its own models on 100 users of the full data.",
+        lambda found: paper_sections(found.board),
+    ),
+    "excluded-runs": Content(
+        "Excluded runs",
+        "Recorded runs that are in no other table, and why.",
+        lambda found: excluded_run_sections(found.board, found.others),
+    ),
+}
+"""Every table by name, in the order of the table of contents."""
+
+
 def arrange(runs: Iterable[Run], paths: Collection[str] | None = PATHS) -> Recorded:
-    """Every run in its place; `paths` are the settings that may be swept (None: any)."""
+    """Runs arranged for tables; `paths` are the settings whose sweeps are shown (None: any)."""
     found, others = records(runs)
     swept, left = sweeps(found, others, paths)
     points = [point for sweep in swept for point in sweep.points]
-    titled = [record for point in points for record in point.records.values()]
+    titled = [score for point in points for score in point.scores.values()]
     return Recorded(Board(found, titled), swept, left)
 
 
 def sections(recorded: Recorded, name: str, baseline: str | None = None) -> list[Section]:
-    """The tables called `name`, one of `TABLES`; `baseline` is whom all others gain over."""
-    board = recorded.board
-    if name == "main":
-        return main(board)
-    if name == "gains":
-        return gains(board, baseline)
-    if name == "ablation":
-        return ablation(board)
-    if name == "cross-model":
-        return [Section("", tuple(cross_tables(board)))]
-    if name == "sensitivity":
-        return sensitivity(recorded)
-    return [
-        Section(board.section_title(s), (statistics_table(board, s), power_table(board, s)))
-        for s in board.setups()
-    ]
-
-
-def main(board: Board, *, controls: bool = False) -> list[Section]:
-    """Methods x tasks for each setup, with `controls` also what scores must be read with."""
-    found = []
-    setups: list[Setup | None] = [*board.setups()] or [None]
-    for setup in setups:
-        tables = [*main_tables(board, setup)]
-        if setup and controls:
-            tables.append(control_table(board, setup))
-            tables += further_tables(board, setup)
-            tables.append(data_table(board, setup))
-            tables.append(statistics_table(board, setup))
-            tables.append(power_table(board, setup))
-        found.append(Section(_title(board, setup), tuple(tables)))
-    return found
-
-
-def gains(board: Board, baseline: str | None = None) -> list[Section]:
-    """The gains that the paper states, or those of every method over a baseline."""
-    pairs = claimed_pairs()
-    if baseline:
-        pairs = [(method, baseline) for method in board.methods() if method != baseline]
-    found = [
-        Section(board.section_title(s), tuple(gain_tables(board, s, pairs))) for s in board.setups()
-    ]
-    return [section for section in found if section.tables]
-
-
-def ablation(board: Board) -> list[Section]:
-    """Contrastive decoding x DPO for each setup that has run one of the four."""
-    ablated = {record.setup for record in board.records if record.method in ABLATION_ROWS}
-    setups: list[Setup | None] = [*sorted(ablated)] or [None]
-    return [Section(_title(board, s), tuple(ablation_tables(board, s))) for s in setups]
-
-
-def sensitivity(recorded: Recorded) -> list[Section]:
-    """The sweeps of each setup."""
-    board = recorded.board
-    setups = sorted({sweep.setup for sweep in recorded.sweeps})
-    return [
-        Section(
-            board.section_title(setup),
-            tuple(sensitivity_table(board, s) for s in recorded.sweeps if s.setup == setup),
-        )
-        for setup in setups
-    ]
-
-
-def _title(board: Board, setup: Setup | None) -> str:
-    return board.section_title(setup) if setup else "No run recorded"
+    """The tables called `name` in `CONTENTS`; those of gains may be over one `baseline`."""
+    if baseline is not None:
+        return gain_sections(recorded.board, baseline)
+    return CONTENTS[name].make(recorded)

@@ -10,8 +10,8 @@ from statistics import median_low
 from typing import Literal
 
 from lampbench.report.board import Board
-from lampbench.report.cell_scores import Column, Record, Setup
-from lampbench.report.markdown import heading, plain
+from lampbench.report.cell_scores import CellScore, Column, Setup
+from lampbench.report.markdown import escaped, heading
 from lampbench.report.page.words import pieces
 from lampbench.report.table import one_line
 from lampbench.util.errors import LampbenchError, suggestion
@@ -92,14 +92,14 @@ def examples(
     return made
 
 
-def differing(first: Record, last: Record) -> dict[Place, float]:
+def differing(first: CellScore, last: CellScore) -> dict[Place, float]:
     """By how much a method's score exceeds another's, for each query where they differ."""
     both = first.scores.keys() & last.scores.keys()
     gains = {place: last.scores[place] - first.scores[place] for place in both}
     return {place: gain for place, gain in gains.items() if gain != 0}
 
 
-def _picked(cells: Sequence[Record], places: list[Place], pick: Pick) -> list[Place]:
+def _picked(cells: Sequence[CellScore], places: list[Place], pick: Pick) -> list[Place]:
     if pick == "drawn" or len(cells) < 2:
         return sorted(places, key=_hash)
     if pick == "median":
@@ -133,19 +133,19 @@ def render(found: Sequence[Example], title: str, pick: Pick) -> Iterator[str]:
         yield heading(f"{each.user}, {each.query}", 3)
         lines = ["| | |", "|---|---|"]
         for name, text in each.fields or [("query", "not recorded")]:
-            lines.append(f"| {plain(name)} | {plain(text)} |")
-        reference = "withheld" if each.reference is None else plain(each.reference)
+            lines.append(f"| {escaped(name)} | {escaped(text)} |")
+        reference = "withheld" if each.reference is None else escaped(each.reference)
         lines.append(f"| User's own | {reference} |")
         for answer in each.answers:
             score = "" if answer.score is None else f" ({answer.score:.3f})"
-            lines.append(f"| {plain(answer.title)}{score} | {_marked(answer.pieces)} |")
+            lines.append(f"| {escaped(answer.title)}{score} | {_marked(answer.pieces)} |")
         yield "\n".join(lines) + "\n"
 
 
 def _marked(parts: Sequence[str]) -> str:
-    """Every second piece is a shared word; `plain` would eat the white space around pieces."""
+    """Every second piece is a shared word; `escaped` would eat the white space around pieces."""
     text = []
     for number, part in enumerate(parts):
-        shown = plain(f"x{part}x")[1:-1]
+        shown = escaped(f"x{part}x")[1:-1]
         text.append(f"**{shown}**" if number % 2 else shown)
     return "".join(text)

@@ -16,23 +16,23 @@ _ESCAPES = {
 _ESCAPED = re.compile("|".join(re.escape(character) for character in _ESCAPES))
 
 
-def render_sections(sections: Iterable[Section], name: str) -> str:
+def as_latex(sections: Iterable[Section], name: str) -> str:
     """One floating table for each table; labels are `tab:NAME-1`, `tab:NAME-2` and so on."""
     shown = [(section.title, table) for section in sections for table in section.tables]
     floats = [
-        _render(table, title, f"tab:{name}-{number}")
+        _float(table, title, f"tab:{name}-{number}")
         for number, (title, table) in enumerate(shown, start=1)
     ]
     return "\n".join(["% needs \\usepackage{adjustbox, booktabs}\n", *floats])
 
 
-def plain(text: str) -> str:
-    """Text that LaTeX sets as it is, on one line."""
+def _escape(text: str) -> str:
+    """Text that LaTeX typesets as it is, on one line."""
     return _ESCAPED.sub(lambda found: _ESCAPES[found[0]], one_line(text))
 
 
-def _render(table: Table, section: str, label: str) -> str:
-    caption = ". ".join(plain(text) for text in (table.title, section) if text)
+def _float(table: Table, section: str, label: str) -> str:
+    caption = ". ".join(_escape(text) for text in (table.title, section) if text)
     columns = "l" * table.labels + "r" * (len(table.header) - table.labels)
     lines = [
         r"\begin{table*}[t]",
@@ -43,13 +43,13 @@ def _render(table: Table, section: str, label: str) -> str:
         r"\begin{adjustbox}{max width=\textwidth}",
         rf"\begin{{tabular}}{{{columns}}}",
         r"\toprule",
-        _line([plain(text) for text in table.header]),
+        _line([_escape(text) for text in table.header]),
         r"\midrule",
         *(_line([_cell(cell) for cell in row]) for row in table.rows),
         r"\bottomrule",
         r"\end{tabular}",
         r"\end{adjustbox}",
-        *(rf"\par\smallskip{{\footnotesize {plain(note)}}}" for note in table.notes),
+        *(rf"\par\smallskip{{\footnotesize {_escape(note)}}}" for note in table.notes),
         r"\end{table*}",
     ]
     return "\n".join(lines) + "\n"
@@ -57,8 +57,8 @@ def _render(table: Table, section: str, label: str) -> str:
 
 def _cell(cell: Cell) -> str:
     if isinstance(cell, str):
-        return plain(cell)
-    text = plain(cell.text()).replace("-", "$-$")
+        return _escape(cell)
+    text = _escape(cell.text()).replace("-", "$-$")
     if cell.mark == "best":
         text = rf"\textbf{{{text}}}"
     if cell.mark == "near":

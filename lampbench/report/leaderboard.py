@@ -1,70 +1,89 @@
-"""The page `leaderboard.md`: all tables of a folder of runs, the same bytes for the same runs."""
+"""The pages made from runs: `leaderboard.md`, and every table in full under `results/tables/`."""
 
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from lampbench.paper.published import paper
-from lampbench.record.runs import Run, UnreadableRun, load_runs
-from lampbench.report.contents import (
-    Recorded,
-    ablation,
-    arrange,
-    gains,
-    main,
-    sections,
-    sensitivity,
-)
-from lampbench.report.markdown import plain, render, render_sections
-from lampbench.report.tables import other_table
+from lampbench.report.board import Board
+from lampbench.report.contents import CONTENTS, Content, Recorded
+from lampbench.report.markdown import as_markdown, escaped, link, markdown_table
+from lampbench.report.metric_format import PAPER_METRICS, metric_title
+from lampbench.report.tables.ablation import ablation_table
+from lampbench.report.tables.cross_model import cross_model_summary
+from lampbench.report.tables.main import main_table
+from lampbench.report.takeaways import METRIC, main_setup, takeaways
 
-HEAD = """\
-<!-- Generated from recorded runs by `lampbench tables`. Do not edit: run it again. -->
+GENERATED = "<!-- Generated from recorded runs by `lampbench leaderboard`. Do not edit. -->"
+INDEX = "README.md"
 
-# Leaderboard
-
-Made by `lampbench tables` from recorded runs and from nothing else.
-
-- Scores are means over queries of F1, per query, between 0 and 1 (`docs/metrics.md`). "By user"
-  is the mean over users of each user's mean. In a cell with several seeds, a query's score is its
-  mean over the seeds.
-- Brackets hold the 95% interval of a bootstrap that draws users, then queries within each. It
-  speaks of other users and queries, not of other seeds. **Bold** is the best of a column, "≈" marks
-  what is not significantly worse than it (`docs/statistics.md`).
+LEGEND = """\
+- A score is a mean over queries of F1, per query, between 0 and 1 (docs/metrics.md). "By user" is
+  the mean over users of each user's mean. In a cell with several seeds, a query's score is its mean
+  over the seeds.
+- Brackets hold the 95% interval of a bootstrap that resamples users, then queries within each. It
+  describes other users and queries, not other seeds. **Bold** is the best of a column, "≈" marks
+  what is not significantly worse (docs/statistics.md).
 - A cell holds runs with the method's default settings and with every user. All rows of a table
-  share model, weights, precision, prompt template, preset and data. Other runs stand at the end.
-- "paper" is the figure printed in
-  {reference}.
-  It belongs to the paper's models, on 100 users of the full LaMP and LongLaMP data. Where ours
-  is another model or other data, compare the rows of a column, not ours with the paper's.
-- "no run" marks a cell that nobody has run, "—" one for which the paper prints no figure.
+  share model, weights, precision, chat template, preset and data.
+- "paper" is a figure that the paper prints. It is shown only beside runs of the same model.
+- "no run": nobody has run this. "—": the paper prints no figure. "n/a": could not be computed.
 """
 
 
-def leaderboard(results: Path) -> tuple[str, list[UnreadableRun]]:
-    """The page for the runs under `results`, and the folders that had to be left out."""
-    runs, problems = load_runs(results)
-    return page(runs), problems
+def pages(recorded: Recorded, page: Path, tables: Path) -> dict[Path, str]:
+    """The text of every page by its path: the leaderboard at `page`, the rest in folder `tables`.
+
+    The same runs give the same texts: no clock, locale or order of files has a part in them.
+    """
+    to_tables = Path(os.path.relpath(tables, page.parent))
+    to_page = Path(os.path.relpath(page, tables))
+    made = {page: "\n".join(_leaderboard(recorded.board, to_tables))}
+    made[tables / INDEX] = "\n".join(_index(recorded, to_page))
+    for name, content in CONTENTS.items():
+        made[tables / f"{name}.md"] = "\n".join(_table_page(recorded, content))
+    return made
 
 
-def page(runs: Iterable[Run]) -> str:
-    """The page for some runs. No clock, locale or order of files has a part in it."""
-    return "\n".join(_page(arrange(runs)))
+def _leaderboard(board: Board, tables: Path) -> Iterator[str]:
+    yield f"{GENERATED}\n\n# Leaderboard\n"
+    setup = main_setup(board)
+    index = link("All tables, and how to read them", (tables / INDEX).as_posix())
+    if setup is None:
+        yield f"No run of the paper's methods is recorded. {index}.\n"
+        return
+    title = f"{board.section_title(setup)}. Methods: {paper().reference}."
+    yield f"Model {escaped(title)} {index}.\n"
+    for takeaway in takeaways(board, setup):
+        yield f"- **{escaped(takeaway.question)}** {escaped(takeaway.answer)}"
+    yield f"\nA point is 0.01 {metric_title(METRIC)}. Brackets hold 95% intervals.\n"
+    for metric in PAPER_METRICS:
+        if table := main_table(board, setup, metric):
+            title = f"{CONTENTS['main'].title}, {table.title}"
+            yield markdown_table(replace(table, title=title), 2)
+    if table := ablation_table(board, setup, METRIC):
+        title = f"{CONTENTS['ablation'].title}, {table.title}"
+        yield markdown_table(replace(table, title=title), 2)
+    if table := cross_model_summary(board, METRIC):
+        yield markdown_table(table, 2)
+    links = [link(c.title, (tables / f"{name}.md").as_posix()) for name, c in CONTENTS.items()]
+    yield f"In full: {', '.join(links)}.\n"
 
 
-def _page(recorded: Recorded) -> Iterator[str]:
-    board = recorded.board
-    yield HEAD.format(reference=plain(paper().reference))
-    yield "## Main table\n"
-    yield from render_sections(main(board, controls=True), 3)
-    if found := gains(board):
-        yield "## Gains\n"
-        yield from render_sections(found, 3)
-    yield "## Ablation: contrastive decoding (CD) and DPO\n"
-    yield from render_sections(ablation(board), 3)
-    yield "## Across models\n"
-    yield from render_sections(sections(recorded, "cross-model"), 3)
-    if recorded.sweeps:
-        yield "## Sensitivity\n"
-        yield from render_sections(sensitivity(recorded), 3)
-    if recorded.others:
-        yield render(other_table(board, recorded.others), 2)
+def _index(recorded: Recorded, page: Path) -> Iterator[str]:
+    yield f"{GENERATED}\n\n# Tables\n"
+    summary = link("leaderboard", page.as_posix())
+    yield f"Every table that is made from the recorded runs. The {summary} has the main ones.\n"
+    for name, content in CONTENTS.items():
+        empty = "" if content.make(recorded) else " (No run is recorded for it.)"
+        yield f"- {link(content.title, f'{name}.md')}: {content.about}{empty}"
+    yield "\n## How to read them\n"
+    yield LEGEND
+
+
+def _table_page(recorded: Recorded, content: Content) -> Iterator[str]:
+    yield f"{GENERATED}\n\n# {content.title}\n"
+    yield f"{content.about} {link('All tables', INDEX)}.\n"
+    sections = content.make(recorded)
+    yield as_markdown(sections, 2) if sections else "No run is recorded for this table.\n"

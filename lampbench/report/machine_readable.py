@@ -1,4 +1,4 @@
-"""Tables for programs: JSON and CSV, one record a cell, with all that a number depends on."""
+"""Tables for programs: JSON and CSV, one record per cell, with all that a number depends on."""
 
 import csv
 import io
@@ -7,64 +7,69 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lampbench.paper.published import Published
-from lampbench.report.cell_scores import Record
+from lampbench.report.cell_scores import CellScore
 from lampbench.report.table import Section
 
 
 def entry(
-    method: str, task: str, metric: str, record: Record | None, published: Published | None
+    method: str, task: str, metric: str, score: CellScore | None, published: Published | None
 ) -> dict[str, Any]:
-    """One cell. What nobody has run has null for model, mean and interval, and no seeds.
+    """One cell. Where nothing has run, model, mean and interval are null and there are no seeds.
 
-    `low` and `high` are null where a single query leaves the interval open. `published` is the
-    paper's figure, null where it prints none, and belongs to `published_model`.
+    `low` and `high` are null where there is only one query. `published` is the figure that the
+    paper prints for `published_model`, null where it prints none.
     """
-    interval = record.interval if record else None
+    interval = score.interval if score else None
     return {
         "method": method,
         "task": task,
-        "model": record.setup.model if record else None,
+        "model": score.setup.model if score else None,
         "metric": metric,
-        "mean": record.mean if record else None,
+        "mean": score.mean if score else None,
         "low": interval.low if interval else None,
         "high": interval.high if interval else None,
-        "users_mean": record.users_mean if record else None,
-        "users": record.users if record else 0,
-        "queries": record.queries if record else 0,
-        "seeds": list(record.seeds) if record else [],
+        "users_mean": score.users_mean if score else None,
+        "users": score.users if score else 0,
+        "queries": score.queries if score else 0,
+        "seeds": list(score.seeds) if score else [],
         "published": published.value if published else None,
         "published_model": published.model if published else None,
         "published_table": published.table if published else None,
-        "synthetic": record.synthetic if record else None,
-        "preset": record.setup.preset if record else None,
-        "data": record.setup.source if record else None,
-        "data_fingerprint": record.column.fingerprint if record else None,
-        "query_fingerprint": record.column.query_fingerprint if record else None,
-        "model_fingerprint": record.setup.model_fingerprint if record else None,
-        "dtype": record.setup.dtype if record else None,
-        "template": record.setup.template if record else None,
-        "runs": list(record.runs) if record else [],
+        "synthetic": score.synthetic if score else None,
+        "preset": score.setup.preset if score else None,
+        "data": score.setup.source if score else None,
+        "data_fingerprint": score.column.fingerprint if score else None,
+        "query_fingerprint": score.column.query_fingerprint if score else None,
+        "model_fingerprint": score.setup.model_fingerprint if score else None,
+        "dtype": score.setup.dtype if score else None,
+        "template": score.setup.template if score else None,
+        "runs": list(score.runs) if score else [],
     }
 
 
+def entries(scores: Iterable[CellScore]) -> list[dict[str, Any]]:
+    """An entry for each of some scores."""
+    return [entry(score.method, score.column.task, score.metric, score, None) for score in scores]
+
+
 def as_json(sections: Iterable[Section]) -> str:
-    """A list of all cells."""
+    """All cells as a list."""
     return json.dumps(_entries(sections), indent=1, allow_nan=False)
 
 
 def as_csv(sections: Iterable[Section]) -> str:
-    """A line a cell; null is empty, truth is `true` or `false`, lists are joined by a blank."""
-    entries = _entries(sections)
-    names = list(dict.fromkeys(name for found in entries for name in found))
+    """One line per cell: null is empty, booleans are true or false, lists are joined by spaces."""
+    listed = _entries(sections)
+    names = list(dict.fromkeys(name for found in listed for name in found))
     text = io.StringIO()
     writer = csv.DictWriter(text, names, lineterminator="\n")
     writer.writeheader()
-    writer.writerows({name: _field(value) for name, value in found.items()} for found in entries)
+    writer.writerows({name: _field(value) for name, value in found.items()} for found in listed)
     return text.getvalue().rstrip("\n")
 
 
 def _entries(sections: Iterable[Section]) -> list[Mapping[str, Any]]:
-    return [found for section in sections for table in section.tables for found in table.entries]
+    return [found for section in sections for table in section.tables for found in table.entries()]
 
 
 def _field(value: Any) -> Any:

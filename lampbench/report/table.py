@@ -1,6 +1,6 @@
-"""A table before it has a format: texts, and numbers with what must be read with them."""
+"""A table before it has a format: texts, and numbers with their intervals and marks."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,7 +15,7 @@ class Number:
     """A number as it is shown: rounded to `digits` decimals, with a sign where it is `signed`.
 
     `low` and `high` are the ends of its interval, None where it has none. Where it is `noted`, a
-    note under the table that begins with an asterisk speaks of it.
+    note under the table that begins with an asterisk explains it.
     """
 
     value: float
@@ -49,8 +49,8 @@ Cell = str | Number
 class Table:
     """A table ready to be shown. The first `labels` columns hold text, the others numbers.
 
-    Texts are plain; each format escapes what it must. `entries` are the same content for programs,
-    one mapping of JSON values a cell that holds a number of ours or of the paper's.
+    Texts are plain; each format escapes what it must. `entries` gives the same content for
+    programs, one mapping of JSON values per cell that holds a number of ours or of the paper's.
     """
 
     title: str
@@ -58,7 +58,7 @@ class Table:
     rows: tuple[tuple[Cell, ...], ...]
     labels: int = 1
     notes: tuple[str, ...] = ()
-    entries: tuple[Mapping[str, Any], ...] = ()
+    entries: Callable[[], Sequence[Mapping[str, Any]]] = tuple
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The reference code's output parsing, applied to the baselines but not to CoPe.
 
-Only under `--fidelity reference`. By default every method's new tokens are decoded alone, and
-nothing is cut out of them: a parser that differs between rows differs in their scores.
+Used only with `--fidelity reference`. By default every method's new tokens are decoded alone and
+nothing is cut out of them, because a parser that treats methods differently changes their scores.
 """
 
 from lampbench.core.prompt import Prompt
@@ -14,8 +14,9 @@ def reference_parse(task: Task, method: Method, model: str, prompt: Prompt, answ
     """What the reference code (utils.py:207-249) would score.
 
     It decodes prompt and answer together and searches for the answer: after the last marker
-    (`headline:`) for Mistral; for every other model, its branches leave one line of the answer,
-    except for abstracts. A missing marker gives the empty answer.
+    (`headline:`) for Mistral; for every other model, what the task's `reference_parsing` says: all
+    text after the marker, the last line in quotes, or the first line numbered 1. A missing marker
+    gives the empty answer.
     """
     if isinstance(method.decoding, Contrastive):
         return answer.strip()
@@ -23,12 +24,12 @@ def reference_parse(task: Task, method: Method, model: str, prompt: Prompt, answ
     whole = prompt.text + answer
     after = whole.rpartition(marker)
     found = after[2].strip() if after[1] else ""
-    if "mistral" in model.lower() or task.name == "abstract_generation":
+    if "mistral" in model.lower() or task.reference_parsing == "after marker":
         return _unquoted(found)
     lines = whole.strip().splitlines()
     quoted = [line.strip() for line in lines if line.strip()[:1] == '"' or line.strip()[-1:] == '"']
     last = lines[-1].strip() if lines else ""
-    if task.name == "scholarly_title":
+    if task.reference_parsing == "numbered line":
         numbered = [line.strip() for line in lines if line.strip().startswith("1.")]
         return _unquoted(numbered[0][2:] if numbered else last)
     return _unquoted(quoted[-1] if quoted else last)

@@ -1,23 +1,17 @@
-"""The paper's experiments as plans; which runs a table needs follows from its printed cells."""
+"""The paper's experiments as plans: which methods run on which tasks, models and settings."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from lampbench.engine.pool import EnginePool
+from lampbench.paper.cast import cast
 from lampbench.paper.published import paper
 from lampbench.registry import Registry, plugin_paths
 from lampbench.run.options import GridPoint, RunOptions, grid_plans
 from lampbench.run.plan import Plan
 from lampbench.study.sweep import grid
 from lampbench.util.errors import LampbenchError
-
-MAIN_METHODS = ("base", "rag", "pag", "tam", "oppu", "cope")
-BASES = ("cope", "cope_init", "cope_oppu")
-"""The base models of Figure 3a: TAM, init, OPPU."""
-GRIDS = ("decoding.alpha=0,0.1,0.3,0.5,0.7", "user_dpo.beta=0.1,0.3,1.0,3.0")
-"""Figures 3b and 3c, whose axes are not in the paper's text: values that span what it names."""
-SENSITIVITY_TASK = "news_headline"
 
 
 def slice_plans(
@@ -53,17 +47,18 @@ def _parts(
     tasks = tuple(paper().tasks)
     first, *others = models or paper().models
     if wanted == "main":
-        yield MAIN_METHODS, tasks, [first], [{}]
+        yield cast().main, tasks, [first], [{}]
     elif wanted == "cross-model":
-        yield MAIN_METHODS, tasks, others, [{}]
+        yield cast().main, tasks, others, [{}]
     elif wanted == "ablation":
         scores = [score for score in paper().scores if score.table == 3]
-        methods = list(dict.fromkeys(score.method for score in scores))
+        methods = [row.method for row in cast().ablation]
         yield methods, list(dict.fromkeys(score.task for score in scores)), [first], [{}]
     else:
-        yield BASES, [SENSITIVITY_TASK], [first], [{}]
-        for axis in GRIDS:
-            yield ["cope"], [SENSITIVITY_TASK], [first], grid([axis])
+        varied = cast().sensitivity
+        yield varied.base_models, [varied.task], [first], [{}]
+        for axis in varied.parameters:
+            yield [varied.method], [varied.task], [first], grid([axis])
 
 
 def _by_source(choices: RunOptions, sources: Mapping[str, str]) -> dict[str, list[str]]:

@@ -59,4 +59,4 @@ def print_points(recorded: Sequence[tuple[GridPoint, Path]]) -> None:
         rows.append([*(str(point[path].value) for path in paths), *names, *numbers])
     heads = [*paths, "task", "model", "method", "seed", "ROUGE-1", "ROUGE-L", "words"]
     click.echo("\n" + tabulate(rows, headers=heads, disable_numparse=True))
-    click.echo("\nMeans over queries. `lampbench tables sensitivity` shows them with intervals.")
+    click.echo("\nMeans over queries. `lampbench table sensitivity` shows them with intervals.")

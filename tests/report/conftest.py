@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from lampbench.cli.main import main
+from lampbench.record.runs import load_runs
+from lampbench.report.contents import arrange
+from lampbench.report.leaderboard import pages
 from lampbench.scoring import PredictionRow, ScoreTable
 from tests.shared.recorded import amended, as_json, record_rows
 
@@ -147,3 +150,17 @@ def asked(amend):
         return amend(run, lambda row: {}, fields=fields, history=history)
 
     return make
+
+
+@pytest.fixture
+def read(tmp_path):
+    """A function that gives the text of a page made from the recorded runs: `leaderboard`, or the
+    name of a table.
+    """
+
+    def page(name, results="results"):
+        recorded = arrange(load_runs(tmp_path / results)[0])
+        made = pages(recorded, Path("leaderboard.md"), Path("results/tables"))
+        return {path.stem: text for path, text in made.items()}[name]
+
+    return page

@@ -10,7 +10,6 @@ from parsed import built
 
 from lampbench.cli.report import report
 from lampbench.record.runs import load_runs
-from lampbench.report.leaderboard import leaderboard
 from lampbench.report.page.build import render
 from lampbench.report.statistics import interval, paired
 from lampbench.util.errors import LampbenchError
@@ -119,9 +118,9 @@ def test_base_models_are_a_sweep_of_methods(record):
     )
 
 
-def test_setups_are_titled_as_in_the_leaderboard(record, tmp_path):
+def test_setups_are_titled_as_in_the_leaderboard(record, read):
     runs = [record("cope"), record("base", preset="paper")]
-    titles = re.findall(r"^### (bundled.*)$", leaderboard(tmp_path / "results")[0], re.MULTILINE)
+    titles = re.findall(r"^## (bundled.*)$", read("main"), re.MULTILINE)
     text = built(*runs).text
     assert "bundled (preset paper), preset paper, data bundled" in titles
     assert [title for title in titles if title not in text] == []

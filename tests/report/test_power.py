@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from lampbench.report.leaderboard import leaderboard
 from lampbench.report.statistics import paired
 
 OURS = {"a": [0.5, 0.7], "b": [0.6], "c": [0.1]}
@@ -16,23 +15,21 @@ def flat(scores):
 
 
 def entry(call):
-    return json.loads(call("tables", "data", "--format", "json")[1])[0]
+    return json.loads(call("table", "power", "--format", "json")[1])[0]
 
 
-def test_cope_over_oppu_where_both_have_run(scored, call, cells, tmp_path):
+def test_cope_over_oppu_where_both_have_run(scored, call, cells, read):
     scored("cope", OURS)
     scored("oppu", THEIRS)
     scored("base", THEIRS)
     scored("mine", OURS)
     found = paired(flat(OURS), flat(THEIRS))
-    row = cells(call("tables", "data")[1], "Smallest differences")["News Headline"]
+    row = cells(call("table", "power")[1], "Smallest differences")["News Headline"]
     assert (row["Pair"], row["Test users"], row["Queries"]) == ("CoPe over OPPU", "3", "4")
     assert row["ROUGE-1 detectable"] == f"{found.detectable:.4f}"
     assert row["ROUGE-1 half width"] == f"{found.difference.half_width:.4f}"
     assert row["ROUGE-L detectable"] == f"{found.detectable / 2:.4f}"
-    assert cells(leaderboard(tmp_path / "results")[0], "Smallest differences") == {
-        "News Headline": row
-    }
+    assert cells(read("power"), "Smallest differences") == {"News Headline": row}
     one = entry(call)
     assert (one["power_method"], one["power_baseline"]) == ("cope", "oppu")
     assert one["detectable_rouge1"] == pytest.approx(found.detectable)
@@ -49,7 +46,7 @@ def test_whichever_pair_is_there(scored, call):
 
 def test_a_method_alone_tells_nothing(scored, call, cells):
     scored("cope", OURS)
-    row = cells(call("tables", "data")[1], "Smallest differences")["News Headline"]
+    row = cells(call("table", "power")[1], "Smallest differences")["News Headline"]
     assert (row["Pair"], row["ROUGE-L detectable"]) == ("n/a", "n/a")
     one = entry(call)
     assert (one["power_method"], one["detectable_rougeL"]) == (None, None)

@@ -2,15 +2,8 @@
 
 import pytest
 
-from lampbench.report.leaderboard import leaderboard
-
 CONTRASTIVE = {"part": "contrastive", "against": {"part": "task_sft"}}
 CHOICES = {"prompting": {"part": "plain"}, "adaptation": None, "decoding": CONTRASTIVE}
-
-
-@pytest.fixture
-def read(tmp_path):
-    return lambda: leaderboard(tmp_path / "results")[0]
 
 
 def parts(alpha=0.3, beta=3.0, tau=0.1):
@@ -39,12 +32,12 @@ def test_values_stand_in_order_with_the_default_marked(swept, read, cells):
     swept(0.5)
     swept(0.4, alpha=1.0, override={"decoding.alpha": 1.0})
     swept(0.6, alpha=0.05, override={"decoding.alpha": 0.05})
-    text = read()
+    text = read("sensitivity")
     table = cells(text, "News Headline, CoPe: decoding.alpha", marks=True)
     assert list(table) == ["0.05", "0.3 (default)", "1.0"]
     assert [row["ROUGE-1"][:9] for row in table.values()] == ["**0.602**", "0.502 [0.", "0.402 [0."]
-    assert "Runs in no table above" not in text
-    assert "0.602" not in text.split("## Sensitivity")[0]
+    assert "No run is recorded" in read("excluded-runs")
+    assert "0.602" not in read("main")
 
 
 def test_each_setting_has_a_table_of_its_own(swept, read, cells):
@@ -52,24 +45,27 @@ def test_each_setting_has_a_table_of_its_own(swept, read, cells):
     swept(0.4, beta=0.1, override={"user_dpo.beta": 0.1})
     swept(0.2, beta=10.0, override={"user_dpo.beta": 10.0})
     swept(0.3, tau=0.0, override={"decoding.tau": 0.0})
-    assert list(cells(read(), "News Headline, CoPe: user_dpo.beta")) == [
+    assert list(cells(read("sensitivity"), "News Headline, CoPe: user_dpo.beta")) == [
         "0.1", "3.0 (default)", "10.0"
     ]  # fmt: skip
-    assert list(cells(read(), "News Headline, CoPe: decoding.tau")) == ["0.0", "0.1 (default)"]
+    assert list(cells(read("sensitivity"), "News Headline, CoPe: decoding.tau")) == [
+        "0.0",
+        "0.1 (default)",
+    ]
 
 
 def test_without_a_default_run_none_is_marked(swept, read, cells):
     swept(0.4, alpha=1.0, override={"decoding.alpha": 1.0})
-    assert list(cells(read(), "News Headline, CoPe: decoding.alpha")) == ["1.0"]
-    assert "No run with the default is recorded" in read()
+    assert list(cells(read("sensitivity"), "News Headline, CoPe: decoding.alpha")) == ["1.0"]
+    assert "No run with the default is recorded" in read("sensitivity")
 
 
 def test_synthetic_data_are_marked_without_a_default_run_too(scored, read):
     scored("mine", {"a": [0.5]}, **one_value(),
            dataset={"synthetic": True}, method_title="Mine", model="m2")  # fmt: skip
-    section = read().split("## Sensitivity")[1]
-    assert "### m2, preset small, data bundled" in section
-    assert "#### News Headline †, Mine: decoding.alpha" in section
+    section = read("sensitivity")
+    assert "## m2, preset small, data bundled" in section
+    assert "### News Headline †, Mine: decoding.alpha" in section
     assert "† Synthetic data" in section
 
 
@@ -87,24 +83,30 @@ def test_what_differs_in_more_or_in_nothing_is_no_sweep(
 ):
     swept(0.5)
     swept(0.4, override=override, **settings)
-    text = read()
-    assert "## Sensitivity" not in text
-    assert said in cells(text, "Runs in no table above")["News Headline"]["What differs"]
+    text = read("sensitivity")
+    assert "No run is recorded" in text
+    assert (
+        said
+        in cells(read("excluded-runs"), "Runs in no other table")["News Headline"]["What differs"]
+    )
 
 
 def test_users_set_aside_are_no_sweep(scored, read):
     scored("cope", {"a": [0.5]}, **one_value(),
            failed_users={"b": "user_sft: nan"}, dataset={"test_users": 2})  # fmt: skip
-    assert "## Sensitivity" not in read()
+    assert "No run is recorded" in read("sensitivity")
 
 
 def test_runs_of_another_version_are_no_sweep(scored, read, cells):
     scored("cope", {"a": [0.5]}, **one_value(), key="o",
            versions={"lampbench": "0.0.1"}, created="2020-01-01T00:00:00+00:00")  # fmt: skip
     scored("cope", {"a": [0.5]}, hyperparameters=parts(), versions={"lampbench": "0.1.0"})
-    text = read()
-    assert "## Sensitivity" not in text
-    assert "0.0.1" in cells(text, "Runs in no table above")["News Headline"]["What differs"]
+    text = read("sensitivity")
+    assert "No run is recorded" in text
+    assert (
+        "0.0.1"
+        in cells(read("excluded-runs"), "Runs in no other table")["News Headline"]["What differs"]
+    )
 
 
 def test_base_models_are_methods_that_differ_in_the_contrast_alone(scored, read, cells):
@@ -120,7 +122,7 @@ def test_base_models_are_methods_that_differ_in_the_contrast_alone(scored, read,
     )
     other = {**CHOICES, "prompting": {"part": "retrieval_augmented"}}
     scored("other", {"a": [0.1], "b": [0.5]}, method_parts=other)
-    table = cells(read(), "News Headline, CoPe: base model")
+    table = cells(read("sensitivity"), "News Headline, CoPe: base model")
     assert list(table) == [
         "task_sft (default)", "user_sft(start=task_sft)", "none (the untouched model)"
     ]  # fmt: skip

@@ -26,7 +26,7 @@ from lampbench.report.page.sections import (
     users,
 )
 from lampbench.report.page.sweeps import sensitivity
-from lampbench.report.sensitivity import Sweep
+from lampbench.report.sweeps import Sweep
 from lampbench.util.hashing import canonical
 
 

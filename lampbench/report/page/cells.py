@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 from lampbench.record.manifest import PREDICT
 from lampbench.record.runs import Run
 from lampbench.report.board import Board
-from lampbench.report.cell_scores import Column, Record, Setup, column_of, measure, setup_of
+from lampbench.report.cell_scores import CellScore, Column, Setup, column_of, measure, setup_of
 from lampbench.report.statistics import Paired, Scores, paired
 from lampbench.scoring.aggregate import mean
 from lampbench.scoring.catalog import METRICS
@@ -86,8 +86,8 @@ def groups(board: Board) -> list[Group]:
     Raises:
         LampbenchError: scores cannot be read.
     """
-    first: dict[tuple[Setup, Column, str], Record] = {}
-    for record in board.records:
+    first: dict[tuple[Setup, Column, str], CellScore] = {}
+    for record in board.scores:
         first.setdefault((record.setup, record.column, record.method), record)
     made = []
     for setup in board.setups():
@@ -138,7 +138,7 @@ def _cost(run: Run) -> Cost | None:
     return Cost(**sums)
 
 
-def _cell(record: Record) -> Cell:
+def _cell(record: CellScore) -> Cell:
     return Cell(
         setup=record.setup,
         column=record.column,

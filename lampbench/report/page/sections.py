@@ -8,7 +8,7 @@ from statistics import median
 
 from markupsafe import Markup
 
-from lampbench.report.board import ABLATION_ROWS
+from lampbench.paper.cast import cast
 from lampbench.report.cell_scores import Column
 from lampbench.report.page import plots
 from lampbench.report.page.cells import GOALS, Cell, Group, cost_of, difference
@@ -72,8 +72,9 @@ def differences(group: Group) -> Iterator[Figure]:
 
 def ablation(group: Group) -> tuple[list[Grid], list[Figure]]:
     """Contrastive decoding x DPO: scores, and differences from neither."""
-    neither = next(iter(ABLATION_ROWS))
-    cells = [cell for cell in group.cells if cell.method in ABLATION_ROWS]
+    ingredients = {row.method: (row.contrastive, row.dpo) for row in cast().ablation}
+    neither = next(iter(ingredients))
+    cells = [cell for cell in group.cells if cell.method in ingredients]
     columns = [
         column
         for column in dict.fromkeys(cell.column for cell in cells)
@@ -81,10 +82,10 @@ def ablation(group: Group) -> tuple[list[Grid], list[Figure]]:
     ]
     grids, figures = [], []
     titles = tuple(group.column_title(column) for column in columns)
-    methods = [method for method in ABLATION_ROWS if any(c.method == method for c in cells)]
+    methods = [method for method in ingredients if any(c.method == method for c in cells)]
     for metric in (MAIN, "rouge1") if columns else ():
         rows = tuple(
-            (row[0], *(Entry(word) for word in ABLATION_ROWS[method]), *row[1:])
+            (row[0], *(Entry("yes" if has else "no") for has in ingredients[method]), *row[1:])
             for method, row in zip(
                 methods, _method_rows(group, columns, methods, metric), strict=True
             )

@@ -7,8 +7,8 @@ from lampbench.report.page import plots
 from lampbench.report.page.cells import Group
 from lampbench.report.page.plots import Mark
 from lampbench.report.page.sections import MAIN, Figure
-from lampbench.report.sensitivity import Sweep
 from lampbench.report.statistics import interval
+from lampbench.report.sweeps import Sweep
 
 
 def sensitivity(group: Group, swept: Sequence[Sweep]) -> list[Figure]:
@@ -20,7 +20,7 @@ def sensitivity(group: Group, swept: Sequence[Sweep]) -> list[Figure]:
 def _figure(board: Board, sweep: Sweep) -> Figure | None:
     marks = []
     for point in sweep.points:
-        record = point.records.get(MAIN)
+        record = point.scores.get(MAIN)
         if record and record.scores:
             found = interval(record.scores)
             note = "default" if point.default else ""

@@ -1,0 +1,53 @@
+"""`lampbench leaderboard`: leaderboard.md and every table in full, made from recorded runs."""
+
+from pathlib import Path
+
+import click
+
+from lampbench.cli import options
+
+PAGE = Path("leaderboard.md")
+TABLES = "tables"
+"""The folder of all tables, inside the folder of the runs."""
+
+
+@click.command()
+@options.results
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=PAGE,
+    show_default=True,
+    metavar="FILE",
+    help="Page to write. All tables go to the folder `tables` inside --results.",
+)
+@click.option(
+    "--check", is_flag=True, help="Write nothing; exit with 1 if any page is out of date."
+)
+def leaderboard(results: Path, output: Path, check: bool) -> None:
+    """Write the leaderboard, and every table in full, from recorded runs alone.
+
+    Folders that are not sound runs are left out and named on standard error, with the reason.
+    """
+    from lampbench.cli.loading import recorded
+    from lampbench.report.leaderboard import pages
+    from lampbench.report.page_files import EXTRA, outdated, write
+
+    folder = results / TABLES
+    made = pages(recorded(results), output, folder)
+    if check:
+        stale = outdated(made, folder)
+        for path, reason in stale.items():
+            click.echo(f"{path}: {reason}", err=True)
+        if stale:
+            command = f"lampbench leaderboard --results {results} --output {output}"
+            click.echo(f"run `{command}` to write what is out of date", err=True)
+            raise SystemExit(1)
+        return
+    written, extra = write(made, folder)
+    for path in written:
+        click.echo(f"{path}: written")
+    for path in extra:
+        click.echo(f"{path}: {EXTRA}", err=True)
+    if not written:
+        click.echo(f"{output} and {len(made) - 1} pages in {folder}: up to date")

@@ -1,0 +1,57 @@
+"""`lampbench table`: one table of recorded runs."""
+
+from pathlib import Path
+
+import click
+
+from lampbench.cli import options
+from lampbench.report.contents import CONTENTS
+from lampbench.util.errors import LampbenchError, suggestion
+
+
+@click.command(epilog="Tables: " + ", ".join(CONTENTS))
+@click.argument("name", metavar="NAME", type=click.Choice(list(CONTENTS)))
+@click.option(
+    "--baseline",
+    metavar="METHOD",
+    help="With gains: compare every method with this one.  [default: the pairs that the paper "
+    "compares, and controls]",
+)
+@options.results
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["markdown", "latex", "csv", "json"]),
+    default="markdown",
+    show_default=True,
+    help="csv, json: one record per cell.",
+)
+def table(name: str, baseline: str | None, results: Path, form: str) -> None:
+    """Print one table of recorded runs.
+
+    Folders that are not sound runs are left out and named on standard error, with the reason.
+    """
+    from lampbench.cli.loading import recorded
+    from lampbench.report.contents import sections
+    from lampbench.report.latex import as_latex
+    from lampbench.report.machine_readable import as_csv, as_json
+    from lampbench.report.markdown import as_markdown
+
+    if baseline and name != "gains":
+        raise LampbenchError("--baseline is for one table only: lampbench table gains")
+    found = recorded(results)
+    methods = found.board.methods()
+    if baseline and baseline not in methods:
+        hint = suggestion(baseline, methods) if methods else "nothing is recorded"
+        raise LampbenchError(f"{results} has no run of {baseline!r}: {hint}")
+    shown = sections(found, name, baseline)
+    if form == "json":
+        click.echo(as_json(shown))
+    elif form == "csv":
+        click.echo(as_csv(shown))
+    elif not shown:
+        click.echo(f"{results}: no run is recorded for this table", err=True)
+    elif form == "latex":
+        click.echo(as_latex(shown, name), nl=False)
+    else:
+        click.echo(as_markdown(shown, 2), nl=False)

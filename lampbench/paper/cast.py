@@ -1,0 +1,95 @@
+"""The methods and tasks of the paper's experiments, kept as data in `cast.toml`."""
+
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class AblationRow:
+    """A row of Table 3: a method, and which of the two ingredients it has."""
+
+    method: str
+    contrastive: bool
+    dpo: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Sensitivity:
+    """Figure 3: the values that are varied, and the method and task that they are varied on.
+
+    `base_models` are the methods of Figure 3a, which differ in the weights that contrastive
+    decoding contrasts with. `parameters` are written as for `lampbench sweep --param`.
+    """
+
+    method: str
+    task: str
+    base_models: tuple[str, ...]
+    parameters: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """A method and the baseline that it is compared with, to answer a question."""
+
+    method: str
+    over: str
+    question: str
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """A method that tests one explanation of the proposed method's gains over `over`.
+
+    `isolates` says in words what it has in common with the proposed method.
+    """
+
+    method: str
+    over: str
+    isolates: str
+    question: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """Everything in `cast.toml`. Methods are in the order in which tables show them."""
+
+    main: tuple[str, ...]
+    examples: tuple[str, ...]
+    overview: tuple[str, ...]
+    ablation: tuple[AblationRow, ...]
+    sensitivity: Sensitivity
+    personalization: Contest
+    proposal: Contest
+    controls: tuple[Control, ...]
+
+    def methods(self) -> tuple[str, ...]:
+        """Every method of the cast once: those of Table 1 first."""
+        ablated = [row.method for row in self.ablation]
+        controls = [control.method for control in self.controls]
+        return tuple(
+            dict.fromkeys([*self.main, *ablated, *self.sensitivity.base_models, *controls])
+        )
+
+
+@cache
+def cast() -> Cast:
+    """The paper's cast."""
+    text = resources.files("lampbench.paper").joinpath("cast.toml").read_text("utf-8")
+    data = tomllib.loads(text)
+    return Cast(
+        main=tuple(data["main"]),
+        examples=tuple(data["examples"]),
+        overview=tuple(data["overview"]),
+        ablation=tuple(AblationRow(**row) for row in data["ablation"]),
+        sensitivity=Sensitivity(**_with_tuples(data["sensitivity"])),
+        personalization=Contest(**data["personalization"]),
+        proposal=Contest(**data["proposal"]),
+        controls=tuple(Control(**row) for row in data["control"]),
+    )
+
+
+def _with_tuples(table: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(v) if isinstance(v, list) else v for key, v in table.items()}

@@ -1,0 +1,108 @@
+"""Tables of methods by columns, the paper's figures only beside runs of the paper's models."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from lampbench.paper.published import Published, paper
+from lampbench.report.board import SYNTHETIC_MARK, Board
+from lampbench.report.cell_scores import CellScore, Column, Setup
+from lampbench.report.machine_readable import entry
+from lampbench.report.marks import standings
+from lampbench.report.notes import NO_RUN, SYNTHETIC_NOTE, external_notes, paper_notes
+from lampbench.report.numbers import paper_number, score_number
+from lampbench.report.table import Cell, Table
+
+Printed = Callable[[str], Published | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A column of our scores, and of the paper's beside it; both are looked up by method.
+
+    `printed` is None where the paper prints nothing for the column's model.
+    """
+
+    title: str
+    task: str
+    ours: Callable[[str], CellScore | None]
+    printed: Printed | None = None
+
+
+def method_table(
+    board: Board, title: str, slots: Sequence[Slot], methods: Sequence[str], metric: str
+) -> Table:
+    """Methods by slots, with the paper's figures beside the scores of the paper's models."""
+    columns = [(slot.title, {method: slot.ours(method) for method in methods}) for slot in slots]
+    standing, notes = standings(board, columns)
+    header = ["Method"]
+    for slot in slots:
+        header += [slot.title, "paper"] if slot.printed else [slot.title]
+    rows, entries, printed = [], [], []
+    for method in methods:
+        row: list[Cell] = [board.method_title(method)]
+        for slot, (_, column), stands in zip(slots, columns, standing, strict=True):
+            score, stand = column[method], stands[method]
+            figure = slot.printed(method) if slot.printed else None
+            row.append(NO_RUN if score is None else score_number(score, stand.mark))
+            if slot.printed:
+                row.append(paper_number(figure))
+            if figure:
+                printed.append(figure)
+            if score or figure:
+                found = entry(method, slot.task, metric, score, figure)
+                entries.append({**found, "best": stand.mark == "best", "p_best": stand.p})
+        rows.append(tuple(row))
+    notes += paper_notes(board, printed)
+    if any(SYNTHETIC_MARK in head for head in (title, *header)):
+        notes.append(SYNTHETIC_NOTE)
+    notes += external_notes(board.method_title(method) for method in methods)
+    return Table(title, tuple(header), tuple(rows), notes=tuple(notes), entries=lambda: entries)
+
+
+def task_slots(
+    board: Board,
+    setup: Setup,
+    methods: Sequence[str],
+    metric: str,
+    *,
+    tables: tuple[int, ...],
+    needed: Sequence[str] | None = None,
+) -> list[Slot]:
+    """One slot for each task's data of a setup on which one of the `needed` methods has run.
+
+    `needed` are all `methods` unless others are given. `tables` are the paper's tables that are
+    searched for figures, in this order.
+    """
+    asked = methods if needed is None else needed
+    slots = []
+    for column in board.columns(setup):
+        if not any(board.cell(setup, column, method, metric) for method in asked):
+            continue
+        find = printed_figures(tables, column.task, board.paper_model(setup), metric)
+        ours = scores_of_column(board, setup, column, metric)
+        slots.append(Slot(board.column_title(column), column.task, ours, find))
+    return slots
+
+
+def scores_of_column(
+    board: Board, setup: Setup, column: Column, metric: str
+) -> Callable[[str], CellScore | None]:
+    """How to look up a column's scores by method."""
+
+    def find(method: str) -> CellScore | None:
+        return board.cell(setup, column, method, metric)
+
+    return find
+
+
+def printed_figures(
+    tables: tuple[int, ...], task: str, model: str | None, metric: str
+) -> Printed | None:
+    """How to look up the paper's figures for one of its models by method, None if it has none."""
+    if model is None:
+        return None
+
+    def find(method: str) -> Published | None:
+        return paper().find(tables, method, task, model, metric)
+
+    return find if any(find(method) for method in paper().methods) else None

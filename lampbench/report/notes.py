@@ -1,0 +1,41 @@
+"""Words and notes that several tables share."""
+
+from collections.abc import Iterable, Sequence
+
+from lampbench.paper.published import Published, paper
+from lampbench.report.board import SYNTHETIC_MARK, Board
+from lampbench.report.cell_scores import EXTERNAL_MARK, Column
+
+NO_RUN, NO_VALUE, NO_FIGURE = "no run", "n/a", "—"
+SYNTHETIC_NOTE = f"{SYNTHETIC_MARK} Synthetic data: no real person wrote these texts."
+EXTERNAL_NOTE = (
+    f"{EXTERNAL_MARK} External: the answers were made elsewhere and only scored here. Method, "
+    "model, settings and seed are those that the importer stated; what nobody stated is n/a."
+)
+
+
+def synthetic_notes(board: Board, columns: Sequence[Column]) -> list[str]:
+    """What the mark of synthetic data means, where one of the columns has it."""
+    return [SYNTHETIC_NOTE] if board.synthetic(columns) else []
+
+
+def external_notes(methods: Iterable[str]) -> list[str]:
+    """What the mark of external runs means, where one of the methods has it."""
+    return [EXTERNAL_NOTE] if any(method.endswith(EXTERNAL_MARK) for method in methods) else []
+
+
+def paper_notes(board: Board, printed: Sequence[Published]) -> list[str]:
+    """Which of the paper's tables and models some figures are from, and what it says of them."""
+    if not printed:
+        return []
+    models = list(dict.fromkeys(paper().models[score.model] for score in printed))
+    numbers = sorted({score.table for score in printed})
+    tables = (
+        f"Table {numbers[0]}" if len(numbers) == 1 else f"Tables {', '.join(map(str, numbers))}"
+    )
+    return [f"paper: {tables}; {', '.join(models)}."] + [
+        f"* Paper, Table {score.table}, {board.method_title(score.method)}, "
+        f"{board.task_title(score.task)}: {score.note}."
+        for score in printed
+        if score.note
+    ]

@@ -1,0 +1,1 @@
+"""The tables, one module each; `lampbench/report/contents.py` lists them."""

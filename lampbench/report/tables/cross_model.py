@@ -1,0 +1,96 @@
+"""The paper's methods on several models (Tables 2 and 5 to 7)."""
+
+from dataclasses import replace
+
+from lampbench.paper.cast import cast
+from lampbench.paper.published import paper
+from lampbench.report.board import SYNTHETIC_MARK, Board
+from lampbench.report.cell_scores import CellScore, Column, Setup
+from lampbench.report.machine_readable import entry
+from lampbench.report.marks import standings
+from lampbench.report.method_table import (
+    Slot,
+    method_table,
+    printed_figures,
+    scores_of_column,
+)
+from lampbench.report.metric_format import PAPER_METRICS, metric_title
+from lampbench.report.notes import NO_FIGURE, SYNTHETIC_NOTE
+from lampbench.report.numbers import score_number
+from lampbench.report.table import Cell, Mark, Section, Table
+from lampbench.report.tables.main import TABLES
+
+
+def cross_model_sections(board: Board) -> list[Section]:
+    """Methods by models, one table for each task's data and metric."""
+    tables = []
+    for column, setups in compared(board):
+        for metric in PAPER_METRICS:
+            slots = [
+                Slot(
+                    board.setup_title(setup, setups),
+                    column.task,
+                    scores_of_column(board, setup, column, metric),
+                    printed_figures(TABLES, column.task, board.paper_model(setup), metric),
+                )
+                for setup in setups
+            ]
+            title = f"{board.column_title(column)}, {metric_title(metric)}"
+            tables.append(method_table(board, title, slots, cast().main, metric))
+    return [Section("", tuple(tables))] if tables else []
+
+
+def compared(board: Board) -> list[tuple[Column, list[Setup]]]:
+    """The data that the paper's methods have run on in two setups or more, and these setups.
+
+    The paper's models come last, in its order.
+    """
+    models = list(paper().models)
+
+    def place(setup: Setup) -> int:
+        model = board.paper_model(setup)
+        return models.index(model) if model else -1
+
+    found = []
+    for column in board.columns():
+        setups = {s.setup for s in board.scores if s.column == column and s.method in cast().main}
+        if len(setups) > 1:
+            found.append((column, sorted(sorted(setups), key=place)))
+    return found
+
+
+def cross_model_summary(board: Board, metric: str) -> Table | None:
+    """One metric without intervals: a row for each task and model; None where nothing compares."""
+    places = [(column, setup) for column, setups in compared(board) for setup in setups]
+    if not places:
+        return None
+    setups = sorted({setup for _, setup in places})
+    found = []
+    for column, setup in places:
+        ours = scores_of_column(board, setup, column, metric)
+        title = f"{board.column_title(column)}, {board.setup_title(setup, setups)}"
+        found.append((title, {method: ours(method) for method in cast().main}))
+    standing, notes = standings(board, found)
+    rows: list[tuple[Cell, ...]] = []
+    entries = []
+    for (column, setup), (_, scores), stands in zip(places, found, standing, strict=True):
+        cells: list[Cell] = []
+        for method, score in scores.items():
+            cells.append(_without_interval(score, stands[method].mark))
+            if score:
+                stand = stands[method]
+                one = entry(method, column.task, metric, score, None)
+                entries.append({**one, "best": stand.mark == "best", "p_best": stand.p})
+        rows.append((board.column_title(column), board.setup_title(setup, setups), *cells))
+    notes = [note.replace("of its column", "of its row") for note in notes]
+    if any(NO_FIGURE in row for row in rows):
+        notes.append(f"{NO_FIGURE}: no run.")
+    notes += [SYNTHETIC_NOTE] if any(SYNTHETIC_MARK in str(row[0]) for row in rows) else []
+    header = ("Task", "Model", *(board.method_title(method) for method in cast().main))
+    title = f"Across models, {metric_title(metric)}"
+    return Table(title, header, tuple(rows), 2, tuple(notes), lambda: entries)
+
+
+def _without_interval(score: CellScore | None, mark: Mark) -> Cell:
+    number = score_number(score, mark) if score else NO_FIGURE
+    return number if isinstance(number, str) else replace(number, low=None, high=None)

@@ -1,0 +1,98 @@
+"""What the columns are made of: fingerprints, counts and lengths (Table 4)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from lampbench.data.stats import Spread
+from lampbench.paper.published import DataRow, paper
+from lampbench.report.board import Board
+from lampbench.report.cell_scores import CellScore, Setup
+from lampbench.report.notes import NO_FIGURE, NO_VALUE, synthetic_notes
+from lampbench.report.table import Cell, Section, Table
+
+SPREADS = {
+    "train_in": "L_in",
+    "train_out": "L_out",
+    "profile": "#Profile",
+    "profile_in": "L_in (user)",
+    "profile_out": "L_out (user)",
+}
+"""Columns of Table 4 that are mean and standard deviation, by their names in manifests."""
+STATISTICS_NOTE = (
+    "Mean ± standard deviation. #Train, L_in, L_out: queries of the training users; #Profile and "
+    "(user): histories of the test users. Lengths are words of whole prompts and targets; the "
+    "paper's (Table 4) are tokens of a tokenizer that it does not name."
+)
+
+Pair = tuple[float, float]
+
+
+def data_sections(board: Board) -> list[Section]:
+    """A section for each setup."""
+    return [
+        Section(board.section_title(s), (fingerprint_table(board, s), statistics_table(board, s)))
+        for s in board.setups()
+    ]
+
+
+def fingerprint_table(board: Board, setup: Setup) -> Table:
+    """Which data the columns of a setup hold."""
+    rows = []
+    for column in board.columns(setup):
+        score = next(s for s in board.scores if (s.setup, s.column) == (setup, column))
+        counts = (str(score.users), str(score.queries))
+        prints = (column.fingerprint, column.query_fingerprint)
+        rows.append((board.column_title(column), *prints, *counts))
+    header = ("Task", "Data fingerprint", "Query fingerprint", "Test users", "Queries")
+    notes = synthetic_notes(board, board.columns(setup))
+    return Table("Fingerprints", header, tuple(rows), labels=3, notes=tuple(notes))
+
+
+def statistics_table(board: Board, setup: Setup) -> Table:
+    """The paper's Table 4 for the data of a setup, the paper's own row below each of ours."""
+    rows: list[tuple[Cell, ...]] = []
+    entries = []
+    for column in board.columns(setup):
+        members = [s for s in board.scores if (s.setup, s.column) == (setup, column)]
+        found = members[0].chosen[0].manifest.dataset.statistics
+        title = board.column_title(column)
+        spreads = {name: _known(getattr(found, name)) for name in SPREADS}
+        counts = (str(members[0].users), str(members[0].queries))
+        train = f"{found.train:,}"
+        rows.append((title, train, *(_pair(spreads[name]) for name in SPREADS), *counts))
+        printed = paper().data.get(column.task)
+        if printed:
+            pairs = [_pair(getattr(printed, name)) for name in SPREADS]
+            rows.append((f"{title}, paper", f"{printed.train:,}", *pairs, "100", NO_FIGURE))
+        entries.append(_entry(members[0], found.train, spreads, printed))
+    header = ("Task", "#Train", *SPREADS.values(), "Test users", "Queries")
+    notes = [STATISTICS_NOTE, *synthetic_notes(board, board.columns(setup))]
+    return Table("Statistics", header, tuple(rows), notes=tuple(notes), entries=lambda: entries)
+
+
+def _known(spread: Spread) -> Pair | None:
+    return (spread.mean, spread.sd) if spread.count else None
+
+
+def _pair(pair: Pair | None) -> str:
+    return f"{pair[0]:,.1f} ± {pair[1]:,.1f}" if pair else NO_VALUE
+
+
+def _entry(
+    score: CellScore, train: int, spreads: Mapping[str, Pair | None], printed: DataRow | None
+) -> dict[str, Any]:
+    return {
+        "task": score.column.task,
+        "data": score.setup.source,
+        "data_fingerprint": score.column.fingerprint,
+        "query_fingerprint": score.column.query_fingerprint,
+        "synthetic": score.synthetic,
+        "users": score.users,
+        "queries": score.queries,
+        "train": train,
+        **{f"{n}_mean": pair[0] if pair else None for n, pair in spreads.items()},
+        **{f"{n}_sd": pair[1] if pair else None for n, pair in spreads.items()},
+        "published_train": printed.train if printed else None,
+        **{f"published_{n}_mean": getattr(printed, n)[0] if printed else None for n in SPREADS},
+        **{f"published_{n}_sd": getattr(printed, n)[1] if printed else None for n in SPREADS},
+    }

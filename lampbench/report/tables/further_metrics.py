@@ -1,0 +1,52 @@
+"""What word overlap does not see: diversity, style, copying, and every metric of a plugin."""
+
+from lampbench.report.board import Board
+from lampbench.report.cell_scores import CellScore, Setup
+from lampbench.report.machine_readable import entries
+from lampbench.report.metric_format import metric_title
+from lampbench.report.notes import NO_VALUE, external_notes, synthetic_notes
+from lampbench.report.numbers import mean_number
+from lampbench.report.table import Cell, Section, Table
+from lampbench.scoring.catalog import CONTROLS, METRICS
+
+
+def further_metric_sections(board: Board) -> list[Section]:
+    """A section for each setup that has a run with one of these metrics."""
+    sections = [
+        Section(board.section_title(setup), (table,))
+        for setup in board.setups()
+        if (table := further_metric_table(board, setup))
+    ]
+    return sections
+
+
+def further_metric_table(board: Board, setup: Setup) -> Table | None:
+    """Every metric that is not in the table of scores, one row per task and method.
+
+    None where no run has any. Built-in metrics come first; a plugin's has a column where a run of
+    the setup has a value of it.
+    """
+    plugins = {
+        score.metric
+        for score in board.scores
+        if score.setup == setup and score.metric not in METRICS and score.mean is not None
+    }
+    names = [*(name for name in METRICS if name not in CONTROLS), *sorted(plugins)]
+    rows: list[tuple[Cell, ...]] = []
+    shown: list[CellScore] = []
+    for column in board.columns(setup):
+        for method in board.methods():
+            cells = [board.cell(setup, column, method, name) for name in names]
+            if not any(cell and cell.mean is not None for cell in cells):
+                continue
+            titles = board.column_title(column), board.method_title(method)
+            rows.append((*titles, *map(mean_number, cells)))
+            shown += [cell for cell in cells if cell]
+    if not rows:
+        return None
+    notes = synthetic_notes(board, board.columns(setup))
+    if any(NO_VALUE in row for row in rows):
+        notes.append(f"{NO_VALUE}: the run's manifest says why (`scoring`).")
+    notes += external_notes(str(row[1]) for row in rows)
+    header = ("Task", "Method", *map(metric_title, names))
+    return Table("Further metrics", header, tuple(rows), 2, tuple(notes), lambda: entries(shown))

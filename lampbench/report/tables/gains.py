@@ -1,0 +1,206 @@
+"""What a method gains over a baseline, task by task, and for how many users."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from lampbench.paper.cast import cast
+from lampbench.paper.published import paper
+from lampbench.report.board import Board
+from lampbench.report.cell_scores import CellScore, Column, Setup
+from lampbench.report.machine_readable import entry
+from lampbench.report.metric_format import PAPER_METRICS, metric_title
+from lampbench.report.notes import NO_FIGURE, NO_VALUE, external_notes, synthetic_notes
+from lampbench.report.table import Cell, Number, Section, Table
+from lampbench.report.tables.main import TABLES
+from lampbench.scoring.aggregate import mean
+
+if TYPE_CHECKING:
+    from lampbench.report.statistics import Paired
+
+GAIN_METRICS = (*PAPER_METRICS, "meteor")
+NOTE = (
+    "A point is 0.01. The interval and both p-values are paired by query, and users are resampled "
+    "first; p (Holm) adjusts p (exchange) over the table. Detectable: the smallest true "
+    "difference, in points, found at 5% with 80% power (docs/statistics.md). A user is better off "
+    "if the user's mean is higher."
+)
+MEAN_NOTE = "Means over tasks are means of the tasks' differences, as the paper computes its gains."
+PAPER_NOTE = "paper %: computed from the paper's printed scores of the same model."
+
+
+@dataclass(frozen=True, slots=True)
+class Gain:
+    """A method's score compared with a baseline's on the same queries.
+
+    `p` is the exchange test's p-value, adjusted by Holm's method over the gains of one table.
+    """
+
+    ours: CellScore
+    theirs: CellScore
+    paired: "Paired"
+    p: float
+
+    @property
+    def column(self) -> Column:
+        """The data that both have answered."""
+        return self.ours.column
+
+    @property
+    def points(self) -> Number:
+        """The difference in hundredths of a score, with its interval."""
+        found, bounded = self.paired.difference, self.ours.interval is not None
+        low, high = (100 * found.low, 100 * found.high) if bounded else (None, None)
+        return Number(100 * found.mean, 2, low, high, signed=True)
+
+    @property
+    def detectable(self) -> float | None:
+        """The smallest true difference that would be found, in points; None for a single query."""
+        return 100 * self.paired.detectable if self.ours.interval is not None else None
+
+    @property
+    def relative(self) -> float | None:
+        """By how many percent our mean is above the baseline's."""
+        return _relative(self.ours.mean, self.theirs.mean)
+
+    @property
+    def printed(self) -> float | None:
+        """The relative gain that follows from the paper's scores of the same model, if any."""
+        model = self.ours.paper_model
+        if model is None:
+            return None
+        where = (self.column.task, model, self.ours.metric)
+        one, other = (paper().find(TABLES, s.method, *where) for s in (self.ours, self.theirs))
+        return _relative(one.value, other.value) if one and other else None
+
+
+def gain_sections(board: Board, baseline: str | None = None) -> list[Section]:
+    """A section for each setup: the planned comparisons, or all methods over a baseline."""
+    pairs = planned_pairs()
+    if baseline:
+        pairs = [(method, baseline) for method in board.methods() if method != baseline]
+    sections = [
+        Section(board.section_title(s), tuple(gain_tables(board, s, pairs))) for s in board.setups()
+    ]
+    return [section for section in sections if section.tables]
+
+
+def planned_pairs() -> list[tuple[str, str]]:
+    """Methods, each with its baseline: the gains that the paper claims, and those of controls."""
+    claimed = [(claim.method, claim.over) for claim in paper().claims]
+    asked = [(one.method, one.over) for one in (cast().proposal, cast().personalization)]
+    controls = [(control.method, control.over) for control in cast().controls]
+    against = [(cast().proposal.method, control.method) for control in cast().controls]
+    return list(dict.fromkeys([*claimed, *asked, *controls, *against]))
+
+
+def gain_tables(board: Board, setup: Setup, pairs: Iterable[tuple[str, str]]) -> Iterator[Table]:
+    """A table for each pair (method, baseline) of which a task of the setup has both."""
+    for method, baseline in pairs:
+        if found := gains(board, setup, method, baseline):
+            yield _table(board, found)
+
+
+def gains(board: Board, setup: Setup, method: str, baseline: str) -> list[Gain]:
+    """A method's gain over a baseline for each metric and column of a setup that both have."""
+    from lampbench.report.statistics import holm
+
+    cells = [
+        (ours, theirs)
+        for metric in GAIN_METRICS
+        for column in board.columns(setup)
+        if (ours := board.cell(setup, column, method, metric))
+        and (theirs := board.cell(setup, column, baseline, metric))
+        and ours.scores
+        and theirs.scores
+    ]
+    compared = [board.paired(ours, theirs) for ours, theirs in cells]
+    adjusted = holm([found.exchange for found in compared])
+    return [
+        Gain(ours, theirs, found, p)
+        for (ours, theirs), found, p in zip(cells, compared, adjusted, strict=True)
+    ]
+
+
+def _table(board: Board, found: Sequence[Gain]) -> Table:
+    printed = any(gain.printed is not None for gain in found)
+    rows = [_row(board, gain, printed) for gain in found]
+    for metric in GAIN_METRICS:
+        of = [gain for gain in found if gain.ours.metric == metric]
+        if len(of) > 1:
+            rows.append(_mean_row(of, printed))
+    notes = [NOTE] + ([MEAN_NOTE] if len(rows) > len(found) else [])
+    notes += [PAPER_NOTE] if printed else []
+    notes += synthetic_notes(board, [gain.column for gain in found])
+    titles = [score.method_title for score in (found[0].ours, found[0].theirs)]
+    notes += external_notes(titles)
+    header = ("Task", "Metric", "Points", "Detectable", "Relative %",
+              *(["paper %"] if printed else []),
+              "p (bootstrap)", "p (exchange)", "p (Holm)", "Users better", "equal",
+              "worse")  # fmt: skip
+    entries = [_entry(gain) for gain in found]
+    return Table(" over ".join(titles), header, tuple(rows), 2, tuple(notes), lambda: entries)
+
+
+def _row(board: Board, gain: Gain, printed: bool) -> tuple[Cell, ...]:
+    found = gain.paired
+    return (
+        board.column_title(gain.column),
+        metric_title(gain.ours.metric),
+        gain.points,
+        _hundredths(gain.detectable, NO_VALUE, signed=False),
+        _hundredths(gain.relative, NO_VALUE),
+        *([_hundredths(gain.printed, NO_FIGURE)] if printed else []),
+        *(Number(p) for p in (found.bootstrap, found.exchange, gain.p)),
+        *(str(count) for count in (found.better, found.equal, found.worse)),
+    )
+
+
+def _mean_row(found: Sequence[Gain], printed: bool) -> tuple[Cell, ...]:
+    return (
+        f"Mean of {len(found)}",
+        metric_title(found[0].ours.metric),
+        Number(mean(gain.points.value for gain in found), 2, signed=True),
+        "",
+        _hundredths(_whole_mean([gain.relative for gain in found]), NO_VALUE),
+        *([_hundredths(_whole_mean([g.printed for g in found]), NO_FIGURE)] if printed else []),
+        *[""] * 6,
+    )
+
+
+def _entry(gain: Gain) -> dict[str, Any]:
+    """A gain for programs. `published` is the paper's relative gain in percent."""
+    ours, found, points = gain.ours, gain.paired, gain.points
+    return {
+        **entry(ours.method, ours.column.task, ours.metric, ours, None),
+        "published": gain.printed,
+        "published_model": ours.paper_model if gain.printed is not None else None,
+        "baseline": gain.theirs.method,
+        "baseline_mean": gain.theirs.mean,
+        "points": points.value,
+        "points_low": points.low,
+        "points_high": points.high,
+        "points_half_width": None if points.low is None else 100 * found.difference.half_width,
+        "points_detectable": gain.detectable,
+        "relative": gain.relative,
+        "p_bootstrap": found.bootstrap,
+        "p_exchange": found.exchange,
+        "p_holm": gain.p,
+        "users_better": found.better,
+        "users_equal": found.equal,
+        "users_worse": found.worse,
+    }
+
+
+def _relative(ours: float | None, theirs: float | None) -> float | None:
+    """By how many percent one mean is above another."""
+    return 100 * (ours / theirs - 1) if ours is not None and theirs else None
+
+
+def _whole_mean(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return mean(known) if len(known) == len(values) else None
+
+
+def _hundredths(value: float | None, missing: str, *, signed: bool = True) -> Cell:
+    return missing if value is None else Number(value, 2, signed=signed)

@@ -1,0 +1,92 @@
+"""The smallest difference between two methods that the queries of a task can detect."""
+
+from typing import Any
+
+from lampbench.paper.cast import cast
+from lampbench.report.board import Board
+from lampbench.report.cell_scores import Column, Setup
+from lampbench.report.metric_format import PAPER_METRICS, metric_title
+from lampbench.report.notes import NO_VALUE, external_notes, synthetic_notes
+from lampbench.report.table import Cell, Number, Section, Table
+
+DIGITS = 4
+NOTE = (
+    "Half width: about how large a measured difference must be for its 95% interval to exclude "
+    "zero. Detectable: the smallest true difference for which that happens with 80% power "
+    "(docs/statistics.md). The pair: the last two of the paper's methods that have run, or others "
+    "where these have not."
+)
+
+
+def power_sections(board: Board) -> list[Section]:
+    """A section for each setup."""
+    return [Section(board.section_title(s), (power_table(board, s),)) for s in board.setups()]
+
+
+def power_table(board: Board, setup: Setup) -> Table:
+    """The smallest differences of each column of a setup, for one pair of methods per column."""
+    rows: list[tuple[Cell, ...]] = []
+    shown: list[str] = []
+    entries = []
+    for column in board.columns(setup):
+        found = power(board, setup, column)
+        entries.append(found)
+        names = [found["power_method"], found["power_baseline"]]
+        titles = [board.method_title(name) for name in names if name]
+        pair = " over ".join(titles) or NO_VALUE
+        shown += titles
+        numbers = [
+            _number(found[f"{kind}_{metric}"])
+            for metric in PAPER_METRICS
+            for kind in ("half_width", "detectable")
+        ]
+        title = board.column_title(column)
+        rows.append((title, pair, str(found["users"]), str(found["queries"]), *numbers))
+    header = ["Task", "Pair", "Test users", "Queries"]
+    for metric in PAPER_METRICS:
+        title = metric_title(metric)
+        header += [f"{title} half width", f"{title} detectable"]
+    notes = [NOTE, *synthetic_notes(board, board.columns(setup)), *external_notes(shown)]
+    return Table(
+        "Smallest differences", tuple(header), tuple(rows), 2, tuple(notes), lambda: entries
+    )
+
+
+def power(board: Board, setup: Setup, column: Column) -> dict[str, Any]:
+    """A column's row for programs, in scores; null where no two methods have run or one query
+    leaves the interval open.
+    """
+    scored = [
+        method
+        for method in board.methods()
+        if (cell := board.cell(setup, column, method, PAPER_METRICS[-1])) and cell.scores
+    ]
+    # the paper's methods last, so that the pair comes from them where two have run
+    pair = sorted(scored, key=lambda method: method in cast().main)[-2:]
+    theirs, ours = pair if len(pair) == 2 else (None, None)
+    first = next(s for s in board.scores if (s.setup, s.column) == (setup, column))
+    found: dict[str, Any] = {
+        "task": column.task,
+        "model": setup.model,
+        "data": setup.source,
+        "data_fingerprint": column.fingerprint,
+        "query_fingerprint": column.query_fingerprint,
+        "synthetic": first.synthetic,
+        "users": first.users,
+        "queries": first.queries,
+        "power_method": ours,
+        "power_baseline": theirs,
+    }
+    for metric in PAPER_METRICS:
+        half_width = detectable = None
+        cells = [board.cell(setup, column, m, metric) for m in (ours, theirs) if m is not None]
+        scores = [cell for cell in cells if cell and cell.scores]
+        if len(scores) == 2 and scores[0].interval is not None:
+            paired = board.paired(*scores)
+            half_width, detectable = paired.difference.half_width, paired.detectable
+        found |= {f"half_width_{metric}": half_width, f"detectable_{metric}": detectable}
+    return found
+
+
+def _number(value: float | None) -> Cell:
+    return NO_VALUE if value is None else Number(value, DIGITS)

@@ -1,0 +1,67 @@
+"""Every score in full: both means, lengths, truncation, repetition and seeds."""
+
+from collections.abc import Iterable
+
+from lampbench.report.board import Board
+from lampbench.report.cell_scores import CellScore, Setup
+from lampbench.report.machine_readable import entries
+from lampbench.report.metric_format import metric_title
+from lampbench.report.notes import NO_VALUE, external_notes, synthetic_notes
+from lampbench.report.numbers import mean_number, user_number
+from lampbench.report.table import Cell, Section, Table
+from lampbench.scoring.catalog import CONTROLS, METRICS
+
+
+def score_sections(board: Board) -> list[Section]:
+    """A section for each setup."""
+    return [Section(board.section_title(s), (score_table(board, s),)) for s in board.setups()]
+
+
+def score_table(board: Board, setup: Setup) -> Table:
+    """Every score of a setup with what it must be read with, one row per task and method."""
+    header = ["Task", "Method"]
+    for name in CONTROLS:
+        header += [metric_title(name), *([f"{metric_title(name)}, by user"] if _goal(name) else [])]
+    rows, shown = [], []
+    for column in board.columns(setup):
+        for method in board.methods():
+            cells = {name: board.cell(setup, column, method, name) for name in CONTROLS}
+            seeds = max(len(cell.seeds) if cell else 0 for cell in cells.values())
+            if seeds == 0:
+                continue
+            row: list[Cell] = [board.column_title(column), board.method_title(method)]
+            for name, cell in cells.items():
+                row.append(mean_number(cell))
+                if _goal(name):
+                    row.append(user_number(cell) if cell else NO_VALUE)
+                shown += [cell] if cell else []
+            rows.append((*row, str(seeds)))
+    notes = synthetic_notes(board, board.columns(setup))
+    if any(NO_VALUE in row for row in rows):
+        notes.append(
+            f"{NO_VALUE}: could not be computed when the run was scored (METEOR needs NLTK's data)."
+        )
+    if mixed := _mixed_versions(score for score in board.scores if score.setup == setup):
+        notes.append(f"These runs were made with different releases: {mixed}.")
+    notes += external_notes(str(row[1]) for row in rows)
+    return Table("Scores", (*header, "Seeds"), tuple(rows), 2, tuple(notes), lambda: entries(shown))
+
+
+def _goal(metric: str) -> bool:
+    """Whether methods are judged by a metric, so that it is shown by user too."""
+    return METRICS[metric].better == "higher"
+
+
+def _mixed_versions(scores: Iterable[CellScore]) -> str:
+    """The packages of which the runs behind some scores had different releases, and these.
+
+    Runs of different releases of lampbench never share a column. Its commit is left out, since it
+    changes with every word of documentation.
+    """
+    found: dict[str, set[str]] = {}
+    for run in {run.path: run for score in scores for run in score.chosen}.values():
+        for name, version in run.manifest.versions.items():
+            if name not in ("lampbench", "commit"):
+                found.setdefault(name, set()).add(str(version))
+    mixed = {name: sorted(several) for name, several in found.items() if len(several) > 1}
+    return "; ".join(f"{name} {', '.join(mixed[name])}" for name in sorted(mixed))

@@ -1,0 +1,65 @@
+"""How scores change with one hyper-parameter, or with the model that is contrasted (Figure 3)."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from lampbench.report.board import Board
+from lampbench.report.cell_scores import CellScore
+from lampbench.report.machine_readable import entry
+from lampbench.report.marks import Standing, standings
+from lampbench.report.metric_format import PAPER_METRICS, metric_title
+from lampbench.report.notes import NO_VALUE, synthetic_notes
+from lampbench.report.numbers import score_number
+from lampbench.report.sweeps import Sweep, SweepPoint
+from lampbench.report.table import Section, Table
+
+DEFAULT_MARK = "(default)"
+DEFAULT_NOTE = "One value differs from the method's defaults; everything else is equal."
+ALONE_NOTE = f"{DEFAULT_NOTE} No run with the default is recorded."
+
+
+def sensitivity_sections(board: Board, sweeps: Sequence[Sweep]) -> list[Section]:
+    """A section for each setup that has a sweep."""
+    return [
+        Section(
+            board.section_title(setup),
+            tuple(sensitivity_table(board, sweep) for sweep in sweeps if sweep.setup == setup),
+        )
+        for setup in sorted({sweep.setup for sweep in sweeps})
+    ]
+
+
+def sensitivity_table(board: Board, sweep: Sweep) -> Table:
+    """Values by metrics; the best value of each metric is tested against the others."""
+    columns = [
+        (metric_title(metric), {p.shown: p.scores.get(metric) for p in sweep.points})
+        for metric in PAPER_METRICS
+    ]
+    standing, marked = standings(board, columns)
+    rows, entries = [], []
+    for point in sweep.points:
+        cells = []
+        for metric, stands in zip(PAPER_METRICS, standing, strict=True):
+            score, stand = point.scores.get(metric), stands[point.shown]
+            cells.append(NO_VALUE if score is None else score_number(score, stand.mark))
+            if score:
+                entries.append(_entry(sweep, point, score, stand))
+        seeds = str(max((len(score.seeds) for score in point.scores.values()), default=0))
+        label = f"{point.shown} {DEFAULT_MARK}" if point.default else point.shown
+        rows.append((label, *cells, seeds))
+    notes = [DEFAULT_NOTE if any(point.default for point in sweep.points) else ALONE_NOTE]
+    notes += [*marked, *synthetic_notes(board, [sweep.column])]
+    title = f"{board.column_title(sweep.column)}, {board.method_title(sweep.method)}: {sweep.path}"
+    header = (sweep.path, *map(metric_title, PAPER_METRICS), "Seeds")
+    return Table(title, header, tuple(rows), notes=tuple(notes), entries=lambda: entries)
+
+
+def _entry(sweep: Sweep, point: SweepPoint, score: CellScore, stand: Standing) -> dict[str, Any]:
+    return {
+        **entry(point.method, sweep.column.task, score.metric, score, None),
+        "parameter": sweep.path,
+        "value": point.value,
+        "default": point.default,
+        "best": stand.mark == "best",
+        "p_best": stand.p,
+    }

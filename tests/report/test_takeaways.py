@@ -1,0 +1,137 @@
+"""The five sentences: they follow from the runs, whatever these say."""
+
+import re
+
+import numpy as np
+import pytest
+
+from lampbench.record.runs import load_runs
+from lampbench.report.contents import arrange
+from lampbench.report.statistics import paired
+from lampbench.report.takeaways import main_setup, takeaways
+
+
+@pytest.fixture
+def said(tmp_path):
+    """A function that gives the sentences about the recorded runs, by question."""
+
+    def read():
+        board = arrange(load_runs(tmp_path / "results")[0]).board
+        return {one.question: one.answer for one in takeaways(board, main_setup(board))}
+
+    return read
+
+
+BEST, WEIGHTS, METHOD, CONTRAST, DATA = (
+    "Which method is best?",
+    "Do a user's own weights help?",
+    "Does the paper's method help more?",
+    "Is that its contrast?",
+    "What can these data tell?",
+)
+
+
+def spread(shift=0.0, users=12):
+    rng = np.random.default_rng(0)
+    return {f"u{u}": [0.4 + shift + float(x) for x in 0.1 * rng.standard_normal(3)]
+            for u in range(users)}  # fmt: skip
+
+
+def noise(scores, up=0.01):
+    """The scores moved up for every second user, and down by 0.01 for the others."""
+    return {
+        user: [value + (up if place % 2 else -0.01) for value in row]
+        for place, (user, row) in enumerate(scores.items())
+    }
+
+
+def test_a_method_that_is_better_everywhere(scored, said):
+    for method, shift in (("base", 0.0), ("tam", 0.1), ("oppu", 0.2), ("cope", 0.3)):
+        for task in ("news_headline", "review_writing"):
+            scored(method, spread(shift), task, dataset={"synthetic": task == "review_writing"})
+    found = said()
+    assert list(found) == [BEST, WEIGHTS, METHOD, CONTRAST, DATA]
+    assert found[BEST] == (
+        "Highest in ROUGE-L, with how many of the paper's other methods are significantly worse: "
+        "CoPe on Review Writing † (3 of 3) and News Headline (3 of 3)."
+    )
+    # ROUGE-L is half of ROUGE-1
+    for question, ours, theirs in ((WEIGHTS, "OPPU", "TAM"), (METHOD, "CoPe", "OPPU")):
+        assert found[question] == (
+            f"{ours} gains +5.0 points over {theirs} on 2 tasks, significant on Review Writing † "
+            "(+5.0 [+5.0, +5.0]) and News Headline (+5.0 [+5.0, +5.0])."
+        )
+    assert "TAM + V_head" not in found[CONTRAST] and "has no run" in found[CONTRAST]
+    assert found[DATA] == (
+        "With 12 test users and 36 queries per task (Review Writing †: synthetic), the smallest "
+        "true difference between CoPe and OPPU that is found with 80% power is 0.0 points, "
+        "depending on the task."
+    )
+
+
+def test_methods_that_cannot_be_told_apart(scored, said):
+    theirs, ours = spread(), noise(spread(), up=0.012)
+    scored("oppu", theirs)
+    scored("cope", ours)
+    found = said()
+    assert ": CoPe on News Headline (0 of 1)." in found[BEST]
+    assert re.fullmatch(r"CoPe gains \S+ points over OPPU on 1 task, significant on none\.",
+                        found[METHOD])  # fmt: skip
+    flat = [{(u, str(q)): v / 2 for u, row in scores.items() for q, v in enumerate(row)}
+            for scores in (ours, theirs)]  # fmt: skip
+    assert f"is {100 * paired(*flat).detectable:.1f} points" in found[DATA]
+    assert found[WEIGHTS] == "No task has runs of both OPPU and TAM."
+
+
+def test_a_method_that_is_worse(scored, said):
+    scored("oppu", spread(0.1))
+    scored("cope", spread())
+    assert said()[METHOD] == (
+        "CoPe gains -5.0 points over OPPU on 1 task, significant on News Headline "
+        "(-5.0 [-5.0, -5.0])."
+    )
+
+
+def test_a_control_that_explains_the_gain(scored, said):
+    scored("tam", spread(), method_title="TAM")
+    scored("tam_head", spread(0.1), method_title="TAM + V_head")
+    scored("cope", noise(spread(0.1)))
+    assert said()[CONTRAST] == (
+        "The control has the plausible set of equation 1 and no user's own weights: TAM + V_head "
+        "gains +5.0 points over TAM on 1 task, significant on News Headline (+5.0 [+5.0, +5.0]); "
+        "CoPe gains 0.0 points over TAM + V_head on 1 task, significant on none."
+    )
+
+
+def test_equal_methods_share_the_first_place(scored, said):
+    for method in ("tam", "oppu", "cope"):
+        scored(method, spread(0.1 if method != "tam" else 0.0))
+    assert ": OPPU and CoPe on News Headline (1 of 1)." in said()[BEST]
+
+
+def test_a_single_run_says_that_nothing_can_be_compared(scored, said):
+    scored("cope", spread())
+    found = said()
+    assert found[BEST] == "No task has runs of two of the paper's methods."
+    assert found[METHOD] == "No task has runs of both CoPe and OPPU."
+    assert found[DATA] == (
+        "With 12 test users and 36 queries per task, no difference between two methods can be "
+        "tested."
+    )
+
+
+def test_the_setup_with_the_most_cells_is_the_main_one(scored, tmp_path):
+    scored("cope", spread(), model="a", key="1")
+    for method in ("cope", "oppu"):
+        scored(method, spread(), model="b", key="2")
+    for method in ("mine", "yours", "theirs"):
+        scored(method, spread(), model="c", key="3")
+    board = arrange(load_runs(tmp_path / "results")[0]).board
+    assert main_setup(board).model == "b"
+
+
+def test_without_a_method_of_the_paper_there_is_no_main_setup(scored, tmp_path, read):
+    scored("mine", spread())
+    assert main_setup(arrange(load_runs(tmp_path / "results")[0]).board) is None
+    assert "No run of the paper's methods is recorded." in read("leaderboard")
+    assert "| mine" in read("further-methods")
