@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from lampbench.core.task import Task
 from lampbench.data.options import SplitBy
+from lampbench.execution.options import RunOptions, engine_pool, grid_plans
+from lampbench.execution.plan import Plan
+from lampbench.execution.runner import execute
 from lampbench.plugin.method import Method
 from lampbench.record.runs import Run, Runs, load_runs, read_run
-from lampbench.run.options import RunOptions, engine_pool, grid_plans
-from lampbench.run.plan import Plan
-from lampbench.run.runner import execute
 from lampbench.util.disk import writable
 from lampbench.util.errors import LampbenchError
 from lampbench.util.progress import Progress
@@ -21,6 +21,7 @@ from lampbench.util.progress import Progress
 if TYPE_CHECKING:
     import pandas
 
+    from lampbench.report.compare import Comparison
     from lampbench.study.diagnose import Diagnosis
 
 AnyMethod = str | type[Method] | Method
@@ -28,6 +29,8 @@ AnyTask = str | type[Task] | Task
 
 RESULTS = Path("results")
 CACHE_DIR = Path(".lampbench/cache")
+LEADERBOARD = Path("leaderboard.md")
+EXPERIMENTS = ("main", "cross-model", "ablation", "sensitivity")
 
 
 class RunSettings(TypedDict, total=False):
@@ -240,14 +243,92 @@ def table(
     """A table of the recorded runs as a frame, one row per cell: mean, interval, users, seeds.
 
     Args:
-        name: "main", "gains", "ablation", "cross-model", ...; see `lampbench table --help`.
+        name: "main", "gains", "ablation", "cross-model", ...; `lampbench table --help` lists them.
         results: folder of recorded runs.
         baseline: with "gains", the method that all others are compared with.
 
     Raises:
-        LampbenchError: no such table, or no run belongs to it.
+        LampbenchError: there is no table of that name, or no such baseline.
     """
-    raise NotImplementedError
+    import pandas
+
+    from lampbench.report.contents import arrange, sections
+    from lampbench.report.machine_readable import cells
+
+    return pandas.DataFrame(cells(sections(arrange(runs(results)), name, baseline)))
+
+
+def leaderboard(results: Path | str = RESULTS, output: Path | str = LEADERBOARD) -> dict[Path, str]:
+    """Write the leaderboard and every table in full; returns the text of each page by its path.
+
+    The tables go to the folder `tables` inside `results`. The same runs give the same texts.
+
+    Raises:
+        LampbenchError: a page cannot be written, or a folder is no sound run.
+    """
+    from lampbench.report.contents import arrange
+    from lampbench.report.leaderboard import TABLES, pages
+    from lampbench.report.page_files import write
+
+    folder = Path(results) / TABLES
+    made = pages(arrange(runs(results)), Path(output), folder)
+    write(made, folder)
+    return made
+
+
+def compare(
+    run_a: Run | str, run_b: Run | str, *, metric: str = "rougeL", results: Path | str = RESULTS
+) -> "Comparison":
+    """Two runs on the same queries: differences, tests, and what differs in how they were made.
+
+    A run is a `Run`, a run's folder or the beginning of its key.
+
+    Raises:
+        LampbenchError: no such run, or the two answered other queries.
+    """
+    from lampbench.report import compare as comparing
+    from lampbench.report.find_runs import find_run
+
+    first, second = (
+        one if isinstance(one, Run) else find_run(Path(results), one) for one in (run_a, run_b)
+    )
+    return comparing.compare(first, second, metric)
+
+
+def reproduce(
+    experiments: Sequence[str] = EXPERIMENTS,
+    *,
+    models: Sequence[str] = (),
+    methods: Sequence[str] = (),
+    tasks: Sequence[str] = (),
+    seeds: Sequence[int] = (0,),
+    lamp: str | None = None,
+    longlamp: str | None = None,
+    results: Path | str = RESULTS,
+    **settings: Unpack[RunSettings],
+) -> dict[str, list[Plan]]:
+    """The plans of the paper's experiments by name; `execute_all` carries them out.
+
+    Args:
+        experiments: of "main", "cross-model", "ablation", "sensitivity".
+        models: models in place of the paper's four, the main one first.
+        methods: only these; all of an experiment where empty.
+        tasks: only these; all of an experiment where empty.
+        seeds: seeds of all random choices.
+        lamp: source of the LaMP tasks' data; `data` where it is None.
+        longlamp: source of the LongLaMP tasks' data; `data` where it is None.
+        results: folder of recorded runs.
+        settings: see `RunSettings`.
+
+    Raises:
+        LampbenchError: an option is invalid; nothing has been computed.
+    """
+    from lampbench.study.reproduce import slice_plans
+
+    chosen = options(methods, tasks, models=models, seeds=seeds, **settings)
+    sources = {"lamp": lamp or chosen.data, "longlamp": longlamp or chosen.data}
+    pool = engine_pool(chosen, Progress())
+    return {name: slice_plans(name, chosen, sources, Path(results), pool) for name in experiments}
 
 
 def _call(function: str, *arguments: Any) -> str:

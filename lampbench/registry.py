@@ -111,10 +111,12 @@ class Registry:
     def _adopt(self, kind: Kind, wanted: Any) -> Any:
         """A class, or an instance of one, that was made somewhere else, such as a notebook."""
         made = wanted if isinstance(wanted, type) else type(wanted)
+        origin = f"{made.__module__}.{made.__qualname__}"
+        if not issubclass(made, _base(kind)):
+            raise LampbenchError(f"{origin} must be a subclass of {_base(kind).__name__}")
         if MARK not in vars(made):
             mark(made, kind, vars(made).get("name") or _snake_case(made.__name__))
-        name: str = made.name  # type: ignore[attr-defined]
-        origin = f"{made.__module__}.{made.__qualname__}"
+        name: str = made.name
         found = PluginLocation(kind, name, origin, made.__module__)
         if wrong := _wrong(found, [made]):
             raise LampbenchError(f"{kind} {name!r} is broken: {origin}: {wrong}")
@@ -251,20 +253,29 @@ def _load(found: PluginLocation) -> Any:
     raise LampbenchError(f"{broken}{found.origin}: {wrong}")
 
 
+def _base(kind: Kind) -> "type[Method] | type[Task] | type[Metric]":
+    from lampbench.core.task import Task
+    from lampbench.plugin.method import Method
+    from lampbench.plugin.metric import Metric
+
+    bases: dict[Kind, type[Method] | type[Task] | type[Metric]] = {
+        "method": Method, "task": Task, "metric": Metric,
+    }  # fmt: skip
+    return bases[kind]
+
+
 def _wrong(found: PluginLocation, marked: Sequence[type]) -> str | None:
     """What is wrong with an importable plugin and would otherwise fail far from its file."""
     from lampbench.core.task import Task
     from lampbench.plugin.adapter_recipe import AdapterRecipe
     from lampbench.plugin.decoding import Decoding
-    from lampbench.plugin.method import Method
     from lampbench.plugin.metric import Metric
     from lampbench.plugin.prompting import Prompting
 
     if not marked:
         register = f'@register_{found.kind}("{found.name}")'
         return f"importing {found.module} registers no {found.kind} of that name; use {register}"
-    bases: dict[Kind, type] = {"method": Method, "task": Task, "metric": Metric}
-    (kind, *_), base = marked, bases[found.kind]
+    (kind, *_), base = marked, _base(found.kind)
     if not issubclass(kind, base):
         return f"{kind.__name__} must be a subclass of {base.__name__}"
     if issubclass(kind, Task):

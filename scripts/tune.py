@@ -22,12 +22,12 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from lampbench.execution.options import RunOptions, engine_pool, grid_plans  # noqa: E402
+from lampbench.execution.runner import execute  # noqa: E402
 from lampbench.paper.presets import defaults  # noqa: E402
 from lampbench.plugin.hyperparameter import SourcedValue  # noqa: E402
 from lampbench.record.runs import read_run  # noqa: E402
 from lampbench.registry import Registry  # noqa: E402
-from lampbench.run.options import RunOptions, engine_pool, grid_plans  # noqa: E402
-from lampbench.run.runner import execute  # noqa: E402
 from lampbench.util.progress import Progress  # noqa: E402
 
 FAMILIES = {

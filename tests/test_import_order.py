@@ -20,7 +20,7 @@ STOREYS = [
     {"registry", "paper"},
     {"scoring"},
     {"record"},
-    {"run", "report"},
+    {"execution", "report"},
     {"study"},
     {"api"},
     {"cli"},

@@ -29,7 +29,7 @@ def diagnose(form: str, **choices: Any) -> None:
     they hold on queries that nobody trained on; and, where decoding is contrastive, the tokens
     that the contrast chooses along the users' own words. Nothing is trained.
     """
-    from lampbench.run.options import RunOptions, plans
+    from lampbench.execution.options import RunOptions, plans
     from lampbench.study.diagnose import diagnose as examine
     from lampbench.util.disk import writable
     from lampbench.util.progress import Progress

@@ -109,10 +109,10 @@ def show_method(
 
     The paper's values come first; where the model's own preset differs, its value stands beside.
     """
+    from lampbench.execution.options import read_overrides, resolve_method
     from lampbench.paper.presets import default_preset
     from lampbench.plugin.hyperparameter import reject_unknown
     from lampbench.registry import Registry, plugin_paths
-    from lampbench.run.options import read_overrides, resolve_method
 
     registry = Registry(plugin_paths(plugins))
     method, asked = registry.method(name), registry.task(task)

@@ -7,8 +7,6 @@ import click
 from lampbench.cli import options
 
 PAGE = Path("leaderboard.md")
-TABLES = "tables"
-"""The folder of all tables, inside the folder of the runs."""
 
 
 @click.command()
@@ -30,7 +28,7 @@ def leaderboard(results: Path, output: Path, check: bool) -> None:
     Folders that are not sound runs are left out and named on standard error, with the reason.
     """
     from lampbench.cli.loading import recorded
-    from lampbench.report.leaderboard import pages
+    from lampbench.report.leaderboard import TABLES, pages
     from lampbench.report.page_files import EXTRA, outdated, write
 
     folder = results / TABLES

@@ -82,7 +82,7 @@ def reproduce(
     --data SOURCE takes one source for all tasks, as in
     `lampbench reproduce paper --data bundled --model bundled`.
     """  # fmt: skip
-    from lampbench.run.options import RunOptions, engine_pool
+    from lampbench.execution.options import RunOptions, engine_pool
     from lampbench.study.estimate import print_totals
     from lampbench.study.reproduce import slice_plans
     from lampbench.util.disk import writable
@@ -107,7 +107,7 @@ def reproduce(
             "\nNothing was run: --run does it; --experiment, --method and --task narrow it down."
         )
         return
-    from lampbench.run.runner import execute
+    from lampbench.execution.runner import execute
 
     writable(results, "--results")
     command = shlex.join(["lampbench", *sys.argv[1:]])

@@ -26,7 +26,7 @@ def run(results: Path, force: bool, dry_run: bool, **choices: Any) -> None:
     Whatever is recorded or stored already is not computed again; a run that was stopped goes on
     where it ended when the same command is given again.
     """  # fmt: skip
-    from lampbench.run.options import RunOptions, plans
+    from lampbench.execution.options import RunOptions, plans
     from lampbench.util.disk import writable
     from lampbench.util.progress import Progress
 
@@ -42,7 +42,7 @@ def run(results: Path, force: bool, dry_run: bool, **choices: Any) -> None:
         for plan in todo:
             print_plan(plan)
         return
+    from lampbench.execution.runner import execute
     from lampbench.report.run_summary import print_summary
-    from lampbench.run.runner import execute
 
     print_summary([execute(plan, command, results, force) for plan in todo])

@@ -34,7 +34,7 @@ def sweep(results: Path, dry_run: bool, params: tuple[str, ...], **choices: Any)
     earlier runs; a point at the default values is the default run itself. A sweep that was stopped
     goes on where it ended when the same command is given again.
     """
-    from lampbench.run.options import RunOptions, engine_pool, grid_plans
+    from lampbench.execution.options import RunOptions, engine_pool, grid_plans
     from lampbench.study.sweep import grid, print_points
     from lampbench.util.disk import writable
     from lampbench.util.progress import Progress
@@ -50,7 +50,7 @@ def sweep(results: Path, dry_run: bool, params: tuple[str, ...], **choices: Any)
 
         print_totals({"the grid": [plan for _, plan in todo]}, None)
         return
-    from lampbench.run.runner import execute
+    from lampbench.execution.runner import execute
 
     command = shlex.join(["lampbench", *sys.argv[1:]])
     print_points([(point, execute(plan, command, results)) for point, plan in todo])

@@ -180,7 +180,7 @@ def _load(root: Path, path: Path, checked: dict[tuple[Path, str], str | None]) -
     if path.name.startswith(TEMPORARY):
         raise _Damaged("half-written, its process was stopped; run the same command again")
     if path.name.startswith(REPLACED):
-        raise _Damaged("set aside by a replacement that was stopped; run the same command again")
+        raise _Damaged("left by a replacement that was stopped; run the same command again")
     try:
         manifest = Manifest.from_json((path / MANIFEST).read_bytes())
     except FileNotFoundError:

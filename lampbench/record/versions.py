@@ -4,8 +4,8 @@ import platform
 import subprocess
 from pathlib import Path
 
-import lampbench
 from lampbench.util.machine import releases
+from lampbench.util.version import VERSION
 
 _PACKAGES = (
     "torch",
@@ -24,7 +24,7 @@ _PACKAGES = (
 def versions() -> dict[str, str | None]:
     """Versions by name, and lampbench's commit; None where a package is not installed."""
     return {
-        "lampbench": lampbench.__version__,
+        "lampbench": VERSION,
         "commit": _commit(),
         "python": platform.python_version(),
         **releases(_PACKAGES),
@@ -33,7 +33,7 @@ def versions() -> dict[str, str | None]:
 
 def _commit() -> str | None:
     """The commit of the checkout that runs, marked where files differ from it; None elsewhere."""
-    root = Path(lampbench.__file__).resolve().parent.parent
+    root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
         return None
     git = ["git", "-C", str(root)]

@@ -215,7 +215,7 @@ def changes(manifest: Manifest) -> str:
     if aside := manifest.failed_users:
         users = manifest.dataset.test_users
         who = ", ".join(f"{user} in {why.partition(':')[0]}" for user, why in sorted(aside.items()))
-        changed.append(f"scored on {users - len(aside)} of {users} users, set aside: {who}")
+        changed.append(f"scored on {users - len(aside)} of {users} users; failed: {who}")
     if manifest.fidelity != "paper" and manifest.external is None:
         changed.append(f"fidelity {manifest.fidelity}")
     for name, value in sorted(manifest.overrides.items()):

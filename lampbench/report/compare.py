@@ -131,7 +131,7 @@ def _check_comparable(ours: Run, theirs: Run) -> None:
         alone = [len(asked[0] - asked[1]), len(asked[1] - asked[0])]
         why = f"of other queries: {alone[0]} only in the first, {alone[1]} only in the second"
         if aside := sorted({**one.failed_users, **other.failed_users}):
-            why += f" (users set aside: {', '.join(aside)})"
+            why += f" (failed users: {', '.join(aside)})"
         raise LampbenchError(_refusal(ours, theirs, why))
 
 

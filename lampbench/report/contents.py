@@ -23,6 +23,7 @@ from lampbench.report.tables.paper_scores import paper_sections
 from lampbench.report.tables.power import power_sections
 from lampbench.report.tables.scores import score_sections
 from lampbench.report.tables.sensitivity import sensitivity_sections
+from lampbench.util.errors import LampbenchError, suggestion
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,18 @@ def arrange(runs: Iterable[Run], paths: Collection[str] | None = PATHS) -> Recor
 
 
 def sections(recorded: Recorded, name: str, baseline: str | None = None) -> list[Section]:
-    """The tables called `name` in `CONTENTS`; those of gains may be over one `baseline`."""
-    if baseline is not None:
-        return gain_sections(recorded.board, baseline)
-    return CONTENTS[name].make(recorded)
+    """The tables called `name` in `CONTENTS`; those of gains may be over one `baseline`.
+
+    Raises:
+        LampbenchError: there is no such table or baseline.
+    """
+    if name not in CONTENTS:
+        raise LampbenchError(f"there is no table {name!r}: {suggestion(name, CONTENTS)}")
+    if baseline is None:
+        return CONTENTS[name].make(recorded)
+    if name != "gains":
+        raise LampbenchError(f"a baseline ({baseline!r}) is for the table of gains only")
+    if baseline not in (methods := recorded.board.methods()):
+        hint = suggestion(baseline, methods) if methods else "nothing is recorded"
+        raise LampbenchError(f"no run of the baseline {baseline!r} is recorded: {hint}")
+    return gain_sections(recorded.board, baseline)

@@ -18,6 +18,9 @@ from lampbench.report.takeaways import METRIC, main_setup, takeaways
 GENERATED = "<!-- Generated from recorded runs by `lampbench leaderboard`. Do not edit. -->"
 INDEX = "README.md"
 
+TABLES = "tables"
+"""The folder of all tables, inside the folder of the runs."""
+
 LEGEND = """\
 - A score is a mean over queries of F1, per query, between 0 and 1 (docs/metrics.md). "By user" is
   the mean over users of each user's mean. In a cell with several seeds, a query's score is its mean

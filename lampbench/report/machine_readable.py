@@ -54,12 +54,12 @@ def entries(scores: Iterable[CellScore]) -> list[dict[str, Any]]:
 
 def as_json(sections: Iterable[Section]) -> str:
     """All cells as a list."""
-    return json.dumps(_entries(sections), indent=1, allow_nan=False)
+    return json.dumps(cells(sections), indent=1, allow_nan=False)
 
 
 def as_csv(sections: Iterable[Section]) -> str:
     """One line per cell: null is empty, booleans are true or false, lists are joined by spaces."""
-    listed = _entries(sections)
+    listed = cells(sections)
     names = list(dict.fromkeys(name for found in listed for name in found))
     text = io.StringIO()
     writer = csv.DictWriter(text, names, lineterminator="\n")
@@ -68,7 +68,8 @@ def as_csv(sections: Iterable[Section]) -> str:
     return text.getvalue().rstrip("\n")
 
 
-def _entries(sections: Iterable[Section]) -> list[Mapping[str, Any]]:
+def cells(sections: Iterable[Section]) -> list[Mapping[str, Any]]:
+    """The entries of all cells, in the order of the tables."""
     return [found for section in sections for table in section.tables for found in table.entries()]
 
 

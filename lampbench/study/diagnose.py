@@ -19,12 +19,12 @@ from lampbench.engine.protocol import (
     ScoreRequest,
     Weights,
 )
+from lampbench.execution.plan import Plan
 from lampbench.plugin.adaptation import UserDPO
 from lampbench.plugin.adapter_recipe import AdapterRecipe
 from lampbench.plugin.context import Context
 from lampbench.plugin.recipe_graph import build_order
 from lampbench.report.statistics import Paired, Scores, paired
-from lampbench.run.plan import Plan
 from lampbench.util.errors import LampbenchError
 
 Asked = Sequence[tuple[User, Query, str]]

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import click
 from tabulate import tabulate
 
-from lampbench.run.plan import Plan
+from lampbench.execution.plan import Plan
 from lampbench.study.token_cost import Cost, Lengths, answer_cost, artifact_cost
 
 KINDS = ("read", "trained", "written", "disk")

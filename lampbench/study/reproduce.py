@@ -5,11 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from lampbench.engine.pool import EnginePool
+from lampbench.execution.options import GridPoint, RunOptions, grid_plans
+from lampbench.execution.plan import Plan
 from lampbench.paper.cast import cast
 from lampbench.paper.published import paper
 from lampbench.registry import Registry, plugin_paths
-from lampbench.run.options import GridPoint, RunOptions, grid_plans
-from lampbench.run.plan import Plan
 from lampbench.study.sweep import grid
 from lampbench.util.errors import LampbenchError
 

@@ -8,9 +8,9 @@ from typing import Any
 import click
 from tabulate import tabulate
 
+from lampbench.execution.options import GridPoint
 from lampbench.plugin.hyperparameter import SourcedValue, parse_value
 from lampbench.record.runs import read_run
-from lampbench.run.options import GridPoint
 from lampbench.util.errors import LampbenchError
 
 

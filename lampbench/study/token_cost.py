@@ -6,13 +6,13 @@ from pathlib import Path
 
 from lampbench.core.dataset import User
 from lampbench.engine.models import hidden_sizes, resolve_model
+from lampbench.execution.specification import Owner, RunSpecification
 from lampbench.plugin.adaptation import TaskSFT, UserDPO, UserSFT
 from lampbench.plugin.adapter_recipe import LoraRecipe
 from lampbench.plugin.context import Recipe
 from lampbench.plugin.decoding import Contrastive
 from lampbench.plugin.negatives import LowestReward, Samples
 from lampbench.plugin.user_profile import UserProfile
-from lampbench.run.specification import Owner, RunSpecification
 
 
 @dataclass(frozen=True, slots=True)

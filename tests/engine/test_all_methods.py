@@ -10,9 +10,9 @@ from given import MODELS
 from lampbench.core.dataset import Dataset, Query, Record, User
 from lampbench.data import native
 from lampbench.engine.models import resolve_model
+from lampbench.execution.options import RunOptions, plans
+from lampbench.execution.runner import execute
 from lampbench.record.runs import load_runs
-from lampbench.run.options import RunOptions, plans
-from lampbench.run.runner import execute
 from lampbench.util.progress import Progress
 
 METHODS = ["base", "rag", "pag", "tam", "oppu", "cope", "oppu_cd", "oppu_dpo"]

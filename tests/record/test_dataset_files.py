@@ -2,9 +2,9 @@
 
 import pytest
 
+from lampbench.execution.runner import execute
 from lampbench.record.dataset_files import shared_path
 from lampbench.record.runs import load_runs
-from lampbench.run.runner import execute
 from lampbench.util.errors import LampbenchError
 
 

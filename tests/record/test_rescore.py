@@ -187,7 +187,7 @@ def test_a_metric_of_ones_own(record, lampbench, tmp_path):
     assert run.scores[0]["history_texts"] > 0
     assert lampbench("score")[0] == 0
     assert "history_texts" in reread(tmp_path)[0].scores[0], "columns of others stay"
-    assert lampbench("tables")[0] == 0
+    assert lampbench("leaderboard")[0] == 0
     code, _, out = lampbench("list", "metrics", "--plugins", plugin)
     assert "history_texts" in out
     broken = tmp_path / "broken.py"

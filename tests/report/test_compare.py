@@ -107,7 +107,7 @@ def test_equal_scores(scored, call):
         ({"dataset": {"fingerprint": "z"}}, "data (fingerprints), news_headline-data and z"),
         ({"scores": {"ann": [0.5, 0.1], "cem": [0.3]}, "failed_users": {"bob": "nan"},
           "dataset": {"test_users": 3}},
-         "of other queries: 1 only in the first, 0 only in the second (users set aside: bob)"),
+         "of other queries: 1 only in the first, 0 only in the second (failed users: bob)"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_compared_is_refused(scored, call, changes, said):

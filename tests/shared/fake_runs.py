@@ -21,13 +21,13 @@ from lampbench.engine.protocol import (
     TrainJob,
     TrainResult,
 )
+from lampbench.execution.cache import Cache
+from lampbench.execution.executor import Executor
+from lampbench.execution.plan import Plan, make_plan
+from lampbench.execution.specification import RunSpecification
 from lampbench.paper.presets import defaults
 from lampbench.plugin.hyperparameter import ValueSources, parse_set
 from lampbench.registry import Registry
-from lampbench.run.cache import Cache
-from lampbench.run.executor import Executor
-from lampbench.run.plan import Plan, make_plan
-from lampbench.run.specification import RunSpecification
 from lampbench.util.errors import LampbenchError
 from lampbench.util.progress import Progress
 

@@ -3,7 +3,7 @@
 import pytest
 
 from lampbench.engine.protocol import Completion, ScoreResult
-from lampbench.run.runner import build
+from lampbench.execution.runner import build
 from lampbench.study.diagnose import Changes, diagnose
 from lampbench.util.errors import LampbenchError
 

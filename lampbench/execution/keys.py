@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from lampbench.core.dataset import User
+from lampbench.execution.specification import Owner, RunSpecification, WholeTask
 from lampbench.plugin.context import Recipe, TaskRecipe, UserRecipe
 from lampbench.plugin.hyperparameter import Part, child_parts, hyper_fields
 from lampbench.plugin.identity import code_identity, identity
 from lampbench.plugin.prompting import Plain
-from lampbench.run.specification import Owner, RunSpecification, WholeTask
 from lampbench.util.hashing import digest
 
 

@@ -5,18 +5,18 @@ from dataclasses import asdict, fields
 from pathlib import Path
 
 from lampbench.core.dataset import Query, User
+from lampbench.execution.cost_meter import Usage
+from lampbench.execution.executor import PREDICTIONS
+from lampbench.execution.fill_manifest import describe
+from lampbench.execution.plan import Plan, Stage
+from lampbench.execution.reference_parser import reference_parse
+from lampbench.execution.specification import Owner
 from lampbench.plugin.context import Recipe, TaskRecipe, UserRecipe
 from lampbench.plugin.method import Prediction
 from lampbench.record.dataset_files import record_dataset
 from lampbench.record.manifest import PREDICT, StageCost
 from lampbench.record.run_lock import run_lock
 from lampbench.record.write import write_run
-from lampbench.run.cost_meter import Usage
-from lampbench.run.executor import PREDICTIONS
-from lampbench.run.fill_manifest import describe
-from lampbench.run.plan import Plan, Stage
-from lampbench.run.reference_parser import reference_parse
-from lampbench.run.specification import Owner
 from lampbench.scoring import PredictionRow, Scoring, histories, score_predictions
 from lampbench.util.errors import LampbenchError
 

@@ -6,10 +6,10 @@ import shutil
 
 import pytest
 
+from lampbench.execution.cache import META, Cache
+from lampbench.execution.journal import Journal
+from lampbench.execution.runner import execute
 from lampbench.record.runs import read_run
-from lampbench.run.cache import META, Cache
-from lampbench.run.journal import Journal
-from lampbench.run.runner import execute
 from lampbench.util.errors import LampbenchError
 
 
@@ -106,7 +106,7 @@ def test_a_full_disk_is_one_line(cache, monkeypatch):
     def full(folder):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("lampbench.run.cache.sync_tree", full)
+    monkeypatch.setattr("lampbench.execution.cache.sync_tree", full)
     with pytest.raises(LampbenchError, match=r"disk is full: [\d,]+ bytes needed, [\d,]+ free"):
         put(cache)
     assert not cache.has("kind", "k1")
@@ -119,7 +119,7 @@ def test_everything_is_on_the_disk_before_it_is_visible(cache, monkeypatch):
         assert not cache.path("kind", "k1").exists()
         synced.extend(file.name for file in folder.rglob("*"))
 
-    monkeypatch.setattr("lampbench.run.cache.sync_tree", note)
+    monkeypatch.setattr("lampbench.execution.cache.sync_tree", note)
     put(cache)
     assert {"weights.bin", "config.json", META, "adapter"} <= set(synced)
 

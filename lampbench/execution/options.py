@@ -11,6 +11,10 @@ from lampbench.core.task import Task
 from lampbench.data import DataOptions, load
 from lampbench.data.options import SplitBy
 from lampbench.engine.pool import EngineOptions, EnginePool
+from lampbench.execution.cache import Cache
+from lampbench.execution.executor import Executor
+from lampbench.execution.plan import Plan, make_plan
+from lampbench.execution.specification import RunSpecification
 from lampbench.paper.presets import default_preset, defaults
 from lampbench.plugin.hyperparameter import (
     Setting,
@@ -22,10 +26,6 @@ from lampbench.plugin.hyperparameter import (
 )
 from lampbench.plugin.method import Method
 from lampbench.registry import Registry, plugin_paths
-from lampbench.run.cache import Cache
-from lampbench.run.executor import Executor
-from lampbench.run.plan import Plan, make_plan
-from lampbench.run.specification import RunSpecification
 from lampbench.util.progress import Progress
 
 GridPoint = dict[str, SourcedValue]

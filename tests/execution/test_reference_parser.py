@@ -2,8 +2,8 @@
 
 import pytest
 
+from lampbench.execution.reference_parser import reference_parse
 from lampbench.registry import Registry
-from lampbench.run.reference_parser import reference_parse
 
 ANSWER = ' Sure:\n"First"\n1. "Second"\n"Third"\nand more'
 WHOLE = 'Sure:\n"First"\n1. "Second"\n"Third"\nand more'

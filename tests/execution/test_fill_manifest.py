@@ -2,8 +2,8 @@
 
 import pytest
 
+from lampbench.execution.runner import execute
 from lampbench.record.runs import read_run
-from lampbench.run.runner import execute
 
 SPREADS = ("train_in", "train_out", "profile", "profile_in", "profile_out")
 

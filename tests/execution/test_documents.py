@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from lampbench.execution.runner import execute
 from lampbench.record.runs import load_runs
-from lampbench.run.runner import execute
 from lampbench.scoring import PredictionRow, Scoring, score_predictions
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -24,13 +24,13 @@ from lampbench.engine.protocol import (
     TrainJob,
     Weights,
 )
+from lampbench.execution.cache import Cache
+from lampbench.execution.cost_meter import CostMeter
+from lampbench.execution.gather import Gather
+from lampbench.execution.keys import Keys, ModelIdentities
+from lampbench.execution.specification import Owner, RunSpecification, WholeTask
 from lampbench.plugin.context import Context, HasWeights, Recipe, TaskRecipe, UserRecipe
 from lampbench.plugin.identity import identity
-from lampbench.run.cache import Cache
-from lampbench.run.cost_meter import CostMeter
-from lampbench.run.gather import Gather
-from lampbench.run.keys import Keys, ModelIdentities
-from lampbench.run.specification import Owner, RunSpecification, WholeTask
 from lampbench.util.errors import LampbenchError
 from lampbench.util.hashing import digest, seed_from
 from lampbench.util.progress import Progress

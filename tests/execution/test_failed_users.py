@@ -1,12 +1,15 @@
 """A user whose training fails is reported and left out; the others go on."""
 
+from pathlib import Path
+
 import pytest
 from click.testing import CliRunner
 
+from lampbench.execution.runner import execute
 from lampbench.record.runs import load_runs, read_run
-from lampbench.report.leaderboard import page
+from lampbench.report.contents import arrange
+from lampbench.report.leaderboard import pages
 from lampbench.report.run_summary import print_summary
-from lampbench.run.runner import execute
 from lampbench.util.errors import LampbenchError
 
 
@@ -42,12 +45,12 @@ def test_such_a_run_is_marked_and_competes_in_no_cell(planner, engine, tmp_path)
     run(planner("tam"))
     runs, problems = load_runs(tmp_path / "results")
     assert not problems
-    text = page(runs)
-    note = "scored on 2 of 3 users, set aside: bob in user_sft"
-    assert text.count(note) == 1
-    table = text.partition("## Ablation")[0]
-    row = next(line for line in table.splitlines() if line.startswith("| OPPU"))
-    assert "no run" in row
+    made = pages(arrange(runs), Path("page.md"), Path("tables"))
+    note = "scored on 2 of 3 users; failed: bob in user_sft"
+    assert made[Path("tables/excluded-runs.md")].count(note) == 1
+    lines = made[Path("page.md")].splitlines()
+    assert any("| TAM" in line for line in lines)
+    assert not any("| OPPU |" in line for line in lines)
     shown = CliRunner().invoke(_command(folder)).output
     assert "scored on 2 of 3 users" in shown
     assert "bob: user_sft: the loss is nan at step 1" in shown

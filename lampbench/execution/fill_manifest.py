@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from lampbench.engine.models import commit_of, is_bundled, resolve_model
+from lampbench.execution.plan import Plan
 from lampbench.plugin.hyperparameter import Part, SourcedValue, child_parts
 from lampbench.plugin.identity import label
 from lampbench.plugin.method import Prediction
 from lampbench.record.manifest import Manifest, ModelDetails, RecordedDataset, StageCost
 from lampbench.record.versions import versions
-from lampbench.run.plan import Plan
 from lampbench.scoring import ScoringDescription
 from lampbench.util.machine import hardware
 

@@ -6,14 +6,14 @@ from pathlib import Path
 
 from lampbench.core.dataset import User
 from lampbench.engine.models import resolve_model
+from lampbench.execution.executor import Executor
+from lampbench.execution.specification import Owner, RunSpecification, WholeTask
 from lampbench.plugin.context import Recipe, TaskRecipe
 from lampbench.plugin.hyperparameter import Setting
 from lampbench.plugin.method import Method
 from lampbench.plugin.recipe_graph import build_order, parents
 from lampbench.record.manifest import MANIFEST
 from lampbench.record.paths import run_path
-from lampbench.run.executor import Executor
-from lampbench.run.specification import Owner, RunSpecification, WholeTask
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ import pytest
 
 from lampbench.core.prompt import Piece, Prompt
 from lampbench.engine.protocol import GenerateRequest, GenerationSpec, Sampling, ScoreRequest
+from lampbench.execution.gather import request_digest
+from lampbench.execution.runner import execute
 from lampbench.record.runs import read_run
-from lampbench.run.gather import request_digest
-from lampbench.run.runner import execute
 
 TWICE = """
 from dataclasses import replace

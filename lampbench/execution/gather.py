@@ -13,8 +13,8 @@ from typing import Any, Generic, TypeVar
 
 from lampbench.core.dataset import User
 from lampbench.engine.protocol import Completion, GenerateRequest, ScoreRequest, ScoreResult
-from lampbench.run.cache import Cache
-from lampbench.run.journal import Journal
+from lampbench.execution.cache import Cache
+from lampbench.execution.journal import Journal
 from lampbench.util.errors import LampbenchError
 from lampbench.util.hashing import digest
 

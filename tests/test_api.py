@@ -1,0 +1,183 @@
+"""The face for Python, as a script or a notebook uses it."""
+
+import subprocess
+import sys
+
+import pandas
+import pytest
+
+import lampbench
+from lampbench.engine.pool import EnginePool
+from lampbench.plugin import Method, Prediction, Query, Record, Task, User
+from lampbench.record.runs import Run, Runs
+from lampbench.util.errors import LampbenchError
+
+
+@pytest.fixture(autouse=True)
+def folder(engine, monkeypatch, tmp_path):
+    """An empty folder to work in, and an engine that only records."""
+    monkeypatch.setattr(EnginePool, "_load", lambda self, name: engine)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+class FirstWords(Method):
+    """A method made where no registry looks."""
+
+    title = "First words"
+
+    def predict(self, context, users):
+        for user in users:
+            for query in user.queries:
+                yield Prediction(user.id, query.id, " ".join(query.fields["text"].split()[:5]))
+
+
+def test_a_run_knows_its_answers_scores_and_manifest():
+    run = lampbench.run("cope", "news_headline", users=2)
+    assert isinstance(run, Run) and run.path.is_dir()
+    assert run.manifest.method == "cope" and run.manifest.dataset.test_users == 2
+    assert len(run.predictions) == len(run.scores) == run.manifest.counts.queries > 2
+    assert "lampbench.run_all(['cope'], ['news_headline']" in run.manifest.command
+
+    frame = run.frame()
+    assert isinstance(frame, pandas.DataFrame) and len(frame) == len(run.predictions)
+    assert {"user", "query", "prediction", "reference", "rougeL"} <= set(frame.columns)
+    assert frame["rougeL"].mean() == pytest.approx(run.manifest.mean("rougeL"))
+    assert run._repr_html_().count("<tr") == 2 and "cope" in run._repr_html_()
+
+
+def test_what_is_recorded_is_read_and_not_computed_again(engine):
+    before = lampbench.run("base", "news_headline", users=2)
+    asked = len(engine.generated)
+    assert lampbench.run("base", "news_headline", users=2).path == before.path
+    assert len(engine.generated) == asked
+    lampbench.run("base", "news_headline", users=2, force=True)
+    assert len(engine.generated) == 2 * asked
+
+
+def test_a_class_from_a_notebook_runs_unregistered():
+    run = lampbench.run(FirstWords, "news_headline", users=2)
+    assert run.manifest.method == "first_words" and run.manifest.method_title == "First words"
+    assert lampbench.run(FirstWords(), "news_headline", users=2).path == run.path
+    assert all(len(row.prediction.split()) <= 5 for row in run.predictions)
+
+
+def test_a_class_may_not_take_a_built_in_name():
+    taken = type("Base", (Method,), {"__module__": __name__})
+    with pytest.raises(LampbenchError, match="'base' is registered already; set another `name`"):
+        lampbench.run(taken, "news_headline", users=2)
+    with pytest.raises(LampbenchError, match="must be a subclass of Method"):
+        lampbench.run(int, "news_headline", users=2)
+
+
+class Shout(Task):
+    """A task made where no registry looks."""
+
+    name = "shout"
+    title = "Shout"
+    family = "lamp"
+    fields = ("text",)
+    target_name = "shout"
+    shorten = "text"
+    system = "You shout."
+    template = "Shout: {text}"
+    example = "{text} {target}"
+    max_new_tokens = 8
+
+
+def test_a_task_from_a_notebook_runs_on_data_of_the_native_layout(folder):
+    from lampbench.core.dataset import Dataset
+    from lampbench.data.native import write
+
+    users = [
+        User(
+            name,
+            (Record("r", {"text": "hush"}, "HUSH"),),
+            (Query(f"q-{name}", {"text": "a"}, "A"),),
+        )
+        for name in ("ann", "bob")
+    ]
+    write(Dataset("shout", "made", (), tuple(users)), folder / "data")
+    run = lampbench.run("base", Shout, data=f"lampbench:{folder / 'data'}")
+    assert run.manifest.task == "shout" and run.manifest.counts.queries == 2
+
+
+def test_many_runs_are_one_frame():
+    found = lampbench.run_all(["base", "tam"], ["news_headline"], seeds=[0, 1], users=2)
+    assert isinstance(found, Runs) and len(found) == 4
+    assert list(found.frame()["method"]) == ["base", "tam", "base", "tam"]
+    assert found._repr_html_().count("<tr") == 5
+    assert {run.path for run in lampbench.runs()} == {run.path for run in found}
+
+
+def test_a_sweep_is_a_run_per_point_and_a_plan_computes_nothing(engine):
+    grid = {"decoding.alpha": [0.0, 0.1]}
+    plans = lampbench.plan(["cope"], ["news_headline"], grid=grid, users=2)
+    assert len(plans) == 2 and not engine.generated and not any(plan.done for plan in plans)
+    found = lampbench.sweep(["cope"], ["news_headline"], grid, users=2)
+    assert [run.manifest.hyperparameters["decoding.alpha"].value for run in found] == [0.0, 0.1]
+    assert [run.path for run in found] == [plan.folder for plan in plans]
+
+
+def test_a_table_is_a_frame_and_the_leaderboard_is_written(folder):
+    lampbench.run_all(["base", "tam"], ["news_headline"], users=2)
+    table = lampbench.table("main")
+    assert {"method", "task", "metric", "mean", "low", "high"} <= set(table.columns)
+    assert set(table["method"]) >= {"base", "tam"}
+    pages = lampbench.leaderboard()
+    assert (folder / "leaderboard.md").read_text() == pages[lampbench.api.LEADERBOARD]
+    with pytest.raises(LampbenchError, match="did you mean main"):
+        lampbench.table("mian")
+
+
+def test_runs_are_compared_and_diagnosed():
+    first = lampbench.run("base", "news_headline", users=2)
+    second = lampbench.run("cope", "news_headline", users=2)
+    assert lampbench.compare(first, second.manifest.key).ours.path == first.path
+    assert lampbench.diagnose("cope", "news_headline", users=2).likelihoods
+
+
+def test_a_folder_that_is_no_run_is_named(folder):
+    run = lampbench.run("base", "news_headline", users=2)
+    (run.path / "manifest.json").write_text("{}")
+    with pytest.raises(LampbenchError, match=r"manifest\.json|format"):
+        lampbench.runs()
+
+
+def test_reproduce_plans_the_paper(engine):
+    plans = lampbench.reproduce(["ablation"], models=["bundled"], data="bundled", users=2)
+    assert {plan.method.name for plan in plans["ablation"]} >= {"oppu", "cope", "oppu_cd"}
+    assert not engine.trained
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"hyperparameters": {"decoding.alfa": 1}}, "did you mean decoding.alpha"),
+        ({"hyperparameters": {"decoding.alpha": "x"}}, "give a value of type float"),
+        ({"data": "nowhere"}, "nowhere"),
+        ({"model": "no-such"}, "no-such"),
+    ],
+)
+def test_a_bad_option_is_one_line(settings, message):
+    with pytest.raises(LampbenchError, match=message):
+        lampbench.run("cope", "news_headline", users=2, **settings)
+
+
+def test_importing_lampbench_loads_no_torch_and_no_pandas(root):
+    code = (
+        "import sys, lampbench; lampbench.run; lampbench.table; import lampbench.api;"
+        "heavy = {'torch', 'transformers', 'pandas', 'numpy', 'datasets', 'peft', 'scipy'};"
+        "print(sorted(heavy & set(sys.modules)), callable(lampbench.run))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[] True"
+
+
+def test_every_public_name_is_documented():
+    for name in lampbench.__all__:
+        if name != "__version__":
+            assert getattr(lampbench, name).__doc__, name
+            assert name in dir(lampbench)
