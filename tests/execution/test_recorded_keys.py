@@ -23,9 +23,9 @@ nothing recorded or cached would be found any more. First: {first}
 
 Keys change with what `Keys` (lampbench/execution/keys.py) puts into them: declared names and
 versions of methods, parts and tasks, names of hyper-parameters and of parts' fields, prompts'
-wording, fingerprints of data and models. If the change was not meant to change any answer (a renaming),
-undo it. If it was, raise the `version` of the part, method or task that changed and record its
-runs again.
+wording, fingerprints of data and models. If the change was not meant to change any answer (a
+renaming), undo it. If it was, raise the `version` of the part, method or task that changed and
+record its runs again.
 """
 
 
