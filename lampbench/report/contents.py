@@ -138,7 +138,9 @@ def sections(recorded: Recorded, name: str, baseline: str | None = None) -> list
     if baseline is None:
         return CONTENTS[name].make(recorded)
     if name != "gains":
-        raise LampbenchError(f"a baseline ({baseline!r}) is for one table only: lampbench table gains")
+        raise LampbenchError(
+            f"a baseline ({baseline!r}) is for one table only: lampbench table gains"
+        )
     if baseline not in (methods := recorded.board.methods()):
         hint = suggestion(baseline, methods) if methods else "nothing is recorded"
         raise LampbenchError(f"no run of the baseline {baseline!r} is recorded: {hint}")

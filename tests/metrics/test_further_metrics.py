@@ -241,7 +241,7 @@ def test_a_metric_that_fails_is_named_with_the_query(plugin, value, high, said):
         ("    title = \"Exclamation marks\"\n", "", "set title"),
         ("def score", "def count", r"override score\(answer\)"),
         ("high = None", "better = 'up'", "better must be higher, lower or neither"),
-        ('register_metric("exclaims")', 'register_metric("user")', "user cannot be a metric's name"),
+        ('register_metric("exclaims")', 'register_metric("user")', "cannot be a metric's name"),
         ('register_metric("exclaims")', 'register_metric("rouge1")', "registered twice"),
     ],
 )  # fmt: skip
