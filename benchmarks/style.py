@@ -8,7 +8,7 @@ from functools import lru_cache
 import click
 
 from lampbench.data import DataOptions, load
-from lampbench.metrics.style import LENGTH, NGRAM, likeness
+from lampbench.metrics.style import LENGTH, STYLE_NGRAM, likeness
 from lampbench.registry import Registry
 from lampbench.scoring import histories
 
@@ -34,7 +34,9 @@ def cosine(text: str, history: History) -> float:
 def counts(texts: History) -> Counter[str]:
     """The character n-grams of some texts."""
     lines = (" ".join(text.split()) for text in texts)
-    return Counter(line[i : i + NGRAM] for line in lines for i in range(len(line) - NGRAM + 1))
+    return Counter(
+        line[i : i + STYLE_NGRAM] for line in lines for i in range(len(line) - STYLE_NGRAM + 1)
+    )
 
 
 @lru_cache(maxsize=1)

@@ -218,10 +218,10 @@ def diagnose(
     Raises:
         LampbenchError: the method trains nothing, or was not run before.
     """
-    from lampbench.study.diagnose import diagnose
+    from lampbench.study.diagnose import diagnose_plan
 
     (found,) = plan([method], [task], models=[model], seeds=[seed], **settings)
-    return diagnose(found)
+    return diagnose_plan(found)
 
 
 def runs(results: Path | str = RESULTS) -> Runs:

@@ -30,7 +30,7 @@ def diagnose(form: str, **choices: Any) -> None:
     that the contrast chooses along the users' own words. Nothing is trained.
     """
     from lampbench.execution.options import RunOptions, plans
-    from lampbench.study.diagnose import diagnose as examine
+    from lampbench.study.diagnose import diagnose_plan
     from lampbench.util.disk import writable
     from lampbench.util.progress import Progress
 
@@ -40,7 +40,7 @@ def diagnose(form: str, **choices: Any) -> None:
         context = plan.spec
         names = {"method": plan.method.name, "task": context.task.name,
                  "model": context.model, "seed": context.seed}  # fmt: skip
-        found.append((names, examine(plan)))
+        found.append((names, diagnose_plan(plan)))
     if form == "json":
         records = [{**names, **dataclasses.asdict(result)} for names, result in found]
         click.echo(json.dumps(records, indent=1))

@@ -10,7 +10,7 @@ from functools import lru_cache
 from lampbench.metrics.output import ngrams
 from lampbench.plugin.metric import Answer, Metric, register_metric
 
-NGRAM = 4
+_NGRAM = 4
 _WORD = re.compile(r"\w+")
 
 
@@ -47,14 +47,14 @@ class ReferenceHistoryCopy(Metric):
 
 def copied(text: str, history: tuple[str, ...]) -> float:
     """Share of the text's word 4-grams that stand in one of the texts of `history`."""
-    grams = ngrams(_words(text), NGRAM)
+    grams = ngrams(_words(text), _NGRAM)
     held = _held(history)
     return sum(gram in held for gram in grams) / len(grams) if grams else 0.0
 
 
 @lru_cache(maxsize=4)  # answers come user by user
 def _held(history: tuple[str, ...]) -> frozenset[tuple[str, ...]]:
-    return frozenset(gram for text in history for gram in ngrams(_words(text), NGRAM))
+    return frozenset(gram for text in history for gram in ngrams(_words(text), _NGRAM))
 
 
 def _words(text: str) -> list[str]:

@@ -18,7 +18,7 @@ URL, MODEL, KEY = "LAMPBENCH_JUDGE_URL", "LAMPBENCH_JUDGE_MODEL", "LAMPBENCH_JUD
 
 EXAMPLES = 3
 """Past texts of the user that the judge sees: the last ones."""
-LONGEST = 2000
+_LONGEST = 2000
 """Characters of each text that the judge sees."""
 LOWEST, HIGHEST = 1, 10
 ATTEMPTS, TIMEOUT = 4, 120.0
@@ -61,7 +61,7 @@ class Judge(Metric):
 
     def signature(self) -> str:
         """The judge's model and a digest of what it is told."""
-        told = digest([SYSTEM, EXAMPLES, LONGEST])
+        told = digest([SYSTEM, EXAMPLES, _LONGEST])
         return f"model:{os.environ[MODEL]}|temperature:0|prompt:{told}"
 
     def scores(self, answers: Sequence[Answer]) -> Iterator[float | None]:
@@ -84,7 +84,7 @@ def _question(answer: Answer) -> str:
     }
     parts["The author's text for the new input"] = answer.reference or ""
     parts["The system's text for the new input"] = answer.text
-    return "\n\n".join(f"## {title}\n\n{text[:LONGEST]}" for title, text in parts.items())
+    return "\n\n".join(f"## {title}\n\n{text[:_LONGEST]}" for title, text in parts.items())
 
 
 def _ask(question: str) -> str:

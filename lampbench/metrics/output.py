@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from lampbench.plugin.metric import Answer, Metric, register_metric
 
-NGRAM = 4
+_NGRAM = 4
 
 
 @register_metric("words")
@@ -120,7 +120,7 @@ def repetition(text: str) -> float:
     seq-rep-4 of Welleck et al. (2020): 1 - distinct / all. Words are the pieces between white
     space, as written. Texts of fewer than 5 words have nothing to repeat and score 0.
     """
-    grams = ngrams(text.split(), NGRAM)
+    grams = ngrams(text.split(), _NGRAM)
     return 1 - len(set(grams)) / len(grams) if grams else 0.0
 
 

@@ -5,7 +5,7 @@ from functools import lru_cache
 
 from lampbench.plugin.metric import Answer, Metric, register_metric
 
-NGRAM = 4
+STYLE_NGRAM = 4
 LENGTH = 5000
 """Most frequent n-grams in a user's profile."""
 
@@ -57,4 +57,4 @@ def _profile(history: tuple[str, ...]) -> dict[str, float]:
 
 def _grams(text: str) -> list[str]:
     line = " ".join(text.split())
-    return [line[i : i + NGRAM] for i in range(len(line) - NGRAM + 1)]
+    return [line[i : i + STYLE_NGRAM] for i in range(len(line) - STYLE_NGRAM + 1)]

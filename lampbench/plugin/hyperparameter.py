@@ -126,9 +126,9 @@ def resolve(part: P, layers: ValueSources, origin: str, found: dict[str, Setting
         given = layers.overrides.get(path, usual)
         if given is None:
             raise LampbenchError(f"{path} has no value: set it with --set {path}=VALUE")
-        value = check(path, given, field.type, rule)
+        value = checked_value(path, given, field.type, rule)
         changed = given is not usual and (
-            usual is None or check(path, usual, field.type, rule) != value
+            usual is None or checked_value(path, usual, field.type, rule) != value
         )
         setting = Setting(path, value, given.source, rule["doc"], changed)
         before = found.setdefault(path, setting)
@@ -141,7 +141,7 @@ def resolve(part: P, layers: ValueSources, origin: str, found: dict[str, Setting
     return dataclasses.replace(part, **changes)  # type: ignore[type-var]
 
 
-def check(path: str, given: SourcedValue, kind: Any, rule: Mapping[str, Any]) -> Any:
+def checked_value(path: str, given: SourcedValue, kind: Any, rule: Mapping[str, Any]) -> Any:
     """The value converted to its field's type, or an error that says what is valid."""
     value = given.value
     kind = str if get_origin(kind) is Literal else kind

@@ -1,4 +1,4 @@
-"""Recorded runs as pandas frames and as tables in a notebook."""
+"""FramedRun runs as pandas frames and as tables in a notebook."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import pandas
 
 
-class Recorded(Protocol):
+class FramedRun(Protocol):
     """A run, as far as a frame shows it."""
 
     @property
@@ -36,7 +36,7 @@ class Recorded(Protocol):
         ...
 
 
-def query_frame(run: Recorded) -> "pandas.DataFrame":
+def query_frame(run: FramedRun) -> "pandas.DataFrame":
     """One row per query: user, query, prediction, reference, and a column per metric."""
     import pandas
 
@@ -51,14 +51,14 @@ def query_frame(run: Recorded) -> "pandas.DataFrame":
     return pandas.DataFrame({**columns, **scores.columns})
 
 
-def run_frame(runs: Sequence[Recorded]) -> "pandas.DataFrame":
+def run_frame(runs: Sequence[FramedRun]) -> "pandas.DataFrame":
     """One row per run: what was run, how many users and queries, and each metric's mean."""
     import pandas
 
     return pandas.DataFrame([_row(run) for run in runs])
 
 
-def html(runs: Sequence[Recorded]) -> str:
+def html(runs: Sequence[FramedRun]) -> str:
     """The frame of runs as an HTML table, its texts escaped."""
     if not runs:
         return "<p>no runs</p>"
@@ -67,7 +67,7 @@ def html(runs: Sequence[Recorded]) -> str:
     return str(frame[known].to_html(index=False, escape=True, float_format="%.3f", na_rep="n/a"))
 
 
-def _row(run: Recorded) -> dict[str, Any]:
+def _row(run: FramedRun) -> dict[str, Any]:
     info = run.manifest
     return {
         "task": info.task,

@@ -30,7 +30,7 @@ from lampbench.util.errors import LampbenchError
 Asked = Sequence[tuple[User, Query, str]]
 """User, test query and its reference."""
 
-Pairs = list[tuple[User, Query | Record, str, str]]
+WordPairs = list[tuple[User, Query | Record, str, str]]
 """User, item, the user's own words and others'."""
 
 UNTRAINED = "model"
@@ -105,7 +105,7 @@ class Diagnosis:
     changes: Changes | None
 
 
-def diagnose(plan: Plan) -> Diagnosis:
+def diagnose_plan(plan: Plan) -> Diagnosis:
     """Score the users' texts under each stage of a plan; trains nothing.
 
     Raises:
@@ -171,7 +171,7 @@ def _preferences(plan: Plan, stages: Sequence[AdapterRecipe], asked: Asked) -> I
     """
     executor = plan.executor
     for dpo in (stage for stage in stages if isinstance(stage, UserDPO)):
-        trained: Pairs = [
+        trained: WordPairs = [
             (user, record, record.target, negative)
             for user in executor.dataset.test_users
             for record, negative in zip(
@@ -181,7 +181,7 @@ def _preferences(plan: Plan, stages: Sequence[AdapterRecipe], asked: Asked) -> I
         answers = _greedy(
             plan, [(user, query, dpo.start.base(executor, user)) for user, query, _ in asked]
         )
-        tested: Pairs = [
+        tested: WordPairs = [
             (user, query, reference, answer)
             for (user, query, reference), answer in zip(asked, answers, strict=True)
         ]
@@ -198,7 +198,9 @@ def _preferences(plan: Plan, stages: Sequence[AdapterRecipe], asked: Asked) -> I
                 yield Preferring(stage.section, on, mean, right, len(margins))
 
 
-def _margins(plan: Plan, pairs: Pairs, weights: Callable[[Context, User], Weights]) -> list[float]:
+def _margins(
+    plan: Plan, pairs: WordPairs, weights: Callable[[Context, User], Weights]
+) -> list[float]:
     """Log p(own) less log p(other) of each pair under some weights of the user."""
     texts = [
         (user, item, text, weights(plan.executor, user))

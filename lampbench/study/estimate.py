@@ -8,7 +8,7 @@ from tabulate import tabulate
 from lampbench.execution.plan import Plan
 from lampbench.study.token_cost import Cost, Lengths, answer_cost, artifact_cost
 
-KINDS = ("read", "trained", "written", "disk")
+_KINDS = ("read", "trained", "written", "disk")
 
 
 def print_plan(plan: Plan) -> None:
@@ -84,7 +84,7 @@ def _hours(costs: Sequence[Cost], speeds: Sequence[float] | None) -> list[float 
 
 
 def _sums(costs: Sequence[Cost]) -> list[int | str]:
-    return [_total([getattr(cost, kind) for cost in costs]) for kind in KINDS]
+    return [_total([getattr(cost, kind) for cost in costs]) for kind in _KINDS]
 
 
 def _total(values: list[int | None]) -> int | str:

@@ -31,13 +31,14 @@ def is_full(error: OSError) -> bool:
 
 def full_disk(folder: Path, needed: int, option: str) -> LampbenchError:
     """The error for a full disk: the folder, bytes needed and bytes free."""
+    free = free_disk_bytes(folder)
     return LampbenchError(
-        f"{folder}: the disk is full: {needed:,} bytes needed, {free_bytes(folder):,} free; free "
-        f"some space or choose another folder with {option}; finished work is kept"
+        f"{folder}: the disk is full: {needed:,} bytes needed, {free:,} free; free some "
+        f"space or choose another folder with {option}; finished work is kept"
     )
 
 
-def free_bytes(folder: Path) -> int:
+def free_disk_bytes(folder: Path) -> int:
     """Bytes that this user can still write on the disk of a folder, which need not exist yet."""
     existing = next(path for path in (folder, *folder.resolve().parents) if path.exists())
     return shutil.disk_usage(existing).free

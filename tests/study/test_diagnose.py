@@ -4,7 +4,7 @@ import pytest
 
 from lampbench.engine.protocol import Completion, ScoreResult
 from lampbench.execution.runner import build
-from lampbench.study.diagnose import Changes, diagnose
+from lampbench.study.diagnose import Changes, diagnose_plan
 from lampbench.util.errors import LampbenchError
 
 
@@ -43,7 +43,7 @@ def scoring(engine, monkeypatch):
 
 def test_each_stage_is_compared_with_the_one_before(built, scoring):
     plan = built("cope")
-    found = diagnose(plan)
+    found = diagnose_plan(plan)
     assert [(one.stage, one.nats) for one in found.likelihoods] == [
         ("model", 4.0), ("task_sft", 3.0), ("user_sft", 2.0), ("user_dpo", 2.5)
     ]  # fmt: skip
@@ -55,7 +55,7 @@ def test_each_stage_is_compared_with_the_one_before(built, scoring):
 
 def test_margins_are_summed_over_tokens_and_relative_to_the_base(built, scoring):
     plan = built("cope")
-    rows = {(one.on.split(",")[0], one.stage): one for one in diagnose(plan).preferences}
+    rows = {(one.on.split(",")[0], one.stage): one for one in diagnose_plan(plan).preferences}
     assert rows.keys() == {(on, stage) for on in ("history", "test")
                            for stage in ("user_sft", "user_dpo")}  # fmt: skip
     assert rows["history", "user_sft"].margin == pytest.approx(2 * 0.75)
@@ -68,7 +68,7 @@ def test_margins_are_summed_over_tokens_and_relative_to_the_base(built, scoring)
 def test_a_reward_that_prefers_others_is_wrong(built, scoring, monkeypatch):
     monkeypatch.setitem(OTHER, "user_sft", -1.0)
     plan = built("cope")
-    (row, *_) = diagnose(plan).preferences
+    (row, *_) = diagnose_plan(plan).preferences
     assert (row.stage, row.right) == ("user_sft", 0.0) and row.margin < 0
 
 
@@ -95,7 +95,7 @@ def following(engine, scoring, monkeypatch):
 
 def test_the_contrast_is_compared_with_each_model_alone(built, following):
     plan = built("oppu_cd")
-    found = diagnose(plan)
+    found = diagnose_plan(plan)
     assert [(one.by, one.right) for one in found.choices] == [
         ("base model alone", 0.25), ("user's model alone", 0.5), ("contrast", 0.75)
     ]  # fmt: skip
@@ -109,12 +109,12 @@ def test_the_contrast_is_compared_with_each_model_alone(built, following):
 
 def test_without_a_contrast_there_are_no_choices_to_compare(built, following):
     plan = built("oppu")
-    assert diagnose(plan).choices == () and diagnose(plan).changes is None
+    assert diagnose_plan(plan).choices == () and diagnose_plan(plan).changes is None
 
 
 def test_what_was_not_trained_cannot_be_diagnosed(planner, engine):
     with pytest.raises(LampbenchError, match=r"task_sft, .* not in the cache .* `lampbench run`"):
-        diagnose(planner("cope"))
+        diagnose_plan(planner("cope"))
     assert not engine.trained
     with pytest.raises(LampbenchError, match="base trains nothing"):
-        diagnose(planner("base"))
+        diagnose_plan(planner("base"))
