@@ -128,7 +128,7 @@ def test_gains_over_a_baseline_of_choice(three, scored, call):
         (["nothing"], "'nothing' is not one of"),
         (["main", "--format", "yaml"], "yaml"),
         ([], "NAME"),
-        (["main", "--baseline", "tam"], "is for the table of gains only"),
+        (["main", "--baseline", "tam"], "lampbench table gains"),
         (["gains", "--baseline", "cop"], "did you mean cope?"),
         (["main", "--results", "nowhere"], "nowhere: no such folder"),
     ],
