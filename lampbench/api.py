@@ -303,7 +303,7 @@ def reproduce(
     tasks: Sequence[str] = (),
     seeds: Sequence[int] = (0,),
     lamp: str | None = None,
-    longlamp: str | None = None,
+    longlamp: str | None = "longlamp",
     results: Path | str = RESULTS,
     **settings: Unpack[RunSettings],
 ) -> dict[str, list[Plan]]:
@@ -315,10 +315,10 @@ def reproduce(
         methods: only these; all of an experiment where empty.
         tasks: only these; all of an experiment where empty.
         seeds: seeds of all random choices.
-        lamp: source of the LaMP tasks' data; `data` where it is None.
-        longlamp: source of the LongLaMP tasks' data; `data` where it is None.
+        lamp: source of the LaMP tasks' data, such as "lamp:DIR".
+        longlamp: source of the LongLaMP tasks' data.
         results: folder of recorded runs.
-        settings: see `RunSettings`.
+        settings: see `RunSettings`; `data` is one source for all tasks.
 
     Raises:
         LampbenchError: an option is invalid; nothing has been computed.
@@ -326,7 +326,9 @@ def reproduce(
     from lampbench.study.reproduce import slice_plans
 
     chosen = options(methods, tasks, models=models, seeds=seeds, **settings)
-    sources = {"lamp": lamp or chosen.data, "longlamp": longlamp or chosen.data}
+    by_family = {family: settings.get("data") or source
+                 for family, source in (("lamp", lamp), ("longlamp", longlamp))}  # fmt: skip
+    sources = {family: source for family, source in by_family.items() if source}
     pool = engine_pool(chosen, Progress())
     return {name: slice_plans(name, chosen, sources, Path(results), pool) for name in experiments}
 

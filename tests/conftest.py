@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["tests.shared.fake_runs"]
+pytest_plugins = ["tests.shared.fake_runs", "tests.shared.recorded_fixtures"]
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -1,13 +1,15 @@
 """`lampbench compare`: two recorded runs against each other."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from lampbench.cli import options
+from lampbench.cli import shared_options as options
+from lampbench.cli.command import Command, option
+from lampbench.cli.names import RunName
+from lampbench.cli.output import echo_json
 
 if TYPE_CHECKING:
     from lampbench.record.manifest import Manifest
@@ -16,39 +18,41 @@ if TYPE_CHECKING:
 _TEXT = 160  # characters of an answer that are shown
 
 
-@click.command()
-@click.argument("run_a", metavar="RUN_A")
-@click.argument("run_b", metavar="RUN_B")
-@options.results
-@click.option(
+@click.command(cls=Command)
+@click.argument("run_a", metavar="RUN_A", type=RunName())
+@click.argument("run_b", metavar="RUN_B", type=RunName())
+@option(
     "--metric",
     type=click.Choice(["rouge1", "rougeL", "meteor"]),
     default="rougeL",
     show_default=True,
-    help="What orders users and queries by how much they changed.",
+    heading=options.SHOWN,
+    help="Metric that decides which users and queries changed most.",
 )
-@click.option(
+@option(
     "--most",
     type=click.IntRange(min=0),
     default=5,
     show_default=True,
     metavar="N",
-    help="How many of the most changed users and queries to show.",
+    heading=options.SHOWN,
+    help="Number of users and queries to show, those that changed most; json has all.",
 )
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text",
-              help="json: every user and query.")  # fmt: skip
+@options.results
+@options.output_format
 def compare(run_a: str, run_b: str, results: Path, metric: str, most: int, form: str) -> None:
-    """How far RUN_A is from RUN_B, for whom, and why the two may differ.
+    """Compare two runs: how scores differ, for which users, and what differs in the settings.
 
-    A run is its folder or the beginning of its key. Runs of other data or other queries are
-    refused.
+    RUN_A and RUN_B are folders of runs or the beginnings of their keys. Both runs must have
+    answered the same queries of the same data.
     """
-    from lampbench.report import compare as report
-    from lampbench.report.find_runs import find_run
+    from lampbench import api
 
-    ours, theirs = find_run(results, run_a), find_run(results, run_b)
-    found = report.compare(ours, theirs, metric)
-    click.echo(_json(found) if form == "json" else "\n".join(_text(found, most)))
+    found = api.compare(run_a, run_b, metric=metric, results=results)
+    if form == "json":
+        echo_json(_record(found))
+    else:
+        click.echo("\n".join(_text(found, most)))
 
 
 def _text(found: "Comparison", most: int) -> list[str]:
@@ -71,8 +75,8 @@ def _text(found: "Comparison", most: int) -> list[str]:
              "p (exchange)", "p (Holm)", "users: A better", "equal", "B better"],
             [_row(METRICS[one.metric].title, one) for one in found.differences],
         ),
-        f"detectable: the smallest true difference that these queries find at 5% with {POWER:.0%} "
-        "power (docs/statistics.md)",
+        "detectable: the smallest true difference that these queries would show at the 5% level "
+        f"with {POWER:.0%} power (docs/statistics.md)",
     ]  # fmt: skip
     if found.ours.manifest.dataset.synthetic:
         lines.append("SYNTHETIC data: these scores say nothing about real users.")
@@ -87,7 +91,7 @@ def _text(found: "Comparison", most: int) -> list[str]:
                   table(["user", "query", "A", "B", "A - B"], rows)]  # fmt: skip
         lines += _answers(found, most)
     rows = [[cause.path, _short(cause.ours), _short(cause.theirs)] for cause in found.causes]
-    lines += ["", "What differs between the runs, as their manifests say",
+    lines += ["", "What differs between the manifests of the two runs",
               table(["", "A", "B"], rows) if rows else "nothing"]  # fmt: skip
     return lines
 
@@ -117,7 +121,7 @@ def _scores(change: "Change") -> list[str]:
 
 
 def _answers(found: "Comparison", most: int) -> list[str]:
-    """What both runs answered to the queries shown, and what the user wrote."""
+    """The answers of both runs to the queries shown, and what the user wrote."""
     texts = [
         {(row.user, row.query): row for row in run.predictions}
         for run in (found.ours, found.theirs)
@@ -130,7 +134,7 @@ def _answers(found: "Comparison", most: int) -> list[str]:
             f"  {_short(f'{change.user}, {change.query}')}",
             f"    A       {_short(first.prediction)}",
             f"    B       {_short(second.prediction)}",
-            f"    wanted  {_short(first.reference or '')}",
+            f"    user    {_short(first.reference or '')}",
         ]
     return lines
 
@@ -141,30 +145,23 @@ def _short(text: str) -> str:
     return shortened(text, _TEXT)
 
 
-def _json(found: "Comparison") -> str:
-    """Everything; what a single query leaves open is null."""
+def _record(found: "Comparison") -> dict[str, Any]:
+    """Everything, as programs read it; what a single query cannot determine is NaN."""
     differences = [asdict(one) for one in found.differences]
     for one, difference in zip(differences, found.differences, strict=True):
-        ends = one["paired"]["difference"]
-        ends["half_width"] = difference.paired.difference.half_width
-        for holder in (ends, one["paired"]):
-            holder.update({name: None for name, value in holder.items() if value != value})
-    return json.dumps(
-        {
-            "runs": [
-                {
-                    name: getattr(run.manifest, name)
-                    for name in ("key", "method", "task", "model", "seed")
-                }
-                for run in (found.ours, found.theirs)
-            ],
-            "synthetic": found.ours.manifest.dataset.synthetic,
-            "differences": differences,
-            "metric": found.metric,
-            "users": [asdict(one) for one in found.users],
-            "queries": [asdict(one) for one in found.queries],
-            "causes": [asdict(one) for one in found.causes],
-        },
-        indent=1,
-        allow_nan=False,
-    )
+        one["paired"]["difference"]["half_width"] = difference.paired.difference.half_width
+    return {
+        "runs": [
+            {
+                name: getattr(run.manifest, name)
+                for name in ("key", "method", "task", "model", "seed")
+            }
+            for run in (found.ours, found.theirs)
+        ],
+        "synthetic": found.ours.manifest.dataset.synthetic,
+        "differences": differences,
+        "metric": found.metric,
+        "users": [asdict(one) for one in found.users],
+        "queries": [asdict(one) for one in found.queries],
+        "causes": [asdict(one) for one in found.causes],
+    }

@@ -1,106 +1,18 @@
-"""`lampbench data`: what a dataset holds and what leaks in it; importing one to read it faster."""
-
-import dataclasses
-import json
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+"""`lampbench data`: what a dataset holds, what leaks in it, and a copy in lampbench's layout."""
 
 import click
 
-from lampbench.cli import options
-from lampbench.cli.audit import audit
-from lampbench.cli.datasets import of_tasks, source_of
-from lampbench.data import load
-from lampbench.util.errors import LampbenchError
-
-if TYPE_CHECKING:
-    from lampbench.data.stats import Stats
-
-_COLUMNS = {
-    "task": "task",
-    "#train": "train",
-    "L_in": "train_in",
-    "L_out": "train_out",
-    "users": "users",
-    "queries": "queries",
-    "#profile": "profile",
-    "L_in (user)": "profile_in",
-    "L_out (user)": "profile_out",
-}
-
-choice = options.apply(options.dataset, options.plugins)
+from lampbench.cli.command import Group
+from lampbench.cli.data_audit import audit
+from lampbench.cli.data_import import import_
+from lampbench.cli.data_stats import stats
 
 
-@click.group()
+@click.group(cls=Group)
 def data() -> None:
-    """Look at a dataset, audit it, or import it."""
+    """Describe, audit or import a dataset."""
 
 
+data.add_command(stats)
 data.add_command(audit)
-
-
-@data.command("stats")
-@click.option("--task", "tasks", multiple=True, default=["all"], show_default=True, metavar="NAME",
-              help="Task; may be repeated.")  # fmt: skip
-@choice
-@click.option("--tokenizer", type=click.Path(path_type=Path), metavar="FOLDER",
-              help="Count tokens of this model folder's tokenizer, not words.")  # fmt: skip
-@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table")
-def stats(
-    tasks: tuple[str, ...], tokenizer: Path | None, form: str, plugins: tuple[str, ...], **rest: Any
-) -> None:
-    """The paper's Table 4 for a source: counts, lengths (mean ± sd), and what the loader found."""
-    from lampbench.data.stats import measure, tokens_of, words
-
-    length, unit = (tokens_of(tokenizer), "token") if tokenizer else (words, "word")
-    without: list[str] = []
-    found = of_tasks(tasks, plugins, rest, without)
-    rows = [measure(dataset, task, length, unit) for task, dataset in found]
-    if not rows:
-        raise LampbenchError(without[0] if without else "there are no tasks")
-    click.echo(_json(rows, without) if form == "json" else _table(rows, without))
-
-
-@data.command("import")
-@click.option("--task", "name", required=True, metavar="NAME", help="Task to import.")
-@choice
-@click.option("--output", required=True, type=click.Path(path_type=Path), metavar="DIR",
-              help="New folder for the dataset; use it with --data lampbench:DIR.")  # fmt: skip
-def import_(name: str, output: Path, plugins: tuple[str, ...], **rest: Any) -> None:
-    """Read any source, choose its test users, and write both in lampbench's own layout."""
-    from lampbench.data.native import check_free, write
-    from lampbench.registry import Registry, plugin_paths
-
-    check_free(output)
-    dataset = load(Registry(plugin_paths(plugins)).task(name), *source_of(rest))
-    write(dataset, output)
-    click.echo(
-        f"{output}: {len(dataset.test_users)} test users, {len(dataset.train_users)} training "
-        f"users; read it with --data lampbench:{output}"
-    )
-    for note in dataset.notes:
-        click.echo(f"  {note}")
-
-
-def _json(rows: list["Stats"], without: list[str]) -> str:
-    found = [dataclasses.asdict(row) for row in rows]
-    return json.dumps({"datasets": found, "without_data": without}, indent=1, ensure_ascii=False)
-
-
-def _table(rows: list["Stats"], without: list[str]) -> str:
-    from tabulate import tabulate
-
-    cells = [[_cell(getattr(row, key)) for key in _COLUMNS.values()] for row in rows]
-    lines = [tabulate(cells, headers=list(_COLUMNS), disable_numparse=True, stralign="right"), ""]
-    lines.append(
-        f"Lengths in {rows[0].unit}s, mean ± standard deviation; an input is a whole plain prompt. "
-        "#train, L_in, L_out: queries of the training users; (user): history of the test users."
-    )
-    for row in rows:
-        lines.append(f"{row.task}: {row.source}{' (synthetic)' if row.synthetic else ''}")
-        lines += [f"  {note}" for note in row.notes]
-    return "\n".join([*lines, *(f"no data: {line}" for line in without)])
-
-
-def _cell(value: object) -> str:
-    return f"{value:,}" if isinstance(value, int) else str(value)
+data.add_command(import_)

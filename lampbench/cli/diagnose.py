@@ -1,49 +1,47 @@
-"""`lampbench diagnose`: what each stage of a method's training made of the users' own words."""
+"""`lampbench diagnose`: what each training stage of a method learned about its users."""
 
 import dataclasses
-import json
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from lampbench.cli import options
+from lampbench.cli import shared_options as options
+from lampbench.cli.command import Command
+from lampbench.cli.output import echo_json
 
 if TYPE_CHECKING:
     from lampbench.report.statistics import Paired
     from lampbench.study.diagnose import Diagnosis
 
 
-@click.command()
+@click.command(cls=Command)
 @options.combinations
 @options.dataset
-@options.hyper
 @options.machine
+@options.hyper
 @options.cache_dir
-@options.plugins
-@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table")
+@options.output_format
 def diagnose(form: str, **choices: Any) -> None:
-    """Score the users' own words under every stage of a method that was run before.
+    """Measure what each training stage of a method learned. The method must have been run before.
 
-    Likelihoods tell whether training on a user's past helped with what the user wrote next, where
-    ROUGE is too coarse to see; reward margins tell whether preferences were learned, and whether
-    they hold on queries that nobody trained on; and, where decoding is contrastive, the tokens
-    that the contrast chooses along the users' own words. Nothing is trained.
+    Likelihoods of the users' own texts show whether training on a user's history helped with what
+    the user wrote next, even where ROUGE shows no difference. Reward margins show whether
+    preferences were learned and whether they hold on test queries. For contrastive decoding, the
+    next tokens that the contrast chooses along the users' own texts are counted too. Nothing is
+    trained.
     """
-    from lampbench.execution.options import RunOptions, plans
+    from lampbench import api
     from lampbench.study.diagnose import diagnose_plan
-    from lampbench.util.disk import writable
-    from lampbench.util.progress import Progress
 
-    writable(choices["cache_dir"], "--cache-dir")
     found = []
-    for plan in plans(RunOptions(**choices), options.CACHE_DIR, Progress()):
+    for plan in api.plan(**choices):
         context = plan.spec
         names = {"method": plan.method.name, "task": context.task.name,
                  "model": context.model, "seed": context.seed}  # fmt: skip
         found.append((names, diagnose_plan(plan)))
     if form == "json":
         records = [{**names, **dataclasses.asdict(result)} for names, result in found]
-        click.echo(json.dumps(records, indent=1))
+        echo_json({"diagnoses": records})
     else:
         for names, result in found:
             click.echo(_text(names, result))
@@ -61,26 +59,27 @@ def _text(names: dict[str, Any], found: "Diagnosis") -> str:
         "{method} on {task}, {model}, seed {seed}".format(**names),
         "",
         tabulate(likelihoods, disable_numparse=True, headers=[
-            "stage", "nats a token", "gain over the stage before", *_TESTED
+            "stage", "nats per token", "gain over previous stage", *_TESTED
         ]),
         "",
-        "Test references: mean negative log-probability; p by exchange of users.",
+        "Mean negative log-probability of the test references. p: permutation test over users.",
         "",
     ]  # fmt: skip
     if preferences:
-        heads = ["pairs", "stage", "reward margin (nats)", "right", "n"]
+        heads = ["pairs", "stage", "reward margin (nats)", "user preferred", "number"]
         lines += [tabulate(preferences, headers=heads, disable_numparse=True), ""]
     if found.changes:
         choices = [[one.by, f"{one.right:.3f}", *_gain(one.gain)] for one in found.choices]
-        heads = ["next token by", "right", "gain over the row before", *_TESTED]
+        heads = ["next token by", "correct", "gain over previous row", *_TESTED]
         changes = found.changes
         lines += [
             tabulate(choices, headers=heads, disable_numparse=True),
             "",
-            "Right: the share of a test reference's tokens, up to the token budget, that would be "
-            "chosen after its own words.",
-            f"The contrast chooses another token than the user's model at {changes.changed} of "
-            f"{changes.tokens}: {changes.before} of these were right, {changes.after} are.",
+            "correct: the share of a test reference's tokens, up to the token budget, that are "
+            "chosen when the reference's earlier tokens are given.",
+            f"The contrast changes the token that the user's model chooses at {changes.changed} of "
+            f"{changes.tokens} positions: {changes.before} were correct before, {changes.after} "
+            "are correct after.",
             "",
         ]
     return "\n".join(lines)

@@ -1,57 +1,84 @@
-"""`lampbench examples`: answers side by side."""
+"""`lampbench examples`: answers of several methods to the same queries, side by side."""
 
 from pathlib import Path
 from typing import Any
 
 import click
 
-from lampbench.cli import options
+from lampbench.cli import shared_options as options
+from lampbench.cli.command import Command, option
+from lampbench.cli.example_record import example_record
+from lampbench.cli.names import ModelName, PluginName
+from lampbench.cli.output import echo_json
 from lampbench.paper.cast import cast
 
 
-@click.command()
-@click.option("--task", required=True, metavar="NAME", help="Task whose queries are shown.")
-@click.option(
+@click.command(cls=Command)
+@option("--task", required=True, metavar="NAME", heading=options.SHOWN, type=PluginName("task"),
+        help="Task whose queries are shown.")  # fmt: skip
+@option(
     "--method",
     "methods",
     multiple=True,
     default=cast().examples,
     show_default=True,
     metavar="NAME",
-    help="Method to show; may be repeated.",
+    heading=options.SHOWN,
+    type=PluginName("method"),
+    help="Method to show; repeatable.",
 )
-@click.option("--model", metavar="MODEL", help="Model of the runs, where there are several.")
-@click.option(
+@option("--model", metavar="MODEL", heading=options.SHOWN, type=ModelName(),
+        help="Only runs of this model.")  # fmt: skip
+@option(
     "--pick",
     type=click.Choice(["drawn", "gain", "loss", "median"]),
     default="drawn",
     show_default=True,
-    help="Which queries: drawn without a look at scores, those where the last method gains or "
-    "loses most, or those of its median gain over the first.",
+    heading=options.SHOWN,
+    help="drawn: at random, whatever the scores. gain, loss: where the last method gains or loses "
+    "most. median: where its gain over the first is nearest to the median.",
 )
-@click.option(
+@option(
     "--count",
     type=click.IntRange(min=1),
     default=3,
     show_default=True,
     metavar="N",
-    help="How many queries.",
+    heading=options.SHOWN,
+    help="Number of queries.",
 )
 @options.results
+@options.output_format
 def examples(
-    task: str, methods: tuple[str, ...], model: str | None, pick: Any, count: int, results: Path
+    task: str,
+    methods: tuple[str, ...],
+    model: str | None,
+    pick: Any,
+    count: int,
+    results: Path,
+    form: str,
 ) -> None:
-    """Print recorded answers of several methods to the same queries (the paper's Figures 4 to 8).
+    """Print recorded answers of several methods to the same queries, as the paper's Figures 4 to 8.
 
-    Words that an answer shares with what the user wrote are marked.
-    """  # fmt: skip
-    from lampbench.cli.loading import recorded
-    from lampbench.report import examples as qualitative
+    Words that an answer shares with what the user wrote are marked. The text is Markdown.
+    """
+    from lampbench.cli.recorded_runs import recorded
+    from lampbench.report import examples as report
     from lampbench.report.find_runs import find_columns
 
     board = recorded(results).board
+    shown = []
     for setup, column in find_columns(board, results, task, model):
-        found = qualitative.examples(board, results, column, setup, methods, pick, count)
+        found = report.examples(board, results, column, setup, methods, pick, count)
+        if form == "json":
+            shown.append({
+                "model": setup.model, "preset": setup.preset, "data": setup.source,
+                "fingerprint": column.fingerprint,
+                "examples": [example_record(each, methods) for each in found],
+            })  # fmt: skip
+            continue
         title = f"{board.column_title(column)}, {board.section_title(setup)}"
-        for part in qualitative.render(found, title, pick):
+        for part in report.render(found, title, pick):
             click.echo(part)
+    if form == "json":
+        echo_json({"task": task, "pick": pick, "datasets": shown})

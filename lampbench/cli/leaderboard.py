@@ -4,30 +4,25 @@ from pathlib import Path
 
 import click
 
-from lampbench.cli import options
+from lampbench.cli import shared_options as options
+from lampbench.cli.command import Command, option
 
 PAGE = Path("leaderboard.md")
 
 
-@click.command()
+@click.command(cls=Command)
 @options.results
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
-    default=PAGE,
-    show_default=True,
-    metavar="FILE",
-    help="Page to write. All tables go to the folder `tables` inside --results.",
-)
-@click.option(
-    "--check", is_flag=True, help="Write nothing; exit with 1 if any page is out of date."
-)
+@option("--output", type=click.Path(path_type=Path, dir_okay=False), default=PAGE, metavar="FILE",
+        show_default=True, heading=options.OUTPUT,
+        help="Page to write. All tables go to the folder `tables` inside --results.")  # fmt: skip
+@option("--check", is_flag=True, heading=options.OUTPUT,
+        help="Write nothing; exit with 1 if any page is out of date.")  # fmt: skip
 def leaderboard(results: Path, output: Path, check: bool) -> None:
     """Write the leaderboard, and every table in full, from recorded runs alone.
 
     Folders that are not sound runs are left out and named on standard error, with the reason.
     """
-    from lampbench.cli.loading import recorded
+    from lampbench.cli.recorded_runs import recorded
     from lampbench.report.leaderboard import TABLES, pages
     from lampbench.report.page_files import EXTRA, outdated, write
 

@@ -1,55 +1,124 @@
-"""The `lampbench` command: finds its subcommands lazily, and turns bad input into one line."""
+"""The `lampbench` command: imports a subcommand when it is called; errors are one line."""
 
+import contextlib
+import errno
 import importlib
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TextIO, cast
 
 import click
+from click.shell_completion import CompletionItem
 
-from lampbench.util.errors import LampbenchError
+from lampbench.cli.command import Group, remember_arguments, takes_value
+from lampbench.cli.renamed import TABLES, current_command
+from lampbench.util.errors import LampbenchError, suggestion
+from lampbench.util.terminal import SafeStream
 from lampbench.util.version import VERSION
 
-_COMMANDS = {
-    "run": "lampbench.cli.run:run",
-    "sweep": "lampbench.cli.sweep:sweep",
-    "reproduce": "lampbench.cli.reproduce:reproduce",
-    "list": "lampbench.cli.inspect:list_",
-    "show": "lampbench.cli.inspect:show",
-    "data": "lampbench.cli.data:data",
-    "leaderboard": "lampbench.cli.leaderboard:leaderboard",
-    "table": "lampbench.cli.table:table",
-    "report": "lampbench.cli.report:report",
-    "examples": "lampbench.cli.examples:examples",
-    "compare": "lampbench.cli.compare:compare",
-    "diagnose": "lampbench.cli.diagnose:diagnose",
-    "overview": "lampbench.cli.overview:overview",
-    "score": "lampbench.cli.score:score",
-    "import": "lampbench.cli.exchange:import_",
-    "export": "lampbench.cli.exchange:export",
+COMMANDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
+    "Run experiments": {
+        "run": ("run:run", "Run methods on tasks and record the runs."),
+        "sweep": ("sweep:sweep", "Run every point of a grid of hyper-parameters."),
+        "reproduce": ("reproduce:reproduce", "Plan the paper's experiments, or run them."),
+        "score": ("score:score", "Score recorded runs again, without a model."),
+    },
+    "Look at recorded runs": {
+        "overview": ("overview:overview", "Compare methods on one task, with one example."),
+        "examples": ("examples:examples", "Print answers of several methods side by side."),
+        "compare": ("compare:compare", "Compare two runs, and show why they may differ."),
+        "diagnose": ("diagnose:diagnose", "Measure what each training stage learned."),
+    },
+    "Make tables and pages": {
+        "leaderboard": ("leaderboard:leaderboard", "Write the leaderboard and all tables."),
+        "table": ("table:table", "Print one table."),
+        "report": ("report:report", "Write one HTML page."),
+    },
+    "Look things up": {
+        "list": ("list:list_", "List methods, tasks, metrics, models or recorded runs."),
+        "show": ("show:show", "Show a method or a task in full."),
+    },
+    "Bring data in and out": {
+        "data": ("data:data", "Describe, audit or import a dataset."),
+        "import": ("import_:import_", "Record predictions that were made elsewhere."),
+        "export": ("export:export", "Write a run's predictions for LaMP's evaluation."),
+    },
 }
+"""Heading -> command -> module and object, and its line in the main help."""
+
+_COMPLETING = "_LAMPBENCH_COMPLETE"
+_PLACES = {name: entry for section in COMMANDS.values() for name, entry in section.items()}
 
 
-class _LazyGroup(click.Group):
+class _LazyGroup(Group):
     """Imports a subcommand's module when the subcommand is asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_COMMANDS)
+        return list(_PLACES)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _COMMANDS:
+        if cmd_name not in _PLACES:
             return None
-        module, _, name = _COMMANDS[cmd_name].partition(":")
-        command: click.Command = getattr(importlib.import_module(module), name)
+        module, _, name = _PLACES[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(f"lampbench.cli.{module}"), name)
         return command
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        remember_arguments(ctx, args)
+        return super().parse_args(ctx, args)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name, *rest = args
+        if name == TABLES:
+            known: dict[str, bool] = {}
+            for new in ("leaderboard", "table"):
+                if command := self.get_command(ctx, new):
+                    known |= takes_value(command, ctx)
+            name, said = current_command(name, rest, known)
+            if said and not ctx.resilient_parsing:
+                click.echo(said, err=True)
+        if name not in _PLACES and not ctx.resilient_parsing and not name.startswith("-"):
+            raise LampbenchError(f"no command is called {name!r}: {suggestion(name, _PLACES)}")
+        return super().resolve_command(ctx, [name, *rest])
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        width = max(map(len, _PLACES))
+        for heading, section in COMMANDS.items():
+            with formatter.section(heading):
+                formatter.write_dl([(f"{k:{width}}", text) for k, (_, text) in section.items()])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[Any]]:
+        if incomplete.startswith("-"):
+            return super().shell_complete(ctx, incomplete)
+        return [
+            CompletionItem(name, help=text)
+            for name, (_, text) in _PLACES.items()
+            if name.startswith(incomplete)
+        ]
 
 
 _EXAMPLES = """\b
-lampbench run --method cope --task news_headline
-lampbench list methods
-lampbench leaderboard
+Examples:
+  lampbench run --method cope --task news_headline
+  lampbench list methods
+  lampbench table main
 """
+
+
+def _print_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if not value or ctx.resilient_parsing:
+        return
+    from platform import python_version
+
+    from lampbench.util.machine import releases
+
+    torch = releases(["torch"])["torch"] or "not installed"
+    click.echo(f"lampbench {VERSION} (Python {python_version()}, torch {torch})")
+    ctx.exit()
 
 
 @click.group(
@@ -57,7 +126,8 @@ lampbench leaderboard
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=_EXAMPLES,
 )
-@click.version_option(VERSION, prog_name="lampbench")
+@click.option("--version", is_flag=True, expose_value=False, is_eager=True,
+              callback=_print_version, help="Show versions and exit.")  # fmt: skip
 def cli() -> None:
     """Evaluate methods of personalized text generation."""
 
@@ -65,34 +135,84 @@ def cli() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave with its exit code.
 
-    0: done; 1: a check failed, or a fault of lampbench; 2: bad input, told in one line;
+    0: done; 1: a check failed, or a bug; 2: bad input or a full disk, told in one line;
     130: interrupted.
     """
-    sys.exit(_status(arguments))
+    with _safe_terminal():
+        status = _status(arguments)
+    sys.exit(status)
+
+
+@contextlib.contextmanager
+def _safe_terminal() -> Iterator[None]:
+    """Show control characters in texts of others where a terminal would obey them."""
+    before = sys.stdout, sys.stderr
+    out, err = (SafeStream(stream) if stream.isatty() else stream for stream in before)
+    sys.stdout, sys.stderr = cast(TextIO, out), cast(TextIO, err)
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = before
 
 
 def _status(arguments: Sequence[str] | None) -> int:
     try:
-        return int(cli.main(arguments, prog_name="lampbench", standalone_mode=False) or 0)
+        if _COMPLETING in os.environ:
+            importlib.import_module("lampbench.cli.shells")  # registers its classes with click
+        status = int(cli.main(arguments, prog_name="lampbench", standalone_mode=False) or 0)
+        sys.stdout.flush()  # so that a full disk is an error here, not at exit
+        return status
     except (LampbenchError, click.ClickException) as error:
         text = error.format_message() if isinstance(error, click.ClickException) else str(error)
-        click.echo(f"error: {' '.join(text.split())}", err=True)
-        return 2
+        return _say(f"error: {text}", 2)
     except (KeyboardInterrupt, click.Abort):
-        click.echo("stopped; the same command goes on where this one ended", err=True)
-        return 130
-    except BrokenPipeError:
-        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115  (nobody reads any more)
-        return 1
+        return _say("Interrupted. Run the same command again to resume.", 130)
+    except OSError as error:
+        return _refused_by_the_system(error)
     except Exception as error:
-        if os.environ.get("LAMPBENCH_TRACEBACK"):
-            traceback.print_exc()
-        click.echo(
-            f"fault in lampbench: {type(error).__name__}: {' '.join(str(error).split())} "
-            "(LAMPBENCH_TRACEBACK=1 shows where; what was finished is kept)",
-            err=True,
-        )
+        return _bug(error)
+
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+def _refused_by_the_system(error: OSError) -> int:
+    if error.errno == errno.EPIPE:  # the reader has closed the pipe
+        _close_stdout()
         return 1
+    if error.errno in _FULL:
+        _close_stdout()
+        where = f"{error.filename}: " if error.filename else ""
+        return _say(
+            f"error: {where}no space left; free some space and run the same command again", 2
+        )
+    if error.errno in _FORBIDDEN and error.filename:
+        return _say(f"error: {error.filename}: {error.strerror}", 2)
+    return _bug(error)
+
+
+def _bug(error: Exception) -> int:
+    if os.environ.get("LAMPBENCH_TRACEBACK"):
+        traceback.print_exc()
+    return _say(
+        f"bug in lampbench or a plugin: {type(error).__name__}: {error} (LAMPBENCH_TRACEBACK=1 "
+        "shows where; finished work is kept)",
+        1,
+    )
+
+
+def _say(text: str, status: int) -> int:
+    """Print one line on standard error, but nothing while a shell completes a command."""
+    if _COMPLETING not in os.environ:
+        click.echo(" ".join(text.split()), err=True)
+    return status
+
+
+def _close_stdout() -> None:
+    """Discard unwritten output, which Python would otherwise try to write again at exit."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

@@ -1,44 +1,47 @@
-"""`lampbench report`: make one HTML file from recorded runs."""
+"""`lampbench report`: one HTML page of recorded runs."""
 
 from pathlib import Path
 
 import click
 
-from lampbench.cli import options
+from lampbench.cli import shared_options as options
+from lampbench.cli.command import Command, option
+from lampbench.cli.recorded_runs import echo_left_out, require
 from lampbench.util.atomic import replace
 
 
-@click.command()
+@click.command(cls=Command)
 @options.results
-@click.option(
+@option(
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
     default="report.html",
     show_default=True,
+    metavar="FILE",
+    heading=options.OUTPUT,
     help="File to write.",
 )
-@click.option(
+@option(
     "--examples",
     type=click.IntRange(min=1),
     default=12,
     show_default=True,
     metavar="N",
-    help="Queries per task in the example browser.",
+    heading=options.OUTPUT,
+    help="Number of example queries per task.",
 )
 def report(results: Path, output: Path, examples: int) -> None:
-    """Make one self-contained HTML file from recorded runs alone.
+    """Write one HTML page that shows all recorded runs.
 
-    It opens in any browser, without a server or a network. Folders that are no sound runs are
-    named on standard error and left out.
+    The page needs no server and no network. Folders that are not sound runs are left out and
+    named on standard error, with the reason.
     """
     from lampbench.report.page import build
     from lampbench.util.errors import LampbenchError
 
-    if not results.is_dir():
-        raise LampbenchError(f"{results}: no such folder; name the one of the runs with --results")
+    require(results)
     text, problems = build.report(results, examples)
-    for problem in problems:
-        click.echo(str(problem), err=True)
+    echo_left_out(problems)
     page = build.encoded(text)
     try:
         replace(output, page)

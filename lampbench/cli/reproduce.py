@@ -1,70 +1,95 @@
-"""`lampbench reproduce paper`: the paper's experiments, what they cost, and any part of them."""
+"""`lampbench reproduce paper`: the paper's experiments, or some of them."""
 
-import shlex
-import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
-from lampbench.cli import options
+from lampbench.cli import shared_options as options
+from lampbench.cli.command import Command, command_line, option
+from lampbench.cli.names import ModelName, PluginName
 
 SLICES = ("main", "cross-model", "ablation", "sensitivity")
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("what", type=click.Choice(["paper"]))
-@click.option(
+@option(
     "--experiment",
     "slices",
     multiple=True,
     type=click.Choice(SLICES),
-    help="Part of the paper: Table 1, Tables 2 and 5 to 7, Table 3, Figure 3; may be "
-    "repeated. [default: all]",
+    heading=options.WHAT,
+    help="main: Table 1. cross-model: Tables 2 and 5 to 7. ablation: Table 3. sensitivity: "
+    "Figure 3. Repeatable.  [default: all]",
 )
-@click.option(
-    "--method", "methods", multiple=True, metavar="NAME", help="Only this method; may be repeated."
+@option(
+    "--method",
+    "methods",
+    multiple=True,
+    metavar="NAME",
+    heading=options.WHAT,
+    type=PluginName("method"),
+    help="Only this method; repeatable.",
 )
-@click.option(
-    "--task", "tasks", multiple=True, metavar="NAME", help="Only this task; may be repeated."
+@option(
+    "--task",
+    "tasks",
+    multiple=True,
+    metavar="NAME",
+    heading=options.WHAT,
+    type=PluginName("task"),
+    help="Only this task; repeatable.",
 )
-@click.option(
+@option(
     "--model",
     "models",
     multiple=True,
     metavar="MODEL",
-    help="Models in the place of the paper's four, the main one first.",
+    heading=options.WHAT,
+    type=ModelName(),
+    help="Model to use instead, the main one first; repeatable.  [default: the paper's four]",
 )
-@click.option(
+@option(
     "--seed",
     "seeds",
     multiple=True,
     type=int,
     default=(0,),
     show_default=True,
-    help="Seed of all random choices; may be repeated.",
+    metavar="N",
+    heading=options.WHAT,
+    help="Seed of everything random; repeatable.",
 )
-@click.option("--lamp", metavar="SOURCE", help="Data of the LaMP tasks: lamp:DIR or oppu:DIR.")
-@click.option(
+@options.plugins_to_run
+@option(
+    "--lamp",
+    metavar="SOURCE",
+    heading=options.DATA,
+    help="Data of the LaMP tasks: lamp:DIR or oppu:DIR.",
+)
+@option(
     "--longlamp",
     metavar="SOURCE",
     default="longlamp",
     show_default=True,
+    heading=options.DATA,
     help="Data of the LongLaMP tasks.",
 )
 @options.dataset
-@options.hyper
 @options.machine
-@click.option(
+@options.hyper
+@option(
     "--speed",
     metavar="READ,TRAINED,WRITTEN",
-    help="Tokens a second of your machine, for an estimate in hours (the scripts in "
-    "benchmarks/ measure them).",
+    heading=options.OUTPUT,
+    help="Tokens per second that your machine reads, trains on and writes (the scripts in "
+    "benchmarks/ measure them); adds hours to the plan.",
 )
 @options.results
 @options.cache_dir
-@options.plugins
-@click.option("--run", "go", is_flag=True, help="Run what is not recorded yet.")
+@options.rewards
+@option("--run", "go", is_flag=True, heading=options.OUTPUT, help="Run what is not recorded yet.")
 def reproduce(
     what: str,
     slices: tuple[str, ...],
@@ -76,45 +101,32 @@ def reproduce(
     go: bool,
     **choices: Any,
 ) -> None:
-    """Plan the paper's experiments and print what they will cost; run them with --run.
+    """Print the plan of the paper's experiments and its cost; with --run, run them.
 
-    6 methods x 5 tasks x 4 models, the ablation, and the sensitivity to base model, alpha and beta.
-    --data SOURCE takes one source for all tasks, as in
-    `lampbench reproduce paper --data bundled --model bundled`.
+    The experiments are 6 methods x 5 tasks x 4 models, the ablation, and the sensitivity to the
+    base model, alpha and beta. --data takes one source for all tasks, for example:
+
+    lampbench reproduce paper --data bundled --model bundled
     """  # fmt: skip
-    from lampbench.execution.options import RunOptions, engine_pool
+    from lampbench import api
     from lampbench.study.estimate import print_totals
-    from lampbench.study.reproduce import slice_plans
-    from lampbench.util.disk import writable
-    from lampbench.util.progress import Progress
 
     speeds = _speeds(speed) if speed else None
-    writable(choices["cache_dir"], "--cache-dir")
-    sources = {"longlamp": longlamp, **({"lamp": lamp} if lamp else {})}
     given = click.get_current_context().get_parameter_source("data")
     if given is not click.core.ParameterSource.DEFAULT:
-        sources = dict.fromkeys(("lamp", "longlamp"), data)
-    chosen = RunOptions(**choices)
-    pool = engine_pool(chosen, Progress())
-    groups = {
-        name: slice_plans(name, chosen, sources, results, pool)
-        for name in SLICES
-        if name in (slices or SLICES)
-    }
+        choices["data"] = data
+    chosen = [name for name in api.EXPERIMENTS if name in (slices or api.EXPERIMENTS)]
+    groups = api.reproduce(chosen, lamp=lamp, longlamp=longlamp, results=results, **choices)
     print_totals(groups, speeds)
     if not go:
         click.echo(
-            "\nNothing was run: --run does it; --experiment, --method and --task narrow it down."
+            "\nNothing was run. Add --run to run this plan; --experiment, --method and --task "
+            "narrow it down."
         )
         return
-    from lampbench.execution.runner import execute
-
-    writable(results, "--results")
-    command = shlex.join(["lampbench", *sys.argv[1:]])
     plans = {plan.folder: plan for group in groups.values() for plan in group}
-    for plan in plans.values():
-        execute(plan, command, results)
-    click.echo(f"\n{len(plans)} runs are recorded in {results}: `lampbench leaderboard` shows them")
+    api.execute_all(list(plans.values()), results, command_line())
+    click.echo(f"\n{len(plans)} runs are recorded in {results}; `lampbench table main` shows them")
 
 
 def _speeds(text: str) -> list[float]:
@@ -126,6 +138,6 @@ def _speeds(text: str) -> list[float]:
         speeds = []
     if len(speeds) != 3 or not all(speed > 0 for speed in speeds):
         raise LampbenchError(
-            f"--speed {text}: write three positive numbers, as in 40000,12000,9000"
+            f"--speed {text}: give three positive numbers, for example 40000,12000,9000"
         )
     return speeds

@@ -1,48 +1,84 @@
 """`lampbench run`: methods x tasks x models x seeds."""
 
-import shlex
-import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from lampbench.cli import options
+from lampbench.cli import shared_options as options
+from lampbench.cli.command import Command, command_line, option
+from lampbench.cli.output import echo_json
+from lampbench.cli.run_record import run_record
+
+if TYPE_CHECKING:
+    from lampbench.execution.plan import Plan
 
 
-@click.command()
+@click.command(cls=Command)
 @options.combinations
 @options.dataset
-@options.hyper
 @options.machine
+@options.hyper
 @options.results
 @options.cache_dir
-@options.plugins
-@click.option("--force", is_flag=True, help="Predict and record again what is recorded already.")
+@options.rewards
+@option("--force", is_flag=True, heading=options.OUTPUT,
+        help="Predict and record again what is recorded already; trained adapters are "
+             "kept.")  # fmt: skip
 @options.dry_run
-def run(results: Path, force: bool, dry_run: bool, **choices: Any) -> None:
+@options.output_format
+def run(results: Path, force: bool, dry_run: bool, form: str, **choices: Any) -> None:
     """Run methods on tasks and record the runs.
 
-    Whatever is recorded or stored already is not computed again; a run that was stopped goes on
-    where it ended when the same command is given again.
+    Nothing that is already recorded or cached is computed again. To resume an interrupted run,
+    give the same command again.
     """  # fmt: skip
-    from lampbench.execution.options import RunOptions, plans
-    from lampbench.util.disk import writable
-    from lampbench.util.progress import Progress
+    from lampbench import api
 
-    progress = Progress()
-    command = shlex.join(["lampbench", *sys.argv[1:]])
-    writable(choices["cache_dir"], "--cache-dir")
-    if not dry_run:
-        writable(results, "--results")
-    todo = plans(RunOptions(**choices), results, progress)
+    todo = api.plan(results=results, **choices)
     if dry_run:
         from lampbench.study.estimate import print_plan
 
-        for plan in todo:
-            print_plan(plan)
+        if form == "json":
+            echo_json({"plans": [_plan_record(plan) for plan in todo]})
+        else:
+            for plan in todo:
+                print_plan(plan)
         return
-    from lampbench.execution.runner import execute
-    from lampbench.report.run_summary import print_summary
+    found = api.execute_all(todo, results, command_line(), force=force)
+    if form == "json":
+        echo_json({"runs": [run_record(each) for each in found]})
+    else:
+        from lampbench.report.run_summary import print_summary
 
-    print_summary([execute(plan, command, results, force) for plan in todo])
+        print_summary([each.path for each in found])
+
+
+def _plan_record(plan: "Plan") -> dict[str, Any]:
+    """A plan as programs read it; a cost that is unknown is None."""
+    from lampbench.study.estimate import stage_estimates
+    from lampbench.study.token_cost import Lengths
+
+    spec = plan.spec
+    lengths = Lengths(spec.model)
+    return {
+        "method": plan.method.name,
+        "task": spec.task.name,
+        "model": spec.model,
+        "seed": spec.seed,
+        "path": plan.folder.as_posix(),
+        "recorded": plan.done,
+        "tokens": lengths.how,
+        "stages": [
+            {
+                "stage": one.stage,
+                "units": one.units,
+                "cached": one.cached,
+                "tokens_read": one.cost.read,
+                "tokens_trained": one.cost.trained,
+                "tokens_written": one.cost.written,
+                "bytes": one.cost.disk,
+            }
+            for one in stage_estimates(plan, lengths)
+        ],
+    }

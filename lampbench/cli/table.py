@@ -4,33 +4,27 @@ from pathlib import Path
 
 import click
 
-from lampbench.cli import options
+from lampbench.cli import shared_options as options
+from lampbench.cli.command import Command, option
+from lampbench.cli.names import PluginName
 from lampbench.report.contents import CONTENTS
 
 
-@click.command(epilog="Tables: " + ", ".join(CONTENTS))
+@click.command(cls=Command, epilog="Tables: " + ", ".join(CONTENTS))
 @click.argument("name", metavar="NAME", type=click.Choice(list(CONTENTS)))
-@click.option(
-    "--baseline",
-    metavar="METHOD",
-    help="With gains: compare every method with this one.  [default: the pairs that the paper "
-    "compares, and controls]",
-)
+@option("--baseline", metavar="METHOD", heading=options.SHOWN, type=PluginName("method"),
+        help="With gains: compare every method with this one.  [default: the pairs that the paper "
+             "compares, and controls]")  # fmt: skip
 @options.results
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["markdown", "latex", "csv", "json"]),
-    default="markdown",
-    show_default=True,
-    help="csv, json: one record per cell.",
-)
+@option("--format", "form", type=click.Choice(["markdown", "latex", "csv", "json"]),
+        default="markdown", show_default=True, heading=options.OUTPUT,
+        help="csv, json: one record per cell.")  # fmt: skip
 def table(name: str, baseline: str | None, results: Path, form: str) -> None:
     """Print one table of recorded runs.
 
     Folders that are not sound runs are left out and named on standard error, with the reason.
     """
-    from lampbench.cli.loading import recorded
+    from lampbench.cli.recorded_runs import recorded
     from lampbench.report.contents import sections
     from lampbench.report.latex import as_latex
     from lampbench.report.machine_readable import as_csv, as_json

@@ -1,6 +1,7 @@
 """Prints what plans will cost, before anything is run."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import click
 from tabulate import tabulate
@@ -11,24 +12,46 @@ from lampbench.study.token_cost import Cost, Lengths, answer_cost, artifact_cost
 _KINDS = ("read", "trained", "written", "disk")
 
 
+@dataclass(frozen=True, slots=True)
+class StageEstimate:
+    """A stage of a plan: its units (users, queries, adapters), how many of them are cached, and
+    what the others cost; a kind of cost is None where it is unknown.
+    """
+
+    stage: str
+    units: int
+    cached: int
+    cost: Cost
+
+
+def stage_estimates(plan: Plan, lengths: Lengths) -> list[StageEstimate]:
+    """The stages of a plan and, last, its predictions."""
+    spec = plan.spec
+    found = []
+    for stage in plan.stages:
+        missing = stage.missing(plan.executor)
+        costs = [artifact_cost(stage.recipe, spec, owner, lengths) for owner in missing]
+        cached = len(stage.owners) - len(missing)
+        found.append(StageEstimate(stage.name, len(stage.owners), cached, _sum(costs)))
+    queries = sum(len(user.queries) for user in spec.dataset.test_users)
+    cost = Cost() if plan.done else answer_cost(spec, lengths)
+    found.append(StageEstimate("predict", queries, queries if plan.done else 0, cost))
+    return found
+
+
 def print_plan(plan: Plan) -> None:
     """Print a plan's stages, what of them is cached, and what the rest will cost."""
     spec = plan.spec
     click.echo(f"{plan.method.name} on {spec.task.name}, model {spec.model}, seed {spec.seed}")
     state = "recorded already" if plan.done else "to be recorded"
     click.echo(f"  {state}: {plan.folder}")
-    length = Lengths(spec.model)
-    rows = []
-    for stage in plan.stages:
-        missing = stage.missing(plan.executor)
-        costs = [artifact_cost(stage.recipe, spec, owner, length) for owner in missing]
-        rows.append([stage.name, len(stage.owners), len(stage.owners) - len(missing),
-                     *_sums(costs)])  # fmt: skip
-    queries = [q for user in spec.dataset.test_users for q in user.queries]
-    rows.append(["predict", len(queries), len(queries) if plan.done else 0,
-                 *_sums([] if plan.done else [answer_cost(spec, length)])])  # fmt: skip
+    lengths = Lengths(spec.model)
+    rows = [
+        [one.stage, one.units, one.cached, *_sums([one.cost])]
+        for one in stage_estimates(plan, lengths)
+    ]
     click.echo(tabulate(rows, headers=["stage", "units", "cached", *_HEADS], intfmt=","))
-    click.echo(f"  {_ABOUT.format(how=length.how)}\n")
+    click.echo(f"  {_ABOUT.format(how=lengths.how)}\n")
 
 
 _HEADS = ("tokens read", "tokens trained", "tokens written, at most", "bytes stored")
@@ -84,9 +107,15 @@ def _hours(costs: Sequence[Cost], speeds: Sequence[float] | None) -> list[float 
 
 
 def _sums(costs: Sequence[Cost]) -> list[int | str]:
-    return [_total([getattr(cost, kind) for cost in costs]) for kind in _KINDS]
+    total = _sum(costs)
+    amounts = [getattr(total, kind) for kind in _KINDS]
+    return ["unknown" if amount is None else amount for amount in amounts]
 
 
-def _total(values: list[int | None]) -> int | str:
+def _sum(costs: Sequence[Cost]) -> Cost:
+    return Cost(**{kind: _total([getattr(cost, kind) for cost in costs]) for kind in _KINDS})
+
+
+def _total(values: list[int | None]) -> int | None:
     known = [value for value in values if value is not None]
-    return sum(known) if len(known) == len(values) else "unknown"
+    return sum(known) if len(known) == len(values) else None

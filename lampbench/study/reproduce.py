@@ -10,7 +10,7 @@ from lampbench.execution.plan import Plan
 from lampbench.paper.cast import cast
 from lampbench.paper.published import paper
 from lampbench.registry import Registry, plugin_paths
-from lampbench.study.sweep import grid
+from lampbench.study.sweep import grid_points, read_grid
 from lampbench.util.errors import LampbenchError
 
 
@@ -58,7 +58,7 @@ def _parts(
         varied = cast().sensitivity
         yield varied.base_models, [varied.task], [first], [{}]
         for axis in varied.parameters:
-            yield [varied.method], [varied.task], [first], grid([axis])
+            yield [varied.method], [varied.task], [first], grid_points(read_grid([axis]), "--param")
 
 
 def _by_source(choices: RunOptions, sources: Mapping[str, str]) -> dict[str, list[str]]:

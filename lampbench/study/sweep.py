@@ -1,8 +1,7 @@
 """Grids of hyper-parameters: every point is a run of its own, and shared work is done once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import click
@@ -10,12 +9,12 @@ from tabulate import tabulate
 
 from lampbench.execution.options import GridPoint
 from lampbench.plugin.hyperparameter import SourcedValue, parse_value
-from lampbench.record.runs import read_run
+from lampbench.record.runs import Run
 from lampbench.util.errors import LampbenchError
 
 
-def grid(params: Sequence[str]) -> list[GridPoint]:
-    """All combinations of the values in `SECTION.NAME=V1,V2,...`.
+def read_grid(params: Sequence[str]) -> dict[str, list[Any]]:
+    """The values of `SECTION.NAME=V1,V2,...` by path.
 
     Raises:
         LampbenchError: one of `params` has no path, no value or a value twice, or two have one
@@ -33,10 +32,10 @@ def grid(params: Sequence[str]) -> list[GridPoint]:
             what = path if path in axes else "a value"
             raise LampbenchError(f"--param {text}: {what} is given twice; give it once")
         axes[path] = values
-    return [
-        {path: parse_value(value, "--param") for path, value in zip(axes, values, strict=True)}
-        for values in product(*axes.values())
-    ]
+    return {
+        path: [parse_value(value, "--param").value for value in values]
+        for path, values in axes.items()
+    }
 
 
 def grid_points(axes: Mapping[str, Sequence[Any]], source: str) -> list[GridPoint]:
@@ -47,16 +46,18 @@ def grid_points(axes: Mapping[str, Sequence[Any]], source: str) -> list[GridPoin
     ]
 
 
-def print_points(recorded: Sequence[tuple[GridPoint, Path]]) -> None:
-    """Print the means over queries, one row per run."""
-    paths = list(recorded[0][0])
+def print_points(runs: Sequence[Run], paths: Collection[str]) -> None:
+    """Print the means over queries, one row per run; `paths` are the hyper-parameters swept."""
     rows = []
-    for point, folder in recorded:
-        manifest = read_run(folder).manifest
+    for run in runs:
+        manifest = run.manifest
+        values = [manifest.hyperparameters.get(path) for path in paths]
         scores = [manifest.mean(metric) for metric in ("rouge1", "rougeL", "words")]
-        names = [manifest.task, manifest.model, manifest.method, str(manifest.seed)]
-        numbers = ["-" if value is None else f"{value:.3f}" for value in scores]
-        rows.append([*(str(point[path].value) for path in paths), *names, *numbers])
+        rows.append([
+            *("-" if value is None else str(value.value) for value in values),
+            manifest.task, manifest.model, manifest.method, str(manifest.seed),
+            *("-" if score is None else f"{score:.3f}" for score in scores),
+        ])  # fmt: skip
     heads = [*paths, "task", "model", "method", "seed", "ROUGE-1", "ROUGE-L", "words"]
     click.echo("\n" + tabulate(rows, headers=heads, disable_numparse=True))
     click.echo("\nMeans over queries. `lampbench table sensitivity` shows them with intervals.")

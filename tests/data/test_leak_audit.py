@@ -254,7 +254,7 @@ def test_the_table_shows_the_worst_cases_first(users, write):
         "  query 'annq0' of test user 'ann' in record 'x4' of training user 'eve': 62% of a text"
     )
     at = lines.index("leak: test queries in history of dev users (same record): 5")
-    assert lines[at + 4] == "  and 2 more (--format json lists all)"
+    assert lines[at + 4] == "  and 2 more; --format json lists all"
     assert lines[-1] == "leaks: news_headline 11"
 
 
@@ -276,7 +276,7 @@ def test_bundled_data_against_what_the_model_read(held):
     review = read_users(lampbench.bundled.DATA / "review_writing" / "test.jsonl")[0]["history"][0]
     corpus_sketch.save(corpus_sketch.make([("1", [words("free", 200)])]), held)
     code, shown = bundled()
-    assert code == 0 and "no leak was found" in shown.splitlines()[-1]
+    assert code == 0 and "no leak found" in shown.splitlines()[-1]
     corpus_sketch.save(corpus_sketch.make([("1", [review["target"]])]), held)
     code, shown = bundled()
     assert code == 1 and "leak: history of test users in pre-training text (13 words): 1" in shown
@@ -288,8 +288,8 @@ def test_bundled_data_against_what_the_model_read(held):
 def test_bundled_data_without_a_sketch_fail(held):
     code, shown = bundled()
     assert code == 1
-    assert "no corpus sketch beside the model: pre-training text not checked" in shown
-    assert shown.splitlines()[-1] == "no leak was found, but not all was checked"
+    assert "the bundled model has no corpus sketch: pre-training text was not checked" in shown
+    assert shown.splitlines()[-1] == "no leak found, but not everything was checked"
 
 
 def test_a_broken_sketch_is_one_line(held, capsys):

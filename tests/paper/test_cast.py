@@ -9,7 +9,7 @@ import pytest
 from lampbench.paper.cast import cast
 from lampbench.paper.published import paper
 from lampbench.registry import Registry
-from lampbench.study.sweep import grid
+from lampbench.study.sweep import read_grid
 
 ROOT = Path(__file__).parents[2]
 
@@ -47,7 +47,7 @@ def test_figure_3_varies_one_thing_at_a_time():
     assert len({repr(method.adaptation) for method in methods}) == 1
     assert len({repr(method.decoding.against) for method in methods}) == len(methods)
     assert figure.method in figure.base_models
-    assert [len(grid([axis])) for axis in figure.parameters] == [5, 4]
+    assert [len(*read_grid([axis]).values()) for axis in figure.parameters] == [5, 4]
 
 
 def strings(file):

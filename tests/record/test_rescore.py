@@ -147,7 +147,7 @@ def test_other_values_than_recorded_are_told(record, lampbench, tmp_path, monkey
     _, _, out = lampbench("score")
     (run,) = reread(tmp_path)
     count = len(run.scores)
-    assert f"  words: {count} values are not those recorded before" in out.splitlines()
+    assert f"  words: {count} values differ from those recorded before" in out.splitlines()
     assert run.manifest.mean("words") == 99
 
 

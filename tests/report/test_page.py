@@ -6,13 +6,13 @@ from dataclasses import asdict
 
 import pytest
 from click.testing import CliRunner
-from parsed import built
 
 from lampbench.cli.report import report
 from lampbench.record.runs import load_runs
 from lampbench.report.page.build import render
 from lampbench.report.statistics import interval, paired
 from lampbench.util.errors import LampbenchError
+from tests.report.parsed import built
 
 
 def scores(run, metric="rougeL"):

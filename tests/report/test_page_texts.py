@@ -5,10 +5,10 @@ from base64 import b64encode
 from hashlib import sha256
 
 import pytest
-from parsed import Page, built
 
 from lampbench.report.page.build import encoded, render
 from lampbench.util.errors import LampbenchError
+from tests.report.parsed import Page, built
 
 HOSTILE = "</script><script>hacked=1</script><img src=x onerror=hacked=1>\u2028\u202e{{ 7*7 }}&lt;"
 

@@ -12,7 +12,7 @@ from lampbench.engine.models import resolve_model
 from lampbench.paper.cast import cast
 from lampbench.paper.published import paper
 from lampbench.record.runs import load_runs
-from lampbench.study.sweep import grid
+from lampbench.study.sweep import read_grid
 from lampbench.util.errors import LampbenchError
 
 
@@ -120,7 +120,7 @@ def test_a_method_that_the_value_does_not_touch_runs_once(lampbench, tmp_path):
 )
 def test_bad_grids(params, said):
     with pytest.raises(LampbenchError, match=said):
-        grid(params)
+        read_grid(params)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """Recorded runs made in a test."""
 
 import re
-import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,8 +12,6 @@ from lampbench.report.contents import arrange
 from lampbench.report.leaderboard import pages
 from lampbench.scoring import PredictionRow, ScoreTable
 from tests.shared.recorded import amended, as_json, record_rows
-
-sys.path.insert(0, str(Path(__file__).parent))  # the module of helpers beside this file
 
 TITLES = {"news_headline": "News Headline", "review_writing": "Review Writing"}
 

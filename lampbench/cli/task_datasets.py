@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def source_of(chosen: Mapping[str, Any]) -> tuple[str, DataOptions]:
-    """The source, and how users are chosen from it, of what `options.dataset` gave."""
+    """The data source and the choice of users that the options of `shared_options.dataset` give."""
     rest = dict(chosen)
     source, seed = rest.pop("data"), rest.pop("data_seed")
     return source, DataOptions(**rest, seed=seed)
@@ -21,10 +21,10 @@ def source_of(chosen: Mapping[str, Any]) -> tuple[str, DataOptions]:
 def of_tasks(
     names: Sequence[str], plugins: Sequence[str], chosen: Mapping[str, Any], without: list[str]
 ) -> Iterator[tuple["Task", "Dataset"]]:
-    """Each task with its dataset; `all` passes over tasks without data, and says so in `without`.
+    """Each task with its dataset; `all` skips tasks without data and adds them to `without`.
 
     Raises:
-        LampbenchError: no such task, or a task that was named has no data.
+        LampbenchError: there is no such task, or a task that is named has no data.
     """
     from lampbench.registry import Registry, plugin_paths
 

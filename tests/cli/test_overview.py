@@ -1,5 +1,6 @@
 """`lampbench overview`, which ends `make demo`: a few methods in a table, and one example."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -68,7 +69,7 @@ def test_every_method_against_the_first(four, call):
 
 def test_the_example_is_the_median_of_those_that_differ(four, call):
     _, out, _ = call(*NEWS)
-    assert "Of the 4 of 5 queries where CoPe and Base differ in ROUGE-L, the one with" in out
+    assert "CoPe and Base differ in ROUGE-L on 4 of 5 queries; this is the one with CoPe's " in out
     assert answers(out)["user, query"] == "a, q2"
     assert "### a, q2" in call("examples", *NEWS[1:], "--method", "base", "--method", "cope",
                                "--pick", "median", "--count", "1")[1]  # fmt: skip
@@ -79,7 +80,7 @@ def test_methods_that_never_differ_are_said_to(scored, call):
         scored(method, OURS)
     pair = ("--method", "base", "--method", "cope")
     code, out, _ = call(*NEWS, *pair)
-    assert code == 0 and "CoPe and Base differ on no query in ROUGE-L; one drawn by a hash" in out
+    assert code == 0 and "CoPe and Base differ in ROUGE-L on no query; this one was chosen" in out
     assert re.fullmatch("[ab], q[0-2]", answers(out)["user, query"])
     assert "None: no query has scores" in call("examples", *NEWS[1:], *pair, "--pick", "median")[1]
 
@@ -101,7 +102,7 @@ def test_shared_words_are_marked_beside_what_was_asked(texts, call):
     assert shown["wrote before"] == "headline 2"
     assert "headline 4" in out and "headline 1" not in out
     assert len(shown["article"]) == 160 and shown["article"].endswith("...")
-    assert "[word]: stands in the user's own text too" in out
+    assert "[word]: also in the user's own text" in out
     assert "\x1b" not in out
 
 
@@ -149,7 +150,7 @@ def test_hostile_texts_stay_on_their_line(scored, call):
     ("arguments", "said"),
     [
         (["--task", "news_headlin"], "did you mean news_headline?"),
-        (["--task", "news_headline", "--method", "cope"], "name two with --method"),
+        (["--task", "news_headline", "--method", "cope"], "name at least two with --method"),
         (["--task", "news_headline", "--method", "pag", "--method", "rag", "--method", "cope"],
          "holds no run of pag, rag on data of news_headline"),
         (["--task", "news_headline", "--model", "big"], "no run with model 'big'"),
@@ -187,3 +188,29 @@ def test_make_demo_runs_plain_commands_and_names_what_is_there():
     assert runs[0][5:] == runs[1][9:]
     pages = re.findall(r"[\w/]+\.md", shown)
     assert len(pages) >= 3 and all((ROOT / page).is_file() for page in pages)
+
+
+def test_json_has_the_numbers_of_the_table(four, call):
+    code, out, err = call(*NEWS, "--format", "json")
+    assert (code, err) == (0, "") and out.isascii()
+    (found,) = json.loads(out)["datasets"]
+    assert [one["method"] for one in found["methods"]] == ["base", "tam", "oppu", "cope"]
+    base, *_, cope = found["methods"]
+    ours, against = interval(halves(OURS)), paired(halves(OURS), halves(ZERO))
+    assert cope["scores"]["rougeL"] == {"mean": ours.mean, "low": ours.low, "high": ours.high}
+    assert cope["gain"]["over"] == "base" and cope["gain"]["mean"] == against.difference.mean
+    assert (cope["gain"]["p"], cope["gain"]["users_better"]) == (against.exchange, 2)
+    assert base["gain"] is None
+    assert found["example"]["query"] == "q2"
+    assert [answer["method"] for answer in found["example"]["answers"]] == [
+        "base", "tam", "oppu", "cope",
+    ]  # fmt: skip
+    assert cope["runs"] == [four.path.relative_to(four.path.parents[4]).as_posix()]
+
+
+def test_json_of_a_single_query_has_null_for_the_interval(scored, call):
+    scored("base", {"a": [0.2]})
+    scored("cope", {"a": [0.4]})
+    out = call(*NEWS, "--method", "base", "--method", "cope", "--format", "json")[1]
+    (found,) = json.loads(out, parse_constant=pytest.fail)["datasets"]
+    assert found["methods"][1]["gain"]["low"] is None

@@ -1,7 +1,6 @@
-"""`lampbench data audit`: does text of tested users stand where it must not?"""
+"""`lampbench data audit`: does text of test users appear where it must not?"""
 
 import dataclasses
-import json
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import lampbench.bundled
-from lampbench.cli import options
-from lampbench.cli.datasets import of_tasks, source_of
+from lampbench.cli import shared_options as options
+from lampbench.cli.command import Command, option
+from lampbench.cli.output import echo_json
+from lampbench.cli.task_datasets import of_tasks, source_of
 from lampbench.data import DataOptions
 from lampbench.util.errors import LampbenchError
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from lampbench.data.overlap import Item
 
 SHOWN = 3
-_BY = {"id": "same record", "author": "by name", "words": "13 words"}
+_BY = {"id": "same record", "author": "same author", "words": "13 words"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,36 +39,34 @@ class _Audited:
     fault: str = ""
 
 
-@click.command("audit")
-@click.option("--task", "tasks", multiple=True, default=["all"], show_default=True, metavar="NAME",
-              help="Task; may be repeated.")  # fmt: skip
+@click.command("audit", cls=Command)
+@options.tasks_of_data
 @options.dataset
+@option("--corpus", type=click.Path(path_type=Path), metavar="FILE", heading=options.DATA,
+        help='Pre-training text to compare with, .jsonl or .jsonl.gz of {"id", "text", ...}.  '
+             "[default: for bundled data, what the bundled model was trained on]")  # fmt: skip
 @options.plugins
-@click.option("--corpus", type=click.Path(path_type=Path), metavar="FILE",
-              help='Pre-training text to compare with: .jsonl or .jsonl.gz of {"id", "text", ...}. '
-                   "[default: of the bundled data, what the bundled model read]")  # fmt: skip
-@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table")
+@options.output_format
 def audit(
     tasks: tuple[str, ...], corpus: Path | None, form: str, plugins: tuple[str, ...], **rest: Any
 ) -> None:
-    """Look for leaks: by id, by author and by 13 words in a row.
+    """Look for leaks: the same record, the same author, or 13 equal words in a row.
 
-    Compares test users, users to tune on, training users and pre-training text. Exit code 0 when
-    nothing leaks, 1 when something does, 2 for bad input.
+    Test users, users kept for tuning, training users and pre-training text are compared. Exit
+    code: 0 when nothing leaks, 1 when something does, 2 for bad input.
     """
     source, chosen = source_of(rest)
     done: list[_Audited] = []
     without: list[str] = []
     for task, dataset in of_tasks(tasks, plugins, rest, without):
         done.append(_audit(task, dataset, source, chosen, corpus))
-        if form == "table":
+        if form == "text":
             click.echo(_table(done[-1]))
     if not done:
         raise LampbenchError(without[0] if without else "there are no tasks")
     if form == "json":
         found = [dataclasses.asdict(each) for each in done]
-        shown = {"datasets": found, "without_data": without}
-        click.echo(json.dumps(shown, indent=1, ensure_ascii=False))
+        echo_json({"datasets": found, "without_data": without})
     else:
         click.echo("\n".join([*(f"no data: {line}" for line in without), _verdict(done)]))
     if any(each.leaks or each.fault for each in done):
@@ -94,7 +93,7 @@ def _audit(
         if held.is_file():
             findings += made.in_sketch(corpus_sketch.load(held))
         else:
-            fault = "no corpus sketch beside the model: pre-training text not checked"
+            fault = "the bundled model has no corpus sketch: pre-training text was not checked"
     return _Audited(
         task.name, dataset.source, len(dataset.test_users), len(dev), len(dataset.train_users),
         leaks(findings), findings, fault,
@@ -102,10 +101,10 @@ def _audit(
 
 
 def _documents(path: Path) -> Iterator["Item"]:
-    """The documents of a JSON-lines file: an id, and every other field that is text.
+    """The documents of a JSON-lines file: the id and every other text field of each.
 
     Raises:
-        LampbenchError: malformed, or a line without id or text.
+        LampbenchError: the file is malformed, or a line has no id or no text.
     """
     from lampbench.data import json_records
     from lampbench.data.field_values import identifier, text
@@ -115,7 +114,7 @@ def _documents(path: Path) -> Iterator["Item"]:
         name = identifier(entry.get("id"), where)
         texts = [text(v, where, k) for k, v in entry.items() if k != "id" and isinstance(v, str)]
         if not any(texts):
-            raise LampbenchError(f"{where}: document {name!r} has no text; give one in a field")
+            raise LampbenchError(f"{where}: document {name!r} has no text; add a text field")
         yield document(name, tuple(texts))
 
 
@@ -147,7 +146,7 @@ def _table(audited: _Audited) -> str:
 
 
 def _cases(finding: "Finding") -> Iterator[str]:
-    """The first cases of a finding, those of which most is shared first."""
+    """The first cases of a finding, the longest overlap first."""
     if not finding.cases:
         return
     kind = "leak" if finding.leak else "reported"
@@ -155,7 +154,7 @@ def _cases(finding: "Finding") -> Iterator[str]:
     for case in finding.cases[:SHOWN]:
         yield f"  {case}"
     if len(finding.cases) > SHOWN:
-        yield f"  and {len(finding.cases) - SHOWN:,} more (--format json lists all)"
+        yield f"  and {len(finding.cases) - SHOWN:,} more; --format json lists all"
 
 
 def _verdict(done: list[_Audited]) -> str:
@@ -163,4 +162,4 @@ def _verdict(done: list[_Audited]) -> str:
     if found:
         return f"leaks: {', '.join(found)}"
     unchecked = any(each.fault for each in done)
-    return "no leak was found" + (", but not all was checked" if unchecked else "")
+    return "no leak found" + (", but not everything was checked" if unchecked else "")

@@ -1,0 +1,96 @@
+"""Commands and options of our own kind: options under headings, and old names that still work."""
+
+import os
+import shlex
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from lampbench.cli.renamed import ENVIRONMENT, current_arguments, renamed
+
+OTHER = "Other options"
+_ARGUMENTS = "lampbench.cli.arguments"
+
+
+class Option(click.Option):
+    """An option that stands under a heading in the help of its command."""
+
+    def __init__(self, *arguments: Any, heading: str = OTHER, **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.heading = heading
+
+    def get_help_extra(self, ctx: click.Context) -> Any:
+        """Default and whether it is required, but not the range, which errors name in words."""
+        extra = super().get_help_extra(ctx)
+        extra.pop("range", None)
+        return extra
+
+    def resolve_envvar_value(self, ctx: click.Context) -> str | None:
+        """The value of the option's environment variable, or of the one it had before."""
+        found = super().resolve_envvar_value(ctx)
+        old = ENVIRONMENT.get(self.envvar) if isinstance(self.envvar, str) else None
+        if found is not None or not old or not os.environ.get(old):
+            return found
+        if not ctx.resilient_parsing:
+            click.echo(renamed(old, str(self.envvar)), err=True)
+        return os.environ[old]
+
+
+class Command(click.Command):
+    """A command whose help shows its options under headings and that takes old option names."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click does, after old option names were replaced."""
+        return super().parse_args(
+            ctx, current_arguments(args, takes_value(self, ctx), ctx.resilient_parsing)
+        )
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options under their headings, in the order in which headings first appear."""
+        headings: dict[str, list[tuple[str, str]]] = defaultdict(list)
+        for parameter in self.get_params(ctx):
+            if isinstance(parameter, click.Option) and (record := parameter.get_help_record(ctx)):
+                headings[getattr(parameter, "heading", OTHER)].append(record)
+        for heading, records in headings.items():
+            with formatter.section("Options" if len(headings) == 1 else heading):
+                formatter.write_dl(records)
+
+
+class Group(click.Group):
+    """A group of such commands."""
+
+    command_class = Command
+    group_class = type
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """As click does; without arguments the help is what was asked for."""
+        if not args and not ctx.resilient_parsing:
+            args = ["--help"]
+        return super().parse_args(ctx, args)
+
+
+def takes_value(command: click.Command, ctx: click.Context) -> dict[str, bool]:
+    """The option names of a command, each with whether a value follows it."""
+    return {
+        name: not (option.is_flag or option.count)
+        for option in command.get_params(ctx)
+        if isinstance(option, click.Option)
+        for name in (*option.opts, *option.secondary_opts)
+    }
+
+
+def option(*names: str, heading: str = OTHER, **settings: Any) -> Callable[[Any], Any]:
+    """A decorator as `click.option`, with a heading."""
+    return click.option(*names, cls=Option, heading=heading, **settings)
+
+
+def remember_arguments(ctx: click.Context, arguments: list[str]) -> None:
+    """Keep the arguments of the root command for `command_line`."""
+    ctx.meta[_ARGUMENTS] = tuple(arguments)
+
+
+def command_line() -> str:
+    """The command that is running, as it was typed; recorded with the runs that it makes."""
+    return shlex.join(["lampbench", *click.get_current_context().meta.get(_ARGUMENTS, ())])

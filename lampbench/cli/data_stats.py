@@ -1,0 +1,74 @@
+"""`lampbench data stats`: the paper's Table 4 for any source of data."""
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lampbench.cli import shared_options as options
+from lampbench.cli.command import Command, option
+from lampbench.cli.output import echo_json
+from lampbench.cli.task_datasets import of_tasks
+from lampbench.util.errors import LampbenchError
+
+if TYPE_CHECKING:
+    from lampbench.data.stats import Stats
+
+_COLUMNS = {
+    "task": "task",
+    "#train": "train",
+    "L_in": "train_in",
+    "L_out": "train_out",
+    "users": "users",
+    "queries": "queries",
+    "#profile": "profile",
+    "L_in (user)": "profile_in",
+    "L_out (user)": "profile_out",
+}
+
+
+@click.command(cls=Command)
+@options.tasks_of_data
+@options.dataset
+@options.plugins
+@option("--tokenizer", type=click.Path(path_type=Path), metavar="DIR", heading=options.OUTPUT,
+        help="Count tokens with this model folder's tokenizer.  [default: words]")  # fmt: skip
+@options.output_format
+def stats(
+    tasks: tuple[str, ...], tokenizer: Path | None, form: str, plugins: tuple[str, ...], **rest: Any
+) -> None:
+    """Count users, queries and lengths, as in the paper's Table 4, and show the loader's notes."""
+    from lampbench.data.stats import measure, tokens_of, words
+
+    length, unit = (tokens_of(tokenizer), "token") if tokenizer else (words, "word")
+    without: list[str] = []
+    found = of_tasks(tasks, plugins, rest, without)
+    rows = [measure(dataset, task, length, unit) for task, dataset in found]
+    if not rows:
+        raise LampbenchError(without[0] if without else "there are no tasks")
+    if form == "json":
+        records = [dataclasses.asdict(row) for row in rows]
+        echo_json({"datasets": records, "without_data": without})
+    else:
+        click.echo(_table(rows, without))
+
+
+def _table(rows: list["Stats"], without: list[str]) -> str:
+    from tabulate import tabulate
+
+    cells = [[_cell(getattr(row, key)) for key in _COLUMNS.values()] for row in rows]
+    lines = [tabulate(cells, headers=list(_COLUMNS), disable_numparse=True, stralign="right"), ""]
+    lines.append(
+        f"Lengths in {rows[0].unit}s, mean ± standard deviation; an input is a whole plain prompt. "
+        "#train, L_in and L_out count queries of the training users, (user) the history of the "
+        "test users."
+    )
+    for row in rows:
+        lines.append(f"{row.task}: {row.source}{' (synthetic)' if row.synthetic else ''}")
+        lines += [f"  {note}" for note in row.notes]
+    return "\n".join([*lines, *(f"no data: {line}" for line in without)])
+
+
+def _cell(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int) else str(value)

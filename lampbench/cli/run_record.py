@@ -1,0 +1,30 @@
+"""A recorded run as programs read it (`--format json`; docs/guide.md describes the keys)."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lampbench.record.runs import Run
+
+
+def run_record(run: "Run") -> dict[str, Any]:
+    """What a run was, and the means of its scores over queries (None: not computed)."""
+    manifest = run.manifest
+    return {
+        "key": manifest.key,
+        "path": run.path.as_posix(),
+        "method": manifest.method,
+        "task": manifest.task,
+        "model": manifest.model,
+        "seed": manifest.seed,
+        "preset": manifest.preset,
+        "fidelity": manifest.fidelity,
+        "overrides": dict(manifest.overrides),
+        "data": manifest.dataset.source,
+        "synthetic": manifest.dataset.synthetic,
+        "users": manifest.counts.users,
+        "queries": manifest.counts.queries,
+        "failed_users": sorted(manifest.failed_users),
+        "engine": "external" if manifest.external else manifest.model_details.engine,
+        "created": manifest.created,
+        "scores": {metric: manifest.mean(metric) for metric in manifest.scores},
+    }

@@ -1,0 +1,124 @@
+"""Options that several commands share, under the headings of their help."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from lampbench.cli.command import OTHER, option
+from lampbench.cli.names import Assignment, ModelName, PluginName
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+WHAT, SHOWN, DATA = "What to run", "What to show", "Data"
+MODEL, HYPER, OUTPUT = "Model", "Hyper-parameters", "Output"
+CACHE_DIR = Path(".lampbench/cache")
+
+
+def apply(*options: Callable[[F], F]) -> Callable[[F], F]:
+    """One decorator out of several, in the order in which help shows them."""
+
+    def decorate(function: F) -> F:
+        for each in reversed(options):
+            function = each(function)
+        return function
+
+    return decorate
+
+
+def _plugins(heading: str) -> Callable[[Any], Any]:
+    return option("--plugins", multiple=True, metavar="PATH", heading=heading,
+                  help="File or folder of plugins; repeatable. LAMPBENCH_PLUGINS adds "
+                       "more.")  # fmt: skip
+
+
+plugins, plugins_to_run = _plugins(OTHER), _plugins(WHAT)
+results = option(
+    "--results", type=click.Path(path_type=Path, file_okay=False), default=Path("results"),
+    show_default=True, metavar="DIR", heading=OUTPUT, help="Folder of recorded runs.",
+)  # fmt: skip
+cache_dir = option(
+    "--cache-dir", type=click.Path(path_type=Path, file_okay=False), default=CACHE_DIR,
+    show_default=True, metavar="DIR", envvar="LAMPBENCH_CACHE_DIR", heading=OUTPUT,
+    help="Folder of adapters, sampled answers and whatever else later runs can reuse. "
+         "Also LAMPBENCH_CACHE_DIR.",
+)  # fmt: skip
+dry_run = option(
+    "--dry-run", is_flag=True, heading=OUTPUT,
+    help="Run nothing; print the stages, what is cached, and the cost of the rest.",
+)  # fmt: skip
+output_format = option(
+    "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True,
+    heading=OUTPUT, help="json: one JSON document on standard output.",
+)  # fmt: skip
+
+combinations = apply(
+    option("--method", "methods", multiple=True, required=True, metavar="NAME", heading=WHAT,
+           type=PluginName("method", every=True),
+           help="Method; repeatable. all: every method."),
+    option("--task", "tasks", multiple=True, required=True, metavar="NAME", heading=WHAT,
+           type=PluginName("task", every=True), help="Task; repeatable. all: every task."),
+    option("--model", "models", multiple=True, default=("bundled",), show_default=True,
+           metavar="MODEL", heading=WHAT, type=ModelName(),
+           help="Preset (lampbench list models), hub id or folder; repeatable."),
+    option("--seed", "seeds", multiple=True, type=int, default=(0,), show_default=True,
+           metavar="N", heading=WHAT, help="Seed of everything random; repeatable."),
+    plugins_to_run,
+)  # fmt: skip
+tasks_of_data = option(
+    "--task", "tasks", multiple=True, default=("all",), show_default=True, metavar="NAME",
+    heading=DATA, type=PluginName("task", every=True), help="Task; repeatable. all: every task.",
+)  # fmt: skip
+dataset = apply(
+    option("--data", default="bundled", show_default=True, metavar="SOURCE", heading=DATA,
+           help="Where the data comes from: bundled, lamp:DIR, oppu:DIR, longlamp[:DIR], "
+                "lampbench:DIR, or a folder of one of these kinds."),
+    option("--users", type=click.IntRange(min=1), metavar="N", heading=DATA,
+           help="Number of test users; those with the longest histories are chosen.  "
+                "[default: 100; all in bundled data and where the data names its test users]"),
+    option("--min-history", type=click.IntRange(min=1), default=1, show_default=True,
+           metavar="N", heading=DATA, help="Leave out test users with fewer past records."),
+    option("--split-by", type=click.Choice(["user", "time"]), heading=DATA,
+           help="Split LaMP or LongLaMP by user or by time, as published.  "
+                "[default: user for LaMP, time for LongLaMP]"),
+    option("--split", "splits", multiple=True, type=click.Choice(["train", "dev", "test"]),
+           heading=DATA,
+           help="Read only this split of LaMP or LongLaMP; repeatable. With bundled data and "
+                "lampbench:DIR, dev tests on the users kept for tuning.  [default: all splits]"),
+    option("--data-seed", type=int, default=0, show_default=True, metavar="N", heading=DATA,
+           help="Seed of the order of users with equally long histories."),
+)  # fmt: skip
+hyper = apply(
+    option("--preset", type=click.Choice(["paper", "small", "reference"]), heading=HYPER,
+           help="Where default values come from.  [default: small for bundled models, paper for "
+                "others, reference with --fidelity reference]"),
+    option("--set", "assignments", multiple=True, metavar="SECTION.NAME=VALUE", heading=HYPER,
+           type=Assignment(),
+           help="Set one value, for example decoding.alpha=0.5; repeatable. "
+                "lampbench show method NAME --task NAME lists them."),
+    option("--config", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+           heading=HYPER, help="TOML file of values, one table per section."),
+    option("--fidelity", type=click.Choice(["paper", "reference"]), default="paper",
+           show_default=True, heading=HYPER,
+           help="Which source wins where the paper and its released code disagree."),
+)  # fmt: skip
+machine = apply(
+    option("--engine", type=click.Choice(["batched", "reference"]), default="batched",
+           show_default=True, heading=MODEL,
+           help="batched: many users per forward pass. reference: one user at a time; slow, for "
+                "checking."),
+    option("--chat-template", metavar="NAME", heading=MODEL,
+           help="Chat template of the paper's appendix D (mistral, llama, gemma or qwen).  "
+                "[default: the tokenizer's own]"),
+    option("--device", metavar="DEVICE", heading=MODEL,
+           help="cpu, cuda, cuda:1 or mps.  [default: the fastest one available]"),
+    option("--dtype", type=click.Choice(["float32", "bfloat16", "float16"]), heading=MODEL,
+           help="Precision of weights and activations.  [default: the model's own]"),
+    option("--batch-size", type=click.IntRange(min=1), metavar="N", heading=MODEL,
+           help="Maximum number of rows per decoding step.  [default: as many as fit in memory]"),
+)  # fmt: skip
+rewards = option(
+    "--rewards", is_flag=True, heading=OUTPUT,
+    help="With contrastive decoding, also record the reward of every generated token.",
+)  # fmt: skip

@@ -1,0 +1,150 @@
+"""`lampbench show`: a method or a task in full."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lampbench.cli import shared_options as options
+from lampbench.cli.command import Group, option
+from lampbench.cli.names import ModelName, PluginName
+from lampbench.cli.output import WIDTH, echo_json, table, wrap
+from lampbench.cli.plugin_records import choices, first_line
+
+Resolved = Mapping[str, Mapping[str, Any]]
+"""Settings by path, by preset."""
+_VALUE = 10
+"""Width of a column of values; lists are wrapped."""
+
+
+@click.group(cls=Group)
+def show() -> None:
+    """Show a method or a task in full."""
+
+
+@show.command("method")
+@click.argument("name", type=PluginName("method"))
+@option("--task", required=True, metavar="NAME", heading=options.SHOWN, type=PluginName("task"),
+        help="Task whose default values apply.")  # fmt: skip
+@option("--model", default="bundled", show_default=True, metavar="MODEL", heading=options.SHOWN,
+        type=ModelName(), help="Model whose preset is shown beside the paper's.")  # fmt: skip
+@options.plugins
+@options.hyper
+@options.output_format
+def show_method(
+    name: str,
+    task: str,
+    model: str,
+    plugins: tuple[str, ...],
+    preset: str | None,
+    assignments: tuple[str, ...],
+    config: Path | None,
+    fidelity: str,
+    form: str,
+) -> None:
+    """Show a method's parts and its hyper-parameters: value, meaning and source of each.
+
+    The paper's values come first. Where the model's own preset differs, its value is beside them.
+    """
+    from lampbench.execution.options import read_overrides, resolve_method
+    from lampbench.paper.presets import default_preset
+    from lampbench.plugin.hyperparameter import reject_unknown
+    from lampbench.registry import Registry, plugin_paths
+
+    registry = Registry(plugin_paths(plugins))
+    method, asked = registry.method(name), registry.task(task)
+    given = read_overrides(config, assignments)
+    used = preset or default_preset(model, fidelity)
+    columns = list(dict.fromkeys([preset or "paper", used]))
+    resolved = {column: resolve_method(method, asked, column, given)[1] for column in columns}
+    reject_unknown(given, set(resolved[used]))
+    if form == "json":
+        echo_json({
+            "method": name, "title": method.title or name, "description": first_line(method),
+            **choices(method), "task": task, "model": model, "preset": used,
+            "hyperparameters": _as_json(resolved),
+        })  # fmt: skip
+        return
+    click.echo(f"{name}: {method.title} ({type(method).__module__})")
+    click.echo(f"{wrap(first_line(method), WIDTH)}\n")
+    click.echo(_labelled(choices(method)))
+    click.echo(f"\n{_settings(resolved)}")
+    if len(columns) > 1:
+        click.echo(
+            f"\nRuns of {model} use the preset {used!r}; --preset {columns[0]} changes that."
+        )
+
+
+@show.command("task")
+@click.argument("name", type=PluginName("task"))
+@options.plugins
+@options.output_format
+def show_task(name: str, plugins: tuple[str, ...], form: str) -> None:
+    """Show a task's fields, prompt and file formats."""
+    from lampbench.registry import Registry, plugin_paths
+
+    task = Registry(plugin_paths(plugins)).task(name)
+    if form == "json":
+        echo_json({
+            "task": name, "title": task.title, "description": first_line(task),
+            "family": task.family, "fields": list(task.fields), "optional": list(task.optional),
+            "target": task.target_name, "shortened_first": task.shorten,
+            "max_new_tokens": task.max_new_tokens,
+            "lamp_id": task.files.task_id if task.files else None,
+            "longlamp_config": task.hub.config if task.hub else None,
+            "system": task.system, "prompt": task.template, "past_record": task.example,
+        })  # fmt: skip
+        return
+    fields = [*task.fields, *(f"{field} (optional)" for field in task.optional)]
+    click.echo(f"{name}: {task.title} ({task.family} family)\n{wrap(first_line(task), WIDTH)}\n")
+    rows = {
+        "fields": ", ".join(fields),
+        "target": task.target_name,
+        "shortened first": task.shorten,
+        "max_new_tokens": str(task.max_new_tokens),
+        "LaMP / OPPU files": task.files.task_id if task.files else "-",
+        "LongLaMP config": task.hub.config if task.hub else "-",
+        "system": task.system,
+        "prompt": task.template,
+        "a past record": task.example,
+    }
+    click.echo(_labelled(rows))
+
+
+def _labelled(rows: Mapping[str, str]) -> str:
+    """Texts beside their labels, each line of a text wrapped."""
+    width = max(map(len, rows))
+    shown = []
+    for label, text in rows.items():
+        lines = "\n".join(wrap(line, WIDTH - width - 4) for line in text.splitlines())
+        shown.append(f"  {label:<{width}}  " + lines.replace("\n", f"\n{'':{width + 4}}"))
+    return "\n".join(shown)
+
+
+def _settings(resolved: Resolved) -> str:
+    """A table of settings: the values of the first preset, then where another preset differs."""
+    first, *others = resolved.values()
+    rows = [
+        [path, _plain(setting.value),
+         *("" if other[path].value == setting.value else _plain(other[path].value)
+           for other in others),
+         f"{setting.doc} [{setting.source}]"]
+        for path, setting in sorted(first.items())
+    ]  # fmt: skip
+    heads = ["hyper-parameter", *resolved, "meaning [source]"]
+    return table(heads, rows, dict.fromkeys(range(1, len(heads) - 1), _VALUE))
+
+
+def _as_json(resolved: Resolved) -> dict[str, Any]:
+    """Hyper-parameters by path, each with its value and source under every preset shown."""
+    listed: dict[str, Any] = {}
+    for preset, settings in resolved.items():
+        for path, setting in settings.items():
+            entry = listed.setdefault(path, {"doc": setting.doc, "presets": {}})
+            entry["presets"][preset] = {"value": setting.value, "source": setting.source}
+    return listed
+
+
+def _plain(value: object) -> str:
+    return ", ".join(value) if isinstance(value, tuple) else f"{value}"

@@ -1,0 +1,46 @@
+"""`lampbench diagnose`: the numbers of a diagnosis as text and as JSON."""
+
+import json
+import math
+
+import pytest
+
+from lampbench.report.statistics import paired
+from lampbench.study import diagnose as study
+
+
+@pytest.fixture
+def diagnosed(call, monkeypatch):
+    gain = paired({("a", "1"): 0.5, ("b", "1"): 0.25}, {("a", "1"): 0.0, ("b", "1"): 0.5})
+    alone = paired({("a", "1"): 0.5}, {("a", "1"): 0.0})
+    found = study.Diagnosis(
+        (study.Likelihood("model", 3.25, None), study.Likelihood("task_sft", 3.0, gain)),
+        (study.Preferring("user_dpo", "test queries", 1.5, 0.75, 8),),
+        (study.Choosing("user's model alone", 0.25, None), study.Choosing("contrast", 0.5, alone)),
+        study.Changes(100, 10, 4, 5),
+    )
+    monkeypatch.setattr(study, "diagnose", lambda plan: found)
+    return lambda *arguments: call(
+        "diagnose", "--method", "cope", "--task", "news_headline", "--users", "2", *arguments
+    )
+
+
+def test_text_names_units_and_tests(diagnosed):
+    code, out, err = diagnosed()
+    assert (code, err) == (0, "")
+    assert "cope on news_headline, bundled, seed 0" in out
+    text = " ".join(out.split())
+    assert "stage nats per token gain over previous stage p users better/worse" in text
+    assert "at 10 of 100 positions: 4 were correct before, 5 are correct after." in text
+    assert "+0.125" in text and "1/1" in text
+
+
+def test_json_has_null_where_one_query_leaves_an_interval_open(diagnosed):
+    code, out, err = diagnosed("--format", "json")
+    assert (code, err) == (0, "")
+    (found,) = json.loads(out, parse_constant=pytest.fail)["diagnoses"]
+    assert (found["method"], found["task"], found["seed"]) == ("cope", "news_headline", 0)
+    assert found["likelihoods"][1]["gain"]["difference"]["mean"] == 0.125
+    assert found["choices"][1]["gain"]["difference"]["low"] is None
+    assert found["changes"] == {"tokens": 100, "changed": 10, "before": 4, "after": 5}
+    assert math.isclose(found["preferences"][0]["right"], 0.75)

@@ -1,0 +1,75 @@
+"""`lampbench list`: tables of 80 columns, and JSON with the same names."""
+
+import json
+
+import pytest
+
+PLUGIN = '''
+from lampbench.plugin import Answer, Metric, register_metric
+
+
+@register_metric("a_metric_with_a_name_that_is_longer_than_any_of_ours")
+class Long(Metric):
+    """{words}."""
+
+    title = "Long"
+
+    def score(self, answer):
+        return 0.0
+'''
+
+
+@pytest.mark.parametrize("kind", ["methods", "tasks", "metrics", "models"])
+def test_a_list_fits_80_columns_and_its_json_names_the_same(call, kind):
+    code, text, err = call("list", kind)
+    assert (code, err) == (0, "")
+    table = text.split("\n\n")[0].splitlines()
+    assert max(map(len, table)) <= 80
+    code, out, err = call("list", kind, "--format", "json")
+    assert (code, err) == (0, "") and out.isascii()
+    (found,) = json.loads(out).values()
+    names = [line.split()[0] for line in table[2:] if not line.startswith(" ")]
+    assert [each["name"] for each in found] == names
+
+
+def test_the_keys_of_each_list(call):
+    def keys(kind):
+        return list(json.loads(call("list", kind, "--format", "json")[1])[kind][0])
+
+    named = ["name", "title", "description"]
+    of_plugins = ["builtin", "origin", "error"]
+    assert keys("methods") == [*named, "prompting", "adaptation", "decoding", *of_plugins]
+    assert keys("tasks") == [*named, "family", *of_plugins]
+    assert keys("metrics") == [*named, "low", "high", "better", "reads", "missing", *of_plugins]
+    assert keys("models") == [
+        "name", "location", "revision", "dtype", "chat_template", "bundled",
+    ]  # fmt: skip
+
+
+def test_a_long_name_is_not_broken_and_says_where_it_comes_from(call, tmp_path):
+    file = tmp_path / "long.py"
+    file.write_text(PLUGIN.format(words="Words " * 20))
+    code, out, _ = call("list", "metrics", "--plugins", file)
+    assert code == 0
+    name = "a_metric_with_a_name_that_is_longer_than_any_of_ours"
+    assert any(line.startswith(f"{name}  ") for line in out.splitlines())
+    assert f"\n{name} comes from {file}:5\n" in out
+
+
+def test_a_broken_plugin_is_named_with_its_cause(call, tmp_path):
+    file = tmp_path / "broken.py"
+    file.write_text("import nothing_of_this_name\n" + PLUGIN.format(words="Words"))
+    code, out, _ = call("list", "metrics", "--plugins", file)
+    assert code == 0 and "broken metric" in out and "nothing_of_this_name" in out
+    found = json.loads(call("list", "metrics", "--plugins", file, "--format", "json")[1])
+    (broken,) = [each for each in found["metrics"] if each["error"]]
+    assert broken["name"].startswith("a_metric") and f"{file}:1" in broken["error"]
+    assert broken["title"] is broken["low"] is broken["builtin"] is None
+    rouge = next(each for each in found["metrics"] if each["name"] == "rougeL")
+    assert (rouge["title"], rouge["reads"], rouge["builtin"]) == ("ROUGE-L", ["reference"], True)
+
+
+def test_presets_say_where_the_model_is(call):
+    rows = dict(line.split(maxsplit=1) for line in call("list", "models")[1].splitlines()[2:])
+    assert rows["bundled"].split() == ["float32", "its", "own", "comes", "with", "lampbench"]
+    assert rows["vicuna-7b"].split() == ["bfloat16", "vicuna", "lmsys/vicuna-7b-v1.5"]
