@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from lampbench.core.task import Task
 from lampbench.data.options import SplitBy
+from lampbench.engine.pool import EnginePool
 from lampbench.execution.options import RunOptions, engine_pool, grid_plans
 from lampbench.execution.plan import Plan
 from lampbench.execution.runner import execute
@@ -168,7 +169,7 @@ def plan(
     from lampbench.study.sweep import grid_points
 
     chosen = options(methods, tasks, models=models, seeds=seeds, **settings)
-    pool = engine_pool(chosen, Progress())
+    pool = _engines(chosen)
     points = grid_points(grid or {}, source="grid")
     return [each for _, each in grid_plans(chosen, points, Path(results), pool)]
 
@@ -199,8 +200,6 @@ def execute_all(
     Raises:
         LampbenchError: a folder cannot be written, or an input is bad; finished work is kept.
     """
-    for folder in dict.fromkeys(each.executor.cache.root for each in plans):
-        writable(folder, "--cache-dir")
     writable(Path(results), "--results")
     return Runs(read_run(execute(each, command, Path(results), force)) for each in plans)
 
@@ -329,8 +328,13 @@ def reproduce(
     by_family = {family: settings.get("data") or source
                  for family, source in (("lamp", lamp), ("longlamp", longlamp))}  # fmt: skip
     sources = {family: source for family, source in by_family.items() if source}
-    pool = engine_pool(chosen, Progress())
+    pool = _engines(chosen)
     return {name: slice_plans(name, chosen, sources, Path(results), pool) for name in experiments}
+
+
+def _engines(chosen: RunOptions) -> EnginePool:
+    writable(chosen.cache_dir, "--cache-dir")  # planning remembers digests there
+    return engine_pool(chosen, Progress())
 
 
 def _call(function: str, *arguments: Any) -> str:

@@ -54,10 +54,14 @@ def print_points(runs: Sequence[Run], paths: Collection[str]) -> None:
         values = [manifest.hyperparameters.get(path) for path in paths]
         scores = [manifest.mean(metric) for metric in ("rouge1", "rougeL", "words")]
         rows.append([
-            *("-" if value is None else str(value.value) for value in values),
+            *("-" if value is None else _short(value.value) for value in values),
             manifest.task, manifest.model, manifest.method, str(manifest.seed),
             *("-" if score is None else f"{score:.3f}" for score in scores),
         ])  # fmt: skip
     heads = [*paths, "task", "model", "method", "seed", "ROUGE-1", "ROUGE-L", "words"]
     click.echo("\n" + tabulate(rows, headers=heads, disable_numparse=True))
     click.echo("\nMeans over queries. `lampbench table sensitivity` shows them with intervals.")
+
+
+def _short(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

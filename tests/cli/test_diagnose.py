@@ -19,7 +19,7 @@ def diagnosed(call, monkeypatch):
         (study.Choosing("user's model alone", 0.25, None), study.Choosing("contrast", 0.5, alone)),
         study.Changes(100, 10, 4, 5),
     )
-    monkeypatch.setattr(study, "diagnose", lambda plan: found)
+    monkeypatch.setattr(study, "diagnose_plan", lambda plan: found)
     return lambda *arguments: call(
         "diagnose", "--method", "cope", "--task", "news_headline", "--users", "2", *arguments
     )
