@@ -1,6 +1,7 @@
 """A copy of a model with adapters on it, through PEFT: all but the last merged, as OPPU trains."""
 
 import copy
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from lampbench.engine.adapter_files import (
 )
 from lampbench.engine.lora_init import initial_matrices, peft_config
 from lampbench.engine.protocol import TrainJob, Weights
+from lampbench.engine.reference.random_state import seeded
 
 _USER = "user"  # PEFT's name for the adapter that is not merged
 
@@ -45,7 +47,8 @@ class AdaptedModel:
             self._model = plain
             if last:
                 self._check(last[0])
-                self._model = PeftModel.from_pretrained(plain, str(last[0]), adapter_name=_USER)
+                with self._random_state_kept():
+                    self._model = PeftModel.from_pretrained(plain, str(last[0]), adapter_name=_USER)
             self._model.eval()
             self._applied = wanted
         return self._model
@@ -66,7 +69,8 @@ class AdaptedModel:
         plain = self._with_merged(job.frozen)
         config = peft_config(plain, job.lora, self._base)
         config.inference_mode = False
-        self._model = get_peft_model(plain, config, adapter_name=_USER)
+        with self._random_state_kept():
+            self._model = get_peft_model(plain, config, adapter_name=_USER)
         for name, pair in matrices.items():
             layer = self._model.base_model.model.get_submodule(name)
             for module, matrix in zip((layer.lora_A, layer.lora_B), pair, strict=True):
@@ -97,10 +101,15 @@ class AdaptedModel:
             self._plain = copy.deepcopy(self._pristine)
             for path in weights:
                 self._check(path)
-                adapted = PeftModel.from_pretrained(self._plain, str(path))
+                with self._random_state_kept():
+                    adapted = PeftModel.from_pretrained(self._plain, str(path))
                 self._plain = adapted.merge_and_unload()
             self._merged, self._model = wanted, self._plain
         return self._plain
+
+    def _random_state_kept(self) -> AbstractContextManager[None]:
+        """PEFT draws initial values that are then overwritten; no random numbers depend on them."""
+        return seeded(0, self._pristine.device)
 
     def _check(self, path: Path) -> None:
         read_adapter(path, self._pristine, self._base)

@@ -190,6 +190,19 @@ def test_another_adapter_at_the_same_path_is_noticed(
             )
 
 
+def test_dropout_does_not_depend_on_what_was_loaded_before(reference, adapters, tmp_path):
+    """The second job finds the reference model of its DPO loaded, the first does not."""
+    tam, user, other = adapters()
+    options = {"frozen": (tam,), "start": user, "data": preferences(), "dpo": DPOSpec(0.3, (tam,))}
+    first, second = (job(tmp_path, name, **options) for name in ("first", "second"))
+    list(reference.score([ScoreRequest("s", prompt(), "x", (tam, other))]))
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    losses = [result.losses for result in reference.train([first, second], no_hook)]
+    assert losses[0] == losses[1]
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_shortened_examples_are_counted(reference, tmp_path):
     data = (*examples(2), SFTExample(prompt(article="storm " * 400), "Storm"))
     (result,) = reference.train([job(tmp_path, "u", data=data)], no_hook)
