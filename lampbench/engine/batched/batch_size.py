@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from lampbench.engine.batched.device_memory import free_bytes
+from lampbench.engine.batched.device_memory import free_memory
 from lampbench.engine.batched.packing import PassLimits
 
 # A CPU is fastest while a pass stays in its caches (benchmarks/README.md), a GPU while it is full.
@@ -49,12 +49,12 @@ class BatchPlanner:
         scores = 16 * config.vocab_size
         each = rows_per_slot * (cache + scores) + adapter_size * self._itemsize + config.vocab_size
         most = self.max_rows or (_CPU_ROWS if self.model.device.type == "cpu" else _GPU_ROWS)
-        fitting = free_bytes(self.model.device) // int(each)
+        fitting = free_memory(self.model.device) // int(each)
         return max(1, min(answers, most // rows_per_slot, fitting))
 
     def training_slots(self, jobs: int, adapter_size: int) -> int:
         """How many of `jobs`, with adapters of `adapter_size` numbers, are trained at once."""
-        room = free_bytes(self.model.device) // 4  # activations need the rest
+        room = free_memory(self.model.device) // 4  # activations need the rest
         return max(1, min(jobs, _TRAINING_SLOTS, room // (_TRAINING_BYTES * adapter_size)))
 
     @property

@@ -9,7 +9,7 @@ from lampbench.util.errors import LampbenchError
 _SHARE = 0.7  # of the free memory; the rest is for activations and for other programs
 
 
-def free_bytes(device: torch.device) -> int:
+def free_memory(device: torch.device) -> int:
     """Bytes that can be used without displacing anything else."""
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)

@@ -7,7 +7,7 @@ def test_slots_depend_on_the_free_memory(engine, monkeypatch):
     planner = BatchPlanner(engine()._model)
     free: dict[str, int] = {}
     monkeypatch.setattr(
-        "lampbench.engine.batched.batch_size.free_bytes", lambda device: free["bytes"]
+        "lampbench.engine.batched.batch_size.free_memory", lambda device: free["bytes"]
     )
     # llama: 2 layers x 2 heads x 8 x (key, value) x 4 bytes, 100 tokens: 51,200 bytes a row,
     # and for a vocabulary of 360 scores; each of two rows and an adapter of 1000 numbers
