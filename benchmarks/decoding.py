@@ -31,7 +31,7 @@ def compare(
         SystemExit: too many answers differ from a peer's, so that there is nothing to compare.
     """
     asked = work.requests(operation, *SHAPES[shape], users)
-    ours, slow = work.ours, work.reference
+    ours, slow = work.batched, work.reference
     mixed = PeftMixed(slow, work.tam, [work.user(i) for i in range(users)])
     found: dict[str, Any] = {}
     few = min(alone, users)
@@ -48,7 +48,7 @@ def compare(
 
     for warm in works([replace(r, spec=replace(r.spec, max_new_tokens=2)) for r in asked]).values():
         warm()
-    taken = timing.paired(works(asked), rounds, work.ours.device)
+    taken = timing.paired(works(asked), rounds, work.batched.device)
     differ = equal(found, work.dtype == "float32")
     prompt = len(ours._encoder.encode_prompt("", asked[0].prompt, 10**6).ids)
     answer = SHAPES[shape][1]

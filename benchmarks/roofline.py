@@ -20,7 +20,7 @@ def share(
     operations or bytes, whichever takes longer: all weights once, every row's keys and values,
     every user's adapter. The K samples of a prompt share its reading, as in our engine.
     """
-    model = work.ours._model
+    model = work.batched._model
     copies, products = _rates(work.device, work.dtype)
     config = model.config.get_text_config()
     head = config.vocab_size * config.hidden_size
@@ -46,7 +46,7 @@ def trained_share(work: Workload, jobs: Sequence[TrainJob], seconds: float) -> f
     2 operations per weight and token forward and 2 backward (frozen weights have no gradient of
     their own); for DPO 2 more, once, for the reference model.
     """
-    engine = work.ours
+    engine = work.batched
     _, products = _rates(work.device, work.dtype)
     config = engine._model.config.get_text_config()
     head = config.vocab_size * config.hidden_size
@@ -61,7 +61,7 @@ def trained_share(work: Workload, jobs: Sequence[TrainJob], seconds: float) -> f
 
 
 def _adapter(work: Workload) -> int:
-    return new_layout(work.ours._model, USER).size
+    return new_layout(work.batched._model, USER).size
 
 
 @cache

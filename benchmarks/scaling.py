@@ -40,7 +40,7 @@ def curve(sizes: Sequence[int], prepare: Callable[[int], Callable[[], object]]) 
 
 def adapter_memory(work: Workload, users: int, capacity: int) -> dict[str, int]:
     """Bytes of adapters on disk, and in memory after all were used and `capacity` was allowed."""
-    adapters = AdapterCache(work.ours._model, work.ours._base, capacity)
+    adapters = AdapterCache(work.batched._model, work.batched._base, capacity)
     folders = [work.user(i) for i in range(users)]
     for folder in folders:
         adapters.layout([(folder,)])
@@ -67,13 +67,13 @@ def main(small: bool, output: Path) -> None:
 
         def decode(of: Workload, prompt: int, count: int) -> Callable[[], object]:
             asked = of.requests("contrastive", prompt, answer, count)
-            return lambda: list(of.ours.generate(asked))
+            return lambda: list(of.batched.generate(asked))
 
         def train(operation: str, records: int) -> Callable[[], object]:
             def once() -> None:
                 shutil.rmtree(work.home / "trained", ignore_errors=True)
                 jobs = work.jobs(operation, _PROMPT, 16, records, 4, "scaling", min(4, some))
-                list(work.ours.train(jobs, lambda *_: None))
+                list(work.batched.train(jobs, lambda *_: None))
 
             return once
 

@@ -44,9 +44,9 @@ def responses(work: Workload, shape: str, count: int, rounds: int) -> dict[str, 
 
     def apart() -> None:
         for n in range(count):
-            list(work.ours.score(asked[n::count]))
+            list(work.batched.score(asked[n::count]))
 
-    return _ratio(work, rounds, apart, lambda: list(work.ours.score(asked)))
+    return _ratio(work, rounds, apart, lambda: list(work.batched.score(asked)))
 
 
 def candidates(work: Workload, shape: str) -> dict[str, float]:
@@ -60,7 +60,7 @@ def candidates(work: Workload, shape: str) -> dict[str, float]:
 
     next_token.plausible_tokens = watch
     try:
-        list(work.ours.generate(work.requests("contrastive", *SHAPES[shape])))
+        list(work.batched.generate(work.requests("contrastive", *SHAPES[shape])))
     finally:
         next_token.plausible_tokens = plausible_tokens
     found = torch.cat(counts).float()
@@ -79,8 +79,8 @@ def waiting(work: Workload, shape: str, gap: int, rounds: int) -> dict[str, floa
     """
     from transformers import DynamicCache
 
-    model, prompt = work.ours._model, SHAPES[shape][0]
-    tokens = torch.randint(2, 1000, (2 * work.users, prompt), device=work.ours.device)
+    model, prompt = work.batched._model, SHAPES[shape][0]
+    tokens = torch.randint(2, 1000, (2 * work.users, prompt), device=work.batched.device)
     user, base, both = tokens[: work.users], tokens[work.users :], tokens
     caches = [DynamicCache(config=model.config) for _ in range(3)]
 
@@ -102,7 +102,7 @@ def waiting(work: Workload, shape: str, gap: int, rounds: int) -> dict[str, floa
     with torch.inference_mode():
         for rows, cache in zip((user, base, both), caches, strict=True):
             read(rows, cache)
-        taken = timing.paired({"together": together, "apart": apart}, rounds, work.ours.device)
+        taken = timing.paired({"together": together, "apart": apart}, rounds, work.batched.device)
     return timing.ratio(taken["together"], taken["apart"])
 
 
@@ -114,19 +114,19 @@ def base_prompts(work: Workload, shape: str, rounds: int) -> dict[str, float]:
     asked = work.requests("contrastive", *SHAPES[shape])
     short = [replace(r, spec=replace(r.spec, max_new_tokens=1)) for r in asked]
     works = {"prompts": lambda: _all(work, short), "all": lambda: _all(work, asked)}
-    taken = timing.paired(works, rounds, work.ours.device)
+    taken = timing.paired(works, rounds, work.batched.device)
     return timing.ratio(taken["prompts"], taken["all"], 0.5)
 
 
 def _all(work: Workload, asked: Any) -> None:
-    for _ in work.ours.generate(asked):
+    for _ in work.batched.generate(asked):
         pass
 
 
 def _ratio(
     work: Workload, rounds: int, apart: Callable[[], object], shared: Callable[[], object]
 ) -> dict[str, float]:
-    taken = timing.paired({"apart": apart, "shared": shared}, rounds, work.ours.device)
+    taken = timing.paired({"apart": apart, "shared": shared}, rounds, work.batched.device)
     return timing.ratio(taken["apart"], taken["shared"])
 
 

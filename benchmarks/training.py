@@ -47,7 +47,7 @@ def compare(
         def train() -> None:
             shutil.rmtree(work.home / "trained" / folder, ignore_errors=True)
             for job in work.jobs(operation, prompt, answer, 2 * batch, batch, folder, count):
-                list(work.ours.train([job], _ignore))
+                list(work.batched.train([job], _ignore))
 
         return train
 
@@ -58,10 +58,10 @@ def compare(
         {
             "reference": at_once(work.reference, "reference", few),
             "alone": one_by_one("alone", few),
-            "ours": at_once(work.ours, "ours", users),
+            "ours": at_once(work.batched, "ours", users),
         },
         rounds,
-        work.ours.device,
+        work.batched.device,
     )
     apart = torch.cat([_apart(work, i) for i in range(few)])
     share = float((apart > CLOSE).float().mean())
@@ -78,7 +78,7 @@ def compare(
         "seconds": round(spent, 3),
         "largest_difference": float(apart.max()),
         "share_that_differs": share,
-        "peak_bytes": timing.peak_memory(work.ours.device),
+        "peak_bytes": timing.peak_memory(work.batched.device),
         "of_roofline": roofline.trained_share(work, jobs, spent),
     }
 
@@ -88,8 +88,8 @@ def _apart(work: Workload, user: int) -> torch.Tensor:
     ours, theirs = (
         read_adapter(
             work.home / "trained" / folder / str(user) / "adapter",
-            work.ours._model,
-            work.ours._base,
+            work.batched._model,
+            work.batched._base,
         ).matrices
         for folder in ("ours", "reference")
     )

@@ -3,9 +3,10 @@
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from unittest import mock
 
 import torch
@@ -54,6 +55,8 @@ TAM = LoraSpec(16, 16, 0.0, ("q_proj", "k_proj", "v_proj", "o_proj"))
 USER = LoraSpec(8, 8, 0.0, ("q_proj", "v_proj"))
 _WORDS = "storm coast town model paper review music film year people city work".split()  # noqa: SIM905
 
+AnyEngine = TypeVar("AnyEngine", BatchedEngine, ReferenceEngine)
+
 
 @dataclass
 class Workload:
@@ -65,26 +68,28 @@ class Workload:
     device: str = "cpu"
     dtype: str = "float32"
     vocabulary: int | None = None
-    _engines: dict[str, Any] = field(default_factory=dict)
 
-    @property
-    def ours(self) -> BatchedEngine:
+    @cached_property
+    def batched(self) -> BatchedEngine:
         """The batched engine."""
-        return self._engine("ours", BatchedEngine)  # type: ignore[no-any-return]
+        return self._engine(BatchedEngine)
 
-    @property
+    @cached_property
     def reference(self) -> ReferenceEngine:
         """The reference engine: one user at a time."""
-        return self._engine("reference", ReferenceEngine)  # type: ignore[no-any-return]
+        return self._engine(ReferenceEngine)
 
-    def _engine(self, name: str, kind: Any) -> Any:
-        if name not in self._engines:
-            with _without_files(self.model, self.vocabulary):
-                engine = kind(resolve_model("bundled"), device=self.device, dtype=self.dtype,
-                              chat_template=None, fidelity=PAPER)  # fmt: skip
-            engine._stop = frozenset()  # every answer uses its whole token budget
-            self._engines[name] = engine
-        return self._engines[name]
+    def _engine(self, kind: type[AnyEngine]) -> AnyEngine:
+        with _without_files(self.model, self.vocabulary):
+            engine = kind(
+                resolve_model("bundled"),
+                device=self.device,
+                dtype=self.dtype,
+                chat_template=None,
+                fidelity=PAPER,
+            )
+        engine._stop = frozenset()  # every answer uses its whole token budget
+        return engine
 
     @property
     def tam(self) -> Path:
@@ -98,13 +103,13 @@ class Workload:
     def _adapter(self, name: str, lora: LoraSpec, seed: int) -> Path:
         folder = self.home / f"{self.model}-{self.vocabulary}" / name
         if not folder.exists():
-            model = self.ours._model
+            model = self.batched._model
             draw = torch.Generator().manual_seed(seed)
             matrices = {
                 layer: (first, 0.02 * torch.randn(second.shape, generator=draw))
                 for layer, (first, second) in initial_matrices(model, lora, seed).items()
             }
-            write_adapter(folder, peft_config(model, lora, self.ours._base), matrices)
+            write_adapter(folder, peft_config(model, lora, self.batched._base), matrices)
         return folder
 
     def requests(

@@ -51,7 +51,9 @@ class AdapterFile:
                 "hyper-parameters to the adapter's, or train it again"
             )
         if missing := sorted(target_layers(model, lora).keys() - self.matrices.keys()):
-            raise LampbenchError(f"adapter {self.path} lacks {missing[0]}; train it again")
+            raise LampbenchError(
+                f"adapter {self.path} has no weights for {missing[0]}; train it again"
+            )
 
 
 def file_signature(path: Path) -> tuple[Any, ...]:

@@ -20,7 +20,7 @@ from lampbench.engine.batched.device_memory import halved
 from lampbench.engine.batched.forward_pass import ForwardPass
 from lampbench.engine.batched.packing import PassLimits
 from lampbench.engine.batched.prompt_tree import PromptTree
-from lampbench.engine.batched.scoring import ResponseScorer, ScoredTree
+from lampbench.engine.batched.response_scorer import ResponseScorer, ScoredTree
 from lampbench.engine.batched.shared_adapters import SharedAdapters, split_shared
 from lampbench.engine.batched.stacked_lora import StackedLora
 from lampbench.engine.batched.training_loop import TrainingLoop

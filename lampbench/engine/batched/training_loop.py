@@ -187,7 +187,7 @@ class TrainingLoop:
             reference = sums.new_tensor([row.example.reference for row in batch])
             losses, margins = dpo_loss(sums, reference, first.job.dpo.beta)
             losses, margins = losses * share, margins * share
-        losses.sum().backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward(losses.sum())
         return losses.tolist(), margins.tolist()
 
     def _update(

@@ -143,7 +143,7 @@ class ReferenceEngine:
                 with seeded(seed_from(job.seed, "dropout", step), self.device):
                     loss, margin = self._loss(model, job, [encoded[i] for i in chosen])
                 _set_dropout(model, False)
-                loss.backward()  # type: ignore[no-untyped-call]
+                torch.autograd.backward(loss)
                 limit = job.optim.max_grad_norm or math.inf
                 norm = float(torch.nn.utils.clip_grad_norm_(parameters, limit))
                 losses.append(float(loss.detach()))
