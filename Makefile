@@ -67,13 +67,13 @@ tables: env
 bench: env
 	$(BIN)/python -m benchmarks.decoding --model bundled
 	$(BIN)/python -m benchmarks.training --model bundled
-	$(BIN)/python -m benchmarks.decoding --model 100m --shape news --pairs 2
+	$(BIN)/python -m benchmarks.decoding --model 100m --shape news --rounds 2
 	$(BIN)/python -m benchmarks.training --model 100m --shape news --users 1 --users 8 --alone 2 \
-		--pairs 2
+		--rounds 2
 	$(BIN)/python -m benchmarks.scaling
 	$(BIN)/python -m benchmarks.sharing
-	$(BIN)/python -m benchmarks.metrics
-	$(BIN)/python -m benchmarks.show
+	$(BIN)/python -m benchmarks.metric_speed
+	$(BIN)/python -m benchmarks.results_page
 
 bench-gpu: env
 	for model in qwen2.5-1.5b-shape mistral-7b-shape; do \

@@ -1,1 +1,1 @@
-"""What the engine costs, against named peers, in paired runs. See README.md."""
+"""What the batched engine costs, compared with its peers in paired runs. See README.md."""

@@ -1,4 +1,4 @@
-"""Decoding: ours against the reference-style loop and against PEFT's mixed batches."""
+"""Decoding: the batched engine, the reference engine and PEFT's mixed batches."""
 
 import sys
 import tempfile
@@ -10,8 +10,9 @@ from typing import Any
 import click
 import torch
 
-from benchmarks import harness, roofline
-from benchmarks.peers import PeftMixed
+from benchmarks import roofline, timing
+from benchmarks.peft_mixed import PeftMixed
+from benchmarks.results_file import RESULTS, write_results
 from benchmarks.workloads import MODELS, SHAPES, Workload
 from lampbench.engine.protocol import GenerateRequest
 
@@ -19,18 +20,18 @@ OPERATIONS = ("greedy", "contrastive", "sample")
 
 
 def compare(
-    work: Workload, operation: str, shape: str, users: int, pairs: int, alone: int
+    work: Workload, operation: str, shape: str, users: int, rounds: int, alone: int
 ) -> dict[str, Any]:
     """Ratios and rates of one operation at one number of users.
 
-    The reference loop answers the first `alone` users, one after the other as it does all of
-    them; its seconds count `users / alone` times.
+    The reference engine answers the first `alone` users only, one after the other; its seconds
+    count `users / alone` times.
 
     Raises:
-        SystemExit: an answer differs from the reference's: then there is nothing to compare.
+        SystemExit: too many answers differ from a peer's, so that there is nothing to compare.
     """
     asked = work.requests(operation, *SHAPES[shape], users)
-    ours, slow = work.ours, work.reference
+    ours, slow = work.batched, work.reference
     mixed = PeftMixed(slow, work.tam, [work.user(i) for i in range(users)])
     found: dict[str, Any] = {}
     few = min(alone, users)
@@ -47,20 +48,20 @@ def compare(
 
     for warm in works([replace(r, spec=replace(r.spec, max_new_tokens=2)) for r in asked]).values():
         warm()
-    taken = harness.paired(works(asked), pairs, work.ours.device)
+    taken = timing.paired(works(asked), rounds, work.batched.device)
     differ = equal(found, work.dtype == "float32")
-    prompt = len(ours._encoder.prompt("", asked[0].prompt, 10**6).ids)
+    prompt = len(ours._encoder.encode_prompt("", asked[0].prompt, 10**6).ids)
     answer = SHAPES[shape][1]
     tokens = answer * sum(request.samples for request in asked)
-    spent = harness.median(taken["ours"])
+    spent = timing.median(taken["ours"])
     return {
-        "vs_reference": harness.ratio(taken["reference"], taken["ours"], users / few),
-        "vs_peft_mixed": harness.ratio(taken["peft_mixed"], taken["ours"]),
+        "vs_reference": timing.ratio(taken["reference"], taken["ours"], users / few),
+        "vs_peft_mixed": timing.ratio(taken["peft_mixed"], taken["ours"]),
         "tokens_per_second": round(tokens / spent),
         "seconds": round(spent, 3),
         "answers_that_differ": differ,
         "prompt_tokens": prompt,
-        "peak_bytes": harness.peak_memory(ours.device),
+        "peak_bytes": timing.peak_memory(ours.device),
         "of_roofline": roofline.share(work, operation, users, prompt, answer, spent),
     }
 
@@ -69,12 +70,13 @@ def equal(found: Mapping[str, Mapping[tuple[str, int], Any]], strict: bool) -> d
     """How many answers differ from ours, by peer: near-ties, which rounding decides.
 
     Raises:
-        SystemExit: in float32, more than one in fifty: then one of them computes something else.
+        SystemExit: with `strict` (float32), if it is more than one in fifty: then one of the
+            engines computes something else.
     """
     differ = {}
     for peer in ("reference", "peft_mixed"):
         theirs, ours = found[peer], found["ours"]
-        differ[peer] = sum(ours[place] != ids for place, ids in theirs.items())
+        differ[peer] = sum(ours[key] != ids for key, ids in theirs.items())
         if strict and differ[peer] > max(1, len(theirs) // 50):
             raise SystemExit(f"{differ[peer]} of {len(theirs)} answers differ from {peer}'s")
     return differ
@@ -86,16 +88,18 @@ def equal(found: Mapping[str, Mapping[tuple[str, int], Any]], strict: bool) -> d
 @click.option(
     "--shape", multiple=True, type=click.Choice(list(SHAPES)), default=("news", "abstract")
 )
-@click.option("--pairs", default=3, show_default=True, help="Rounds that count.")
-@click.option("--alone", default=4, show_default=True, help="Users that the reference answers.")
+@click.option("--rounds", default=3, show_default=True, help="Rounds that are measured.")
+@click.option(
+    "--alone", default=4, show_default=True, help="Users that the reference engine answers."
+)
 @click.option("--device", default="cpu", show_default=True)
 @click.option("--dtype", default="float32", show_default=True)
-@click.option("--output", type=click.Path(path_type=Path), default=harness.RESULTS)
+@click.option("--output", type=click.Path(path_type=Path), default=RESULTS)
 def main(
     model: str,
     users: tuple[int, ...],
     shape: tuple[str, ...],
-    pairs: int,
+    rounds: int,
     alone: int,
     device: str,
     dtype: str,
@@ -109,16 +113,16 @@ def main(
             for count in users:
                 spent = {}
                 for operation in OPERATIONS:
-                    place = f"{operation}, {name}, {count} users"
-                    print(place, file=sys.stderr)
-                    results[place] = compare(work, operation, name, count, pairs, alone)
-                    print(f"{place}: {results[place]}")
-                    spent[operation] = results[place]["seconds"]
+                    title = f"{operation}, {name}, {count} users"
+                    print(title, file=sys.stderr)
+                    results[title] = compare(work, operation, name, count, rounds, alone)
+                    print(f"{title}: {results[title]}")
+                    spent[operation] = results[title]["seconds"]
                 cost = round(spent["contrastive"] / spent["greedy"], 2)
                 results[f"contrastive, {name}, {count} users"]["cost_over_greedy"] = cost
-    settings = {"model": model, "device": device, "dtype": dtype, "pairs": pairs, "alone": alone,
+    settings = {"model": model, "device": device, "dtype": dtype, "rounds": rounds, "alone": alone,
                 "threads": torch.get_num_threads(), "shapes": SHAPES}  # fmt: skip
-    harness.write(f"decoding-{model}", settings, results, output)
+    write_results(f"decoding-{model}", settings, results, output)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""The seven ratios, in under ten minutes on two cores: bundled model, 64 users, 32 for training.
+"""The seven main ratios, in less than ten minutes on two cores.
 
-Decoding at LongLaMP lengths (abstracts), training at LaMP lengths (headlines). The last line is
-one JSON object.
+Bundled model; decoding of 64 users' abstracts (LongLaMP's lengths), training of 32 users on
+headlines (LaMP's lengths). The last line of the output is one JSON object.
 """
 
 import json
@@ -16,22 +16,22 @@ from benchmarks.workloads import Workload
 
 @click.command()
 @click.option("--users", default=64, show_default=True)
-@click.option("--trained", default=32, show_default=True, help="Users in training.")
-@click.option("--pairs", default=3, show_default=True, help="Rounds that count.")
-@click.option("--alone", default=1, show_default=True, help="Users that the reference serves.")
+@click.option("--trained", default=32, show_default=True, help="Users that are trained.")
+@click.option("--rounds", default=3, show_default=True, help="Rounds that are measured.")
+@click.option("--alone", default=1, show_default=True, help="Users of the reference engine.")
 @click.option("--shape", default="abstract", show_default=True)
-def main(users: int, trained: int, pairs: int, alone: int, shape: str) -> None:
-    """Print what decoding and training cost against their peers."""
+def main(users: int, trained: int, rounds: int, alone: int, shape: str) -> None:
+    """Compare decoding and training with their peers, and print the ratios."""
     with tempfile.TemporaryDirectory() as home:
         work = Workload("bundled", users, Path(home))
         decoded = {}
         for operation in decoding.OPERATIONS:
-            decoded[operation] = decoding.compare(work, operation, shape, users, pairs, alone)
+            decoded[operation] = decoding.compare(work, operation, shape, users, rounds, alone)
             print(f"{operation}: {decoded[operation]}", flush=True)
         learned = {}
         for operation in ("sft", "dpo"):
             few = 2 * alone
-            learned[operation] = training.compare(work, operation, "news", trained, pairs, 4, few)
+            learned[operation] = training.compare(work, operation, "news", trained, rounds, 4, few)
             print(f"{operation}: {learned[operation]}", flush=True)
     cost = decoded["contrastive"]["seconds"] / decoded["greedy"]["seconds"]
     summary = {

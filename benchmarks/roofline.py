@@ -1,26 +1,26 @@
-"""What a device could do at best: bytes over its copy rate, operations over its matmul rate."""
+"""The least time that a device needs, from its measured copy rate and matrix product rate."""
 
 from collections.abc import Sequence
 from functools import cache
 
 import torch
 
-from benchmarks import harness
+from benchmarks import timing
 from benchmarks.workloads import USER, Workload
-from lampbench.engine.lora_init import trained_layout
+from lampbench.engine.batched.adapter_layout import new_layout
 from lampbench.engine.protocol import TrainJob
 
 
 def share(
     work: Workload, operation: str, users: int, prompt: int, answer: int, seconds: float
 ) -> float:
-    """Least possible time over the time taken, for one call of `generate`.
+    """Least possible time of one call of `generate`, divided by the time it took.
 
-    Reading prompts is bound by operations (2 a weight and token), each step of decoding by the
-    larger of operations and bytes: all weights once, every row's keys and values, every user's
-    adapter. What is counted is what ours does: K samples share their prompt's reading.
+    Reading prompts is bounded by operations (2 per weight and token), each step of decoding by
+    operations or bytes, whichever takes longer: all weights once, every row's keys and values,
+    every user's adapter. The K samples of a prompt share its reading, as in our engine.
     """
-    model = work.ours._model
+    model = work.batched._model
     copies, products = _rates(work.device, work.dtype)
     config = model.config.get_text_config()
     head = config.vocab_size * config.hidden_size
@@ -41,10 +41,12 @@ def share(
 
 
 def trained_share(work: Workload, jobs: Sequence[TrainJob], seconds: float) -> float:
-    """As `share`, for one call of `train`: 2 operations a weight and token forward and 2 backward
-    (frozen weights have no gradient of their own); for DPO 2 more, once, for the reference.
+    """As `share`, for one call of `train`.
+
+    2 operations per weight and token forward and 2 backward (frozen weights have no gradient of
+    their own); for DPO 2 more, once, for the reference model.
     """
-    engine = work.ours
+    engine = work.batched
     _, products = _rates(work.device, work.dtype)
     config = engine._model.config.get_text_config()
     head = config.vocab_size * config.hidden_size
@@ -53,16 +55,16 @@ def trained_share(work: Workload, jobs: Sequence[TrainJob], seconds: float) -> f
     operations = 0
     for job in jobs:
         passes = 4 * job.optim.epochs + (2 if job.dpo else 0)
-        trees = [item.tree for item in engine._run(job).items]
+        trees = [example.tree for example in engine._training_run(job).examples]
         operations += passes * sum(body * tree.tokens + head * tree.labels for tree in trees)
     return round(operations / products / seconds, 3)
 
 
 def _adapter(work: Workload) -> int:
-    return trained_layout(work.ours._model, USER).size
+    return new_layout(work.batched._model, USER).size
 
 
 @cache
 def _rates(device: str, dtype: str) -> tuple[float, float]:
     place = torch.device(device)
-    return harness.copy_rate(place), harness.matmul_rate(place, getattr(torch, dtype))
+    return timing.copy_rate(place), timing.matmul_rate(place, getattr(torch, dtype))

@@ -1,4 +1,4 @@
-"""How cost grows with users, history, prompt length and vocabulary, and what memory is bounded."""
+"""How cost grows with users, history, prompt length and vocabulary, and that memory is bounded."""
 
 import math
 import shutil
@@ -11,16 +11,16 @@ from typing import Any
 import click
 import torch
 
-from benchmarks import harness
+from benchmarks import timing
+from benchmarks.results_file import RESULTS, write_results
 from benchmarks.workloads import Workload
-from lampbench.engine.batched.adapter_cache import Adapters
-from lampbench.engine.batched.stacked_lora import Stack
+from lampbench.engine.batched.adapter_cache import AdapterCache
 
 _ANSWER, _PROMPT, _USERS = 32, 70, 16
 
 
 def exponent(sizes: Sequence[int], seconds: Sequence[float]) -> float:
-    """The slope of log seconds over log size, least squares: 1 is linear."""
+    """Least-squares slope of log seconds over log size: 1 means linear growth."""
     xs, ys = [math.log(x) for x in sizes], [math.log(y) for y in seconds]
     mx, my = sum(xs) / len(xs), sum(ys) / len(ys)
     over = sum((x - mx) * (y - my) for x, y in zip(xs, ys, strict=True))
@@ -28,34 +28,34 @@ def exponent(sizes: Sequence[int], seconds: Sequence[float]) -> float:
 
 
 def curve(sizes: Sequence[int], prepare: Callable[[int], Callable[[], object]]) -> dict[str, Any]:
-    """Seconds at each size, least of three after a first call, and how they grow."""
+    """Seconds at each size (the least of three after a first call), and how they grow."""
     found = []
     for size in sizes:
         work = prepare(size)
         work()
-        found.append(min(harness.seconds(work, torch.device("cpu")) for _ in range(3)))
+        found.append(min(timing.seconds(work, torch.device("cpu")) for _ in range(3)))
         print(f"  {size}: {found[-1]:.3f} s", file=sys.stderr)
     return {"sizes": list(sizes), "seconds": found, "exponent": exponent(sizes, found)}
 
 
-def held(work: Workload, users: int, keep: int) -> dict[str, int]:
-    """Bytes of adapters on disk and in memory after all of them were used, `keep` allowed."""
-    adapters = Adapters(work.ours._model, work.ours._base, Stack(work.ours._model), keep=keep)
+def adapter_memory(work: Workload, users: int, capacity: int) -> dict[str, int]:
+    """Bytes of adapters on disk, and in memory after all were used and `capacity` was allowed."""
+    adapters = AdapterCache(work.batched._model, work.batched._base, capacity)
     folders = [work.user(i) for i in range(users)]
     for folder in folders:
         adapters.layout([(folder,)])
     on_disk = sum(
         file.stat().st_size for folder in folders for file in folder.glob("*.safetensors")
     )
-    return {"adapters": users, "bytes_on_disk": on_disk, "bytes_allowed": keep,
-            "bytes_in_memory": adapters._held}  # fmt: skip
+    return {"adapters": users, "bytes_on_disk": on_disk, "bytes_allowed": capacity,
+            "bytes_in_memory": adapters.bytes_held}  # fmt: skip
 
 
 @click.command()
-@click.option("--small", is_flag=True, help="The least that shows that it works.")
-@click.option("--output", type=click.Path(path_type=Path), default=harness.RESULTS)
+@click.option("--small", is_flag=True, help="Smallest sizes, to see that it works.")
+@click.option("--output", type=click.Path(path_type=Path), default=RESULTS)
 def main(small: bool, output: Path) -> None:
-    """Fit growth exponents on the bundled model; writes scaling.json."""
+    """Fit growth exponents with the bundled model; writes scaling.json."""
     answer = 4 if small else _ANSWER
     users = (1, 2) if small else (16, 32, 64, 128)
     histories = (2, 4) if small else (8, 16, 32, 64)
@@ -67,13 +67,13 @@ def main(small: bool, output: Path) -> None:
 
         def decode(of: Workload, prompt: int, count: int) -> Callable[[], object]:
             asked = of.requests("contrastive", prompt, answer, count)
-            return lambda: list(of.ours.generate(asked))
+            return lambda: list(of.batched.generate(asked))
 
         def train(operation: str, records: int) -> Callable[[], object]:
             def once() -> None:
                 shutil.rmtree(work.home / "trained", ignore_errors=True)
                 jobs = work.jobs(operation, _PROMPT, 16, records, 4, "scaling", min(4, some))
-                list(work.ours.train(jobs, lambda *_: None))
+                list(work.batched.train(jobs, lambda *_: None))
 
             return once
 
@@ -87,10 +87,10 @@ def main(small: bool, output: Path) -> None:
             lambda n: decode(Workload("bundled", some, Path(home), vocabulary=n), _PROMPT, some),
         )
         size = work.user(0).joinpath("adapter_model.safetensors").stat().st_size
-        results["adapters in memory"] = held(work, max(users), keep=3 * size)
+        results["adapters in memory"] = adapter_memory(work, max(users), 3 * size)
     for name, found in results.items():
         print(f"{name}: {found}")
-    harness.write(
+    write_results(
         "scaling", {"threads": torch.get_num_threads(), "answer": answer}, results, output
     )
 

@@ -1,6 +1,7 @@
-"""What sharing saves, measured one at a time: prompts between samples and between the branches of
-a tree; and what a lazy base row, base logits for candidates only, or prompts shared between
-methods could save at most.
+"""What sharing saves: prompts between samples, and between the responses of a prompt tree.
+
+And what three ideas that are not built could save at most: a base row that lags behind, base logits
+for plausible tokens only, and prompts shared between methods.
 """
 
 import sys
@@ -13,26 +14,27 @@ from typing import Any
 import click
 import torch
 
-from benchmarks import harness
+from benchmarks import timing
+from benchmarks.results_file import RESULTS, write_results
 from benchmarks.workloads import SHAPES, Workload
 from lampbench.engine import next_token
-from lampbench.engine.next_token import plausible
+from lampbench.engine.next_token import plausible_tokens
 from lampbench.engine.protocol import ScoreRequest
 
 
-def samples(work: Workload, shape: str, pairs: int) -> dict[str, float]:
-    """Three samples a prompt: one reading of the prompt against three."""
+def samples(work: Workload, shape: str, rounds: int) -> dict[str, float]:
+    """Three samples per prompt: reading the prompt once, compared with three times."""
     asked = work.requests("sample", *SHAPES[shape])
     apart = [replace(r, id=f"{r.id}/{n}", samples=1, seed=n) for r in asked for n in range(3)]
-    # a space more or less makes another prompt, which nothing shares
+    # one space more makes another prompt, so that nothing is shared
     apart = [
         replace(r, prompt=replace(r.prompt, system=" " * (n % 3))) for n, r in enumerate(apart)
     ]
-    return _ratio(work, pairs, lambda: _all(work, apart), lambda: _all(work, asked))
+    return _ratio(work, rounds, lambda: _all(work, apart), lambda: _all(work, asked))
 
 
-def responses(work: Workload, shape: str, count: int, pairs: int) -> dict[str, float]:
-    """Scores of `count` responses to a prompt: a tree against a row for each."""
+def responses(work: Workload, shape: str, count: int, rounds: int) -> dict[str, float]:
+    """Scores of `count` responses to a prompt: one tree, compared with one row for each."""
     prompt, answer = SHAPES[shape]
     asked = [
         ScoreRequest(f"{r.id}/{n}", r.prompt, f"{n} " + "storm " * (answer - 1), r.weights)
@@ -42,25 +44,25 @@ def responses(work: Workload, shape: str, count: int, pairs: int) -> dict[str, f
 
     def apart() -> None:
         for n in range(count):
-            list(work.ours.score(asked[n::count]))
+            list(work.batched.score(asked[n::count]))
 
-    return _ratio(work, pairs, apart, lambda: list(work.ours.score(asked)))
+    return _ratio(work, rounds, apart, lambda: list(work.batched.score(asked)))
 
 
 def candidates(work: Workload, shape: str) -> dict[str, float]:
-    """How often one token alone is plausible: then the base model's row cannot matter."""
+    """How often a single token is plausible: then the base model's row does not matter."""
     counts: list[torch.Tensor] = []
 
     def watch(log_user: torch.Tensor, tau: float) -> torch.Tensor:
-        head = plausible(log_user, tau)
+        head = plausible_tokens(log_user, tau)
         counts.append(head.sum(dim=-1))
         return head
 
-    next_token.plausible = watch
+    next_token.plausible_tokens = watch
     try:
-        list(work.ours.generate(work.requests("contrastive", *SHAPES[shape])))
+        list(work.batched.generate(work.requests("contrastive", *SHAPES[shape])))
     finally:
-        next_token.plausible = plausible
+        next_token.plausible_tokens = plausible_tokens
     found = torch.cat(counts).float()
     steps = [float((each > 1).any()) for each in counts]
     return {
@@ -70,14 +72,15 @@ def candidates(work: Workload, shape: str) -> dict[str, float]:
     }
 
 
-def waiting(work: Workload, shape: str, gap: int, pairs: int) -> dict[str, float]:
-    """A lazy base row at its best: for `gap` tokens only the users' rows advance, then the base
-    rows catch up in one pass; against pairs that advance together.
+def waiting(work: Workload, shape: str, gap: int, rounds: int) -> dict[str, float]:
+    """A base row that lags behind, at its best, compared with rows that advance together.
+
+    For `gap` tokens only the users' rows advance, then the base rows catch up in one pass.
     """
     from transformers import DynamicCache
 
-    model, prompt = work.ours._model, SHAPES[shape][0]
-    tokens = torch.randint(2, 1000, (2 * work.users, prompt), device=work.ours.device)
+    model, prompt = work.batched._model, SHAPES[shape][0]
+    tokens = torch.randint(2, 1000, (2 * work.users, prompt), device=work.batched.device)
     user, base, both = tokens[: work.users], tokens[work.users :], tokens
     caches = [DynamicCache(config=model.config) for _ in range(3)]
 
@@ -99,58 +102,59 @@ def waiting(work: Workload, shape: str, gap: int, pairs: int) -> dict[str, float
     with torch.inference_mode():
         for rows, cache in zip((user, base, both), caches, strict=True):
             read(rows, cache)
-        taken = harness.paired({"together": together, "apart": apart}, pairs, work.ours.device)
-    return harness.ratio(taken["together"], taken["apart"])
+        taken = timing.paired({"together": together, "apart": apart}, rounds, work.batched.device)
+    return timing.ratio(taken["together"], taken["apart"])
 
 
-def base_prompts(work: Workload, shape: str, pairs: int) -> dict[str, float]:
-    """Share of contrastive decoding that reads the base rows' prompts: what a method that found
-    them read by another would save.
+def base_prompts(work: Workload, shape: str, rounds: int) -> dict[str, float]:
+    """Share of contrastive decoding that is spent on reading the base rows' prompts.
+
+    A method would save it if another method had read them before.
     """
     asked = work.requests("contrastive", *SHAPES[shape])
     short = [replace(r, spec=replace(r.spec, max_new_tokens=1)) for r in asked]
     works = {"prompts": lambda: _all(work, short), "all": lambda: _all(work, asked)}
-    taken = harness.paired(works, pairs, work.ours.device)
-    return harness.ratio(taken["prompts"], taken["all"], 0.5)
+    taken = timing.paired(works, rounds, work.batched.device)
+    return timing.ratio(taken["prompts"], taken["all"], 0.5)
 
 
 def _all(work: Workload, asked: Any) -> None:
-    for _ in work.ours.generate(asked):
+    for _ in work.batched.generate(asked):
         pass
 
 
 def _ratio(
-    work: Workload, pairs: int, apart: Callable[[], object], shared: Callable[[], object]
+    work: Workload, rounds: int, apart: Callable[[], object], shared: Callable[[], object]
 ) -> dict[str, float]:
-    taken = harness.paired({"apart": apart, "shared": shared}, pairs, work.ours.device)
-    return harness.ratio(taken["apart"], taken["shared"])
+    taken = timing.paired({"apart": apart, "shared": shared}, rounds, work.batched.device)
+    return timing.ratio(taken["apart"], taken["shared"])
 
 
 @click.command()
 @click.option("--users", default=16, show_default=True)
-@click.option("--pairs", default=3, show_default=True)
+@click.option("--rounds", default=3, show_default=True)
 @click.option("--shape", multiple=True, default=("news", "title"), show_default=True)
-@click.option("--output", type=click.Path(path_type=Path), default=harness.RESULTS)
-def main(users: int, pairs: int, shape: tuple[str, ...], output: Path) -> None:
-    """Measure each; writes sharing.json."""
+@click.option("--output", type=click.Path(path_type=Path), default=RESULTS)
+def main(users: int, rounds: int, shape: tuple[str, ...], output: Path) -> None:
+    """Measure all of them; writes sharing.json."""
     results: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as home:
         work = Workload("bundled", users, Path(home))
         for name in shape:
             print(name, file=sys.stderr)
-            results[f"{name}: a prompt shared by 3 samples"] = samples(work, name, pairs)
+            results[f"{name}: a prompt shared by 3 samples"] = samples(work, name, rounds)
             for count in (2, 3):
                 title = f"{name}: a prompt shared by {count} responses"
-                results[title] = responses(work, name, count, pairs)
+                results[title] = responses(work, name, count, rounds)
             results[f"{name}: plausible tokens"] = candidates(work, name)
             for gap in (2, 4, 8):
                 title = f"{name}: a base row that waits {gap} tokens"
-                results[title] = waiting(work, name, gap, pairs)
-            results[f"{name}: share of the base rows' prompts"] = base_prompts(work, name, pairs)
+                results[title] = waiting(work, name, gap, rounds)
+            results[f"{name}: share of the base rows' prompts"] = base_prompts(work, name, rounds)
     for title, found in results.items():
         print(f"{title}: {found}")
-    settings = {"users": users, "pairs": pairs, "threads": torch.get_num_threads()}
-    harness.write("sharing", settings, results, output)
+    settings = {"users": users, "rounds": rounds, "threads": torch.get_num_threads()}
+    write_results("sharing", settings, results, output)
 
 
 if __name__ == "__main__":

@@ -1,21 +1,23 @@
-"""Models, users, adapters and prompts of a benchmark, all made from seeds."""
+"""Models, users, adapters and prompts of the benchmarks, all made from seeds."""
 
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from unittest import mock
 
 import torch
 
 from lampbench.core.fidelity import PAPER
 from lampbench.core.prompt import Piece, Prompt
-from lampbench.engine import adapter_files, load_model, reference
+from lampbench.engine import load_model as loading
+from lampbench.engine.adapter_files import write_adapter
 from lampbench.engine.batched import engine as batched_engine
 from lampbench.engine.batched.engine import BatchedEngine
-from lampbench.engine.lora_init import initial_pairs, lora_config
+from lampbench.engine.lora_init import initial_matrices, peft_config
 from lampbench.engine.models import resolve_model
 from lampbench.engine.protocol import (
     Contrast,
@@ -29,12 +31,13 @@ from lampbench.engine.protocol import (
     SFTExample,
     TrainJob,
 )
-from lampbench.engine.reference import ReferenceEngine
+from lampbench.engine.reference import engine as reference_engine
+from lampbench.engine.reference.engine import ReferenceEngine
 
-# Mean tokens of prompt and answer: the paper's Table 4, L_in and L_out of the TAM column.
+# Mean tokens of prompt and answer: the paper's Table 4, columns L_in and L_out of TAM.
 SHAPES = {"news": (54, 16), "title": (231, 18), "abstract": (70, 233), "topic": (57, 358)}
 
-# Random weights: speed does not care. Shapes of the published configurations.
+# Shapes of published models; their weights are random, which makes no difference to speed.
 MODELS: dict[str, dict[str, Any]] = {
     "100m": {"hidden_size": 768, "intermediate_size": 2048, "num_hidden_layers": 12,
              "num_attention_heads": 12, "num_key_value_heads": 12, "vocab_size": 32000,
@@ -52,10 +55,12 @@ TAM = LoraSpec(16, 16, 0.0, ("q_proj", "k_proj", "v_proj", "o_proj"))
 USER = LoraSpec(8, 8, 0.0, ("q_proj", "v_proj"))
 _WORDS = "storm coast town model paper review music film year people city work".split()  # noqa: SIM905
 
+AnyEngine = TypeVar("AnyEngine", BatchedEngine, ReferenceEngine)
+
 
 @dataclass
 class Workload:
-    """One model with `users` adapters on TAM; `home` is a folder for files."""
+    """One model with the adapters of `users` users on top of TAM; `home` is a folder for files."""
 
     model: str
     users: int
@@ -63,46 +68,48 @@ class Workload:
     device: str = "cpu"
     dtype: str = "float32"
     vocabulary: int | None = None
-    _engines: dict[str, Any] = field(default_factory=dict)
 
-    @property
-    def ours(self) -> BatchedEngine:
-        """The many-user engine."""
-        return self._engine("ours", BatchedEngine)  # type: ignore[no-any-return]
+    @cached_property
+    def batched(self) -> BatchedEngine:
+        """The batched engine."""
+        return self._engine(BatchedEngine)
 
-    @property
+    @cached_property
     def reference(self) -> ReferenceEngine:
-        """One user at a time."""
-        return self._engine("reference", ReferenceEngine)  # type: ignore[no-any-return]
+        """The reference engine: one user at a time."""
+        return self._engine(ReferenceEngine)
 
-    def _engine(self, name: str, kind: Any) -> Any:
-        if name not in self._engines:
-            with _without_files(self.model, self.vocabulary):
-                engine = kind(resolve_model("bundled"), device=self.device, dtype=self.dtype,
-                              chat_template=None, fidelity=PAPER)  # fmt: skip
-            engine._stop = frozenset()  # every answer takes its whole budget, whoever makes it
-            self._engines[name] = engine
-        return self._engines[name]
+    def _engine(self, kind: type[AnyEngine]) -> AnyEngine:
+        with _without_files(self.model, self.vocabulary):
+            engine = kind(
+                resolve_model("bundled"),
+                device=self.device,
+                dtype=self.dtype,
+                chat_template=None,
+                fidelity=PAPER,
+            )
+        engine._stop = frozenset()  # every answer uses its whole token budget
+        return engine
 
     @property
     def tam(self) -> Path:
-        """The task adapter's folder."""
+        """Folder of the task adapter."""
         return self._adapter("tam", TAM, 0)
 
     def user(self, number: int) -> Path:
-        """A user's adapter's folder."""
+        """Folder of a user's adapter."""
         return self._adapter(f"user{number}", USER, number + 1)
 
     def _adapter(self, name: str, lora: LoraSpec, seed: int) -> Path:
         folder = self.home / f"{self.model}-{self.vocabulary}" / name
         if not folder.exists():
-            model = self.ours._model
+            model = self.batched._model
             draw = torch.Generator().manual_seed(seed)
-            pairs = {
+            matrices = {
                 layer: (first, 0.02 * torch.randn(second.shape, generator=draw))
-                for layer, (first, second) in initial_pairs(model, lora, seed).items()
+                for layer, (first, second) in initial_matrices(model, lora, seed).items()
             }
-            adapter_files.write(folder, lora_config(model, lora, self.ours._base), pairs)
+            write_adapter(folder, peft_config(model, lora, self.batched._base), matrices)
         return folder
 
     def requests(
@@ -113,7 +120,7 @@ class Workload:
         users: int | None = None,
         penalty: float = 1.0,
     ) -> list[GenerateRequest]:
-        """One request a user: greedy, contrastive, or three samples of the plain model."""
+        """One request per user: greedy, contrastive, or three samples of the plain model."""
         count = self.users if users is None else users
         if operation == "sample":
             spec = GenerationSpec(answer, sampling=Sampling(1.0, 1.0))
@@ -129,10 +136,10 @@ class Workload:
         ]
 
     def jobs(
-        self, operation: str, prompt: int, answer: int, records: int, batch: int, place: str,
+        self, operation: str, prompt: int, answer: int, records: int, batch: int, folder: str,
         users: int | None = None,
     ) -> list[TrainJob]:  # fmt: skip
-        """One training job a user, an epoch over `records` examples."""
+        """One training job per user, one epoch over `records` examples; saved below `folder`."""
         dpo = operation == "dpo"
         optim = OptimSpec(1e-4, 1, batch, 0.01, 0.1, 0.3)
         jobs = []
@@ -143,7 +150,7 @@ class Workload:
             pairs = tuple(
                 PreferencePair(p, good, bad) for p, (good, bad) in zip(asked, texts, strict=True)
             )
-            folder = self.home / "trained" / place / str(i)
+            home = self.home / "trained" / folder / str(i)
             jobs.append(
                 TrainJob(
                     id=str(i),
@@ -152,8 +159,8 @@ class Workload:
                     lora=USER,
                     optim=optim,
                     seed=i,
-                    output=folder / "adapter",
-                    scratch=folder / "scratch",
+                    output=home / "adapter",
+                    scratch=home / "scratch",
                     start=self.user(i) if dpo else None,
                     dpo=DPOSpec(0.5, (self.tam,)) if dpo else None,
                 )
@@ -162,7 +169,7 @@ class Workload:
 
 
 def words(tokens: int, seed: int) -> Prompt:
-    """A prompt of about so many tokens, the template's included (it takes some thirty)."""
+    """A prompt of about `tokens` tokens, including those of the chat template (about thirty)."""
     return Prompt("", (Piece(_text(max(1, tokens - 30), seed, 0)),))
 
 
@@ -173,12 +180,12 @@ def _text(tokens: int, seed: int, part: int) -> str:
 
 @contextmanager
 def _without_files(name: str, vocabulary: int | None) -> Iterator[None]:
-    """Inside, engines get a random model of the named shape, built where it runs."""
+    """Inside, engines get a random model of the named shape, built on its device."""
     if name == "bundled" and vocabulary is None:
         yield
         return
 
-    def load(spec: Any, device: str | None, dtype: str) -> load_model.Loaded:
+    def load(spec: Any, device: str | None, dtype: str) -> loading.LoadedModel:
         from transformers import LlamaConfig, LlamaForCausalLM
 
         tokens = original(spec, "cpu", dtype)
@@ -186,22 +193,22 @@ def _without_files(name: str, vocabulary: int | None) -> Iterator[None]:
         if vocabulary:
             shape = {**shape, "vocab_size": vocabulary}
         config = LlamaConfig(**{"max_position_embeddings": 4096, "pad_token_id": 0, **shape})
-        place = load_model.best_device(device)
+        chosen = loading.choose_device(device)
         torch.manual_seed(0)
         before = torch.get_default_dtype()
         torch.set_default_dtype(getattr(torch, dtype))
         try:
-            with place:
+            with chosen:
                 model: Any = LlamaForCausalLM(config)
         finally:
             torch.set_default_dtype(before)
         model.generation_config.eos_token_id = tokens.model.generation_config.eos_token_id
         model.eval().requires_grad_(False)
-        return load_model.Loaded(model, tokens.tokenizer, 4096, place)
+        return loading.LoadedModel(model, tokens.tokenizer, 4096, chosen)
 
-    original = load_model.load
+    original = loading.load_model
     with (
-        mock.patch.object(batched_engine, "load", load),
-        mock.patch.object(reference, "load", load),
+        mock.patch.object(batched_engine, "load_model", load),
+        mock.patch.object(reference_engine, "load_model", load),
     ):
         yield

@@ -1,1 +1,1 @@
-"""What executes: the protocol every backend answers to, and the backends."""
+"""Engines that run a model: what an engine does (protocol), and the engines themselves."""

@@ -1,4 +1,4 @@
-"""LoRA adapters on disk, in PEFT's format: read with every assumption checked, written whole."""
+"""LoRA adapters on disk, in PEFT's format: checked when read, written all or nothing."""
 
 import json
 import os
@@ -8,65 +8,65 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lampbench.engine.lora_init import targeted
+from lampbench.engine.lora_init import LoraMatrices, target_layers
 from lampbench.engine.protocol import LoraSpec
 from lampbench.util.errors import LampbenchError
 
 _PREFIX = "base_model.model."
-_HALVES = (".lora_A.weight", ".lora_B.weight")
+_SUFFIXES = (".lora_A.weight", ".lora_B.weight")
 # What PEFT can add to a LoRA that changes the function it computes.
 _VARIANTS = ("use_dora", "lora_bias", "modules_to_save", "trainable_token_indices",
              "target_parameters", "layer_replication", "use_qalora", "use_bdlora",
              "alora_invocation_tokens", "arrow_config", "kasa_config")  # fmt: skip
 
-# Ways to begin that leave the base model's weights as they were.
-_INNOCENT = (True, False, "gaussian", "orthogonal", "eva")
+# Initialisations that leave the base model's weights as they are.
+_INITS = (True, False, "gaussian", "orthogonal", "eva")
 
 
 @dataclass(frozen=True, slots=True)
 class AdapterFile:
-    """A saved adapter: PEFT's configuration, and its tensors by the name of their layer.
-
-    `layers` maps a linear layer of the model to A [rank, inputs] and B [outputs, rank].
-    """
+    """A saved adapter: PEFT's configuration, and its matrices by layer."""
 
     path: Path
     config: Any
-    layers: Mapping[str, tuple[Any, Any]]
+    matrices: LoraMatrices
 
     @property
     def targets(self) -> set[str]:
         """The kinds of layers it sits on (`q_proj`, ...)."""
-        return {layer.rpartition(".")[2] for layer in self.layers}
+        return {layer.rpartition(".")[2] for layer in self.matrices}
 
-    def require(self, lora: LoraSpec, model: Any) -> None:
-        """Make sure that it has the shape that a job is to continue.
+    def require_shape(self, lora: LoraSpec, model: Any) -> None:
+        """Check that a training job of this shape can continue the adapter.
 
         Raises:
-            LampbenchError: it differs in rank, alpha or target layers, or lacks one of them.
+            LampbenchError: it differs in rank, alpha or target layers, or a layer is missing.
         """
         found = (self.config.r, self.config.lora_alpha, self.targets, self.config.use_rslora)
         if found != (lora.rank, lora.alpha, set(lora.targets), False):
             raise LampbenchError(
                 f"adapter {self.path} has rank {found[0]}, alpha {found[1]} and targets "
                 f"{','.join(sorted(self.targets))}{' with rsLoRA' if found[3] else ''}; training "
-                f"is to continue rank {lora.rank}, alpha {lora.alpha}, {','.join(lora.targets)}"
+                f"needs rank {lora.rank}, alpha {lora.alpha}, {','.join(lora.targets)}: set these "
+                "hyper-parameters to the adapter's, or train it again"
             )
-        if missing := sorted(targeted(model, lora).keys() - self.layers.keys()):
-            raise LampbenchError(f"adapter {self.path} lacks {missing[0]}; train it again")
+        if missing := sorted(target_layers(model, lora).keys() - self.matrices.keys()):
+            raise LampbenchError(
+                f"adapter {self.path} has no weights for {missing[0]}; train it again"
+            )
 
 
-def signature(path: Path) -> tuple[Any, ...]:
-    """Tells a saved adapter from another that took its place at the same path."""
+def file_signature(path: Path) -> tuple[Any, ...]:
+    """Tells a saved adapter from another one that replaced it at the same path."""
     stats = [file.stat() for file in sorted(path.glob("adapter_*"))]
     return str(path), *((stat.st_ino, stat.st_size, stat.st_mtime_ns) for stat in stats)
 
 
-def read(path: Path, model: Any, base: str) -> AdapterFile:
-    """Read an adapter and make sure that it fits `model`, which was loaded from `base`.
+def read_adapter(path: Path, model: Any, base: str) -> AdapterFile:
+    """Read an adapter and check that it fits `model`, which was loaded from `base`.
 
     Raises:
-        LampbenchError: it is missing, damaged, no plain LoRA, or made for another model.
+        LampbenchError: it is missing, damaged, more than a plain LoRA, or made for another model.
     """
     from peft import LoraConfig
     from peft.utils import load_peft_weights
@@ -77,12 +77,16 @@ def read(path: Path, model: Any, base: str) -> AdapterFile:
         kind = json.loads(file.read_text(encoding="utf-8")).get("peft_type")
     except (OSError, ValueError, AttributeError) as error:
         raise LampbenchError(
-            f"{file}: no adapter in PEFT's format ({error}); train it again or name another"
+            f"{file}: no adapter in PEFT's format ({error}); train it again or name another one"
         ) from error
     if kind != "LORA":
-        raise LampbenchError(f"{file}: the adapter is of type {kind}; only LORA is supported")
+        raise LampbenchError(
+            f"{file}: the adapter is of type {kind}; only LORA is supported, train one"
+        )
     if not any((path / f"adapter_model.{end}").is_file() for end in ("safetensors", "bin")):
-        raise LampbenchError(f"{path}: the adapter's weights are missing (adapter_model.*)")
+        raise LampbenchError(
+            f"{path}: the adapter's weights are missing (adapter_model.*); train it again"
+        )
     try:
         config = LoraConfig.from_pretrained(str(path))
         tensors = load_peft_weights(str(path), device="cpu")
@@ -90,64 +94,43 @@ def read(path: Path, model: Any, base: str) -> AdapterFile:
         cause = " ".join(str(error).split())[:200]
         raise LampbenchError(f"{path}: the adapter is damaged ({cause}); train it again") from error
     odd = [name for name in _VARIANTS if getattr(config, name, None)]
-    if config.init_lora_weights not in _INNOCENT:
+    if config.init_lora_weights not in _INITS:
         odd.append(f"init_lora_weights={config.init_lora_weights}")
-    odd += [name for name in tensors if not name.endswith(_HALVES)]
+    odd += [name for name in tensors if not name.endswith(_SUFFIXES)]
     if odd:
-        raise LampbenchError(f"{path}: more than a plain LoRA ({odd[0]}); this is not supported")
-    _same_base(path, str(config.base_model_name_or_path or ""), base)
-    names = {name.removeprefix(_PREFIX).removesuffix(half)
-             for name in tensors for half in _HALVES if name.endswith(half)}  # fmt: skip
-    layers = {name: _halves(path, name, tensors, model) for name in sorted(names)}
-    for name, (first, _) in layers.items():
+        raise LampbenchError(
+            f"{path}: the adapter is more than a plain LoRA ({odd[0]}), which is not supported; "
+            "train one without it"
+        )
+    _require_base(path, str(config.base_model_name_or_path or ""), base)
+    names = {name.removeprefix(_PREFIX).removesuffix(suffix)
+             for name in tensors for suffix in _SUFFIXES if name.endswith(suffix)}  # fmt: skip
+    matrices = {name: _layer_matrices(path, name, tensors, model) for name in sorted(names)}
+    for name, (first, _) in matrices.items():
         rank = config.rank_pattern.get(get_pattern_key(list(config.rank_pattern), name), config.r)
         if len(first) != rank:
             raise LampbenchError(
-                f"adapter {path}: {name} has rank {len(first)}, its configuration says {rank}"
+                f"adapter {path}: {name} has rank {len(first)}, its configuration says {rank}; "
+                "train it again"
             )
-    if not layers:
+    if not matrices:
         raise LampbenchError(f"{path}: the adapter has no weights; train it again")
-    return AdapterFile(path, config, layers)
+    return AdapterFile(path, config, matrices)
 
 
-def _same_base(path: Path, recorded: str, base: str) -> None:
-    """Names tell only when both are hub ids; folders move, and their layers' shapes are checked."""
-    hub = [name for name in (recorded, base) if name and not Path(name).is_absolute()]
-    if len(hub) == 2 and recorded != base and not Path(recorded).exists():
-        raise LampbenchError(
-            f"adapter {path} was made for {recorded}, not for {base}; if they are the same model, "
-            "change base_model_name_or_path in its adapter_config.json"
-        )
+def read_start(path: Path, model: Any, base: str, lora: LoraSpec) -> LoraMatrices:
+    """A saved adapter that training is to continue, in float32.
+
+    Raises:
+        LampbenchError: as in `read_adapter`, or its shape is not that of `lora`.
+    """
+    found = read_adapter(path, model, base)
+    found.require_shape(lora, model)
+    return {name: (a.float(), b.float()) for name, (a, b) in found.matrices.items()}
 
 
-def _halves(path: Path, name: str, tensors: Mapping[str, Any], model: Any) -> tuple[Any, Any]:
-    """A and B of one layer, after a look at the model's layer of that name."""
-    first, second = (tensors.get(f"{_PREFIX}{name}{half}") for half in _HALVES)
-    if first is None or second is None:
-        raise LampbenchError(f"{path}: the adapter has only half of {name}; train it again")
-    try:
-        layer = model.get_submodule(name)
-        inputs, outputs = int(layer.in_features), int(layer.out_features)
-    except AttributeError as error:
-        raise LampbenchError(
-            f"adapter {path} was made for another model: {model.name_or_path} has no layer {name}"
-        ) from error
-    if layer is model.get_output_embeddings():
-        raise LampbenchError(
-            f"adapter {path} sits on {name}, the output layer, which is not supported; "
-            "train it again without it"
-        )
-    shapes = (first.shape[1], second.shape[0], first.shape[0])
-    if shapes != (inputs, outputs, second.shape[1]):
-        raise LampbenchError(
-            f"adapter {path} was made for another model: its {name} maps {shapes[0]} to "
-            f"{shapes[1]}, that of {model.name_or_path} {inputs} to {outputs}"
-        )
-    return first, second
-
-
-def write(folder: Path, config: Any, layers: Mapping[str, tuple[Any, Any]]) -> None:
-    """Save an adapter; the folder appears when it is whole and replaces what was there.
+def write_adapter(folder: Path, config: Any, matrices: LoraMatrices) -> None:
+    """Save an adapter; `folder` appears when it is complete and replaces what was there.
 
     The same adapter gives the same bytes.
     """
@@ -157,9 +140,9 @@ def write(folder: Path, config: Any, layers: Mapping[str, tuple[Any, Any]]) -> N
     shutil.rmtree(staged, ignore_errors=True)
     staged.mkdir(parents=True)
     tensors = {
-        f"{_PREFIX}{name}{half}": tensor.detach().cpu().contiguous()
-        for name, pair in sorted(layers.items())
-        for half, tensor in zip(_HALVES, pair, strict=True)
+        f"{_PREFIX}{name}{suffix}": tensor.detach().cpu().contiguous()
+        for name, pair in sorted(matrices.items())
+        for suffix, tensor in zip(_SUFFIXES, pair, strict=True)
     }
     save_file(tensors, staged / "adapter_model.safetensors", metadata={"format": "pt"})
     values = {
@@ -170,3 +153,45 @@ def write(folder: Path, config: Any, layers: Mapping[str, tuple[Any, Any]]) -> N
     (staged / "adapter_config.json").write_text(text, encoding="utf-8")
     shutil.rmtree(folder, ignore_errors=True)
     staged.rename(folder)
+
+
+def _require_base(path: Path, recorded: str, base: str) -> None:
+    """Compare the base models' names if both are hub ids.
+
+    Folders move; for them, only the shapes of the layers are checked.
+    """
+    hub = [name for name in (recorded, base) if name and not Path(name).is_absolute()]
+    if len(hub) == 2 and recorded != base and not Path(recorded).exists():
+        raise LampbenchError(
+            f"adapter {path} was made for {recorded}, not for {base}; if they are the same model, "
+            "change base_model_name_or_path in its adapter_config.json"
+        )
+
+
+def _layer_matrices(
+    path: Path, name: str, tensors: Mapping[str, Any], model: Any
+) -> tuple[Any, Any]:
+    """A and B of one layer, checked against the model's layer of that name."""
+    first, second = (tensors.get(f"{_PREFIX}{name}{suffix}") for suffix in _SUFFIXES)
+    if first is None or second is None:
+        raise LampbenchError(f"{path}: the adapter has only half of {name}; train it again")
+    try:
+        layer = model.get_submodule(name)
+        inputs, outputs = int(layer.in_features), int(layer.out_features)
+    except AttributeError as error:
+        raise LampbenchError(
+            f"adapter {path} was made for another model: {model.name_or_path} has no layer {name}; "
+            "train it again"
+        ) from error
+    if layer is model.get_output_embeddings():
+        raise LampbenchError(
+            f"adapter {path} sits on {name}, the output layer, which is not supported; "
+            "train it again without it"
+        )
+    shapes = (first.shape[1], second.shape[0], first.shape[0])
+    if shapes != (inputs, outputs, second.shape[1]):
+        raise LampbenchError(
+            f"adapter {path} was made for another model: its {name} maps {shapes[0]} to "
+            f"{shapes[1]}, that of {model.name_or_path} {inputs} to {outputs}; train it again"
+        )
+    return first, second

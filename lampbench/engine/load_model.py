@@ -17,8 +17,8 @@ _NO_LIMIT = 10**9  # tokenizers without a limit of their own say 1e30
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
-    """A causal language model with its tokenizer. `context` is its length in tokens."""
+class LoadedModel:
+    """A causal language model with its tokenizer; `context` is its context length in tokens."""
 
     model: Any
     tokenizer: Any
@@ -26,11 +26,11 @@ class Loaded:
     device: torch.device
 
 
-def best_device(asked: str | None) -> torch.device:
-    """The device asked for, or the best there is: CUDA, then Apple's MPS, then the processor.
+def choose_device(asked: str | None) -> torch.device:
+    """The device asked for; for None or "auto" CUDA, else Apple's MPS, else the CPU.
 
     Raises:
-        LampbenchError: the device asked for is not there.
+        LampbenchError: the device asked for cannot be used.
     """
     if asked is None or asked == "auto":
         mps = "mps" if torch.backends.mps.is_available() else "cpu"
@@ -40,24 +40,26 @@ def best_device(asked: str | None) -> torch.device:
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         cause = str(error).partition("\n")[0]
-        raise LampbenchError(f"device {asked!r} cannot be used: {cause}") from error
+        raise LampbenchError(
+            f"device {asked!r} cannot be used: {cause}; choose another one with --device"
+        ) from error
     return device
 
 
-def load(spec: ModelSpec, device: str | None, dtype: str) -> Loaded:
-    """Load a model for inference, frozen.
+def load_model(spec: ModelSpec, device: str | None, dtype: str) -> LoadedModel:
+    """Load a model for inference, with its weights frozen.
 
     Raises:
-        LampbenchError: the device is not there, the precision is none, or the files are missing,
-            damaged or unreachable.
+        LampbenchError: the device cannot be used, `dtype` is unknown, or the files are missing,
+            damaged or cannot be reached.
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     if dtype not in _DTYPES:
         raise LampbenchError(f"no precision is called {dtype!r}: there are {', '.join(_DTYPES)}")
-    place = best_device(device)
+    chosen = choose_device(device)
     options = {"revision": commit_of(spec)}
-    with quiet():
+    with quiet_libraries():
         try:
             tokenizer = AutoTokenizer.from_pretrained(spec.location, **options)
             model: Any = AutoModelForCausalLM.from_pretrained(
@@ -65,20 +67,23 @@ def load(spec: ModelSpec, device: str | None, dtype: str) -> Loaded:
             )
         except Exception as error:  # whatever a damaged file makes the libraries raise
             cause = " ".join(str(error).split())[:300]
-            raise LampbenchError(f"model {spec.location} cannot be loaded: {cause}") from error
-    model.to(place).eval().requires_grad_(False)
+            raise LampbenchError(
+                f"model {spec.location} cannot be loaded: {cause}; download or save it again"
+            ) from error
+    model.to(chosen).eval().requires_grad_(False)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     context = int(model.config.get_text_config().max_position_embeddings)
     if tokenizer.model_max_length and tokenizer.model_max_length < _NO_LIMIT:
         context = min(context, int(tokenizer.model_max_length))
-    tokenizer.model_max_length = _NO_LIMIT  # or it warns; prompts are held to `context` and counted
-    return Loaded(model, tokenizer, context, place)
+    # Prompts are fitted into `context`, and what is dropped is counted: no warning is needed.
+    tokenizer.model_max_length = _NO_LIMIT
+    return LoadedModel(model, tokenizer, context, chosen)
 
 
 @contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Keep the libraries' own notices and bars off the user's terminal, for a while."""
+def quiet_libraries() -> Iterator[None]:
+    """Inside, transformers and peft print no notices and no progress bars."""
     from transformers.utils import logging
 
     notices: Any = logging  # untyped

@@ -1,4 +1,4 @@
-"""Models by name: the bundled one, the paper's, and any hub id or folder. Loads no torch."""
+"""Models by name: the bundled ones, the paper's, any hub id or folder. Does not import torch."""
 
 import json
 import logging
@@ -16,12 +16,15 @@ from lampbench.util.hashing import digest, file_digest
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """Where a model is and how it is run unless the user says otherwise.
+    """Where a model is, and how it is run by default.
 
-    `name` is what results call it: a preset's name, a hub id, or the last part of a folder's path
-    (its fingerprint tells it from another folder of that name). `location` is a folder or a hub
-    id, `chat_template` one of lampbench's chat templates or None for the tokenizer's own,
-    `dtype` the precision of weights and activations.
+    Attributes:
+        name: the model's name in results: a preset's name, a hub id, or the last part of a folder's
+            path (the fingerprint tells folders of the same name apart).
+        location: a folder or a hub id.
+        revision: a commit, branch or tag on the hub; None is the default branch.
+        chat_template: one of lampbench's chat templates; None is the tokenizer's own.
+        dtype: precision of weights and activations.
     """
 
     name: str
@@ -32,13 +35,13 @@ class ModelSpec:
 
     @property
     def folder(self) -> Path | None:
-        """The folder of a local model, None for one on the hub."""
+        """The folder of a local model; None for a model on the hub."""
         path = Path(self.location)
         return path if path.is_dir() else None
 
 
 BUNDLED = ("bundled", "bundled-small")
-"""The models that every installation carries."""
+"""Names of the models that are part of every installation."""
 
 
 def _bundled(folder: str) -> str:
@@ -63,12 +66,12 @@ _IDENTIFYING = ("*config.json", "*token*.json", "vocab.json", "merges.txt", "cha
 
 
 def is_bundled(spec: ModelSpec) -> bool:
-    """Whether it is one of those, not a folder that happens to have the name."""
+    """Whether it is a bundled model, and not a folder that happens to have the same name."""
     return spec.name in BUNDLED and spec == MODEL_PRESETS[spec.name]
 
 
 def resolve_model(name: str) -> ModelSpec:
-    """The model that a name stands for: a preset, a folder, or a hub id (`org/name[@revision]`).
+    """The model of that name: a preset, a folder, or a hub id (`org/name[@revision]`).
 
     Raises:
         LampbenchError: it is none of these.
@@ -78,35 +81,41 @@ def resolve_model(name: str) -> ModelSpec:
     folder = Path(name)
     if folder.is_dir():
         if not (folder / "config.json").is_file():
-            raise LampbenchError(f"{folder}: no model there (config.json is missing)")
+            raise LampbenchError(
+                f"{folder}: no model in this folder (config.json is missing); give another folder"
+            )
         path = folder.resolve()
         return ModelSpec(path.name, str(path), dtype=_stored_dtype(folder))
     location, _, revision = name.partition("@")
     if _HUB_ID.fullmatch(location):
         return ModelSpec(name, location, revision or None)
     hint = suggestion(name, MODEL_PRESETS)
-    raise LampbenchError(f"no model is called {name!r}, and no folder or hub id either: {hint}")
+    raise LampbenchError(
+        f"no model is called {name!r}, and it is neither a folder nor a hub id (org/name): {hint}"
+    )
 
 
 def _stored_dtype(folder: Path) -> str:
-    """The precision that a folder's weights say they have, bfloat16 where they do not say."""
+    """The precision that config.json names for a folder's weights, bfloat16 if it names none."""
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         text = config.get("text_config") or {}
         found = config.get("dtype") or config.get("torch_dtype") or text.get("dtype")
     except (OSError, ValueError, AttributeError) as error:
-        raise LampbenchError(f"{folder / 'config.json'}: no configuration ({error})") from error
+        raise LampbenchError(
+            f"{folder / 'config.json'}: no model configuration ({error}); save the model again"
+        ) from error
     return found if found in ("float32", "bfloat16", "float16") else "bfloat16"
 
 
 def fingerprint(spec: ModelSpec, cache: Path) -> str:
-    """What identifies a model's weights, configuration and tokenizer.
+    """Identifies a model's weights, configuration and tokenizer.
 
-    A folder: the digest of its files' bytes (remembered in `cache` by path, size and time). A
-    hub id: the commit that the revision stands for.
+    For a folder, the digest of its files' bytes (kept in the folder `cache` by path, size and time
+    of change); for a hub id, the commit of its revision.
 
     Raises:
-        LampbenchError: the folder is gone, or the hub cannot be reached and the model is not in
+        LampbenchError: the folder is missing, or the hub cannot be reached and the model is not in
             its local cache.
     """
     if (commit := commit_of(spec)) is not None:
@@ -117,10 +126,11 @@ def fingerprint(spec: ModelSpec, cache: Path) -> str:
 
 
 def commit_of(spec: ModelSpec) -> str | None:
-    """The commit that a hub model's revision stands for; None for a folder.
+    """The commit of a hub model's revision; None for a folder.
 
     Raises:
-        LampbenchError: as in `fingerprint`.
+        LampbenchError: the folder is missing, or the hub cannot be reached and the model is not in
+            its local cache.
     """
     if spec.folder is not None:
         return None
@@ -131,7 +141,7 @@ def commit_of(spec: ModelSpec) -> str | None:
 
 
 def _remembered_digest(file: Path, cache: Path) -> str:
-    """The digest of a large file, which is not read again while its size and time stand."""
+    """Digest of a large file, which is only read again if its size or time has changed."""
     stat = file.stat()
     memory = cache / "digests.json"
     try:
@@ -149,7 +159,7 @@ def _remembered_digest(file: Path, cache: Path) -> str:
 
 
 def _hub_file(spec: ModelSpec, name: str) -> str:
-    """A file of a model on the hub, from the local cache where it is there."""
+    """Path of a file of a hub model: from the local cache, or downloaded into it."""
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import (
         GatedRepoError,
@@ -166,31 +176,33 @@ def _hub_file(spec: ModelSpec, name: str) -> str:
         return hf_hub_download(spec.location, name, revision=spec.revision)
     except GatedRepoError as error:
         raise LampbenchError(
-            f"model {spec.location}: access must be asked for at its hub page, then `hf auth login`"
+            f"model {spec.location}: access is restricted; ask for it on the model's page at "
+            "huggingface.co, then run `hf auth login`"
         ) from error
     except (RepositoryNotFoundError, RevisionNotFoundError) as error:
         raise LampbenchError(
-            f"model {spec.location}: the hub has no such model or revision {spec.revision or ''}"
+            f"model {spec.location}: the hub has no model of that name with revision "
+            f"{spec.revision or 'main'}; check both at huggingface.co"
         ) from error
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
         raise LampbenchError(
-            f"model {spec.location}: the hub is not reachable and the model is not downloaded; "
-            f"where there is a network run `hf download {spec.location}`, or give a folder"
+            f"model {spec.location}: the hub cannot be reached and the model is not downloaded; "
+            f"run `hf download {spec.location}` with a network connection, or give a folder"
         ) from error
     finally:
         notices.setLevel(level)
 
 
 @dataclass(frozen=True, slots=True)
-class HiddenSizes:
-    """Layers of the decoder, and (inputs, outputs) of each kind of linear layer in one."""
+class DecoderSizes:
+    """Number of decoder layers, and (inputs, outputs) of each kind of linear layer in a layer."""
 
     layers: int
     linear: Mapping[str, tuple[int, int]]
 
 
-def hidden_sizes(spec: ModelSpec) -> HiddenSizes | None:
-    """The sizes that an adapter's depend on; None where config.json does not tell."""
+def decoder_sizes(spec: ModelSpec) -> DecoderSizes | None:
+    """The sizes that determine those of an adapter; None if config.json does not give them."""
     try:
         file = spec.folder / "config.json" if spec.folder else _hub_file(spec, "config.json")
         config: dict[str, Any] = json.loads(Path(file).read_text(encoding="utf-8"))
@@ -208,6 +220,6 @@ def hidden_sizes(spec: ModelSpec) -> HiddenSizes | None:
             "up_proj": (hidden, middle),
             "down_proj": (middle, hidden),
         }
-        return HiddenSizes(config["num_hidden_layers"], linear)
+        return DecoderSizes(config["num_hidden_layers"], linear)
     except (OSError, ValueError, KeyError):
         return None

@@ -1,6 +1,7 @@
-"""Choosing the next token: CoPe's equations 1 to 3, and what surrounds them.
+"""Choosing the next token: CoPe's equations 1 to 3, repetition penalty, sampling.
 
-All tensors are [rows, vocabulary] in float32 and all logarithms natural.
+All tensors are [rows, vocabulary] in float32 unless a docstring says otherwise, and all logarithms
+are natural. "User" is the request's own model, "base" the one it is contrasted with.
 """
 
 import math
@@ -13,35 +14,37 @@ from torch import Tensor
 from lampbench.engine.protocol import Contrast, GenerationSpec, Sampling
 
 
-def plausible(log_user: Tensor, tau: float) -> Tensor:
-    """Equation 1, V_head: the tokens with p_user >= tau * max p_user, as a mask."""
+def plausible_tokens(log_user: Tensor, tau: float) -> Tensor:
+    """Equation 1, V_head: the tokens with p_user >= tau max p_user, as a boolean mask."""
     floor = log_user.max(dim=-1, keepdim=True).values
     return log_user >= floor + (math.log(tau) if tau > 0 else -math.inf)
 
 
-def reward(log_user: Tensor, log_base: Tensor, alpha: float) -> Tensor:
-    """Equation 2, r: log p_user - alpha log p_base."""
+def token_rewards(log_user: Tensor, log_base: Tensor, alpha: float) -> Tensor:
+    """Equation 2: r = log p_user - alpha log p_base, of tensors of any shape, in nats."""
     return log_user - alpha * log_base if alpha else log_user
 
 
 def contrastive_scores(log_user: Tensor, log_base: Tensor, contrast: Contrast) -> Tensor:
-    """The reward of every plausible token, minus infinity elsewhere: equation 3 is its argmax.
+    """Reward of each plausible token, minus infinity elsewhere: equation 3 is its argmax.
 
-    With `log_eps` as in the reference code: p_user is renormalised over V_head, eps is added
-    inside both logarithms, and a token outside V_head counts as p_user = 0, not as impossible.
+    With `log_eps` it is the reference code's formula (OPPU_sft+dpo.py:158): p_user is renormalised
+    over V_head, eps is added inside both logarithms, and a token outside V_head has p_user = 0
+    instead of being impossible.
     """
-    head = plausible(log_user, contrast.tau)
+    head = plausible_tokens(log_user, contrast.tau)
     if contrast.log_eps is None:
-        return reward(log_user, log_base, contrast.alpha).masked_fill(~head, -math.inf)
+        return token_rewards(log_user, log_base, contrast.alpha).masked_fill(~head, -math.inf)
     eps = contrast.log_eps
     kept = log_user.exp() * head
     kept = kept / (kept.sum(dim=-1, keepdim=True) + eps)
-    return reward((kept + eps).log(), (log_base.exp() + eps).log(), contrast.alpha)
+    return token_rewards((kept + eps).log(), (log_base.exp() + eps).log(), contrast.alpha)
 
 
 def penalise(scores: Tensor, seen: Tensor, penalty: float) -> Tensor:
-    """Repetition penalty (Keskar et al., 2019): scores of the tokens in the mask `seen`, divided
-    where positive, multiplied where negative.
+    """Apply a repetition penalty (Keskar et al., 2019) to the tokens in the boolean mask `seen`.
+
+    Positive scores are divided by it, negative ones multiplied.
     """
     if penalty == 1.0:
         return scores
@@ -53,7 +56,7 @@ def next_scores(spec: GenerationSpec, user: Tensor, base: Tensor | None, seen: T
     """Scores whose argmax is the greedy choice (equation 3), from the raw logits of both models.
 
     `base` is given exactly when `spec.contrast` is. A penalty on logits acts on the user's model
-    alone: in the base model it would lower p_base and so reward the very repetition.
+    only: in the base model it would lower p_base, and so reward the repetition.
     """
     if spec.penalty_on == "logits":
         user = penalise(user, seen, spec.repetition_penalty)
@@ -66,22 +69,23 @@ def next_scores(spec: GenerationSpec, user: Tensor, base: Tensor | None, seen: T
     return scores
 
 
-def rewards_of(spec: GenerationSpec, user: Tensor, base: Tensor, chosen: Tensor) -> Tensor:
-    """Equation 2 for the tokens `chosen` [rows], from the raw logits of both models: how much more
-    the user's model likes each than `alpha` times the base model does. No penalty takes part.
+def chosen_rewards(spec: GenerationSpec, user: Tensor, base: Tensor, chosen: Tensor) -> Tensor:
+    """Equation 2 of the tokens `chosen` [rows], from the raw logits of both models, as [rows].
+
+    The repetition penalty plays no part in it.
     """
     assert spec.contrast is not None
     log_user, log_base = (
         logits.log_softmax(dim=-1).gather(-1, chosen.unsqueeze(-1)).squeeze(-1)
         for logits in (user, base)
     )
-    return reward(log_user, log_base, spec.contrast.alpha)
+    return token_rewards(log_user, log_base, spec.contrast.alpha)
 
 
 def nucleus(probabilities: Tensor, top_p: float) -> Tensor:
-    """The fewest most probable tokens whose mass reaches `top_p`, as a mask.
+    """The fewest most probable tokens whose mass reaches `top_p`, as a boolean mask.
 
-    Of equally probable tokens at the edge, all are in: which of them a sort puts first would
+    Of equally probable tokens at the edge, all are kept: which of them a sort puts first would
     depend on the device.
     """
     ordered = _descending(probabilities)
@@ -90,12 +94,12 @@ def nucleus(probabilities: Tensor, top_p: float) -> Tensor:
     return probabilities >= ordered.gather(-1, last)
 
 
-def draw(scores: Tensor, sampling: Sampling, uniform: Tensor) -> Tensor:
-    """Sampled tokens [rows], from `uniform` [rows, vocabulary] in [0, 1).
+def sample_tokens(scores: Tensor, sampling: Sampling, uniform: Tensor) -> Tensor:
+    """Random tokens [rows], from `uniform` numbers in [0, 1), by the Gumbel-max trick.
 
-    The first of exponential clocks that run at the tokens' probabilities (the Gumbel-max trick).
-    A row's draw depends on its own scores and its own numbers, and rounding changes it only where
-    two clocks all but tie; the inverse of the distribution function has an edge at every token.
+    Each token has an exponential clock that runs at its probability; the first to ring is chosen. A
+    row's draw depends on its own scores and numbers only, and rounding changes it only if two
+    clocks almost tie; the inverse of the distribution function has an edge at every token.
     """
     probabilities = (scores / sampling.temperature).softmax(dim=-1)
     if sampling.top_p < 1.0:
@@ -104,8 +108,8 @@ def draw(scores: Tensor, sampling: Sampling, uniform: Tensor) -> Tensor:
     return (probabilities / clocks).argmax(dim=-1)
 
 
-def uniforms(generators: Sequence[torch.Generator], scores: Tensor) -> Tensor:
-    """Numbers in [0, 1) like `scores` [rows, vocabulary], each row's from its own generator."""
+def uniform_numbers(generators: Sequence[torch.Generator], scores: Tensor) -> Tensor:
+    """Random numbers in [0, 1) in the shape of `scores`, each row's from its own generator."""
     drawn = torch.empty_like(scores)
     for row, generator in zip(drawn, generators, strict=True):
         row.uniform_(generator=generator)
@@ -113,7 +117,7 @@ def uniforms(generators: Sequence[torch.Generator], scores: Tensor) -> Tensor:
 
 
 def _descending(probabilities: Tensor) -> Tensor:
-    """Each row sorted; on the processor numpy does it five times faster than torch."""
+    """Each row in descending order; on a CPU numpy sorts five times faster than torch."""
     if probabilities.device.type != "cpu":
         return probabilities.sort(dim=-1, descending=True).values
     return torch.from_numpy(np.sort(-probabilities.numpy(), axis=-1)).neg_()

@@ -1,26 +1,28 @@
-"""The engines of a run: one a model, loaded when first asked for."""
+"""The engines of a run: one per model, loaded when it is first needed."""
 
 import gc
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lampbench.core.fidelity import Fidelity
 from lampbench.engine.models import fingerprint, resolve_model
 from lampbench.engine.protocol import Engine
-
-if TYPE_CHECKING:
-    from lampbench.util.progress import Progress
+from lampbench.util.errors import LampbenchError
+from lampbench.util.progress import Progress
 
 
 @dataclass(frozen=True, slots=True)
 class EngineOptions:
-    """How models are executed; None leaves a choice to the model or the machine.
+    """How models are run; None leaves the choice to the model or the machine.
 
-    `chat_template` names a chat template of the paper's Appendix D instead of the tokenizer's own;
-    `batch_size` bounds the rows of a decoding step. `engine` is "batched", which serves many users
-    per forward pass, or "reference", one at a time.
+    Attributes:
+        device: "cpu", "cuda", "mps" or "auto".
+        dtype: precision of weights and activations.
+        chat_template: one of lampbench's chat templates instead of the tokenizer's own.
+        batch_size: most rows of a decoding step.
+        engine: "batched" serves many users per forward pass, "reference" one at a time.
     """
 
     device: str | None = None
@@ -32,40 +34,48 @@ class EngineOptions:
 
 @dataclass
 class EnginePool:
-    """Engines by model name. Knows what identifies a model without loading it.
+    """Engines by model name; knows what identifies a model without loading it.
 
     One engine is in memory at a time: a second model (the writer of PAG's profiles, or the next
-    of several) takes the first one's place.
+    one of several) replaces the first. The folder `cache` keeps the digests of model files.
     """
 
     options: EngineOptions
     fidelity: Fidelity
     cache: Path
-    progress: "Progress"
+    progress: Progress
     _engines: dict[str, Engine] = field(default_factory=dict)
     _identities: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def get(self, name: str) -> Engine:
-        """The engine of a model; loads it the first time."""
+        """The engine of a model, loaded if it is not in memory.
+
+        Raises:
+            LampbenchError: the model cannot be found or loaded, or there is no such engine.
+        """
         if name not in self._engines:
             self._unload()
             self._engines[name] = self._load(name)
         return self._engines[name]
 
     def _load(self, name: str) -> Engine:
-        given: dict[str, Any] = {
+        options: dict[str, Any] = {
             "device": self.options.device,
             "dtype": self.dtype(name),
             "chat_template": self.chat_template(name),
             "fidelity": self.fidelity,
         }
+        if self.options.engine == "batched":
+            from lampbench.engine.batched.engine import BatchedEngine
+
+            return BatchedEngine(resolve_model(name), batch_size=self.options.batch_size, **options)
         if self.options.engine == "reference":
-            from lampbench.engine.reference import ReferenceEngine
+            from lampbench.engine.reference.engine import ReferenceEngine
 
-            return ReferenceEngine(resolve_model(name), **given)
-        from lampbench.engine.batched.engine import BatchedEngine
-
-        return BatchedEngine(resolve_model(name), batch_size=self.options.batch_size, **given)
+            return ReferenceEngine(resolve_model(name), **options)
+        raise LampbenchError(
+            f"no engine is called {self.options.engine!r}: there are batched, reference"
+        )
 
     def _unload(self) -> None:
         if not self._engines:
@@ -77,7 +87,11 @@ class EnginePool:
             torch.cuda.empty_cache()
 
     def identity(self, name: str) -> dict[str, Any]:
-        """Weights, precision and chat template: what the model's answers depend on."""
+        """What a model's answers depend on: weights, precision, chat template.
+
+        Raises:
+            LampbenchError: the model cannot be found.
+        """
         if name not in self._identities:
             self._identities[name] = {
                 "fingerprint": fingerprint(resolve_model(name), self.cache),
@@ -89,14 +103,14 @@ class EnginePool:
         return self._identities[name]
 
     def dtype(self, name: str) -> str:
-        """The precision of weights and activations."""
+        """Precision of a model's weights and activations."""
         return self.options.dtype or resolve_model(name).dtype
 
     def chat_template(self, name: str) -> str | None:
-        """The chat template's name, or None for the tokenizer's own."""
+        """Name of a model's chat template, or None for the tokenizer's own."""
         return self.options.chat_template or resolve_model(name).chat_template
 
     def device(self, name: str) -> str:
-        """The device of a loaded engine, or what was asked for."""
+        """Device of a loaded engine; of one that is not loaded, what was asked for."""
         engine = self._engines.get(name)
         return str(getattr(engine, "device", self.options.device or "auto"))

@@ -1,4 +1,4 @@
-"""When a training takes which examples, and at what rate."""
+"""Which examples a training step takes, and at what learning rate."""
 
 import math
 
@@ -8,14 +8,16 @@ from lampbench.engine.protocol import OptimSpec
 from lampbench.util.hashing import seed_from
 
 
-def steps_of(spec: OptimSpec, examples: int) -> int:
-    """Optimiser steps in all; the last batch of an epoch may be smaller."""
+def total_steps(spec: OptimSpec, examples: int) -> int:
+    """Optimiser steps of a whole training; the last batch of an epoch may be smaller."""
     return spec.epochs * math.ceil(examples / spec.batch_size)
 
 
-def rate(spec: OptimSpec, step: int, steps: int) -> float:
-    """Learning rate of a step (from 0): linear warm-up from zero over ceil(ratio x steps) steps,
-    then linear decay towards zero.
+def learning_rate(spec: OptimSpec, step: int, steps: int) -> float:
+    """Learning rate of a step, counted from 0, of `steps`.
+
+    It rises linearly from zero over the first ceil(warmup_ratio x steps) steps, then falls linearly
+    towards zero, as in transformers' `get_linear_schedule_with_warmup`.
     """
     warmup = math.ceil(spec.warmup_ratio * steps)
     if step < warmup:
@@ -23,9 +25,12 @@ def rate(spec: OptimSpec, step: int, steps: int) -> float:
     return spec.learning_rate * (steps - step) / max(1, steps - warmup)
 
 
-def batch_of(spec: OptimSpec, examples: int, seed: int, step: int) -> list[int]:
-    """The examples of a step; every epoch has its own order, drawn from the job's seed."""
-    epoch, place = divmod(step, math.ceil(examples / spec.batch_size))
-    shuffle = torch.Generator().manual_seed(seed_from(seed, "order", epoch))
-    order = torch.randperm(examples, generator=shuffle).tolist()
-    return order[place * spec.batch_size : (place + 1) * spec.batch_size]
+def batch_indices(spec: OptimSpec, examples: int, seed: int, step: int) -> list[int]:
+    """Indices of the examples in the batch of a step, counted from 0.
+
+    Each epoch has its own random order, drawn from the job's seed.
+    """
+    epoch, batch = divmod(step, math.ceil(examples / spec.batch_size))
+    generator = torch.Generator().manual_seed(seed_from(seed, "order", epoch))
+    order = torch.randperm(examples, generator=generator).tolist()
+    return order[batch * spec.batch_size : (batch + 1) * spec.batch_size]

@@ -5,7 +5,7 @@ from functools import singledispatch
 from pathlib import Path
 
 from lampbench.core.dataset import User
-from lampbench.engine.models import hidden_sizes, resolve_model
+from lampbench.engine.models import decoder_sizes, resolve_model
 from lampbench.execution.specification import Owner, RunSpecification
 from lampbench.plugin.adaptation import TaskSFT, UserDPO, UserSFT
 from lampbench.plugin.adapter_recipe import LoraRecipe
@@ -136,7 +136,7 @@ def answer_cost(spec: RunSpecification, lengths: Lengths) -> Cost:
 
 def _adapter_bytes(recipe: LoraRecipe, model: str) -> int | None:
     """Size of a float32 adapter: rank x (inputs + outputs) of every target in every layer."""
-    sizes = hidden_sizes(resolve_model(model))
+    sizes = decoder_sizes(resolve_model(model))
     if sizes is None or not set(recipe.targets) <= sizes.linear.keys():
         return None
     per_layer = sum(sum(sizes.linear[name]) for name in recipe.targets)

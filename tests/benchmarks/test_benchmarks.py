@@ -1,4 +1,4 @@
-"""The benchmarks run, say what they promise, and refuse to compare what differs."""
+"""The benchmarks run, write their results, and refuse to compare what differs."""
 
 import json
 
@@ -8,15 +8,16 @@ from click.testing import CliRunner
 
 from benchmarks import (
     decoding,
-    harness,
-    metrics,
+    metric_speed,
     quick,
+    results_page,
     scaling,
     sharing,
-    show,
+    timing,
     training,
     workloads,
 )
+from benchmarks.results_file import write_results
 
 QUICK = {
     "contrastive_vs_reference", "contrastive_vs_peft_mixed", "greedy_vs_reference",
@@ -34,8 +35,8 @@ def _tiny(monkeypatch):
             "num_attention_heads": 2, "num_key_value_heads": 1, "vocab_size": 9000,
             "tie_word_embeddings": True}  # fmt: skip
     monkeypatch.setitem(workloads.MODELS, "100m", tiny)
-    monkeypatch.setattr(harness, "copy_rate", lambda device: 1e10)
-    monkeypatch.setattr(harness, "matmul_rate", lambda device, dtype: 1e11)
+    monkeypatch.setattr(timing, "copy_rate", lambda device: 1e10)
+    monkeypatch.setattr(timing, "matmul_rate", lambda device, dtype: 1e11)
 
 
 def run(command, *arguments):
@@ -45,7 +46,7 @@ def run(command, *arguments):
 
 
 def test_quick_ends_with_one_line_of_json():
-    output = run(quick.main, "--users", "2", "--trained", "2", "--pairs", "1", "--alone", "1")
+    output = run(quick.main, "--users", "2", "--trained", "2", "--rounds", "1", "--alone", "1")
     last = json.loads(output.splitlines()[-1])
     assert last.keys() == QUICK
     assert all(value > 0 for value in last.values())
@@ -54,17 +55,17 @@ def test_quick_ends_with_one_line_of_json():
 @pytest.mark.parametrize(
     ("command", "arguments", "name"),
     [
-        (decoding.main, ["--users", "2", "--shape", "news", "--pairs", "1", "--model", "100m"],
+        (decoding.main, ["--users", "2", "--shape", "news", "--rounds", "1", "--model", "100m"],
          "decoding-100m"),
-        (training.main, ["--users", "2", "--shape", "news", "--pairs", "1", "--batch", "1",
+        (training.main, ["--users", "2", "--shape", "news", "--rounds", "1", "--batch", "1",
                          "--model", "100m"], "training-100m"),
         (scaling.main, ["--small"], "scaling"),
-        (sharing.main, ["--users", "2", "--pairs", "1", "--shape", "news"], "sharing"),
-        (metrics.main, ["--predictions", "20", "--pairs", "1"], "metrics"),
+        (sharing.main, ["--users", "2", "--rounds", "1", "--shape", "news"], "sharing"),
+        (metric_speed.main, ["--predictions", "20", "--rounds", "1"], "metrics"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )  # fmt: skip
-def test_each_writes_what_it_found_and_where(command, arguments, name, tmp_path):
+def test_each_writes_results_and_machine(command, arguments, name, tmp_path):
     run(command, *arguments, "--output", str(tmp_path))
     text = (tmp_path / f"{name}.json").read_text()
     page = json.loads(text)
@@ -72,19 +73,19 @@ def test_each_writes_what_it_found_and_where(command, arguments, name, tmp_path)
     assert page["hardware"]["cores"] and page["versions"]["torch"]
     assert page["results"] and page["settings"]
     assert str(tmp_path) not in text
-    CliRunner().invoke(show.main, ["--folder", str(tmp_path)])
+    CliRunner().invoke(results_page.main, ["--folder", str(tmp_path)])
     assert f"## {name}\n" in (tmp_path / "README.md").read_text()
 
 
-def test_results_of_other_sizes_stay_and_of_other_settings_do_not(tmp_path):
-    harness.write("b", {"pairs": 1}, {"one": 1}, tmp_path)
-    harness.write("b", {"pairs": 1}, {"two": 2}, tmp_path)
+def test_results_of_the_same_settings_stay_and_of_others_do_not(tmp_path):
+    write_results("b", {"rounds": 1}, {"one": 1}, tmp_path)
+    write_results("b", {"rounds": 1}, {"two": 2}, tmp_path)
     assert json.loads((tmp_path / "b.json").read_text())["results"] == {"one": 1, "two": 2}
-    harness.write("b", {"pairs": 2}, {"three": 3}, tmp_path)
+    write_results("b", {"rounds": 2}, {"three": 3}, tmp_path)
     assert json.loads((tmp_path / "b.json").read_text())["results"] == {"three": 3}
 
 
-def test_another_answer_is_no_comparison(monkeypatch):
+def test_different_answers_are_not_compared():
     found = {"ours": {("0", 0): (1, 2)}, "reference": {("0", 0): (1, 2)}}
     found["peft_mixed"] = {(str(n), 0): (1, 3) for n in range(3)}
     found["ours"] |= {(str(n), 0): (1, 2) for n in range(3)}
@@ -93,6 +94,6 @@ def test_another_answer_is_no_comparison(monkeypatch):
     assert decoding.equal(found, strict=False) == {"reference": 0, "peft_mixed": 3}
 
 
-def test_the_slope_of_a_power_is_its_exponent():
+def test_the_exponent_of_a_power_law_is_found():
     assert scaling.exponent([1, 2, 4, 8], [3.0, 6.0, 12.0, 24.0]) == 1.0
     assert scaling.exponent([1, 2, 4], [1.0, 4.0, 16.0]) == 2.0

@@ -1,7 +1,6 @@
-"""Engines on tiny models, and the prompts and jobs that the tests give them."""
+"""Engines on tiny models, adapters for them, and what the engines are compared with."""
 
 import copy
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,10 @@ import pytest
 from lampbench.core.fidelity import PAPER
 from lampbench.engine.models import resolve_model
 from lampbench.engine.protocol import LoraSpec
+from tests.engine import tiny_models
+from tests.engine.engine_inputs import LORA_SHAPES, TASK_LORA, job, no_hook
 
-sys.path.insert(0, str(Path(__file__).parent))  # the two modules of helpers beside this file
-
-import tiny_models
-from given import SHAPES, TASK_LORA, job, no_hook
+Adapters = tuple[Path, ...]
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -27,7 +25,7 @@ def _one_thread() -> None:
 
 
 @pytest.fixture(scope="session")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """The folder of a tiny model, by its architecture."""
     made: dict[str, Path] = {}
 
@@ -40,85 +38,31 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 
 
 @pytest.fixture(scope="session")
-def engine(folder: Callable[[str], Path]) -> Callable[..., Any]:
-    """Engines by model and options, each loaded once."""
+def engine(model_folder: Callable[[str], Path]) -> Callable[..., Any]:
+    """Batched engines by model and options, each loaded once."""
     from lampbench.engine.batched.engine import BatchedEngine
 
     made: dict[str, Any] = {}
 
     def get(name: str = "llama", **options: Any) -> Any:
-        given = {
+        defaults = {
             "device": "cpu",
             "dtype": "float32",
             "chat_template": None,
             "fidelity": PAPER,
-        } | options
-        key = f"{name} {given}"
+        }
+        key = f"{name} {defaults | options}"
         if key not in made:
-            made[key] = BatchedEngine(resolve_model(str(folder(name))), **given)
+            spec = resolve_model(str(model_folder(name)))
+            made[key] = BatchedEngine(spec, **defaults | options)
         return made[key]
 
     return get
 
 
 @pytest.fixture(scope="session")
-def crowd(
-    engine: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory
-) -> Callable[..., tuple[Path, ...]]:
-    """Adapters of a model at random, in different shapes or all in the one given."""
-    from lampbench.engine import adapter_files
-    from lampbench.engine.lora_init import initial_pairs, lora_config
-
-    made: dict[Any, tuple[Path, ...]] = {}
-
-    def get(name: str = "llama", shapes: Sequence[LoraSpec] = SHAPES) -> tuple[Path, ...]:
-        import torch
-
-        if (name, shapes) not in made:
-            home = tmp_path_factory.mktemp(f"crowd-{name}")
-            model, base = engine(name)._model, engine(name)._base
-            for n, lora in enumerate(shapes):
-                pairs = initial_pairs(model, lora, seed=n)
-                noise = torch.Generator().manual_seed(n)
-                for _, second in pairs.values():
-                    second.normal_(0, 0.15, generator=noise)
-                adapter_files.write(home / str(n), lora_config(model, lora, base), pairs)
-            made[name, shapes] = tuple(home / str(n) for n in range(len(shapes)))
-        return made[name, shapes]
-
-    return get
-
-
-@pytest.fixture(scope="session")
-def alone(naive: Callable[..., Any]) -> Callable[[str], Any]:
-    """The oracle of a model, made once."""
-    from alone import Alone
-
-    made: dict[str, Any] = {}
-
-    def get(name: str = "llama") -> Any:
-        if name not in made:
-            made[name] = Alone(naive(name))
-        return made[name]
-
-    return get
-
-
-@pytest.fixture
-def budget(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Sets what one pass over prompts or examples may hold, for all engines."""
-    from lampbench.engine.batched.batch_size import Planner
-    from lampbench.engine.batched.shared_prompts import Budget
-
-    def bound(tokens: int, labels: int = 1 << 20) -> None:
-        monkeypatch.setattr(Planner, "budget", property(lambda _: Budget(tokens, labels)))
-
-    return bound
-
-
-@pytest.fixture(scope="session")
-def naive(folder: Callable[[str], Path]) -> Callable[..., Any]:
-    """A copy of a model with adapters merged into it by PEFT: nothing of lampbench's."""
+def merged_model(model_folder: Callable[[str], Path]) -> Callable[..., Any]:
+    """Copies of a model with adapters merged into it by PEFT, without any code of lampbench."""
     made: dict[tuple[str, ...], Any] = {}
 
     def get(name: str, *adapters: Path) -> Any:
@@ -130,8 +74,23 @@ def naive(folder: Callable[[str], Path]) -> Callable[..., Any]:
             model = get(name, *adapters[:-1]) if adapters else None
             if model:
                 model = PeftModel.from_pretrained(model, str(adapters[-1])).merge_and_unload()
-            made[key] = model or AutoModelForCausalLM.from_pretrained(folder(name)).eval()
+            made[key] = model or AutoModelForCausalLM.from_pretrained(model_folder(name)).eval()
         return copy.deepcopy(made[key])
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def plain_peft(merged_model: Callable[..., Any]) -> Callable[..., Any]:
+    """`PlainPeft` by model, each made once."""
+    from tests.engine.plain_peft import PlainPeft
+
+    made: dict[str, PlainPeft] = {}
+
+    def get(name: str = "llama") -> PlainPeft:
+        if name not in made:
+            made[name] = PlainPeft(merged_model(name))
+        return made[name]
 
     return get
 
@@ -139,11 +98,11 @@ def naive(folder: Callable[[str], Path]) -> Callable[..., Any]:
 @pytest.fixture(scope="session")
 def adapters(
     engine: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[str], tuple[Path, Path, Path]]:
+) -> Callable[..., Adapters]:
     """Three trained adapters of a model: TAM, and two users' on top of it."""
-    made: dict[str, tuple[Path, Path, Path]] = {}
+    made: dict[str, Adapters] = {}
 
-    def get(name: str = "llama") -> tuple[Path, Path, Path]:
+    def get(name: str = "llama") -> Adapters:
         if name not in made:
             home = tmp_path_factory.mktemp(f"adapters-{name}")
             tam = job(home, "tam", lora=TASK_LORA, seed=1)
@@ -154,3 +113,45 @@ def adapters(
         return made[name]
 
     return get
+
+
+@pytest.fixture(scope="session")
+def random_adapters(
+    engine: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., Adapters]:
+    """Random adapters of a model, one of each shape."""
+    from lampbench.engine.adapter_files import write_adapter
+    from lampbench.engine.lora_init import initial_matrices, peft_config
+
+    made: dict[Any, Adapters] = {}
+
+    def get(name: str = "llama", shapes: Sequence[LoraSpec] = LORA_SHAPES) -> Adapters:
+        import torch
+
+        key = (name, tuple(shapes))
+        if key not in made:
+            home = tmp_path_factory.mktemp(f"random-{name}")
+            model, base = engine(name)._model, engine(name)._base
+            for n, lora in enumerate(shapes):
+                matrices = initial_matrices(model, lora, seed=n)
+                noise = torch.Generator().manual_seed(n)
+                for _, second in matrices.values():
+                    second.normal_(0, 0.15, generator=noise)
+                write_adapter(home / str(n), peft_config(model, lora, base), matrices)
+            made[key] = tuple(home / str(n) for n in range(len(shapes)))
+        return made[key]
+
+    return get
+
+
+@pytest.fixture
+def limit_passes(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Sets what one pass over prompts or examples may hold, for all batched engines."""
+    from lampbench.engine.batched.batch_size import BatchPlanner
+    from lampbench.engine.batched.packing import PassLimits
+
+    def limit(tokens: int, labels: int = 1 << 20) -> None:
+        limits = PassLimits(tokens, labels)
+        monkeypatch.setattr(BatchPlanner, "pass_limits", property(lambda _: limits))
+
+    return limit

@@ -1,16 +1,16 @@
-"""Equation 6: by hand, and against trl's DPOTrainer, loss by loss and weight by weight."""
+"""Equation 6: by hand, and compared with trl's DPOTrainer, all losses and weights."""
 
 import dataclasses
 import math
 
 import pytest
 import torch
-from given import OPTIM, job, no_hook, preferences
 from safetensors.torch import load_file
 
 from lampbench.engine.dpo_loss import dpo_loss
 from lampbench.engine.protocol import DPOSpec, LoraSpec
-from lampbench.engine.training_schedule import batch_of
+from lampbench.engine.training_schedule import batch_indices
+from tests.engine.engine_inputs import OPTIM, job, no_hook, preferences
 
 STILL = LoraSpec(rank=4, alpha=8, dropout=0.0, targets=("q_proj", "v_proj"))
 
@@ -26,7 +26,7 @@ def test_equation_6_by_hand():
     assert losses.tolist() == pytest.approx(expected, abs=1e-6)
 
 
-def test_where_policy_is_reference_the_loss_is_log_2():
+def test_the_loss_is_log_2_if_policy_and_reference_are_equal():
     sums = torch.randn(5, 2)
     losses, margins = dpo_loss(sums, sums, 3.0)
     assert losses.tolist() == pytest.approx([math.log(2)] * 5)
@@ -39,17 +39,19 @@ def test_gradient_by_hand():
     losses, _ = dpo_loss(policy, torch.tensor([[-5.0, -4.0]]), 0.5)
     losses.sum().backward()
     slope = 0.5 / (1 + math.exp(1.5))
+    assert policy.grad is not None
     assert policy.grad.tolist() == [pytest.approx([-slope, slope], abs=1e-6)]
 
 
 @pytest.fixture
-def trls(engine, naive, adapters, tmp_path):
-    """trl's DPOTrainer, trained on the batches of a job; `reference` None is its own choice."""
+def trl_training(engine, merged_model, adapters, tmp_path):
+    """trl's DPOTrainer, trained on the batches of a job; with `reference` None it makes its own."""
 
     def train(name, asked, reference):
         from datasets import Dataset
         from peft import PeftModel
-        from trl import DPOConfig, DPOTrainer
+        from trl.trainer.dpo_config import DPOConfig
+        from trl.trainer.dpo_trainer import DPOTrainer
 
         class AsGiven(DPOTrainer):
             def _prepare_dataset(self, dataset, *arguments):
@@ -57,8 +59,13 @@ def trls(engine, naive, adapters, tmp_path):
 
         tam, user, _ = adapters(name)
         encoder, data = engine(name)._training_encoder, asked.data
-        pairs = [encoder.answered("e", item.prompt, [item.chosen, item.rejected]) for item in data]
-        order = [i for step in range(4) for i in batch_of(asked.optim, len(data), asked.seed, step)]
+        pairs = [
+            encoder.encode_responses("e", item.prompt, [item.chosen, item.rejected])
+            for item in data
+        ]
+        order = [
+            i for step in range(4) for i in batch_indices(asked.optim, len(data), asked.seed, step)
+        ]
         rows = [
             {"prompt_ids": list(pairs[i].prompt), "chosen_ids": list(pairs[i].responses[0]),
              "rejected_ids": list(pairs[i].responses[1])}
@@ -71,7 +78,7 @@ def trls(engine, naive, adapters, tmp_path):
             logging_steps=1, report_to=[], save_strategy="no", use_cpu=True, bf16=False,
             disable_tqdm=True, gradient_checkpointing=False, max_length=None,
         )  # fmt: skip
-        policy = PeftModel.from_pretrained(naive(name, tam), str(user), is_trainable=True)
+        policy = PeftModel.from_pretrained(merged_model(name, tam), str(user), is_trainable=True)
         trainer = AsGiven(
             policy, reference, arguments, train_dataset=Dataset.from_list(rows),
             processing_class=encoder.tokenizer,
@@ -94,12 +101,12 @@ def continued(adapters, tmp_path, name):
 
 
 @pytest.mark.parametrize("name", ["llama", "gemma"])
-def test_training_equals_trls_trainer(engine, naive, adapters, trls, tmp_path, name):
+def test_training_equals_trls_trainer(engine, merged_model, adapters, trl_training, tmp_path, name):
     """All losses, all margins and the trained weights, on the same batches."""
     tam, user, _ = adapters(name)
     asked = continued(adapters, tmp_path, name)
     (result,) = engine(name).train([asked], no_hook)
-    losses, margins = trls(name, asked, naive(name, tam))
+    losses, margins = trl_training(name, asked, merged_model(name, tam))
     assert losses == pytest.approx(list(result.losses), abs=2e-4)
     assert margins == pytest.approx(list(result.margins), abs=2e-4)
     ours = load_file(asked.output / "adapter_model.safetensors")
@@ -112,11 +119,11 @@ def test_training_equals_trls_trainer(engine, naive, adapters, trls, tmp_path, n
     assert apart < 0.02 * moved
 
 
-def test_trl_left_to_itself_would_compute_another_loss(engine, adapters, trls, tmp_path):
-    """Why the reference is always stated: without one trl copies the adapter it starts from."""
+def test_trl_without_a_reference_computes_another_loss(engine, adapters, trl_training, tmp_path):
+    """Why the reference is always given: without one trl copies the adapter it starts from."""
     asked = continued(adapters, tmp_path, "llama")
     tam, user, _ = adapters()
-    losses, margins = trls("llama", asked, None)
+    losses, margins = trl_training("llama", asked, None)
     (against_tam,) = engine().train([asked], no_hook)
     itself = dataclasses.replace(asked, dpo=DPOSpec(0.7, (tam, user)))
     (against_itself,) = engine().train([itself], no_hook)

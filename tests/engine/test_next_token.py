@@ -1,4 +1,4 @@
-"""Equations 1 to 3, the penalty and the draws: by hand, and against transformers' processors."""
+"""Equations 1 to 3, repetition penalty, sampling: by hand, and compared with transformers."""
 
 import math
 
@@ -7,13 +7,13 @@ import torch
 
 from lampbench.engine.next_token import (
     contrastive_scores,
-    draw,
     next_scores,
     nucleus,
     penalise,
-    plausible,
-    reward,
-    uniforms,
+    plausible_tokens,
+    sample_tokens,
+    token_rewards,
+    uniform_numbers,
 )
 from lampbench.engine.protocol import Contrast, GenerationSpec, Sampling
 
@@ -40,24 +40,26 @@ def contrast(alpha=1.0, tau=0.1, log_eps=None):
 def test_equation_1_keeps_what_reaches_tau_times_the_maximum(tau, head):
     log_user = torch.tensor([[0.5, 0.25, 0.2, 0.05]], dtype=torch.float64).log()
     log_user[0, 3] += 1e-12  # the threshold itself belongs to the set; not its rounding
-    assert plausible(log_user, tau).tolist() == [head]
+    assert plausible_tokens(log_user, tau).tolist() == [head]
 
 
 def test_equation_1_has_a_threshold_for_each_row():
     rows = torch.tensor([[0.9, 0.1], [0.5, 0.5]]).log()
-    assert plausible(rows, 0.5).tolist() == [[True, False], [True, True]]
+    assert plausible_tokens(rows, 0.5).tolist() == [[True, False], [True, True]]
 
 
 def test_equation_2_by_hand():
     # log(1/2) - 0.3 log(8/10) = -0.6931 + 0.0669; log(1/4) - 0.3 log(1/10) = -1.3863 + 0.6908
-    found = reward(USER.log(), BASE.log(), 0.3)
+    found = token_rewards(USER.log(), BASE.log(), 0.3)
     expected = [-0.626204, -0.695519, -0.710718, -2.097013]
     assert found.tolist() == [pytest.approx(expected, abs=1e-5)]
 
 
 def test_equation_2_at_alpha_1_is_the_log_ratio():
     expected = [math.log(0.5 / 0.8), math.log(2.5), math.log(4.0), 0.0]
-    assert reward(USER.log(), BASE.log(), 1.0).tolist() == [pytest.approx(expected, abs=1e-6)]
+    assert token_rewards(USER.log(), BASE.log(), 1.0).tolist() == [
+        pytest.approx(expected, abs=1e-6)
+    ]
 
 
 def test_equation_3_takes_the_highest_reward_among_the_plausible():
@@ -162,22 +164,22 @@ def test_nucleus_by_hand():
         ((0.5, 0.5, 0.5, 0.99), 3),
     ],
 )
-def test_draw_takes_the_first_of_exponential_clocks(uniform, token):
-    assert draw(USER.log(), Sampling(1.0, 1.0), torch.tensor([uniform])).item() == token
+def test_the_first_of_exponential_clocks_is_drawn(uniform, token):
+    assert sample_tokens(USER.log(), Sampling(1.0, 1.0), torch.tensor([uniform])).item() == token
 
 
 @pytest.mark.parametrize("number", [0.0, 2**-24, 0.5, 1.0 - 2**-24])
-def test_draw_never_takes_what_has_no_mass(number):
+def test_tokens_without_probability_are_never_drawn(number):
     scores = torch.tensor([[-math.inf, 0.0, -math.inf, 0.0, -math.inf]])
     for others in (0.0, 0.5, 1.0 - 2**-24):
         uniform = torch.tensor([[others, number, others, number, others]])
-        assert draw(scores, Sampling(1.0, 1.0), uniform).item() in (1, 3)
+        assert sample_tokens(scores, Sampling(1.0, 1.0), uniform).item() in (1, 3)
 
 
 def test_each_row_draws_its_own_numbers():
     def numbers(seeds):
         random = [torch.Generator().manual_seed(seed) for seed in seeds]
-        return uniforms(random, torch.empty(len(seeds), 50))
+        return uniform_numbers(random, torch.empty(len(seeds), 50))
 
     assert torch.equal(numbers([3, 5, 8])[1], numbers([5])[0])
     assert not torch.equal(numbers([3, 5])[0], numbers([3, 5])[1])
@@ -186,6 +188,6 @@ def test_each_row_draws_its_own_numbers():
 def test_draws_follow_temperature_and_nucleus():
     uniform = torch.rand(20_000, 4, generator=torch.Generator().manual_seed(0))
     scores = USER.log().expand(20_000, 4)
-    counts = draw(scores, Sampling(0.5, 0.85), uniform).bincount(minlength=4) / 20_000
+    counts = sample_tokens(scores, Sampling(0.5, 0.85), uniform).bincount(minlength=4) / 20_000
     # squared: 1/4, 1/16, ...; of their sum 0.355 the first two have 0.88, the first alone 0.70
     assert counts.tolist() == [pytest.approx(0.8, abs=0.01), pytest.approx(0.2, abs=0.01), 0, 0]

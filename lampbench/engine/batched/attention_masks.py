@@ -1,4 +1,4 @@
-"""Attention masks as a model's layers want them."""
+"""Attention masks in the form that a model's layers expect."""
 
 from typing import Any
 
@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 
 
-class Masks:
-    """Turns "who may attend to whom" into what one model's forward pass takes.
+class AttentionMasks:
+    """Turns "which token may attend to which" into the mask argument of one model.
 
-    Models differ in whether some or all of their layers see a window of the last tokens only, and
-    in whether attention takes a boolean mask.
+    Models differ in whether all, some or none of their layers see only a window of the last tokens,
+    and in whether attention takes a boolean mask.
     """
 
     def __init__(self, model: Any) -> None:
@@ -23,9 +23,9 @@ class Masks:
         self._dtype = model.dtype
 
     def __call__(self, allowed: Tensor, query: Tensor, key: Tensor) -> Any:
-        """The mask for `allowed` [rows, queries, keys].
+        """The mask for `allowed` [rows, queries, keys], true where a query may look.
 
-        `query` [rows, queries] and `key` [rows, keys] are positions, for models with a window.
+        `query` [rows, queries] and `key` [rows, keys] are token positions, for sliding windows.
         """
         full = allowed.unsqueeze(1)
         if self._window is None:

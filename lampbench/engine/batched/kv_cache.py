@@ -1,4 +1,4 @@
-"""A key/value cache with a fixed place for every row: rows come and go, the others stay put."""
+"""A key/value cache of fixed size: a row keeps its position while others come and go."""
 
 from typing import Any
 
@@ -8,21 +8,21 @@ from transformers.cache_utils import Cache, CacheLayerMixin
 
 
 class _Layer(CacheLayerMixin):  # type: ignore[no-untyped-call]
-    """One layer's keys and values [rows, heads, tokens, width], made when first written."""
+    """Keys and values of one layer [rows, heads, tokens, width], made when first written."""
 
     is_sliding = False
     keys: Tensor
     values: Tensor
 
-    def __init__(self, slots: "Slots") -> None:
+    def __init__(self, cache: "KVCache") -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._slots = slots
+        self._cache = cache
 
     def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
-        """Make room in the shape of the model's own; zeros, since even masked places take part."""
-        slots = self._slots
+        """Make room, with zeros: masked positions are part of the products too."""
+        cache = self._cache
         self.keys, self.values = (
-            states.new_zeros(slots.rows, states.shape[1], slots.tokens, states.shape[3])
+            states.new_zeros(cache.rows, states.shape[1], cache.tokens, states.shape[3])
             for states in (key_states, value_states)
         )
         self.is_initialized = True
@@ -30,39 +30,39 @@ class _Layer(CacheLayerMixin):  # type: ignore[no-untyped-call]
     def update(
         self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any
     ) -> tuple[Tensor, Tensor]:
-        """Write new tokens; returns what this forward pass attends to."""
+        """Write the keys and values of new tokens; returns those that this pass attends to."""
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
-        slots = self._slots
-        if slots.filling is not None:
-            source, target = slots.filling
+        cache = self._cache
+        if cache.filling is not None:
+            source, target = cache.filling
             length = key_states.shape[2]
             self.keys[target, :, :length] = key_states[source]
             self.values[target, :, :length] = value_states[source]
             return key_states, value_states
-        rows = slots.index[: len(key_states)]
-        self.keys[rows, :, slots.position] = key_states[:, :, 0]
-        self.values[rows, :, slots.position] = value_states[:, :, 0]
+        rows = cache.index[: len(key_states)]
+        self.keys[rows, :, cache.position] = key_states[:, :, 0]
+        self.values[rows, :, cache.position] = value_states[:, :, 0]
         active = slice(len(key_states))
-        return self.keys[active, :, : slots.longest], self.values[active, :, : slots.longest]
+        return self.keys[active, :, : cache.longest], self.values[active, :, : cache.longest]
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
-        """Only asked while prompts are read: each attends to itself alone."""
+        """Asked only while prompts are read, which attend to themselves alone."""
         return query_length, 0
 
     def get_seq_length(self) -> int:
-        """As above."""
+        """Asked only while prompts are read, before which there is nothing."""
         return 0
 
     def get_max_length(self) -> int:
-        """Tokens a row."""
-        return self._slots.tokens
+        """Most tokens per row."""
+        return self._cache.tokens
 
 
-class Slots(Cache):
+class KVCache(Cache):
     """Keys and values of at most `rows` sequences of at most `tokens` tokens.
 
-    A forward pass either reads prompts (`fill`) or one token of each of the first rows
+    A forward pass reads either whole prompts (`fill`) or one token of each of the first rows
     (`advance`).
     """
 
@@ -76,19 +76,21 @@ class Slots(Cache):
         super().__init__(layers=list(self._own))
 
     def fill(self, source: Tensor, target: Tensor) -> None:
-        """The next pass reads prompts: row source[i] of it goes to the place target[i], so that
-        one prompt may fill several places.
+        """Prepare a pass over prompts: row source[i] of the pass is kept as row target[i].
+
+        So one prompt may fill several rows.
         """
         self.filling = source, target
 
     def advance(self, position: Tensor, longest: int) -> None:
-        """The next pass has one token a row; it stands at `position` [rows], and no row has more
-        than `longest` tokens.
+        """Prepare a pass over one token per row, at `position` [rows].
+
+        No row has more than `longest` tokens, this one included.
         """
         self.filling, self.position, self.longest = None, position, longest
 
     def move(self, source: Tensor, target: Tensor, tokens: int) -> None:
-        """Copy the first `tokens` of some rows to the places of others."""
+        """Copy the first `tokens` tokens of the rows `source` over those of the rows `target`."""
         for layer in self._own:
             for states in (layer.keys, layer.values):
                 states[target, :, :tokens] = states[source, :, :tokens]

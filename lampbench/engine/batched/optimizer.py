@@ -1,4 +1,4 @@
-"""AdamW for a stack of adapters, each with its own gradient norm, rate and step count."""
+"""AdamW for stacked adapters, each with its own gradient norm, learning rate and step count."""
 
 from collections.abc import Sequence
 
@@ -12,10 +12,10 @@ _EPS = 1e-8
 
 
 class StackedAdamW:
-    """torch's AdamW and `clip_grad_norm_`, adapter by adapter, over stacks [slots, size].
+    """torch's AdamW and `clip_grad_norm_`, for each adapter of a stack [slots, size] on its own.
 
-    `values` and `gradients` are the adapters and their gradients; an adapter that does not step
-    keeps its moments and does not decay.
+    `values` are the adapters and `gradients` their gradients. An adapter that takes no step keeps
+    its moments and does not decay.
     """
 
     def __init__(self, values: Tensor, gradients: Tensor) -> None:
@@ -23,7 +23,7 @@ class StackedAdamW:
         self.first, self.second = torch.zeros_like(values), torch.zeros_like(values)
 
     def clip(self, slots: Tensor, limits: Sequence[float]) -> Tensor:
-        """Scale down gradients whose norm exceeds their limit; returns the norms [slots]."""
+        """Scale gradients down to the norm `limits`; returns their norms [slots] before that."""
         norms: Tensor = torch.linalg.vector_norm(self.gradients[slots], dim=1)
         limit = norms.new_tensor(limits)
         self.gradients[slots] *= (limit / (norms + 1e-6)).clamp(max=1.0).unsqueeze(-1)
@@ -36,7 +36,7 @@ class StackedAdamW:
         steps: Sequence[int],
         specs: Sequence[OptimSpec],
     ) -> None:
-        """One step of some adapters; `steps` count from 1."""
+        """One step of the adapters in `slots`, with their learning rates; `steps` count from 1."""
         rate, count, decay = (
             torch.tensor(each, dtype=torch.float64).unsqueeze(-1)
             for each in (rates, steps, [spec.weight_decay for spec in specs])

@@ -1,0 +1,297 @@
+"""The decoding loop: answers to many users' prompts together, greedy, sampled or contrastive.
+
+An answer has a slot. In contrastive decoding a slot has two neighbouring rows, the user's and the
+base model's, which go through every forward pass together, with the same tokens. When an answer
+ends, a waiting one takes its slot.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from lampbench.engine.batched.adapter_layout import AdapterLayout
+from lampbench.engine.batched.forward_pass import ForwardPass
+from lampbench.engine.batched.kv_cache import KVCache
+from lampbench.engine.batched.packing import PassLimits, pack
+from lampbench.engine.batched.prompt_tree import PromptTree
+from lampbench.engine.batched.stacked_lora import RowAdapters, StackedLora
+from lampbench.engine.decoded_answer import DecodedAnswer
+from lampbench.engine.next_token import (
+    chosen_rewards,
+    next_scores,
+    sample_tokens,
+    uniform_numbers,
+)
+from lampbench.engine.prompt_encoder import EncodedPrompt, TokenIds
+from lampbench.engine.protocol import GenerateRequest, GenerationSpec, Weights
+
+_REFILL = 4  # prompts are read when a quarter of the slots is free: reading few is inefficient
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EncodedRequest:
+    """One sample of a request, ready to be decoded.
+
+    Attributes:
+        request: the request.
+        sample: the sample's number.
+        prompt: the request's prompt.
+        seed: seed of this sample's random numbers.
+        own: for each row of the slot that has adapters of its own, these adapters.
+        forced: tokens that are forced (teacher forcing), or none.
+    """
+
+    request: GenerateRequest
+    sample: int
+    prompt: EncodedPrompt
+    seed: int
+    own: tuple[Weights, ...]
+    forced: TokenIds
+
+
+@dataclass(frozen=True, slots=True)
+class DecodingSettings:
+    """What all answers of a loop have in common.
+
+    Attributes:
+        spec: how tokens are chosen; `spec.contrast.against` plays no part.
+        stop: tokens that end an answer.
+        pad: the padding token.
+        limits: limits of a pass that reads prompts.
+        own_rows: how many of a slot's rows, from the first, have adapters of their own.
+        layout: the layout of these adapters.
+        flatten: reads adapters, as a vector in that layout.
+        same_adapters: whether all answers have the same ones.
+    """
+
+    spec: GenerationSpec
+    stop: frozenset[int]
+    pad: int
+    limits: PassLimits
+    own_rows: int
+    layout: AdapterLayout
+    flatten: Callable[[Weights], Tensor]
+    same_adapters: bool
+
+    @property
+    def rows_per_slot(self) -> int:
+        """Rows of a slot: the user's, and with a contrast the base model's."""
+        return 2 if self.spec.contrast else 1
+
+
+@dataclass(slots=True, eq=False)
+class _Slot:
+    """An answer being decoded: its random numbers, and its tokens and rewards so far."""
+
+    encoded: EncodedRequest
+    random: torch.Generator
+    tokens: list[int] = field(default_factory=list)
+    rewards: list[float] = field(default_factory=list)
+
+    @property
+    def last(self) -> int:
+        """The token after which the next one is chosen."""
+        return (self.encoded.forced or self.tokens)[len(self.tokens) - 1]
+
+
+class DecodingLoop:
+    """A batch of at most `slots` answers; each takes at most `tokens` tokens, prompt included."""
+
+    def __init__(
+        self,
+        forward: ForwardPass,
+        stacked: StackedLora,
+        settings: DecodingSettings,
+        slots: int,
+        tokens: int,
+    ) -> None:
+        self._forward, self._stacked, self._settings = forward, stacked, settings
+        self._width = settings.rows_per_slot
+        self._device = forward.model.device
+        config = forward.model.config.get_text_config()
+        rows = slots * self._width
+        self._cache = KVCache(config.num_hidden_layers, rows, tokens, self._device)
+        self._seen = torch.zeros(slots, config.vocab_size, dtype=torch.bool, device=self._device)
+        self._length = torch.zeros(slots, dtype=torch.long, device=self._device)
+        self._last = torch.zeros(slots, dtype=torch.long, device=self._device)
+        self._slots: list[_Slot] = []
+        self._capacity = slots
+        adapters = settings.own_rows * (1 if settings.same_adapters else slots)
+        precision = forward.model.dtype
+        self._own = torch.zeros(
+            adapters, settings.layout.size, device=self._device, dtype=precision
+        )
+        self._views = settings.layout.views(self._own) if adapters else {}
+        self._waiting: deque[EncodedRequest] = deque()
+        self._forcing = False
+
+    def run(
+        self, requests: Sequence[EncodedRequest]
+    ) -> Iterator[tuple[EncodedRequest, DecodedAnswer]]:
+        """Answers, each as soon as it is complete. Pass the longest prompts first."""
+        self._waiting.extend(requests)
+        self._forcing = any(each.forced for each in requests)
+        while self._waiting or self._slots:
+            free = self._capacity - len(self._slots)
+            with torch.inference_mode(), self._stacked.using(self._views):
+                if self._waiting and free >= min(
+                    len(self._waiting), self._capacity // _REFILL or 1
+                ):
+                    count = min(free, len(self._waiting))
+                    self._admit([self._waiting.popleft() for _ in range(count)])
+                else:
+                    self._advance()
+                finished = self._finish()
+            yield from finished
+
+    def _row_adapters(self, indices: Tensor | None) -> RowAdapters:
+        """Which rows of a pass have adapters: all, or the first of each slot."""
+        return RowAdapters(self._width // max(1, self._settings.own_rows), indices)
+
+    def _admit(self, requests: list[EncodedRequest]) -> None:
+        """Read prompts into free slots and choose their first tokens."""
+        first = len(self._slots)
+        self._slots += [
+            _Slot(each, torch.Generator(self._device).manual_seed(each.seed)) for each in requests
+        ]
+        own = self._settings.own_rows
+        for slot, encoded in enumerate(requests, start=first):
+            begin = 0 if self._settings.same_adapters else slot * own
+            for index, weights in enumerate(encoded.own, start=begin):
+                self._own[index] = self._settings.flatten(weights)
+        # samples of one prompt share its reading
+        shared: dict[tuple[TokenIds, tuple[Weights, ...]], list[int]] = {}
+        for slot, encoded in enumerate(requests, start=first):
+            shared.setdefault((encoded.prompt.ids, encoded.own), []).append(slot)
+        logits = torch.empty(len(requests), self._width, self._seen.shape[1], device=self._device)
+        limits = self._settings.limits
+        limits = PassLimits(max(1, limits.tokens // self._width), limits.labels)
+        for batch in pack(list(shared.items()), lambda item: PromptTree(item[0][0], ()), limits):
+            self._read([ids for (ids, _), _ in batch], [slots for _, slots in batch], logits, first)
+        self._choose(slice(first, first + len(requests)), logits)
+
+    def _read(
+        self, prompts: list[TokenIds], slots: list[list[int]], after: Tensor, first: int
+    ) -> None:
+        """One pass over prompts, each for one or several slots from `first` on.
+
+        The logits go to `after` [slots from `first`, rows of a slot, vocabulary].
+        """
+        device, width = self._device, self._width
+        longest = max(map(len, prompts))
+        tokens = torch.tensor(
+            [[*ids, *[self._settings.pad] * (longest - len(ids))] for ids in prompts]
+        )
+        lengths = torch.tensor([len(ids) for ids in prompts])
+        of_prompt = torch.tensor([i for i, group in enumerate(slots) for _ in group])
+        slot = torch.tensor([number for group in slots for number in group])
+        real = torch.arange(longest) < lengths.unsqueeze(-1)
+        offsets = torch.arange(width)
+        source = (of_prompt.unsqueeze(-1) * width + offsets).flatten().to(device)
+        target = (slot.unsqueeze(-1) * width + offsets).flatten().to(device)
+        self._cache.fill(source, target)
+        leader = torch.tensor([group[0] for group in slots])
+        own = self._settings.own_rows
+        indices = (leader.unsqueeze(-1) * own + torch.arange(own)).flatten()
+        self._stacked.rows = self._row_adapters(indices.to(device))
+        logits = self._forward.logits(
+            tokens.repeat_interleave(width, 0).to(device),
+            torch.arange(longest, device=device).unsqueeze(0),
+            cache=self._cache,
+            at=(
+                torch.arange(len(prompts) * width, device=device),
+                (lengths - 1).repeat_interleave(width).to(device),
+            ),
+        )
+        slot, of_prompt = slot.to(device), of_prompt.to(device)
+        seen = torch.zeros(len(prompts), self._seen.shape[1], device=device)
+        seen.scatter_add_(1, tokens.to(device), real.to(device).float())
+        self._seen[slot] = (seen > 0)[of_prompt]
+        self._length[slot] = lengths.to(device)[of_prompt]
+        after[slot - first] = logits.view(len(prompts), width, -1)[of_prompt]
+
+    def _advance(self) -> None:
+        """Choose one token for every answer."""
+        active = slice(len(self._slots))
+        length = self._length[active]
+        longest = int(length.max()) + 1
+        rows = length.repeat_interleave(self._width)
+        self._cache.advance(rows, longest)
+        self._stacked.rows = self._row_adapters(None)
+        keys = torch.arange(longest, device=self._device)
+        position = rows.unsqueeze(-1)
+        mask = self._forward.masks(
+            (keys <= position).unsqueeze(1), position, keys.expand(len(rows), -1)
+        )
+        logits = self._forward.logits(
+            self._last[active].repeat_interleave(self._width).unsqueeze(-1),
+            position,
+            mask=mask,
+            cache=self._cache,
+        )
+        self._length[active] += 1
+        self._choose(active, logits.view(len(self._slots), self._width, -1))
+
+    def _choose(self, active: slice, logits: Tensor) -> None:
+        """Choose the next token of some slots, from logits [slots, rows of a slot, vocabulary]."""
+        slots, spec = self._slots[active], self._settings.spec
+        base = logits[:, 1] if self._width == 2 else None
+        scores = next_scores(spec, logits[:, 0], base, self._seen[active])
+        if spec.sampling:
+            uniform = uniform_numbers([slot.random for slot in slots], scores)
+            chosen = sample_tokens(scores, spec.sampling, uniform)
+        else:
+            chosen = scores.argmax(dim=-1)
+        if spec.rewards and base is not None:
+            found = chosen_rewards(spec, logits[:, 0], base, chosen).tolist()
+            for slot, value in zip(slots, found, strict=True):
+                slot.rewards.append(value)
+        for slot, token in zip(slots, chosen.tolist(), strict=True):
+            slot.tokens.append(token)
+        if self._forcing:
+            chosen = torch.tensor([slot.last for slot in slots], device=self._device)
+        self._last[active] = chosen
+        self._seen[active].scatter_(1, chosen.unsqueeze(-1), True)
+
+    def _finish(self) -> list[tuple[EncodedRequest, DecodedAnswer]]:
+        """Take out the answers that have ended."""
+        budget, stop = self._settings.spec.max_new_tokens, self._settings.stop
+        done, finished = [], []
+        for index, slot in enumerate(self._slots):
+            forced = slot.encoded.forced
+            stopped = not forced and slot.tokens[-1] in stop
+            if stopped or len(slot.tokens) == (len(forced) or budget):
+                done.append(index)
+                ids = tuple(slot.tokens[:-1] if stopped else slot.tokens)
+                rewards = tuple(slot.rewards[: len(ids)])
+                finished.append((slot.encoded, DecodedAnswer(ids, not stopped, rewards)))
+        if done:
+            self._free(done)
+        return finished
+
+    def _free(self, done: list[int]) -> None:
+        """Empty some slots; the last ones move into the gaps."""
+        left = len(self._slots) - len(done)
+        gaps = [index for index in done if index < left]
+        gone = set(done)
+        movers = [index for index in range(left, len(self._slots)) if index not in gone]
+        for gap, mover in zip(gaps, movers, strict=True):
+            self._slots[gap] = self._slots[mover]
+        del self._slots[left:]
+        if not gaps:
+            return
+        source, target = (torch.tensor(each, device=self._device) for each in (movers, gaps))
+        longest = int(self._length[source].max())
+        self._cache.move(self._rows(source, self._width), self._rows(target, self._width), longest)
+        for state in (self._seen, self._length, self._last):
+            state[target] = state[source]
+        own = self._settings.own_rows
+        if own and not self._settings.same_adapters:
+            self._own[self._rows(target, own)] = self._own[self._rows(source, own)]
+
+    def _rows(self, slots: Tensor, each: int) -> Tensor:
+        """The rows of slots that have `each` rows."""
+        return (slots.unsqueeze(-1) * each + torch.arange(each, device=self._device)).flatten()

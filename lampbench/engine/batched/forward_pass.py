@@ -1,0 +1,58 @@
+"""One forward pass of a model, with logits only at the positions where they are needed."""
+
+from typing import Any
+
+from torch import Tensor
+
+from lampbench.engine.batched import cpu_attention
+from lampbench.engine.batched.attention_masks import AttentionMasks
+
+
+class ForwardPass:
+    """A causal language model that computes logits at chosen positions only.
+
+    The positions differ from row to row, which transformers' `logits_to_keep` cannot express; a
+    hook on the output layer picks them. Vocabularies are large, so this saves much of the work.
+    """
+
+    def __init__(self, model: Any) -> None:
+        cpu_attention.install(model)
+        self.model = model
+        self.masks = AttentionMasks(model)
+        self._at: tuple[Tensor, Tensor] | None = None
+        model.get_output_embeddings().register_forward_pre_hook(self._pick)
+
+    def logits(
+        self,
+        tokens: Tensor,
+        positions: Tensor,
+        *,
+        mask: Any = None,
+        cache: Any = None,
+        at: tuple[Tensor, Tensor] | None = None,
+    ) -> Tensor:
+        """Logits [picked, vocabulary] in float32 after the tokens at `at` (rows, columns).
+
+        `at` None stands for the only token of each row. `tokens` and `positions` are [rows,
+        tokens]. `mask` comes from `masks`; None is plain causal attention, under which padding on
+        the right changes nothing before it.
+        """
+        self._at = at
+        try:
+            output = self.model(
+                input_ids=tokens,
+                position_ids=positions,
+                attention_mask=mask,
+                past_key_values=cache,
+                use_cache=cache is not None,
+            )
+        finally:
+            self._at = None
+        logits: Tensor = output.logits
+        return (logits.squeeze(1) if at is None else logits.squeeze(0)).float()
+
+    def _pick(self, _: Any, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:
+        if self._at is None:
+            return None
+        rows, columns = self._at
+        return (inputs[0][rows, columns].unsqueeze(0),)

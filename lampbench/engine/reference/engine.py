@@ -1,0 +1,250 @@
+"""The reference engine: one user, one query, one token at a time, as the released code works.
+
+It is slow, and written to be read beside the paper's equations. The tests check the batched engine
+against it, and it is the "reference loop" of the benchmarks: two copies of the model for
+contrastive decoding, each user's LoRA on it through PEFT, TAM merged into its weights, and one
+training loop per user. It shares with the batched engine the prompt encoding, the checks of adapter
+files and the equations.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lampbench.core.fidelity import Fidelity
+from lampbench.engine.decoded_answer import DecodedAnswer, completion
+from lampbench.engine.divergence import divergence
+from lampbench.engine.dpo_loss import dpo_loss
+from lampbench.engine.load_model import load_model
+from lampbench.engine.models import ModelSpec
+from lampbench.engine.next_token import (
+    chosen_rewards,
+    next_scores,
+    sample_tokens,
+    uniform_numbers,
+)
+from lampbench.engine.prompt_encoder import EncodedResponses, TokenIds, prompt_encoders
+from lampbench.engine.protocol import (
+    Completion,
+    GenerateRequest,
+    ScoreRequest,
+    ScoreResult,
+    StepHook,
+    TrainFailure,
+    TrainJob,
+    TrainResult,
+)
+from lampbench.engine.reference.adapted_model import AdaptedModel
+from lampbench.engine.reference.random_state import seeded
+from lampbench.engine.training_schedule import batch_indices, learning_rate, total_steps
+from lampbench.util.hashing import seed_from
+
+
+class ReferenceEngine:
+    """Answers, scores and trains one model, as `lampbench.engine.protocol` describes.
+
+    `device` None is the best one there is, `chat_template` None the tokenizer's own; `context`
+    lowers the model's context length, in tokens.
+
+    Raises:
+        LampbenchError: the model cannot be loaded, or has no chat template.
+    """
+
+    def __init__(
+        self,
+        spec: ModelSpec,
+        *,
+        device: str | None,
+        dtype: str,
+        chat_template: str | None,
+        fidelity: Fidelity,
+        context: int | None = None,
+    ) -> None:
+        loaded = load_model(spec, device, dtype)
+        self._pristine = loaded.model
+        self.device = loaded.device
+        self._encoder, self._training_encoder = prompt_encoders(
+            loaded.tokenizer,
+            loaded.model.config.model_type,
+            chat_template,
+            min(loaded.context, context or loaded.context),
+            fidelity,
+        )
+        self._stop = self._encoder.stop_ids(loaded.model)
+        self._user = AdaptedModel(self._pristine, spec.location)
+        self._against = AdaptedModel(self._pristine, spec.location)
+
+    def generate(self, requests: Sequence[GenerateRequest]) -> Iterator[Completion]:
+        """Answer prompts, one after the other.
+
+        Raises:
+            LampbenchError: a prompt does not fit into the context, or an adapter cannot be used.
+        """
+        for request in requests:
+            room = self._encoder.context - request.spec.max_new_tokens
+            prompt = self._encoder.encode_prompt(request.id, request.prompt, room)
+            forced = self._encoder.encode_response(request.teacher_text)
+            forced = forced[: request.spec.max_new_tokens]
+            for sample in range(request.samples):
+                seed = seed_from(request.seed, sample)
+                answer = self._answer(request, prompt.ids, forced, seed)
+                yield completion(request, sample, prompt, forced, answer, self._encoder)
+
+    def score(self, requests: Sequence[ScoreRequest]) -> Iterator[ScoreResult]:
+        """Log-probabilities of responses in float32, one after the other.
+
+        Raises:
+            LampbenchError: as in `generate`.
+        """
+        for request in requests:
+            if request.format == "raw":
+                ids = self._encoder.encode_raw(request.prompt.text, request.response)
+                prompt, response = ids[:1], ids[1:]
+            else:
+                encoded = self._encoder.encode_responses(
+                    request.id, request.prompt, [request.response]
+                )
+                prompt, response = encoded.prompt, encoded.responses[0]
+            model = self._user.with_adapters(request.weights)
+            with torch.no_grad():
+                logs = self._logprobs(model, prompt, response)
+            yield ScoreResult(request.id, tuple(logs.tolist()))
+
+    def train(
+        self, jobs: Sequence[TrainJob], on_step: StepHook
+    ) -> Iterator[TrainResult | TrainFailure]:
+        """Train adapters, one after the other, with the losses of transformers and trl.
+
+        Raises:
+            LampbenchError: as in `generate`; `start` has another shape than the job's LoRA.
+        """
+        for job in jobs:
+            model = self._user.trainable(job)
+            encoded = [
+                self._training_encoder.encode_responses(job.id, item.prompt, item.responses)
+                for item in job.data
+            ]
+            parameters = [p for p in model.parameters() if p.requires_grad]
+            optimizer = torch.optim.AdamW(
+                parameters, lr=job.optim.learning_rate, weight_decay=job.optim.weight_decay
+            )
+            steps = total_steps(job.optim, len(encoded))
+            losses: list[float] = []
+            margins: list[float] = []
+            failure = None
+            for step in range(steps):
+                for group in optimizer.param_groups:
+                    group["lr"] = learning_rate(job.optim, step, steps)
+                chosen = batch_indices(job.optim, len(encoded), job.seed, step)
+                _set_dropout(model, True)
+                with seeded(seed_from(job.seed, "dropout", step), self.device):
+                    loss, margin = self._loss(model, job, [encoded[i] for i in chosen])
+                _set_dropout(model, False)
+                torch.autograd.backward(loss)
+                limit = job.optim.max_grad_norm or math.inf
+                norm = float(torch.nn.utils.clip_grad_norm_(parameters, limit))
+                losses.append(float(loss.detach()))
+                margins.append(margin)
+                if failure := divergence(losses[-1], norm, step + 1):
+                    break
+                optimizer.step()
+                optimizer.zero_grad()
+                on_step(job.id, step + 1, steps)
+            if failure:
+                yield TrainFailure(job.id, failure)
+                continue
+            self._user.save(job)
+            yield TrainResult(
+                job.id,
+                steps,
+                tokens=_trained_tokens(job, encoded),
+                examples_shortened=sum(each.shortened for each in encoded),
+                losses=tuple(losses),
+                margins=tuple(margins) if job.dpo else (),
+            )
+
+    def _answer(
+        self, request: GenerateRequest, prompt: TokenIds, forced: TokenIds, seed: int
+    ) -> DecodedAnswer:
+        """Equations 1 to 3, token by token; with `forced` tokens, each choice comes after these."""
+        from transformers import DynamicCache
+
+        spec = request.spec
+        user = self._user.with_adapters(request.weights)
+        base = spec.contrast and self._against.with_adapters(spec.contrast.against)
+        random = torch.Generator(self.device).manual_seed(seed)
+        new = torch.tensor([prompt], device=self.device)
+        seen = torch.zeros(1, user.config.get_text_config().vocab_size, device=self.device) > 0
+        caches = DynamicCache(config=user.config), DynamicCache(config=user.config)
+        chosen: list[int] = []
+        rewards: list[float] = []
+        with torch.inference_mode():
+            for step in range(len(forced) or spec.max_new_tokens):
+                seen.scatter_(1, new, True)
+                of_user = _next_logits(user, new, caches[0])
+                of_base = None if base is None else _next_logits(base, new, caches[1])
+                scores = next_scores(spec, of_user, of_base, seen)
+                if spec.sampling:
+                    token = sample_tokens(scores, spec.sampling, uniform_numbers([random], scores))
+                else:
+                    token = scores.argmax(dim=-1)
+                if not forced and int(token) in self._stop:
+                    return DecodedAnswer(tuple(chosen), False, tuple(rewards))
+                chosen.append(int(token))
+                if spec.rewards and of_base is not None:
+                    rewards.append(float(chosen_rewards(spec, of_user, of_base, token)))
+                after = forced[step] if forced else int(token)
+                new = torch.tensor([[after]], device=self.device)
+        return DecodedAnswer(tuple(chosen), True, tuple(rewards))
+
+    def _loss(
+        self, model: Any, job: TrainJob, batch: Sequence[EncodedResponses]
+    ) -> tuple[Tensor, float]:
+        """Mean negative log-likelihood of the responses' tokens, or equation 6 and its margin."""
+        reference = job.dpo and self._against.with_adapters(job.dpo.reference)
+        policy = self._batch_logprobs(model, batch)
+        if job.dpo is None:
+            return -torch.cat([logs for (logs,) in policy]).mean(), 0.0
+        with torch.no_grad():
+            fixed = self._batch_logprobs(reference, batch)
+        losses, margins = dpo_loss(_sums(policy), _sums(fixed), job.dpo.beta)
+        return losses.mean(), float(margins.detach().mean())
+
+    def _batch_logprobs(self, model: Any, batch: Sequence[EncodedResponses]) -> list[list[Tensor]]:
+        """As `_logprobs`, by example and response."""
+        return [[self._logprobs(model, each.prompt, r) for r in each.responses] for each in batch]
+
+    def _logprobs(self, model: Any, prompt: TokenIds, response: TokenIds) -> Tensor:
+        """Log p(token | everything before it) of each token of the response."""
+        tokens = torch.tensor([[*prompt, *response]], device=self.device)
+        logits: Tensor = model(input_ids=tokens, use_cache=False).logits
+        logs = logits[0].float().log_softmax(dim=-1)
+        positions = torch.arange(len(prompt) - 1, tokens.shape[1] - 1, device=self.device)
+        return logs[positions, tokens[0, positions + 1]]
+
+
+def _trained_tokens(job: TrainJob, encoded: Sequence[EncodedResponses]) -> int:
+    """Tokens that went through the model: all of every sequence, in every epoch."""
+    passes = job.optim.epochs * (2 if job.dpo else 1)  # the reference model reads them as often
+    return passes * sum(len(each.prompt) + len(r) for each in encoded for r in each.responses)
+
+
+def _set_dropout(model: Any, active: bool) -> None:
+    """Switch the adapter's dropout; the base model's own stays off, as in every engine."""
+    for name, module in model.named_modules():
+        if name.endswith("lora_dropout"):
+            module.train(active)
+
+
+def _next_logits(model: Any, new: Tensor, cache: Any) -> Tensor:
+    """Logits [1, vocabulary] in float32 after the new tokens [1, new]; `cache` has those before."""
+    logits: Tensor = model(input_ids=new, past_key_values=cache, use_cache=True).logits
+    return logits[:, -1].float()
+
+
+def _sums(logprobs: Sequence[Sequence[Tensor]]) -> Tensor:
+    """Sum of each response's log-probabilities [examples, responses]."""
+    return torch.stack([torch.stack([logs.sum() for logs in row]) for row in logprobs])

@@ -1,0 +1,134 @@
+"""Adapter files that cannot be used: one line says why, and the engine is as before."""
+
+import dataclasses
+import json
+import shutil
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from lampbench.engine.protocol import GenerateRequest, GenerationSpec
+from lampbench.util.errors import LampbenchError
+from tests.engine.engine_inputs import USER_LORA, job, no_hook, prompt
+
+WEIGHTS = "adapter_model.safetensors"
+
+
+@pytest.fixture
+def copied(tmp_path):
+    """A copy of an adapter, with its configuration or tensors changed."""
+
+    def make(path, config=None, tensors=None):
+        folder = shutil.copytree(path, tmp_path / "copied")
+        file = folder / "adapter_config.json"
+        values = json.loads(file.read_text())
+        file.write_text(json.dumps(values | (config or {})))
+        if tensors is not None:
+            save_file(tensors(load_file(folder / WEIGHTS)), folder / WEIGHTS)
+        return folder
+
+    return make
+
+
+def once(engine, weights):
+    return list(engine.generate([GenerateRequest("q", prompt(), weights, GenerationSpec(3))]))
+
+
+BAD: dict[str, tuple[dict[str, Any], str]] = {
+    "rank": ({"rank": 8}, r"has rank 4, alpha 8 and targets q_proj,v_proj; .*rank 8"),
+    "alpha": ({"alpha": 4}, r"has rank 4, alpha 8 .* alpha 4"),
+    "targets": ({"targets": ("q_proj",)}, r"targets q_proj,v_proj; .*alpha 8, q_proj"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_a_start_of_another_shape_is_refused(engine, adapters, tmp_path, kind):
+    tam, user, _ = adapters()
+    change, message = BAD[kind]
+    asked = job(tmp_path, "u", frozen=(tam,), start=user,
+                lora=dataclasses.replace(USER_LORA, **change))  # fmt: skip
+    with pytest.raises(LampbenchError, match=message):
+        list(engine().train([asked], no_hook))
+
+
+def test_a_start_with_another_scale_is_refused(engine, adapters, copied, tmp_path):
+    tam, user, _ = adapters()
+    scaled = copied(user, {"use_rslora": True})
+    with pytest.raises(LampbenchError, match=r"targets q_proj,v_proj with rsLoRA"):
+        list(engine().train([job(tmp_path, "u", frozen=(tam,), start=scaled)], no_hook))
+
+
+def test_an_adapter_of_another_model_is_refused(engine, adapters):
+    qwen, _, _ = adapters("gemma-vision")
+    with pytest.raises(LampbenchError, match=r"made for another model: .* has no layer model\."):
+        once(engine(), (qwen,))
+
+
+def test_an_adapter_of_another_width_is_refused(engine, adapters, copied):
+    tam, _, _ = adapters()
+    wide = copied(tam, tensors=lambda ts: {
+        name: torch.cat([t, t], dim=1) if "lora_A" in name else t for name, t in ts.items()
+    })  # fmt: skip
+    with pytest.raises(LampbenchError, match=r"its model\.layers\.0\.\S+ maps 64 to \d+"):
+        once(engine(), (wide,))
+
+
+def test_hub_ids_of_base_models_are_compared(engine, model_folder, adapters, copied, monkeypatch):
+    tam, _, _ = adapters()
+    moved = copied(tam, {"base_model_name_or_path": "org/one"})
+    once(engine(), (moved,))  # a folder's adapter may come from anywhere; shapes decide
+    made = engine(batch_size=3)
+    monkeypatch.setattr(made._cache, "_base", "org/two")
+    with pytest.raises(LampbenchError, match=r"made for org/one, not for org/two"):
+        once(made, (moved,))
+
+
+DAMAGED = {
+    "no folder": (lambda f: shutil.rmtree(f), r"no adapter in PEFT's format"),
+    "no config": (lambda f: (f / "adapter_config.json").unlink(), r"no adapter in PEFT's format"),
+    "bad config": (lambda f: (f / "adapter_config.json").write_text("{"), r"no adapter in PEFT's"),
+    "list config": (lambda f: (f / "adapter_config.json").write_text("[]"), r"no adapter in PEFT"),
+    "no weights": (lambda f: (f / WEIGHTS).unlink(), r"weights are missing"),
+    "bad weights": (lambda f: (f / WEIGHTS).write_bytes(b"x" * 50), r"is damaged"),
+    "half": (
+        lambda f: save_file(dict(list(load_file(f / WEIGHTS).items())[1:]), f / WEIGHTS),
+        r"only half of",
+    ),
+    "empty": (lambda f: save_file({}, f / WEIGHTS), r"has no weights"),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGED)
+def test_a_damaged_adapter_is_reported_in_one_line(engine, adapters, copied, kind):
+    tam, _, _ = adapters()
+    bad = copied(tam)
+    break_it, message = DAMAGED[kind]
+    break_it(bad)
+    with pytest.raises(LampbenchError, match=message) as caught:
+        once(engine(), (bad,))
+    assert "\n" not in str(caught.value)
+    assert str(bad) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"peft_type": "IA3"}, {"use_dora": True}, {"init_lora_weights": "pissa"},
+     {"modules_to_save": ["lm_head"]}],
+)  # fmt: skip
+def test_more_than_a_plain_lora_is_refused(engine, adapters, copied, change):
+    tam, _, _ = adapters()
+    with pytest.raises(LampbenchError, match=r"only LORA is supported|more than a plain LoRA"):
+        once(engine(), (copied(tam, change),))
+
+
+def test_a_rank_that_the_tensors_contradict_is_refused_and_not_cached(engine, adapters, copied):
+    tam, user, _ = adapters()
+    bad = copied(tam, {"r": 2})
+    before = once(engine(), (tam, user))
+    for _ in range(2):  # not only the first time
+        with pytest.raises(LampbenchError, match=r"has rank 4, its configuration says 2"):
+            once(engine(), (bad,))
+    assert once(engine(), (tam, user)) == before
+    assert str(bad) not in {name for name, *_ in engine()._cache._kept}
