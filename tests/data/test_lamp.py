@@ -69,12 +69,12 @@ def test_layouts_as_downloaded(news, tmp_path, question, profile, write_lamp, be
 def test_time_split_is_read_when_asked_or_alone(news, lamp, question, profile, write_lamp):
     users = [question(n, profile(f"t{n}", 9), user_id=n) for n in range(3)]
     write_lamp(lamp / "time" / "LaMP_4" / "train", "train", users)
-    assert {user.id for user in read(news, lamp, users=1, split="time").train_users} < set("012")
+    assert {user.id for user in read(news, lamp, users=1, split_by="time").train_users} < set("012")
     assert read(news, lamp, users=1).test_users[0].id == "d"
     alone = read(news, lamp / "time", users=1)
     assert "time split" in alone.source
     with pytest.raises(LampbenchError, match="no user split of LaMP_4"):
-        read(news, lamp / "time", split="user")
+        read(news, lamp / "time", split_by="user")
 
 
 def test_questions_in_two_places_are_an_error(news, lamp, question, write_lamp):
@@ -89,7 +89,7 @@ def test_withheld_test_part_is_read_only_when_asked(news, lamp, question, profil
     data = read(news, lamp, users=1)
     assert data.test_users[0].id == "d"
     assert any("withheld" in note for note in data.notes)
-    asked = read(news, lamp, users=1, parts=("train", "test"))
+    asked = read(news, lamp, users=1, splits=("train", "test"))
     assert asked.test_users[0].queries[0].reference is None
     assert any("without reference, answered but not scored: 1" in note for note in asked.notes)
     # the other test question cannot train: it has no reference
@@ -98,10 +98,10 @@ def test_withheld_test_part_is_read_only_when_asked(news, lamp, question, profil
 
 
 def test_parts_restrict_reading(news, lamp):
-    data = read(news, lamp, users=1, parts=("validation",))
+    data = read(news, lamp, users=1, splits=("validation",))
     assert [user.id for user in data.train_users] == ["c"]
     with pytest.raises(LampbenchError, match=r"has no test_questions\.json"):
-        read(news, lamp, parts=("test",))
+        read(news, lamp, splits=("test",))
 
 
 def test_users_are_recovered_by_shared_profile(news, tmp_path, question, profile, write_lamp):

@@ -83,7 +83,7 @@ def test_the_same_content_gives_the_same_dataset_in_every_format(topic, tmp_path
 
 def test_time_is_the_default_and_user_can_be_asked_for(topic, folder):
     assert {u.id for u in read(topic, folder, users=1).train_users} == {"t0", "t1"}
-    assert read(topic, folder, users=1, split="user").test_users[0].id.endswith("1")
+    assert read(topic, folder, users=1, split_by="user").test_users[0].id.endswith("1")
     assert load(topic, str(folder), DataOptions(users=1)).test_users[0].id == "t2"
     alone = folder / "topic_writing_user"
     assert "topic_writing_user" in read(topic, alone, users=1).source
@@ -91,10 +91,10 @@ def test_time_is_the_default_and_user_can_be_asked_for(topic, folder):
 
 
 def test_parts(topic, folder):
-    data = read(topic, folder, users=1, parts=("train",))
+    data = read(topic, folder, users=1, splits=("train",))
     assert len(data.test_users[0].history) == 4
     (folder / "topic_writing_temporal" / "val-00000-of-00001.jsonl").unlink()
-    fails(topic, folder, "has no dev part", parts=("dev",))
+    fails(topic, folder, "has no dev part", splits=("dev",))
 
 
 def test_query_ids_are_made_from_the_content_and_repeated_rows_dropped(

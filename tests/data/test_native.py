@@ -147,20 +147,20 @@ def test_bad_files(news, topic, dataset, tmp_path):
 def test_dev_users_stand_in_the_tested_ones_place(news, dataset, tmp_path):
     folder = tmp_path / "d"
     write(dataset, folder)
-    fails(news, folder, f"{folder}: has no dev.jsonl; add it", parts=("dev",))
+    fails(news, folder, f"{folder}: has no dev.jsonl; add it", splits=("dev",))
     write(replace(dataset, test_users=(user("tuned", 2),)), tmp_path / "other")
     (tmp_path / "other" / "test.jsonl").rename(folder / "dev.jsonl")
-    dev = read(news, folder, parts=("dev",))
+    dev = read(news, folder, splits=("dev",))
     assert [u.id for u in dev.test_users] == ["tuned"]
     assert dev.source == f"lampbench:{folder} (dev)"
     test = read(news, folder)
     assert dev.train_users == test.train_users
     assert dev.query_fingerprint != test.query_fingerprint
-    assert read(news, folder, parts=("test",)) == test
+    assert read(news, folder, splits=("test",)) == test
     for parts in (("train",), ("dev", "test")):
-        fails(news, folder, f"--part {parts[0]}", "give one of the two", parts=parts)
+        fails(news, folder, f"--split {parts[0]}", "give one of the two", splits=parts)
     (folder / "dev.jsonl").write_text('{"id": "tuned", "history": [], "queries": []}')
-    fails(news, folder, "dev.jsonl:1: user 'tuned' is tested", parts=("dev",))
+    fails(news, folder, "dev.jsonl:1: user 'tuned' is tested", splits=("dev",))
 
 
 def test_imported_data_equal_their_source(news, lamp, tmp_path):

@@ -89,8 +89,8 @@ def test_few_users_are_halved_and_it_is_said():
     [
         ({"users": 0}, "at least 1 test user"),
         ({"min_history": 0}, "at least 1 record"),
-        ({"split": "temporal"}, "say user or time"),
-        ({"parts": ("training",)}, "no part is called 'training'"),
+        ({"split_by": "temporal"}, "say user or time"),
+        ({"splits": ("training",)}, "no part is called 'training'"),
     ],
 )
 def test_impossible_options(options, message):
@@ -99,10 +99,10 @@ def test_impossible_options(options, message):
 
 
 def test_options_that_a_source_cannot_serve_are_not_passed_over(news, oppu):
-    with pytest.raises(LampbenchError, match="--part dev: the processed files have no part"):
+    with pytest.raises(LampbenchError, match="--split dev: the processed files hold test users only"):
         load(news, f"oppu:{oppu}", DataOptions(splits=("dev",)))
     for data in ("bundled", f"oppu:{oppu}"):
-        said = "--split time chose nothing: this source has one split"
+        said = "--split-by time chose nothing: this source has one split"
         assert said in load(news, data, DataOptions(split_by="time")).notes
         assert said not in load(news, data, DataOptions()).notes
 
