@@ -10,11 +10,11 @@ import click
 from lampbench.cli import options
 from lampbench.cli.audit import audit
 from lampbench.cli.datasets import of_tasks, source_of
-from lampbench.data import load
+from lampbench.data import load_dataset
 from lampbench.util.errors import LampbenchError
 
 if TYPE_CHECKING:
-    from lampbench.data.stats import Stats
+    from lampbench.data.dataset_statistics import DatasetStatistics
 
 _COLUMNS = {
     "task": "task",
@@ -50,12 +50,16 @@ def stats(
     tasks: tuple[str, ...], tokenizer: Path | None, form: str, plugins: tuple[str, ...], **rest: Any
 ) -> None:
     """The paper's Table 4 for a source: counts, lengths (mean ± sd), and what the loader found."""
-    from lampbench.data.stats import measure, tokens_of, words
+    from lampbench.data.dataset_statistics import (
+        count_words,
+        dataset_statistics,
+        token_counter,
+    )
 
-    length, unit = (tokens_of(tokenizer), "token") if tokenizer else (words, "word")
+    length, unit = (token_counter(tokenizer), "token") if tokenizer else (count_words, "word")
     without: list[str] = []
     found = of_tasks(tasks, plugins, rest, without)
-    rows = [measure(dataset, task, length, unit) for task, dataset in found]
+    rows = [dataset_statistics(dataset, task, length, unit) for task, dataset in found]
     if not rows:
         raise LampbenchError(without[0] if without else "there are no tasks")
     click.echo(_json(rows, without) if form == "json" else _table(rows, without))
@@ -68,12 +72,12 @@ def stats(
               help="New folder for the dataset; use it with --data lampbench:DIR.")  # fmt: skip
 def import_(name: str, output: Path, plugins: tuple[str, ...], **rest: Any) -> None:
     """Read any source, choose its test users, and write both in lampbench's own layout."""
-    from lampbench.data.native import check_free, write
+    from lampbench.data.write_dataset import check_output_folder, write_dataset
     from lampbench.registry import Registry, plugin_paths
 
-    check_free(output)
-    dataset = load(Registry(plugin_paths(plugins)).task(name), *source_of(rest))
-    write(dataset, output)
+    check_output_folder(output)
+    dataset = load_dataset(Registry(plugin_paths(plugins)).task(name), *source_of(rest))
+    write_dataset(dataset, output)
     click.echo(
         f"{output}: {len(dataset.test_users)} test users, {len(dataset.train_users)} training "
         f"users; read it with --data lampbench:{output}"
@@ -82,12 +86,12 @@ def import_(name: str, output: Path, plugins: tuple[str, ...], **rest: Any) -> N
         click.echo(f"  {note}")
 
 
-def _json(rows: list["Stats"], without: list[str]) -> str:
+def _json(rows: list["DatasetStatistics"], without: list[str]) -> str:
     found = [dataclasses.asdict(row) for row in rows]
     return json.dumps({"datasets": found, "without_data": without}, indent=1, ensure_ascii=False)
 
 
-def _table(rows: list["Stats"], without: list[str]) -> str:
+def _table(rows: list["DatasetStatistics"], without: list[str]) -> str:
     from tabulate import tabulate
 
     cells = [[_cell(getattr(row, key)) for key in _COLUMNS.values()] for row in rows]

@@ -43,7 +43,7 @@ def predictions(
     FILE is JSON in the form of LaMP's evaluation: {"task": "LaMP_4", "golds": [{"id": ...,
     "output": ...}]}. It must answer every test query of the data, which also has the references.
     """
-    from lampbench.data import DataOptions, load
+    from lampbench.data import DataOptions, load_dataset
     from lampbench.record.import_export import import_predictions
     from lampbench.registry import Registry, plugin_paths
     from lampbench.report.run_summary import print_summary
@@ -51,7 +51,7 @@ def predictions(
 
     task = Registry(plugin_paths(plugins)).task(name)
     source, data_seed = rest.pop("data"), rest.pop("data_seed")
-    dataset = load(task, source, DataOptions(**rest, seed=data_seed))
+    dataset = load_dataset(task, source, DataOptions(**rest, seed=data_seed))
     writable(results, "--results")
     run = import_predictions(
         file,
