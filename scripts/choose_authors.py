@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from lampbench.data.leaks.audit import name_letters
-from lampbench.data.leaks.ngrams import ngrams
+from lampbench.data.leaks.ngrams import text_ngrams
 from scripts.source_texts import Json
 
 SEED = 0
@@ -55,7 +55,7 @@ def newest_distinct(
     """The newest rows, oldest first, that share no 13-gram with one another or with `seen`."""
     kept: list[Json] = []
     for row in sorted(rows, key=age, reverse=True):
-        own = set[str]().union(*(ngrams(row[name]) for name in text))
+        own = set[str]().union(*(text_ngrams(row[name]) for name in text))
         if not own & seen and len(kept) < most:
             seen |= own
             kept.append(row)
@@ -64,7 +64,7 @@ def newest_distinct(
 
 def without_ngrams(rows: Iterable[Json], text: Sequence[str], seen: set[str]) -> list[Json]:
     """The rows that share no 13-gram with `seen`."""
-    return [row for row in rows if not any(ngrams(row[name]) & seen for name in text)]
+    return [row for row in rows if not any(text_ngrams(row[name]) & seen for name in text)]
 
 
 def split_posts(posts: Sequence[Json]) -> Split:

@@ -14,7 +14,7 @@ from lampbench.bundled import DATA
 from lampbench.core.dataset import Record
 from lampbench.data.leaks.audit import name_letters
 from lampbench.data.leaks.corpus_sketch import make_sketch, save_sketch
-from lampbench.data.leaks.ngrams import ngrams
+from lampbench.data.leaks.ngrams import text_ngrams
 from lampbench.registry import Registry
 from scripts.source_texts import (
     PAPERS,
@@ -78,7 +78,7 @@ def read_documents(source: Path) -> tuple[list[Json], list[Json], dict[str, int]
             reason = "test_author"
         elif row["id"] in taken or name_letters(row.get("author", "")) in trainers:
             reason = "task_training"
-        elif any(ngrams(part) & seen for part in text):
+        elif any(text_ngrams(part) & seen for part in text):
             reason = "shared_words"
         elif len(text[-1].split()) < SHORTEST:
             reason = "too_short"
@@ -116,7 +116,7 @@ def compare_with_users(posts: list[Json], papers: list[Json], output: Path) -> d
         (post["id"], (post["title"], post["summary"], post["body"])) for post in posts
     ]
     texts += [(paper["id"], (paper["title"], paper["abstract"])) for paper in papers]
-    shared = sum(len(ngrams(text) & seen) for _, parts in texts for text in parts)
+    shared = sum(len(text_ngrams(text) & seen) for _, parts in texts for text in parts)
     if shared:
         stop(
             f"the documents share {shared} 13-grams with the bundled users; correct read_documents"

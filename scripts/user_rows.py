@@ -7,7 +7,7 @@ from typing import Any
 
 from lampbench.core.dataset import Dataset, Query, Record, User
 from lampbench.data.leaks.audit import LeakAudit, LeakFinding
-from lampbench.data.leaks.ngrams import ngrams
+from lampbench.data.leaks.ngrams import text_ngrams
 from lampbench.registry import Registry
 from scripts.source_texts import Json, stop
 
@@ -26,7 +26,7 @@ def records(user: Json) -> Iterator[Json]:
 def record_ngrams(record: Json) -> set[str]:
     """The 13-grams of all texts of a record."""
     texts = (record["target"], *record["fields"].values())
-    return {ngram for text in texts for ngram in ngrams(text)}
+    return {ngram for text in texts for ngram in text_ngrams(text)}
 
 
 def user_ngrams(users: Iterable[Json]) -> set[str]:

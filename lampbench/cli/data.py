@@ -51,12 +51,14 @@ def stats(
 ) -> None:
     """The paper's Table 4 for a source: counts, lengths (mean ± sd), and what the loader found."""
     from lampbench.data.dataset_statistics import (
-        count_words,
         dataset_statistics,
-        token_counter,
+        length_in_tokens,
+        length_in_words,
     )
 
-    length, unit = (token_counter(tokenizer), "token") if tokenizer else (count_words, "word")
+    length, unit = (
+        (length_in_tokens(tokenizer), "token") if tokenizer else (length_in_words, "word")
+    )
     without: list[str] = []
     found = of_tasks(tasks, plugins, rest, without)
     rows = [dataset_statistics(dataset, task, length, unit) for task, dataset in found]

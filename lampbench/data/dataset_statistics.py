@@ -91,13 +91,13 @@ def mean_and_sd(numbers: Iterable[float]) -> MeanAndSd:
     return MeanAndSd(statistics.fmean(values), statistics.pstdev(values), len(values))
 
 
-def count_words(text: str) -> int:
-    """The number of words, separated by white space."""
+def length_in_words(text: str) -> int:
+    """A text's length in words, separated by white space."""
     return len(text.split())
 
 
-def token_counter(folder: Path) -> TextLength:
-    """A function that counts the tokens of a text by a model's tokenizer, without special tokens.
+def length_in_tokens(folder: Path) -> TextLength:
+    """A function for a text's length in tokens of a model, without special tokens.
 
     Args:
         folder: a model's folder, or its `tokenizer.json`.

@@ -7,17 +7,17 @@ import pytest
 from lampbench.core.task import Task
 from lampbench.data import DataOptions, load_dataset
 from lampbench.data.dataset_statistics import (
-    count_words,
     dataset_statistics,
+    length_in_tokens,
+    length_in_words,
     mean_and_sd,
-    token_counter,
 )
 from lampbench.util.errors import LampbenchError
 
 
 def test_table_four_of_a_small_source(news: Task, lamp: Path) -> None:
     data = load_dataset(news, f"lamp:{lamp}", DataOptions(users=2))
-    row = dataset_statistics(data, news, count_words, "word")
+    row = dataset_statistics(data, news, length_in_words, "word")
     assert (row.train, row.users, row.queries) == (3, 2, 2)
     assert (row.profile.mean, row.profile.sd, row.profile.count) == (7.0, 1.0, 2)
     # "You are a news headline generator." (6), the instruction (7), article:, headline: (2)
@@ -39,9 +39,9 @@ def test_tokens_of_a_models_tokenizer(tmp_path: Path) -> None:
     tokenizer = Tokenizer(models.WordLevel({"a": 0, "-": 1, "?": 2}, unk_token="?"))
     tokenizer.pre_tokenizer = pre_tokenizers.Punctuation()
     tokenizer.save(str(tmp_path / "tokenizer.json"))
-    assert token_counter(tmp_path)("a-a") == 3
+    assert length_in_tokens(tmp_path)("a-a") == 3
     with pytest.raises(LampbenchError, match=r"none.*no such tokenizer; give a model's folder"):
-        token_counter(tmp_path / "none")
+        length_in_tokens(tmp_path / "none")
     (tmp_path / "tokenizer.json").write_text("{}")
     with pytest.raises(LampbenchError, match="cannot be read as a tokenizer"):
-        token_counter(tmp_path)
+        length_in_tokens(tmp_path)

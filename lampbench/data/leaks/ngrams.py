@@ -22,7 +22,7 @@ NgramHashes = npt.NDArray[np.uint64]
 _WORD = re.compile(r"\w+")
 
 
-def ngrams(text: str) -> set[str]:
+def text_ngrams(text: str) -> set[str]:
     """The 13-grams of a text, without case and punctuation; a short text is one of its own."""
     return set(ngrams_in_order(text))
 
@@ -39,7 +39,7 @@ def ngrams_in_order(text: str) -> Iterator[str]:
 
 def ngram_hashes(texts: Iterable[str]) -> NgramHashes:
     """The distinct 13-grams of all texts as sorted 64-bit hashes, the same on every machine."""
-    raw = b"".join(_digest(ngram) for text in texts for ngram in ngrams(text))
+    raw = b"".join(_digest(ngram) for text in texts for ngram in text_ngrams(text))
     return np.unique(np.frombuffer(raw, dtype="<u8").astype(np.uint64))
 
 
