@@ -44,7 +44,7 @@ class Split(NamedTuple):
 
 
 def is_likely_one_person(name: str) -> bool:
-    """Whether a name probably stands for one author, not for several merged under it."""
+    """Whether a name probably belongs to one author, not to several."""
     given, _, family = name.rpartition(" ")
     return bool(given) and (" " in given or family not in COMMON_FAMILY_NAMES or len(given) > 6)
 

@@ -122,7 +122,7 @@ def _parse(task: Task, data: str) -> tuple[str, str]:
 
 
 def _recognise(task: Task, folder: Path) -> str:
-    """The kind of source that a folder holds for a task."""
+    """The kind of data that a folder has for a task."""
     kinds = [
         *(["lampbench"] if _has(task, folder, HEAD_FILE) else []),
         *(["oppu"] if _has(task, folder, TEST_USERS_FILE) else []),

@@ -1,6 +1,6 @@
 """A sketch of a pre-training text, in two megabytes: enough to tell whether it contains a text.
 
-A sketch holds the ids of all documents and one in 16 of their 13-grams: those whose 64-bit hash is
+A sketch has the ids of all documents and one in 16 of their 13-grams: those whose 64-bit hash is
 a multiple of 16. Whether a 13-gram is kept depends on nothing but the 13-gram, so a text is looked
 up by those of its own that would have been kept.
 
@@ -36,13 +36,13 @@ class CorpusSketch:
 
 
 def sampled(hashes: NgramHashes) -> NgramHashes:
-    """The hashes that a sketch of these 13-grams holds."""
+    """The hashes that a sketch of these 13-grams keeps."""
     chosen: NgramHashes = hashes[hashes % np.uint64(KEPT_ONE_IN) == 0]
     return chosen
 
 
 def hashes_in_sketch(sketch: CorpusSketch, hashes: NgramHashes) -> NgramHashes:
-    """Those of the hashes that the sketch holds."""
+    """Those of the hashes that the sketch has."""
     if not len(sketch.ngrams):
         return hashes[:0]
     # np.isin would sort the whole sketch for every text

@@ -116,7 +116,7 @@ def overlap_cases(
 
 
 def sketch_cases(texts: Iterable[ComparedText], sketch: CorpusSketch, where: str) -> list[LeakCase]:
-    """Texts of which a 13-gram is in a sketch; the share is of those that it would hold."""
+    """Texts of which a 13-gram is in a sketch; the share is of those that a sketch keeps."""
     found = []
     for text in texts:
         ngrams = hashes_in_sketch(sketch, text.ngrams)

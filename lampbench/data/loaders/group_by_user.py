@@ -71,7 +71,7 @@ def group_by_user(
     the task adapter keep their questions alone.
 
     Args:
-        rows: returns the rows anew at each call, always in the same order.
+        rows: returns an iterator over all rows at each call, always in the same order.
         parser: tells records apart.
         options: number of test users, minimum history, seed.
         where: the source's name, for errors.

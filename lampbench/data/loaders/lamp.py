@@ -113,7 +113,7 @@ def _files_in(base: Path) -> dict[str, SplitFiles]:
 def _requested(
     folder: Path, files: dict[str, SplitFiles], options: DataOptions
 ) -> tuple[dict[str, SplitFiles], list[str]]:
-    """The splits to read, by default those with references; only test may lack them."""
+    """The splits to read, by default those with references; only test may be without."""
     for name in options.splits:
         if name not in files:
             raise LampbenchError(

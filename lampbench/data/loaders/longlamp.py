@@ -159,7 +159,7 @@ def _files_by_split(base: Path, files: Iterable[Path]) -> dict[str, list[Path]]:
 
 
 class _FileRows:
-    """Rows of one split's files, read anew in each iteration; a file may be without rows."""
+    """Rows of one split's files, read again in each iteration; a file may have no rows."""
 
     def __init__(self, files: list[Path]) -> None:
         self._files = files
