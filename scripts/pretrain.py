@@ -72,8 +72,8 @@ def read_config(path: Path, name: str) -> Json:
     """The configuration of one of the models: the common tables, updated with the model's own.
 
     Raises:
-        SystemExit: with one line and exit code 2, if it cannot be read, a table is missing, or it has
-            no such model.
+        SystemExit: with one line and exit code 2, if it cannot be read, or a table or the model is
+            missing.
     """
     try:
         config = tomllib.loads(path.read_text(encoding="utf-8"))

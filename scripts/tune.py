@@ -5,8 +5,8 @@
 Each step tries the values of one hyper-parameter on one method and keeps the best; the next step
 starts from there. A method is tuned with the values chosen for the methods that it builds on, and
 TAM's steps choose what all methods share. The score is the mean over tasks of the mean over queries
-of (ROUGE-1 + ROUGE-L) / 2; a tie keeps the current value. Every point is a recorded run, so the same
-command resumes after an interruption. Test users are never read.
+of (ROUGE-1 + ROUGE-L) / 2; a tie keeps the current value. Every point is a recorded run, so the
+same command resumes after an interruption. Test users are never read.
 """
 
 import argparse
@@ -64,7 +64,7 @@ START: dict[str, dict[str, Any]] = {
 """The first values, where tuning has changed the preset since."""
 
 SHORT_ONLY = ("user_dpo.batch_size", "user_dpo.learning_rate")
-"""Tried only on the tasks with short answers, where a point costs a third; both kept their value."""
+"""Tried only on the tasks with short answers, where a point costs a third; both kept theirs."""
 
 
 def tune(family: str, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
