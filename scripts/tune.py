@@ -26,8 +26,9 @@ from lampbench.execution.options import RunOptions, engine_pool, grid_plans  # n
 from lampbench.execution.runner import execute  # noqa: E402
 from lampbench.paper.presets import defaults  # noqa: E402
 from lampbench.plugin.hyperparameter import SourcedValue  # noqa: E402
-from lampbench.record.runs import read_run  # noqa: E402
+from lampbench.record.runs import Run, read_run  # noqa: E402
 from lampbench.registry import Registry  # noqa: E402
+from lampbench.util.errors import LampbenchError  # noqa: E402
 from lampbench.util.progress import Progress  # noqa: E402
 
 FAMILIES = {
@@ -97,14 +98,24 @@ def tune(family: str, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
             command = shlex.join(sys.argv)
             run = read_run(execute(plan, command, options.results))
             value = point[path].value
-            scores[value][plan.spec.task.name] = mean(
-                run.manifest.mean(metric) for metric in ("rouge1", "rougeL")
-            )
+            scores[value][plan.spec.task.name] = mean_rouge(run)
         means = {value: mean(by_task.values()) for value, by_task in scores.items()}
         best = max(means, key=lambda value: (means[value], value == current))
         chosen[path] = best
         progress.say(f"{family}: {path} = {best} ({method}: {means[best]:.4f})")
         yield {"method": method, "path": path, "scores": scores, "means": means, "best": best}
+
+
+def mean_rouge(run: Run) -> float:
+    """(ROUGE-1 + ROUGE-L) / 2 of a run, means over the queries.
+
+    Raises:
+        LampbenchError: the run was not scored with ROUGE.
+    """
+    one, longest = run.manifest.mean("rouge1"), run.manifest.mean("rougeL")
+    if one is None or longest is None:
+        raise LampbenchError(f"{run.path}: has no ROUGE scores; run `lampbench score`")
+    return mean((one, longest))
 
 
 def paths(family: str) -> list[str]:

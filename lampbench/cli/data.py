@@ -14,7 +14,7 @@ from lampbench.data import load_dataset
 from lampbench.util.errors import LampbenchError
 
 if TYPE_CHECKING:
-    from lampbench.data.dataset_statistics import DatasetStatistics
+    from lampbench.data.dataset_statistics import Table4Row
 
 _COLUMNS = {
     "task": "task",
@@ -88,12 +88,12 @@ def import_(name: str, output: Path, plugins: tuple[str, ...], **rest: Any) -> N
         click.echo(f"  {note}")
 
 
-def _json(rows: list["DatasetStatistics"], without: list[str]) -> str:
+def _json(rows: list["Table4Row"], without: list[str]) -> str:
     found = [dataclasses.asdict(row) for row in rows]
     return json.dumps({"datasets": found, "without_data": without}, indent=1, ensure_ascii=False)
 
 
-def _table(rows: list["DatasetStatistics"], without: list[str]) -> str:
+def _table(rows: list["Table4Row"], without: list[str]) -> str:
     from tabulate import tabulate
 
     cells = [[_cell(getattr(row, key)) for key in _COLUMNS.values()] for row in rows]

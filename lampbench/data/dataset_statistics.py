@@ -32,7 +32,7 @@ class MeanAndSd:
 
 
 @dataclass(frozen=True, slots=True)
-class DatasetStatistics:
+class Table4Row:
     """A row of Table 4, with the numbers of the test users beside it.
 
     `train_*` are the queries of the users who train the task adapter. `profile` is the number of
@@ -55,9 +55,7 @@ class DatasetStatistics:
     notes: tuple[str, ...]
 
 
-def dataset_statistics(
-    dataset: Dataset, task: Task, length: TextLength, unit: str
-) -> DatasetStatistics:
+def dataset_statistics(dataset: Dataset, task: Task, length: TextLength, unit: str) -> Table4Row:
     """Statistics of a dataset; `length` gives a text's length in `unit`s."""
 
     def prompt_length(fields: Mapping[str, str]) -> int:
@@ -66,7 +64,7 @@ def dataset_statistics(
 
     train = [query for user in dataset.train_users for query in user.queries]
     records = [record for user in dataset.test_users for record in user.history]
-    return DatasetStatistics(
+    return Table4Row(
         task=dataset.task,
         source=dataset.source,
         synthetic=dataset.synthetic,
