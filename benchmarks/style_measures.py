@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import click
 
-from lampbench.data import DataOptions, load
+from lampbench.data import DataOptions, load_dataset
 from lampbench.metrics.style import LENGTH, STYLE_NGRAM, likeness
 from lampbench.registry import Registry
 from lampbench.scoring import histories
@@ -64,7 +64,7 @@ MEASURES: dict[str, Callable[[str, History], float]] = {
 def main(tasks: tuple[str, ...], users: int) -> None:
     """Print, for each measure, the share of other users who are less like a reference."""
     for name in tasks:
-        dataset = load(Registry().task(name), "bundled", DataOptions(users=users))
+        dataset = load_dataset(Registry().task(name), "bundled", DataOptions(users=users))
         texts = histories(dataset)
         wins = dict.fromkeys(MEASURES, 0.0)
         asked = [(u.id, q.reference) for u in dataset.test_users for q in u.queries[:QUERIES]]

@@ -1,7 +1,7 @@
-"""Muon in float32: `torch.optim.Muon` works in bf16, at which CPUs without bf16 units crawl.
+"""Muon in float32: `torch.optim.Muon` computes in bf16, which CPUs without bf16 units do slowly.
 
 Same update as torch's with `adjust_lr_fn="match_rms_adamw"` (Jordan et al. 2024; the scale of Liu
-et al. 2025, "Muon is Scalable for LLM Training", section 2.2), so AdamW's learning rate serves.
+et al. 2025, "Muon is Scalable for LLM Training", section 2.2), so it can use the rate of AdamW.
 """
 
 import math

@@ -4,11 +4,11 @@
 
 Each process takes its share of every batch; `python scripts/pretrain.py` is one process.
 
-Reads the two source files that the bundled data is cut from, leaves out everything that belongs to
-a test user (by author, by id and by shared word runs), learns a tokenizer, lays the text out once
-as one array of tokens, and trains until the configured time is over. `--work` keeps the array, the
-log and a checkpoint: the same command again resumes from it, and once trained only writes the
-output.
+Reads the two source files that the bundled data is made from, leaves out everything that belongs
+to a test or dev user (by author, by id and by shared 13-grams), trains a tokenizer, writes the text
+as one array of tokens, and trains until the configured time is over. The folder `--work` keeps the
+array, the log and a checkpoint: the same command resumes from it, and only writes the output once
+training is complete.
 """
 
 import argparse
@@ -26,17 +26,17 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from scripts.card import write_card  # noqa: E402
-from scripts.corpus import lay_out  # noqa: E402
-from scripts.sources import Json, stop  # noqa: E402
+from scripts.model_card import write_model_card  # noqa: E402
+from scripts.pretraining_text import lay_out  # noqa: E402
+from scripts.source_texts import Json, stop  # noqa: E402
 from scripts.trainer import HELD_OUT_ROWS, Trainer  # noqa: E402
 
 FOLDERS = {"bundled": "model", "bundled-small": "model-small"}
-"""Where each of the bundled models stands, below `lampbench/bundled`."""
+"""The folder of each bundled model, below `lampbench/bundled`."""
 
 
 def hardware(settings: Json) -> str:
-    """What the training ran on, for the card."""
+    """What the training ran on, for the model card."""
     import torch
 
     if settings["device"] != "cpu":
@@ -49,14 +49,14 @@ def hardware(settings: Json) -> str:
 
 
 def command(model: str) -> str:
-    """How this run was started, but for where the source files are."""
+    """The command of this run, with SOURCE_DIR for the folder of the source files."""
     processes = os.environ.get("WORLD_SIZE")
     python = f"torchrun --nproc-per-node {processes}" if processes else "python"
     return f"{python} scripts/pretrain.py --source SOURCE_DIR --model {model}"
 
 
 def prepared(config: Json, source: Path, work: Path) -> Any:
-    """The tokenizer, once the first of the processes has laid out the text."""
+    """The tokenizer, after the first of the processes has laid out the text."""
     if "WORLD_SIZE" not in os.environ:
         return lay_out(config, source, work)
     import torch.distributed as dist
@@ -69,11 +69,11 @@ def prepared(config: Json, source: Path, work: Path) -> Any:
 
 
 def read_config(path: Path, name: str) -> Json:
-    """The configuration of one of the models: the common tables, with what is the model's own.
+    """The configuration of one of the models: the common tables, updated with the model's own.
 
     Raises:
-        SystemExit: with one line and exit code 2, when it cannot be read, lacks a table, or has
-            no such model.
+        SystemExit: with one line and exit code 2, if it cannot be read, or a table or the model is
+            missing.
     """
     try:
         config = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -81,10 +81,10 @@ def read_config(path: Path, name: str) -> Json:
         stop(f"{path}: cannot be read: {error}")
     for table in ("tokenizer", "model", "mixture", "training"):
         if table not in config:
-            stop(f"{path}: has no [{table}]")
+            stop(f"{path}: has no table [{table}]; add it")
     own = config.pop("models", {}).get(name)
     if own is None:
-        stop(f"{path}: has no [models.{name}]")
+        stop(f"{path}: has no table [models.{name}]; add it or choose another --model")
     for table, values in own.items():
         config[table].update(values)
     return config
@@ -92,11 +92,11 @@ def read_config(path: Path, name: str) -> Json:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Read the command line, train, and write model, log and card."""
-    parser = argparse.ArgumentParser(description="Pre-train the embedded default's model.")
+    parser = argparse.ArgumentParser(description="Pre-train one of the bundled models.")
     parser.add_argument("--config", type=Path, default=ROOT / "scripts/pretrain.toml")
     parser.add_argument("--source", type=Path, required=True)
     parser.add_argument("--model", choices=FOLDERS, default="bundled")
-    parser.add_argument("--output", type=Path, help="default: the model's place in lampbench")
+    parser.add_argument("--output", type=Path, help="default: the model's folder in lampbench")
     parser.add_argument("--work", type=Path, help="default: build/MODEL")
     options = parser.parse_args(arguments)
     output = options.output or ROOT / "lampbench/bundled" / FOLDERS[options.model]
@@ -121,7 +121,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "held_out_rows": HELD_OUT_ROWS,
         "log": trainer.log,
     }
-    write_card(output, facts)
+    write_model_card(output, facts)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""The small model's own tokenizer: byte-level BPE with a chat template.
+"""The tokenizer of the small models: byte-level BPE with a chat template.
 
-Used by the pre-training script alone; what it makes is saved beside the model and loaded like any
-other tokenizer.
+Only the pre-training script uses it; the tokenizer is saved with the model and loaded like any
+other.
 """
 
 from collections.abc import Iterable
@@ -21,7 +21,7 @@ CHAT_TEMPLATE = (
     "{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
 )
-"""The begin token stands here, once: the rendered text is tokenized without special tokens."""
+"""The template writes the begin token, once: its text is tokenized without special tokens."""
 
 
 def train_tokenizer(
@@ -29,7 +29,7 @@ def train_tokenizer(
 ) -> "PreTrainedTokenizerFast":
     """A byte-level BPE of `vocabulary` tokens (special ones included) learned from `texts`.
 
-    Nothing is normalized, so that decoding gives back the very text. Tokenizing plain text puts
+    Nothing is normalized, so that decoding returns exactly the text. Tokenizing plain text puts
     one begin token before it.
     """
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers

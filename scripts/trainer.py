@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from scripts.corpus import Tokens
-from scripts.sources import Json, stop
+from scripts.pretraining_text import Tokens
+from scripts.source_texts import Json, stop
 
 HELD_OUT_ROWS = 40
 
 
 class Trainer:
-    """The loop: rows off the token array, a learning rate that follows the clock."""
+    """The training loop: rows of the token array, a learning rate that follows the clock."""
 
     def __init__(self, config: Json, work: Path, tokenizer: Any) -> None:
         import torch
@@ -53,7 +53,8 @@ class Trainer:
         from scripts.muon import Muon
 
         rate, decay = self.settings["learning_rate"], self.settings["weight_decay"]
-        inner, outer = [], []
+        inner: list[Any] = []
+        outer: list[Any] = []
         for name, weight in self.model.named_parameters():
             matrix = weight.ndim == 2 and ".layers." in name
             (inner if matrix and self.settings["optimizer"] == "muon" else outer).append(weight)
@@ -62,7 +63,7 @@ class Trainer:
 
     @property
     def done(self) -> float:
-        """The share of the time that is over."""
+        """The share of the training time that has passed."""
         return self.elapsed / (60 * float(self.settings["minutes"]))
 
     def _loss(self, rows: Any) -> Any:
@@ -82,7 +83,7 @@ class Trainer:
         return torch.from_numpy(flat.reshape(count, length)).to(self.settings["device"])
 
     def held_out(self) -> dict[str, float]:
-        """Perplexity on documents that are never trained on."""
+        """Perplexity per token on documents that are never trained on."""
         import torch
 
         result = {}
@@ -98,13 +99,13 @@ class Trainer:
         return result
 
     def rate(self) -> float:
-        """Warm up, then a cosine to zero at the end of the time."""
+        """The learning rate: a warm-up, then a cosine to zero at the end of the time."""
         warm = min(self.done / self.settings["warmup"], 1.0) if self.steps else 0.01
         fall = 0.5 * (1 + math.cos(math.pi * min(self.done, 1.0)))
         return float(self.settings["learning_rate"] * warm * fall)
 
     def step(self) -> float:
-        """One update; the mean loss of its rows."""
+        """Make one update and return the mean loss of its rows, in nats per token."""
         import torch
 
         length = [row for begin, row in self.settings["rows"] if self.done >= begin][-1]
@@ -129,7 +130,7 @@ class Trainer:
         return float(total)
 
     def _share(self, loss: Any) -> None:
-        """Add up gradients and loss over the processes."""
+        """Sum gradients and loss over the processes."""
         import torch.distributed as dist
 
         if self.world > 1:
@@ -137,7 +138,7 @@ class Trainer:
                 dist.all_reduce(tensor)
 
     def _pass_time(self, seconds: float) -> None:
-        """The clock of the schedule: the mean over the processes, so that all stop together."""
+        """Advance the schedule by the mean time of the processes, so that all stop together."""
         import torch
         import torch.distributed as dist
 
@@ -147,7 +148,7 @@ class Trainer:
         self.elapsed += float(clock)
 
     def run(self) -> None:
-        """Train until the time is over, with a log line now and then and checkpoints."""
+        """Train until the time is over, with log lines and checkpoints at intervals."""
         self.resume()
         if self.done >= 1:
             return
@@ -168,7 +169,7 @@ class Trainer:
                 saved = self.elapsed
 
     def note(self, **facts: Any) -> None:
-        """A line of the log, kept as JSON and shown."""
+        """Add a line to the log, which is kept as JSON, and print it."""
         if self.rank:
             return
         line = {"minute": round(self.elapsed / 60, 2), "step": self.steps,
@@ -178,7 +179,7 @@ class Trainer:
         print(json.dumps(line), flush=True)
 
     def checkpoint(self) -> None:
-        """Measure, keep all that resuming needs, and export the model as others can load it."""
+        """Measure, save everything that resuming needs, and export the model."""
         import torch.distributed as dist
 
         if self.rank == 0:
@@ -199,9 +200,9 @@ class Trainer:
         self.export(self.work / "model")
 
     def resume(self) -> None:
-        """Take up the last checkpoint of the same configuration, if there is one.
+        """Resume from the last checkpoint of the same configuration, if there is one.
 
-        The time alone may differ: the log then says from when on the schedule was another.
+        Only the training time may differ; the log then says when the schedule changed.
         """
         import torch
 
@@ -222,7 +223,7 @@ class Trainer:
             self.note(schedule_until_here=before)
 
     def export(self, folder: Path) -> None:
-        """The model in bf16 safetensors with its tokenizer."""
+        """Write the model as bf16 safetensors, with its tokenizer."""
         import torch
 
         model = copy.deepcopy(self.model).to("cpu", torch.bfloat16)

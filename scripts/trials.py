@@ -1,9 +1,9 @@
-"""Small measured experiments behind `pretrain.toml`: short trainings that differ in one thing.
+"""The experiments behind `pretrain.toml`: short trainings that differ in one setting each.
 
     python scripts/trials.py --source SOURCE_DIR [--work build/trials] [--only NAME]
 
 Each trial of `trials.toml` trains for the same few minutes on one core and is measured in bits per
-byte of held-out text, which does not depend on the tokenizer. The table goes to the screen.
+byte of held-out text, which does not depend on the tokenizer. Prints the table.
 """
 
 import argparse
@@ -20,17 +20,17 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from scripts.corpus import lay_out  # noqa: E402
 from scripts.pretrain import read_config  # noqa: E402
-from scripts.sources import Json  # noqa: E402
+from scripts.pretraining_text import lay_out  # noqa: E402
+from scripts.source_texts import Json  # noqa: E402
 from scripts.trainer import HELD_OUT_ROWS, Trainer  # noqa: E402
 
 CONTEXT = 256
-"""Tokens a row of the measurement: trials never see longer ones."""
+"""Tokens per row in the measurement; trials never see longer rows."""
 
 
 def run(name: str, settings: Json, minutes: float, source: Path, work: Path) -> Json:
-    """Train one trial, or take up what `work` has of it; what it came to."""
+    """Train one trial, or resume it from `work`, and return its results."""
     config = read_config(ROOT / "scripts/pretrain.toml", "bundled")
     for path, value in settings.items():
         table, _, key = path.partition(".")
@@ -54,7 +54,7 @@ def run(name: str, settings: Json, minutes: float, source: Path, work: Path) -> 
 
 
 def bits_per_byte(perplexity: float, kind: str, place: Path, tokenizer: Any) -> float:
-    """Bits that a byte of held-out text costs: 0 is certainty, 8 is none."""
+    """Bits per byte of held-out text: 0 is certainty, 8 is chance."""
     tokens = np.load(place / f"held_out_{kind}.npy")
     rows = min(len(tokens) // CONTEXT, HELD_OUT_ROWS)
     text = tokenizer.decode(tokens[: rows * CONTEXT])
@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Read the command line, train, and print the table as Markdown."""
     from tabulate import tabulate
 
-    parser = argparse.ArgumentParser(description="Small experiments behind pretrain.toml.")
+    parser = argparse.ArgumentParser(description="The experiments behind pretrain.toml.")
     parser.add_argument("--source", type=Path, required=True)
     parser.add_argument("--work", type=Path, default=ROOT / "build/trials")
     parser.add_argument("--only", action="append", help="name of a trial; may be repeated")

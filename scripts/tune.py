@@ -2,11 +2,11 @@
 
     python scripts/tune.py --family lamp [--results tuning] [--cache-dir .lampbench/cache]
 
-One step after the other tries the values of one hyper-parameter on one method, keeps the best, and
-goes on from there: each method is tuned with what the methods below it have got, and TAM's steps
-settle what all methods share. What counts is the mean over tasks of the mean over queries of
-(ROUGE-1 + ROUGE-L) / 2; a tie stays with the value that stands. Every point is a recorded run, so
-the same command goes on where it was stopped. Tested users are never read.
+Each step tries the values of one hyper-parameter on one method and keeps the best; the next step
+starts from there. A method is tuned with the values chosen for the methods that it builds on, and
+TAM's steps choose what all methods share. The score is the mean over tasks of the mean over queries
+of (ROUGE-1 + ROUGE-L) / 2; a tie keeps the current value. Every point is a recorded run, so the
+same command resumes after an interruption. Test users are never read.
 """
 
 import argparse
@@ -26,8 +26,9 @@ from lampbench.execution.options import RunOptions, engine_pool, grid_plans  # n
 from lampbench.execution.runner import execute  # noqa: E402
 from lampbench.paper.presets import defaults  # noqa: E402
 from lampbench.plugin.hyperparameter import SourcedValue  # noqa: E402
-from lampbench.record.runs import read_run  # noqa: E402
+from lampbench.record.runs import Run, read_run  # noqa: E402
 from lampbench.registry import Registry  # noqa: E402
+from lampbench.util.errors import LampbenchError  # noqa: E402
 from lampbench.util.progress import Progress  # noqa: E402
 
 FAMILIES = {
@@ -48,7 +49,7 @@ STEPS: tuple[tuple[str, str, tuple[float, ...]], ...] = (
     ("cope", "decoding.alpha", (0.0, 0.1, 0.3, 0.5, 0.7)),
     ("cope", "decoding.tau", (0.01, 0.1, 0.3)),
 )
-"""Method, hyper-parameter, values; alpha and beta as in `lampbench/reproduce.py` (Figure 3)."""
+"""Method, hyper-parameter, values; those of alpha and beta are the paper's (Figure 3)."""
 
 
 START: dict[str, dict[str, Any]] = {
@@ -61,15 +62,14 @@ START: dict[str, dict[str, Any]] = {
         "decoding.repetition_penalty": 7.0,
     },
 }
-"""Where tuning begins, as far as it has moved the preset since."""
+"""The first values, where tuning has changed the preset since."""
 
 SHORT_ONLY = ("user_dpo.batch_size", "user_dpo.learning_rate")
-"""Tried on the tasks with short answers alone, where a point costs a third, and then kept for all:
-both came out as they stood."""
+"""Tried only on the tasks with short answers, where a point costs a third; both kept theirs."""
 
 
 def tune(family: str, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """All steps of a family, as they end; what each tried, scored and chose."""
+    """The steps of a family, each when it ends: what it tried, how it scored, what it chose."""
     progress = Progress()
     chosen = dict(START[family])
     order = list(dict.fromkeys(method for method, _, _ in STEPS))
@@ -90,7 +90,7 @@ def tune(family: str, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
             assignments=settled,
             cache_dir=options.cache_dir,
         )
-        stands = chosen.get(path, preset[path].value)
+        current = chosen.get(path, preset[path].value)
         points = [{path: SourcedValue(value, "scripts/tune.py")} for value in values]
         found = grid_plans(choices, points, options.results, engine_pool(choices, progress))
         scores: dict[Any, dict[str, float]] = {value: {} for value in values}
@@ -98,14 +98,24 @@ def tune(family: str, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
             command = shlex.join(sys.argv)
             run = read_run(execute(plan, command, options.results))
             value = point[path].value
-            scores[value][plan.spec.task.name] = mean(
-                run.manifest.mean(metric) for metric in ("rouge1", "rougeL")
-            )
+            scores[value][plan.spec.task.name] = mean_rouge(run)
         means = {value: mean(by_task.values()) for value, by_task in scores.items()}
-        best = max(means, key=lambda value: (means[value], value == stands))
+        best = max(means, key=lambda value: (means[value], value == current))
         chosen[path] = best
         progress.say(f"{family}: {path} = {best} ({method}: {means[best]:.4f})")
         yield {"method": method, "path": path, "scores": scores, "means": means, "best": best}
+
+
+def mean_rouge(run: Run) -> float:
+    """(ROUGE-1 + ROUGE-L) / 2 of a run, means over the queries.
+
+    Raises:
+        LampbenchError: the run was not scored with ROUGE.
+    """
+    one, longest = run.manifest.mean("rouge1"), run.manifest.mean("rougeL")
+    if one is None or longest is None:
+        raise LampbenchError(f"{run.path}: has no ROUGE scores; run `lampbench score`")
+    return mean((one, longest))
 
 
 def paths(family: str) -> list[str]:
@@ -114,7 +124,7 @@ def paths(family: str) -> list[str]:
 
 
 def table(family: str, steps: Sequence[dict[str, Any]]) -> str:
-    """The steps as Markdown: a row a value, the chosen one in bold."""
+    """The steps as Markdown: one row per value, the chosen one in bold."""
     tasks = FAMILIES[family]
     lines = [
         f"## {family}",
@@ -139,8 +149,8 @@ HEAD = """# How the `small` preset was tuned
 
 Made by `scripts/tune.py` from the runs in this folder: dev users, who are never reported, seed 0,
 model `bundled`. Scores are (ROUGE-1 + ROUGE-L) / 2, means over the queries. Each step keeps the
-**best** value and the next goes on from it. Differences of a few thousandths are noise: there are
-28 to 160 queries a task.
+**best** value and the next starts from it. Differences of a few thousandths are noise: there are
+28 to 160 queries per task.
 """
 
 
@@ -159,7 +169,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def write_page(folder: Path, family: str, text: str) -> None:
-    """The page of both families, with a family's part as it now is."""
+    """Write the page of both families, with the new text of one family."""
     parts = folder / "parts.json"
     known = json.loads(parts.read_text(encoding="utf-8")) if parts.exists() else {}
     known[family] = text

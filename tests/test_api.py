@@ -85,9 +85,9 @@ class Shout(Task):
     max_new_tokens = 8
 
 
-def test_a_task_from_a_notebook_runs_on_data_of_the_native_layout(folder):
+def test_a_task_from_a_notebook_runs_on_data_in_our_own_layout(folder):
     from lampbench.core.dataset import Dataset
-    from lampbench.data.native import write
+    from lampbench.data.write_dataset import write_dataset
 
     users = [
         User(
@@ -97,7 +97,7 @@ def test_a_task_from_a_notebook_runs_on_data_of_the_native_layout(folder):
         )
         for name in ("ann", "bob")
     ]
-    write(Dataset("shout", "made", (), tuple(users)), folder / "data")
+    write_dataset(Dataset("shout", "made", (), tuple(users)), folder / "data")
     run = lampbench.run("base", Shout, data=f"lampbench:{folder / 'data'}")
     assert run.manifest.task == "shout" and run.manifest.counts.queries == 2
 

@@ -1,4 +1,4 @@
-"""The embedded default: the data and the small model that every installation carries."""
+"""The data and the small models that every installation carries."""
 
 from pathlib import Path
 

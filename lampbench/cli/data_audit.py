@@ -18,8 +18,8 @@ from lampbench.util.errors import LampbenchError
 
 if TYPE_CHECKING:
     from lampbench.core.task import Task
-    from lampbench.data.leak_audit import Finding
-    from lampbench.data.overlap import Item
+    from lampbench.data.leaks.audit import LeakFinding
+    from lampbench.data.leaks.overlap import ComparedText
 
 SHOWN = 3
 _BY = {"id": "same record", "author": "same author", "words": "13 words"}
@@ -35,7 +35,7 @@ class _Audited:
     dev_users: int
     training_users: int
     leaks: int
-    findings: list["Finding"]
+    findings: list["LeakFinding"]
     fault: str = ""
 
 
@@ -76,13 +76,13 @@ def audit(
 def _audit(
     task: "Task", dataset: Any, source: str, chosen: DataOptions, corpus: Path | None
 ) -> _Audited:
-    from lampbench.data import corpus_sketch
-    from lampbench.data.leak_audit import Audit, leaks
-    from lampbench.data.sources import load_companions
+    from lampbench.data.leaks.audit import LeakAudit, count_leaks
+    from lampbench.data.leaks.corpus_sketch import load_sketch
+    from lampbench.data.sources import load_credits, load_dev_users
 
-    dev, credits = load_companions(task, source, chosen)
+    dev, credits = load_dev_users(task, source, chosen), load_credits(task, source)
     bundled = source == "bundled"
-    made = Audit(dataset, dev, task.fields, strict=bundled)
+    made = LeakAudit(dataset, dev, task.fields, strict=bundled)
     findings, fault = made.within(), ""
     if credits and (papers := made.by_author(credits)).compared:
         findings.append(papers)
@@ -91,37 +91,37 @@ def _audit(
     elif bundled:
         held = lampbench.bundled.MODEL / "corpus.npz"
         if held.is_file():
-            findings += made.in_sketch(corpus_sketch.load(held))
+            findings += made.in_sketch(load_sketch(held))
         else:
             fault = "the bundled model has no corpus sketch: pre-training text was not checked"
     return _Audited(
         task.name, dataset.source, len(dataset.test_users), len(dev), len(dataset.train_users),
-        leaks(findings), findings, fault,
+        count_leaks(findings), findings, fault,
     )  # fmt: skip
 
 
-def _documents(path: Path) -> Iterator["Item"]:
+def _documents(path: Path) -> Iterator["ComparedText"]:
     """The documents of a JSON-lines file: the id and every other text field of each.
 
     Raises:
         LampbenchError: the file is malformed, or a line has no id or no text.
     """
-    from lampbench.data import json_records
-    from lampbench.data.field_values import identifier, text
-    from lampbench.data.leak_audit import document
+    from lampbench.data.json_stream import stream_lines
+    from lampbench.data.leaks.audit import pretraining_document
+    from lampbench.data.parse_values import as_id, as_text
 
-    for where, entry in json_records.lines(path):
-        name = identifier(entry.get("id"), where)
-        texts = [text(v, where, k) for k, v in entry.items() if k != "id" and isinstance(v, str)]
+    for where, entry in stream_lines(path):
+        name = as_id(entry.get("id"), where)
+        texts = [as_text(v, where, k) for k, v in entry.items() if k != "id" and isinstance(v, str)]
         if not any(texts):
             raise LampbenchError(f"{where}: document {name!r} has no text; add a text field")
-        yield document(name, tuple(texts))
+        yield pretraining_document(name, tuple(texts))
 
 
 def _table(audited: _Audited) -> str:
     from tabulate import tabulate
 
-    rows: dict[tuple[str, str], dict[str, Finding]] = defaultdict(dict)
+    rows: dict[tuple[str, str], dict[str, LeakFinding]] = defaultdict(dict)
     for finding in audited.findings:
         rows[finding.what, finding.where][finding.by] = finding
     cells = [
@@ -145,7 +145,7 @@ def _table(audited: _Audited) -> str:
     return "\n".join([*lines, *([audited.fault] if audited.fault else []), ""])
 
 
-def _cases(finding: "Finding") -> Iterator[str]:
+def _cases(finding: "LeakFinding") -> Iterator[str]:
     """The first cases of a finding, the longest overlap first."""
     if not finding.cases:
         return

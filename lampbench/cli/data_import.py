@@ -21,13 +21,13 @@ from lampbench.cli.task_datasets import source_of
         help="New folder for the dataset; read it with --data lampbench:DIR.")  # fmt: skip
 def import_(name: str, output: Path, plugins: tuple[str, ...], **rest: Any) -> None:
     """Read data from any source, choose the test users, and write it in lampbench's own layout."""
-    from lampbench.data import load
-    from lampbench.data.native import check_free, write
+    from lampbench.data import load_dataset
+    from lampbench.data.write_dataset import check_output_folder, write_dataset
     from lampbench.registry import Registry, plugin_paths
 
-    check_free(output)
-    dataset = load(Registry(plugin_paths(plugins)).task(name), *source_of(rest))
-    write(dataset, output)
+    check_output_folder(output)
+    dataset = load_dataset(Registry(plugin_paths(plugins)).task(name), *source_of(rest))
+    write_dataset(dataset, output)
     click.echo(
         f"{output}: {len(dataset.test_users)} test users, {len(dataset.train_users)} training "
         f"users; read it with --data lampbench:{output}"

@@ -13,7 +13,7 @@ from lampbench.cli.task_datasets import of_tasks
 from lampbench.util.errors import LampbenchError
 
 if TYPE_CHECKING:
-    from lampbench.data.stats import Stats
+    from lampbench.data.dataset_statistics import Table4Row
 
 _COLUMNS = {
     "task": "task",
@@ -39,12 +39,18 @@ def stats(
     tasks: tuple[str, ...], tokenizer: Path | None, form: str, plugins: tuple[str, ...], **rest: Any
 ) -> None:
     """Count users, queries and lengths, as in the paper's Table 4, and show the loader's notes."""
-    from lampbench.data.stats import measure, tokens_of, words
+    from lampbench.data.dataset_statistics import (
+        dataset_statistics,
+        length_in_tokens,
+        length_in_words,
+    )
 
-    length, unit = (tokens_of(tokenizer), "token") if tokenizer else (words, "word")
+    length, unit = (
+        (length_in_tokens(tokenizer), "token") if tokenizer else (length_in_words, "word")
+    )
     without: list[str] = []
     found = of_tasks(tasks, plugins, rest, without)
-    rows = [measure(dataset, task, length, unit) for task, dataset in found]
+    rows = [dataset_statistics(dataset, task, length, unit) for task, dataset in found]
     if not rows:
         raise LampbenchError(without[0] if without else "there are no tasks")
     if form == "json":
@@ -54,7 +60,7 @@ def stats(
         click.echo(_table(rows, without))
 
 
-def _table(rows: list["Stats"], without: list[str]) -> str:
+def _table(rows: list["Table4Row"], without: list[str]) -> str:
     from tabulate import tabulate
 
     cells = [[_cell(getattr(row, key)) for key in _COLUMNS.values()] for row in rows]

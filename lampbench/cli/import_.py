@@ -49,14 +49,14 @@ def predictions(
     FILE is JSON as LaMP's evaluation reads it: {"task": "LaMP_4", "golds": [{"id": ...,
     "output": ...}]}. It must answer every test query of the data; the references are the data's.
     """
-    from lampbench.data import load
+    from lampbench.data import load_dataset
     from lampbench.record.import_export import import_predictions
     from lampbench.registry import Registry, plugin_paths
     from lampbench.report.run_summary import print_summary
     from lampbench.util.disk import writable
 
     task = Registry(plugin_paths(plugins)).task(name)
-    dataset = load(task, *source_of(rest))
+    dataset = load_dataset(task, *source_of(rest))
     writable(results, "--results")
     run = import_predictions(
         file,

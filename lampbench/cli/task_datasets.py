@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from lampbench.data import DataOptions, load
+from lampbench.data import DataOptions, load_dataset
 from lampbench.util.errors import LampbenchError
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def of_tasks(
     for name in registry.names("task") if everything else dict.fromkeys(names):
         task = registry.task(name)
         try:
-            dataset = load(task, source, options)
+            dataset = load_dataset(task, source, options)
         except LampbenchError as error:
             if not everything:
                 raise

@@ -1,4 +1,4 @@
-"""How users are chosen from a source: the options that all loaders share."""
+"""The options that all loaders share: which users are tested, which published splits are read."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -7,27 +7,35 @@ from lampbench.util.errors import LampbenchError
 
 SplitBy = Literal["user", "time"]
 
-PAPER_USERS = 100
-"""The paper's protocol: the 100 users with the longest histories are the test users."""
+PAPER_TEST_USERS = 100
+"""The paper tests the 100 users with the longest histories."""
 
-PARTS = ("train", "dev", "test")
-_PART_NAMES = {"val": "dev", "valid": "dev", "validation": "dev", **{part: part for part in PARTS}}
+SPLITS = ("train", "dev", "test")
+_SPLIT_NAMES = {
+    "val": "dev",
+    "valid": "dev",
+    "validation": "dev",
+    **{name: name for name in SPLITS},
+}
 
 
 @dataclass(frozen=True, slots=True)
 class DataOptions:
-    """Which users are tested, and which published split and parts are read.
+    """Which users are tested, and which published splits are read.
 
-    `users` is the number of test users; None takes the paper's 100 from a source that is not
-    split yet (half of the users where there are no more than 100), and all test users of a source
-    that is. `min_history` is the number of records that a test user must have. `seed` orders
-    users with equally long histories. `split_by` chooses between the user- and the time-based split
-    of LaMP and LongLaMP (None: LaMP user, LongLaMP time, or the only one that is there). `splits`
-    restricts reading to `train`, `dev` or `test` of these sources (empty: all that have
-    references); of our own layout, `dev` puts the users of dev.jsonl in the tested ones' place.
+    Attributes:
+        users: number of test users. None: the paper's 100 if the source does not name test users
+            (half of its users if it has at most 100), all test users if it does.
+        min_history: number of records that a test user must have at least.
+        seed: orders users with equally long histories.
+        split_by: which published way of splitting LaMP and LongLaMP to read. None: LaMP by user,
+            LongLaMP by time, or the only one that is there.
+        splits: the splits of LaMP and LongLaMP to read, of `train`, `dev` and `test`. Empty: all
+            that have references. In bundled data and `lampbench:DIR`, `("dev",)` replaces the
+            test users with those of dev.jsonl.
 
     Raises:
-        LampbenchError: a number below 1, or an unknown split or part.
+        LampbenchError: a number below 1, or an unknown value of `split_by` or `splits`.
     """
 
     users: int | None = None
@@ -38,22 +46,22 @@ class DataOptions:
 
     def __post_init__(self) -> None:
         if self.users is not None and self.users < 1:
-            raise LampbenchError(f"users is {self.users}: ask for at least 1 test user")
+            raise LampbenchError(f"users is {self.users}; ask for at least 1 test user")
         if self.min_history < 1:
             raise LampbenchError(
-                f"min_history is {self.min_history}: a test user needs at least 1 record"
+                f"min_history is {self.min_history}; a test user needs at least 1 record"
             )
         if self.split_by not in (None, "user", "time"):
-            raise LampbenchError(f"split_by is {self.split_by!r}: say user or time")
-        object.__setattr__(self, "splits", tuple(part_name(part) for part in self.splits))
+            raise LampbenchError(f"split_by is {self.split_by!r}; use 'user' or 'time'")
+        object.__setattr__(self, "splits", tuple(split_name(name) for name in self.splits))
 
 
-def part_name(name: str) -> str:
-    """`train`, `dev` or `test` for a part's published name (`val`, `validation` are `dev`).
+def split_name(published: str) -> str:
+    """`train`, `dev` or `test` for a split's published name (`val` and `validation` are `dev`).
 
     Raises:
-        LampbenchError: not a part.
+        LampbenchError: not the name of a split.
     """
-    if name not in _PART_NAMES:
-        raise LampbenchError(f"no part is called {name!r}: say {', '.join(PARTS)}")
-    return _PART_NAMES[name]
+    if published not in _SPLIT_NAMES:
+        raise LampbenchError(f"no split is called {published!r}; use {', '.join(SPLITS)}")
+    return _SPLIT_NAMES[published]

@@ -1,4 +1,4 @@
-"""From the words of `--data` to a dataset: which kind of source it is, and who reads it."""
+"""Which loader reads what `--data` names."""
 
 import difflib
 from collections.abc import Callable
@@ -8,65 +8,91 @@ from pathlib import Path
 from lampbench.bundled import DATA
 from lampbench.core.dataset import Dataset, User
 from lampbench.core.task import Task
-from lampbench.data.lamp import load_lamp
-from lampbench.data.lamp import places as lamp_places
-from lampbench.data.leak_notes import audit, check
-from lampbench.data.longlamp import is_layout as is_longlamp
-from lampbench.data.longlamp import load_longlamp
-from lampbench.data.native import (
-    HEAD,
-    folder_of,
-    has_dev,
+from lampbench.data.leaks.notes import leak_notes
+from lampbench.data.loaders.lamp import find_lamp_files, load_lamp
+from lampbench.data.loaders.lampbench_layout import (
+    HEAD_FILE,
+    has_dev_users,
     load_bundled,
-    load_native,
+    load_lampbench_layout,
     read_credits,
+    task_folder,
 )
-from lampbench.data.oppu import TESTED, load_oppu
+from lampbench.data.loaders.longlamp import is_longlamp, load_longlamp
+from lampbench.data.loaders.oppu import TEST_USERS_FILE, load_oppu
 from lampbench.data.options import DataOptions
 from lampbench.util.errors import LampbenchError
 
-FOLDERS: dict[str, Callable[[Task, Path, DataOptions], Dataset]] = {
+FOLDER_LOADERS: dict[str, Callable[[Task, Path, DataOptions], Dataset]] = {
     "lamp": load_lamp,
     "oppu": load_oppu,
-    "lampbench": load_native,
+    "lampbench": load_lampbench_layout,
 }
-KINDS = ("bundled", "longlamp", *FOLDERS)
+SOURCE_KINDS = ("bundled", "longlamp", *FOLDER_LOADERS)
 
 
 def load_source(task: Task, data: str, options: DataOptions) -> Dataset:
-    """As `lampbench.data.load`."""
+    """Read a source; as `lampbench.data.load_dataset`."""
     kind, place = _parse(task, data)
     if kind == "bundled":
         dataset = load_bundled(task, options)
     elif kind == "longlamp":
         dataset = load_longlamp(task, place, options)
     else:
-        dataset = FOLDERS[kind](task, Path(place), options)
-    check(dataset)
-    notes = [*dataset.notes, *audit(dataset, task.fields)]
+        dataset = FOLDER_LOADERS[kind](task, Path(place), options)
+    check_test_users(dataset)
+    notes = [*dataset.notes, *leak_notes(dataset, task.fields)]
     if options.split_by and kind not in ("lamp", "longlamp"):
-        notes.append(f"--split-by {options.split_by} chose nothing: this source has one split")
+        notes.append(f"--split-by {options.split_by} ignored: this source has a single split")
     return replace(dataset, notes=tuple(notes), asked={"data": data, **asdict(options)})
 
 
-def load_companions(
-    task: Task, data: str, options: DataOptions
-) -> tuple[tuple[User, ...], dict[str, list[str]]]:
-    """What a source in our own layout has beside its tested users: users to tune on, and credits.
+def load_dev_users(task: Task, data: str, options: DataOptions) -> tuple[User, ...]:
+    """The users of dev.jsonl, of bundled data and `lampbench:DIR`; none from other sources.
 
-    All other sources have neither, nor are users to tune on beside themselves (`--split dev`).
+    Also none when they are the test users themselves (`--split dev`).
 
     Raises:
-        LampbenchError: as `load`.
+        LampbenchError: as `load_source`.
     """
+    folder = _lampbench_folder(task, data)
+    if folder is None or not has_dev_users(folder) or options.splits == ("dev",):
+        return ()
+    return load_lampbench_layout(task, folder, DataOptions(splits=("dev",))).test_users
+
+
+def load_credits(task: Task, data: str) -> dict[str, list[str]]:
+    """The authors of each paper by its id, from CREDITS.tsv; empty for sources without it.
+
+    Raises:
+        LampbenchError: as `load_source`, or a malformed CREDITS.tsv.
+    """
+    folder = _lampbench_folder(task, data)
+    return read_credits(folder) if folder else {}
+
+
+def check_test_users(dataset: Dataset) -> None:
+    """Check that every test user has a history and queries.
+
+    Raises:
+        LampbenchError: there is no test user, or one without history or queries.
+    """
+    if not dataset.test_users:
+        raise LampbenchError(f"{dataset.source}: has no test users; give the complete files")
+    for user in dataset.test_users:
+        if not user.history or not user.queries:
+            what = "no queries" if user.history else "an empty history"
+            raise LampbenchError(
+                f"{dataset.source}: test user {user.id!r} has {what}; add some or remove the user"
+            )
+
+
+def _lampbench_folder(task: Task, data: str) -> Path | None:
+    """The task's folder of a source in our own layout; None for other sources."""
     kind, place = _parse(task, data)
     if kind not in ("bundled", "lampbench"):
-        return (), {}
-    folder = folder_of(task, DATA if kind == "bundled" else Path(place))
-    dev: tuple[User, ...] = ()
-    if has_dev(folder) and options.splits != ("dev",):
-        dev = load_native(task, folder, DataOptions(splits=("dev",))).test_users
-    return dev, read_credits(folder)
+        return None
+    return task_folder(task, DATA if kind == "bundled" else Path(place))
 
 
 def _parse(task: Task, data: str) -> tuple[str, str]:
@@ -78,39 +104,40 @@ def _parse(task: Task, data: str) -> tuple[str, str]:
     kind, colon, place = data.partition(":")
     if data in ("bundled", "longlamp"):
         return data, ""
-    if colon and kind in KINDS and kind != "bundled":
+    if colon and kind in SOURCE_KINDS and kind != "bundled":
         if not place:
-            raise LampbenchError(f"--data {data}: a folder is missing after the colon")
-        if kind in FOLDERS and not Path(place).is_dir():
-            raise LampbenchError(f"{place}: no such folder (--data {kind}:DIR)")
+            raise LampbenchError(f"--data {data}: has no folder after the colon; add it")
+        if kind in FOLDER_LOADERS and not Path(place).is_dir():
+            raise LampbenchError(f"{place}: no such folder; correct --data {kind}:DIR")
         return kind, place
     if Path(data).is_dir():
-        return _detect(task, Path(data)), data
+        return _recognise(task, Path(data)), data
     if Path(data).exists():
-        raise LampbenchError(f"{data}: is a file; give the folder that holds it (--data)")
-    near = difflib.get_close_matches(kind, KINDS, n=1)
-    hint = f"did you mean {near[0]}?" if near else "no such folder"
+        raise LampbenchError(f"{data}: is a file; give the folder that has it (--data)")
+    near = difflib.get_close_matches(kind, SOURCE_KINDS, n=1)
+    hint = f"did you mean {near[0]}?" if near else "no such folder;"
     raise LampbenchError(
-        f"--data {data}: {hint} (say bundled, lamp:DIR, oppu:DIR, longlamp[:DIR], lampbench:DIR)"
+        f"--data {data}: {hint} use bundled, lamp:DIR, oppu:DIR, longlamp[:DIR] or lampbench:DIR"
     )
 
 
-def _detect(task: Task, folder: Path) -> str:
-    """The kind of source that a folder holds for a task."""
+def _recognise(task: Task, folder: Path) -> str:
+    """The kind of data that a folder has for a task."""
     kinds = [
-        *(["lampbench"] if _has(task, folder, HEAD) else []),
-        *(["oppu"] if _has(task, folder, TESTED) else []),
-        *(["lamp"] if _is_lamp(task, folder) else []),
+        *(["lampbench"] if _has(task, folder, HEAD_FILE) else []),
+        *(["oppu"] if _has(task, folder, TEST_USERS_FILE) else []),
+        *(["lamp"] if _has_lamp(task, folder) else []),
         *(["longlamp"] if is_longlamp(task, folder) else []),
     ]
     if len(kinds) == 1:
         return kinds[0]
     if kinds:
         options = " or ".join(f"--data {kind}:{folder}" for kind in kinds)
-        raise LampbenchError(f"{folder}: holds data of {len(kinds)} kinds; say {options}")
+        raise LampbenchError(f"{folder}: has data of {len(kinds)} kinds; use {options}")
     raise LampbenchError(
-        f"{folder}: no data of task {task.name} is recognised here ({HEAD}, {TESTED}, "
-        "train_questions.json or a LongLaMP configuration); say the kind, as in lamp:DIR"
+        f"{folder}: no data of task {task.name} is recognised here ({HEAD_FILE}, "
+        f"{TEST_USERS_FILE}, train_questions.json or a LongLaMP configuration); give another "
+        "folder, or name its kind, as in --data lamp:DIR"
     )
 
 
@@ -118,5 +145,5 @@ def _has(task: Task, folder: Path, name: str) -> bool:
     return (folder / name).is_file() or (folder / task.name / name).is_file()
 
 
-def _is_lamp(task: Task, folder: Path) -> bool:
-    return task.files is not None and any(lamp_places(folder, task.files.task_id).values())
+def _has_lamp(task: Task, folder: Path) -> bool:
+    return task.files is not None and any(find_lamp_files(folder, task.files.task_id).values())

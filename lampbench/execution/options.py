@@ -8,7 +8,7 @@ from typing import Any
 from lampbench.core.dataset import Dataset
 from lampbench.core.fidelity import FIDELITIES
 from lampbench.core.task import Task
-from lampbench.data import DataOptions, load
+from lampbench.data import DataOptions, load_dataset
 from lampbench.data.options import SplitBy
 from lampbench.engine.pool import EngineOptions, EnginePool
 from lampbench.execution.cache import Cache
@@ -119,7 +119,7 @@ def grid_plans(
     options = DataOptions(
         choices.users, choices.min_history, choices.data_seed, choices.split_by, choices.splits
     )
-    datasets = {task.name: load(task, choices.data, options) for task in tasks}
+    datasets = {task.name: load_dataset(task, choices.data, options) for task in tasks}
     found: dict[Path, tuple[GridPoint, Plan]] = {}
     for model in dict.fromkeys(choices.models):
         for task in tasks:

@@ -10,7 +10,7 @@ from typing import Any
 
 from lampbench.core.dataset import Dataset, User
 from lampbench.core.task import Task
-from lampbench.data.stats import measure, words
+from lampbench.data.dataset_statistics import dataset_statistics, length_in_words
 from lampbench.record.columns import compress, decompress, from_text, to_text
 from lampbench.record.manifest import (
     DatasetOptions,
@@ -45,7 +45,7 @@ def record_dataset(results: Path, dataset: Dataset, task: Task) -> RecordedDatas
     Raises:
         LampbenchError: a file cannot be written.
     """
-    row = asdict(measure(dataset, task, words, "word"))
+    row = asdict(dataset_statistics(dataset, task, length_in_words, "word"))
     elsewhere = ("task", "source", "synthetic", "users", "queries", "notes")
     users = dataset.test_users
     return RecordedDataset(

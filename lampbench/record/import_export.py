@@ -12,9 +12,10 @@ from pathlib import Path
 
 from lampbench.core.dataset import Dataset, Query
 from lampbench.core.task import Task
-from lampbench.data import json_records
-from lampbench.data.field_values import identifier, kind, text
-from lampbench.data.record_format import same_task
+from lampbench.data.file_checks import check_escapes
+from lampbench.data.json_stream import declared_task, stream_list
+from lampbench.data.loaders.references import is_same_task
+from lampbench.data.parse_values import as_id, as_text, json_type
 from lampbench.engine.models import BUNDLED, MODEL_PRESETS
 from lampbench.record.dataset_files import record_dataset
 from lampbench.record.manifest import ExternalFile, Manifest, ModelDetails
@@ -40,17 +41,17 @@ def read_predictions(file: Path, task: Task, dataset: Dataset) -> list[Predictio
         LampbenchError: malformed, another task's, an id that stands twice or that the dataset
             does not ask, or a query without prediction.
     """
-    found = json_records.task_of(file)
-    if found is not None and not same_task(found, task_id(task)):
+    found = declared_task(file)
+    if found is not None and not is_same_task(found, task_id(task)):
         raise LampbenchError(
             f"{file}: holds {found}, not {task_id(task)} ({task.name}); give this task's file or "
             "another --task"
         )
     asked = _by_id(dataset)
     outputs: dict[str, str] = {}
-    json_records.check_escapes(file)
-    for where, entry in json_records.items(file):
-        name = identifier(entry.get("id"), where)
+    check_escapes(file)
+    for where, entry in stream_list(file):
+        name = as_id(entry.get("id"), where)
         if name in outputs:
             raise LampbenchError(f"{where}: a second prediction for query {name!r}; remove one")
         if name not in asked:
@@ -61,9 +62,9 @@ def read_predictions(file: Path, task: Task, dataset: Dataset) -> list[Predictio
             )
         output = entry.get("output")
         if not isinstance(output, str):
-            held = "missing" if output is None else kind(output)
+            held = "missing" if output is None else json_type(output)
             raise LampbenchError(f"{where}: output must be text, it is {held}")
-        text(output, where, "output")  # refuses what is no text
+        as_text(output, where, "output")  # refuses what is no text
         outputs[name] = output
     if missing := [name for name in asked if name not in outputs]:
         raise LampbenchError(

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from typing import Any, Literal
 
-from lampbench.data.stats import Spread
+from lampbench.data.dataset_statistics import MeanAndSd
 from lampbench.plugin.hyperparameter import SourcedValue
 from lampbench.record.columns import encode_text
 from lampbench.record.typed_json import Mismatch, from_json
@@ -44,11 +44,11 @@ class DatasetStatistics:
 
     unit: str
     train: int
-    train_in: Spread
-    train_out: Spread
-    profile: Spread
-    profile_in: Spread
-    profile_out: Spread
+    train_in: MeanAndSd
+    train_out: MeanAndSd
+    profile: MeanAndSd
+    profile_in: MeanAndSd
+    profile_out: MeanAndSd
 
 
 @dataclass(frozen=True, slots=True)

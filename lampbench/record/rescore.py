@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from lampbench.data import DataOptions, load
+from lampbench.data import DataOptions, load_dataset
 from lampbench.plugin.metric import Metric
 from lampbench.record.manifest import Manifest
 from lampbench.record.runs import Run
@@ -73,7 +73,7 @@ class HistorySource:
         self, task: str, data: str, options: dict[str, Any]
     ) -> tuple[str, Histories | None, str]:
         try:
-            dataset = load(self._registry.task(task), data, DataOptions(**options))
+            dataset = load_dataset(self._registry.task(task), data, DataOptions(**options))
         except LampbenchError as error:
             return "", None, f"the data of the run is not at hand ({error})"
         return dataset.fingerprint, histories(dataset), ""

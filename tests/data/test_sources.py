@@ -1,121 +1,83 @@
-"""What `--data` may say, the protocol, and the options."""
+"""What `--data` may say."""
 
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from lampbench.data import DataOptions, load
-from lampbench.data.choose_users import choose
-from lampbench.util.errors import LampbenchError
+from lampbench.core.task import FileFormat, Task
+from lampbench.data import DataOptions, load_dataset
+from tests.data.made_files import check_refused
 
 
-def says(task, data, *patterns):
-    with pytest.raises(LampbenchError) as caught:
-        load(task, data, DataOptions(users=1))
-    for pattern in patterns:
-        assert pattern in str(caught.value)
-
-
-def test_sources_that_are_none(news, tmp_path):
+def test_what_is_not_a_source(news: Task, tmp_path: Path) -> None:
     (tmp_path / "file.json").touch()
-    says(news, "lmp:here", "did you mean lamp?")
-    says(news, "nowhere/at/all", "no such folder")
-    says(news, "lamp:", "a folder is missing after the colon")
-    says(news, "lampbench:nowhere", "nowhere: no such folder")
-    says(news, str(tmp_path / "file.json"), "is a file; give the folder")
-    says(news, str(tmp_path), "no data of task news_headline is recognised here")
+    check_refused(news, "lmp:here", "did you mean lamp? use bundled, lamp:DIR")
+    check_refused(news, "nowhere/at/all", "no such folder; use bundled, lamp:DIR")
+    check_refused(news, "lamp:", "has no folder after the colon; add it")
+    check_refused(news, "lampbench:nowhere", "nowhere: no such folder; correct --data lampbench:")
+    check_refused(news, str(tmp_path / "file.json"), "is a file; give the folder")
+    check_refused(
+        news, str(tmp_path), "no data of task news_headline is recognised here", "name its kind"
+    )
 
 
-def test_a_folder_of_two_kinds_asks_which(news, lamp, oppu):
+def test_a_folder_of_two_kinds_asks_which(news: Task, lamp: Path, oppu: Path) -> None:
     for path in oppu.iterdir():
         path.rename(lamp / path.name)
-    says(news, str(lamp), "2 kinds", f"--data oppu:{lamp} or --data lamp:{lamp}")
-    assert load(news, f"lamp:{lamp}", DataOptions(users=1)).test_users[0].id == "d"
-    assert load(news, f"oppu:{lamp}", DataOptions(users=1)).test_users[0].id == "2"
+    which = f"has data of 2 kinds; use --data oppu:{lamp} or --data lamp:{lamp}"
+    check_refused(news, str(lamp), which)
+    assert load_dataset(news, f"lamp:{lamp}", DataOptions(users=1)).test_users[0].id == "d"
+    assert load_dataset(news, f"oppu:{lamp}", DataOptions(users=1)).test_users[0].id == "2"
 
 
-def test_a_task_that_declares_no_files(news, lamp):
-    own = type("Own", (type(news),), {"name": "own", "files": None})()
-    says(own, f"lamp:{lamp}", "task own says nothing of such files")
-    says(own, str(lamp), "no data of task own is recognised")
+def varied(task: Task, **attributes: Any) -> Task:
+    """The task with other attributes."""
+    other: Task = type("Other", (type(task),), attributes)()
+    return other
 
 
-def test_a_task_whose_input_pattern_cannot_be_used(news, lamp):
-    for pattern, message in (
-        ("(", "no regular expression"),
-        ("(?P<title>.*)", "no group for text"),
-    ):
-        files = type(news.files)("LaMP_4", pattern, {"text": "text"}, "title")
-        own = type("Own", (type(news),), {"files": files})()
-        says(own, f"lamp:{lamp}", message)
-
-
-LENGTHS = {f"u{n}": n // 10 for n in range(150)}
-
-
-def test_the_paper_takes_the_hundred_longest_histories():
-    chosen, notes = choose(LENGTHS, DataOptions(), "here")
-    assert len(chosen) == 100
-    assert min(LENGTHS[name] for name in chosen) == 5
-    assert [LENGTHS[name] for name in chosen] == sorted((LENGTHS[n] for n in chosen), reverse=True)
-    assert not notes
-
-
-def test_ties_are_broken_by_the_seed_and_not_by_order():
-    options = DataOptions(users=5)
-    chosen, _ = choose(LENGTHS, options, "here")
-    assert choose(dict(reversed(LENGTHS.items())), options, "here")[0] == chosen
-    assert choose(LENGTHS, DataOptions(users=4), "here")[0] == chosen[:4]
-    other, _ = choose(LENGTHS, DataOptions(users=5, seed=1), "here")
-    assert other != chosen
-    assert {LENGTHS[name] for name in other} == {14}
-    assert choose(LENGTHS, DataOptions(users=10, seed=1), "here")[0] != other
-
-
-def test_few_users_are_halved_and_it_is_said():
-    chosen, notes = choose({"a": 1, "b": 2, "c": 3}, DataOptions(), "here")
-    assert chosen == ["c"]
-    assert notes == ["of 3 users 1 are tested (the paper tests 100; --users says otherwise)"]
-    chosen, notes = choose(LENGTHS, DataOptions(min_history=14), "here")
-    assert len(chosen) == 10
-    assert "10 users have at least 14" in notes[0]
-    with pytest.raises(LampbenchError, match="0 to test leave 1 to train"):
-        choose({"a": 1}, DataOptions(), "here")
+def test_a_task_that_declares_no_files(news: Task, lamp: Path) -> None:
+    other = varied(news, name="own", files=None)
+    check_refused(
+        other, f"lamp:{lamp}", "task own does not declare how such files look", "use --data bundled"
+    )
+    check_refused(other, str(lamp), "no data of task own is recognised")
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("pattern", "message"),
     [
-        ({"users": 0}, "at least 1 test user"),
-        ({"min_history": 0}, "at least 1 record"),
-        ({"split": "temporal"}, "say user or time"),
-        ({"parts": ("training",)}, "no part is called 'training'"),
+        ("(", "files.input is not a valid regular expression"),
+        ("(?P<title>.*)", "files.input has no group for text; add (?P<text>...)"),
     ],
 )
-def test_impossible_options(options, message):
-    with pytest.raises(LampbenchError, match=message):
-        DataOptions(**options)
+def test_a_task_whose_input_pattern_cannot_be_used(
+    news: Task, lamp: Path, pattern: str, message: str
+) -> None:
+    files = FileFormat("LaMP_4", pattern, {"text": "text"}, "title")
+    check_refused(varied(news, files=files), f"lamp:{lamp}", message)
 
 
-def test_options_that_a_source_cannot_serve_are_not_passed_over(news, oppu):
-    with pytest.raises(LampbenchError, match="--part dev: the processed files have no part"):
-        load(news, f"oppu:{oppu}", DataOptions(splits=("dev",)))
+def test_options_that_a_source_does_not_have_are_refused_or_noted(news: Task, oppu: Path) -> None:
+    check_refused(news, f"oppu:{oppu}", "--split dev: ", "leave out --split", splits=("dev",))
     for data in ("bundled", f"oppu:{oppu}"):
-        said = "--split time chose nothing: this source has one split"
-        assert said in load(news, data, DataOptions(split_by="time")).notes
-        assert said not in load(news, data, DataOptions()).notes
+        note = "--split-by time ignored: this source has a single split"
+        assert note in load_dataset(news, data, DataOptions(split_by="time")).notes
+        assert note not in load_dataset(news, data, DataOptions()).notes
 
 
-def test_nothing_heavy_is_imported(tmp_path):
+def test_nothing_heavy_is_imported() -> None:
     code = """
 import sys
 import lampbench.cli.data, lampbench.data
 heavy = {"torch", "datasets", "transformers", "pyarrow", "pandas", "tokenizers", "ijson"}
 assert not heavy & set(sys.modules), heavy & set(sys.modules)
-from lampbench.data import DataOptions, load
+from lampbench.data import DataOptions, load_dataset
 from lampbench.registry import Registry
-load(Registry().task("news_headline"), "bundled", DataOptions())
+load_dataset(Registry().task("news_headline"), "bundled", DataOptions())
 heavy.remove("ijson")
 assert not heavy & set(sys.modules), heavy & set(sys.modules)
 """

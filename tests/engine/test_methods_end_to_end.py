@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from lampbench.core.dataset import Dataset, Query, Record, User
-from lampbench.data import native
+from lampbench.data.write_dataset import write_dataset
 from lampbench.engine.models import resolve_model
 from lampbench.execution.options import RunOptions, plans
 from lampbench.execution.runner import execute
@@ -48,7 +48,7 @@ def data(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data") / "news_headline"
     others = tuple(person(name, 0) for name in ("cy", "di", "ed"))
     tested = (person("ann", 3), person("bob", 2))
-    native.write(Dataset("news_headline", "made up", others, tested, synthetic=True), folder)
+    write_dataset(Dataset("news_headline", "made up", others, tested, synthetic=True), folder)
     return folder
 
 

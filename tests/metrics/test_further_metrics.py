@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from lampbench.data import DataOptions, load
+from lampbench.data import DataOptions, load_dataset
 from lampbench.registry import Registry
 from lampbench.scoring import (
     METRICS,
@@ -126,7 +126,7 @@ def test_a_profile_does_not_depend_on_the_order_of_records(monkeypatch):
 
 def test_style_tells_authors_apart():
     """A user's own reference is likelier by their own history than by another user's."""
-    dataset = load(Registry().task("topic_writing"), "bundled", DataOptions(users=6))
+    dataset = load_dataset(Registry().task("topic_writing"), "bundled", DataOptions(users=6))
     rows = [
         PredictionRow("u", f"{user.id} {query.id}", query.reference, None, truncated=False)
         for user in dataset.test_users

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from lampbench.cli.main import main
-from lampbench.data import DataOptions, load
+from lampbench.data import DataOptions, load_dataset
 from lampbench.record.runs import load_runs
 from lampbench.record.write import write_run
 from lampbench.registry import Registry
@@ -16,7 +16,7 @@ OPTIONS = ["--method", "cope", "--task", "news_headline", "--model", "mistral-7b
 
 @pytest.fixture(scope="module")
 def dataset():
-    return load(Registry().task("news_headline"), "bundled", DataOptions(users=2))
+    return load_dataset(Registry().task("news_headline"), "bundled", DataOptions(users=2))
 
 
 @pytest.fixture
@@ -105,11 +105,11 @@ def test_a_round_trip(give, lampbench, answers, tmp_path):
 
 def test_what_is_exported_is_read_as_outputs_by_the_loader(give, lampbench, answers, tmp_path):
     """The form of `{part}_outputs.json`, which LaMP's evaluation also reads."""
-    from lampbench.data.lamp import read_golds
+    from lampbench.data.loaders.references import read_references
 
     give(answers)
     lampbench("export", only(tmp_path).path, "ours.json")
-    found = read_golds(tmp_path / "ours.json")
+    found = read_references(tmp_path / "ours.json", "news_headline", "LaMP_4")
     assert found == {gold["id"]: gold["output"].strip() for gold in answers}
 
 
@@ -128,13 +128,13 @@ def test_the_same_file_is_recorded_once(give, answers, tmp_path):
         (lambda g: [*g, {"id": "nobody", "output": "x"}], "query 'nobody' is not among the"),
         (lambda g: [*g, g[0]], "a second prediction for query"),
         (lambda g: g[1:], "has no prediction for 1 of"),
-        (lambda g: [], "holds no records"),
+        (lambda g: [], "has no records"),
         (lambda g: [{**g[0], "output": None}, *g[1:]], "output must be text, it is missing"),
         (lambda g: [{**g[0], "output": ["x"]}, *g[1:]], "output must be text, it is a list"),
-        (lambda g: [{"output": "x"}, *g[1:]], "id must be a string"),
+        (lambda g: [{"output": "x"}, *g[1:]], "id is missing"),
         (lambda g: [{**g[0], "output": "a\0b"}, *g[1:]], "NUL"),
         (lambda g: [{**g[0], "output": "a\ud83d"}, *g[1:]], "lone surrogate"),
-        (lambda g: ["x", *g], "must be an object"),
+        (lambda g: ["x", *g], "must be a JSON object"),
     ],
 )
 def test_files_that_do_not_fit_are_refused(give, answers, tmp_path, change, said):

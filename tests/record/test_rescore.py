@@ -8,7 +8,7 @@ from dataclasses import asdict
 import pytest
 
 from lampbench.cli.main import main
-from lampbench.data import DataOptions, load
+from lampbench.data import DataOptions, load_dataset
 from lampbench.record.dataset_files import record_dataset
 from lampbench.record.runs import load_runs
 from lampbench.registry import Registry
@@ -24,7 +24,7 @@ FURTHER = ("rouge2", "bleu", "length_ratio", "distinct1", "distinct2", "style", 
 
 @pytest.fixture(scope="module")
 def dataset():
-    return load(Registry().task("news_headline"), "bundled", DataOptions(users=2))
+    return load_dataset(Registry().task("news_headline"), "bundled", DataOptions(users=2))
 
 
 @pytest.fixture

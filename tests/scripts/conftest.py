@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from scripts.sources import PAPERS, POSTS
+from scripts.source_texts import PAPERS, POSTS
 
 WORDS = [a + b for a in ("ka", "lo", "mi", "nu", "pe", "ra") for b in ("ben", "dor", "fil", "gam")]
 
@@ -41,7 +41,7 @@ def made_posts(chance: random.Random) -> list[dict[str, Any]]:
 def made_papers(chance: random.Random) -> list[dict[str, Any]]:
     last = ["Jane Q. Senior"] * 30 + ["Kim Q. Tuned"] * 26 + ["Yang Liu"] * 40
     last += [f"Prof {name}" for name in ("Abel", "Beck", "Cole", "Dunn", "Ek", "Fox")] * 8
-    papers = [
+    papers: list[dict[str, Any]] = [
         {
             "id": f"paper-{number:03d}",
             "date": f"{2016 + number % 8}-07",

@@ -6,28 +6,20 @@ from pathlib import Path
 import pytest
 
 from scripts import build_bundled_data as builder
-from scripts.card import read_users
-from scripts.sources import (
-    PAPERS,
-    POSTS,
-    clean_paper_text,
-    clean_post,
-    cut_words,
-    read_source,
-    usable_posts,
-)
-from scripts.users import find_leaks, records
+from scripts import choose_authors
+from scripts.source_texts import PAPERS, POSTS, read_source
+from scripts.user_rows import find_leaks, read_users, records, write_users
 
 TASKS = ("news_headline", "topic_writing", "scholarly_title", "abstract_generation")
-PARTS = ("test", "dev", "train")
+SPLITS = ("test", "dev", "train")
 
 
 @pytest.fixture(scope="module")
 def small() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(builder, "ACL_TEST_AUTHORS", 1)
-        patch.setattr(builder, "ACL_DEV_AUTHORS", 1)
-        patch.setattr(builder, "ACL_SPARE_AUTHORS", 0)
+        patch.setattr(choose_authors, "ACL_TEST_AUTHORS", 1)
+        patch.setattr(choose_authors, "ACL_DEV_AUTHORS", 1)
+        patch.setattr(choose_authors, "ACL_SPARE_AUTHORS", 0)
         yield
 
 
@@ -44,7 +36,7 @@ def sizes(path: Path) -> dict[str, tuple[int, int]]:
 
 @pytest.mark.parametrize("task", TASKS)
 def test_builds_a_split_without_leaks(built: Path, task: str) -> None:
-    test, dev, train = (read_users(built / task / f"{part}.jsonl") for part in PARTS)
+    test, dev, train = (read_users(built / task / f"{name}.jsonl") for name in SPLITS)
     assert test and dev and train
     assert find_leaks(task, test, dev, train) == []
 
@@ -95,7 +87,7 @@ def test_a_leak_stops_the_builder(tmp_path: Path, capsys: pytest.CaptureFixture[
     ]
     train = [{"id": "b", "history": [], "queries": [record]}]
     with pytest.raises(SystemExit) as caught:
-        builder.write_users(tmp_path / "news_headline", test, [], train, {})
+        write_users(tmp_path / "news_headline", test, [], train, {})
     assert caught.value.code == 2
     assert "news_headline: test queries in training records" in capsys.readouterr().err
     assert not any(tmp_path.iterdir())
@@ -105,7 +97,7 @@ def test_a_paper_of_two_users_stops_the_builder(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     papers = [{"id": name, "authors": ["Ann", who]} for name, who in (("1", "Ann"), ("2", "Bob"))]
-    split = builder.Split({"Ann": ([], papers[:1])}, {}, {"Bob": papers[1:]})
+    split = choose_authors.Split({"Ann": ([], papers[:1])}, {}, {"Bob": papers[1:]})
     with pytest.raises(SystemExit) as caught:
         builder.write_credits(tmp_path / "CREDITS.tsv", split)
     assert caught.value.code == 2
@@ -138,44 +130,3 @@ def test_a_source_that_is_not_gzip_is_one_line(
         builder.main([str(tmp_path)])
     assert caught.value.code == 2
     assert capsys.readouterr().err.count("\n") == 1
-
-
-def test_cleaning_takes_out_template_marks() -> None:
-    post = (
-        'Head\n----\n\n> A [link][1] to\nit {{ "x" | team_link }}.\n\n```sh\nls\n```\n\n'
-        "_Ann is an editor._\n\nEnd \\_here."
-    )
-    assert clean_post(post) == "Head\n\nA link to it .\n\nEnd _here."
-
-
-def test_cleaning_takes_out_latex() -> None:
-    assert clean_paper_text(r"A \textbf{bold} <b>gain</b> of 3\%") == "A bold gain of 3%"
-
-
-def test_a_cut_ends_at_a_sentence() -> None:
-    assert cut_words("One two three. Four five six. Seven eight.", 7) == (
-        "One two three. Four five six."
-    )
-    assert cut_words("one two three", 2) == "one two"
-    assert cut_words("one\n\ntwo", 2) == "one\n\ntwo"
-
-
-def test_a_summary_that_begins_the_content_gives_way_to_the_title() -> None:
-    content = " ".join(f"word{number}" for number in range(120))
-    post = {"title": "About all the words", "summary": content[:80], "content": content}
-    (usable,) = usable_posts([post])
-    assert usable["summary"] == "About all the words"
-
-
-def test_a_post_that_begins_with_its_headline_is_left_out() -> None:
-    content = "About all the words: " + " ".join(f"word{number}" for number in range(120))
-    assert usable_posts([{"title": "About all the words", "summary": "", "content": content}]) == []
-
-
-@pytest.mark.parametrize(
-    ("name", "one"),
-    [("Iryna Gurevych", True), ("Yang Liu", False), ("Xuan-Jing Huang", True), ("Madonna", False),
-     ("William Yang Wang", True)],
-)  # fmt: skip
-def test_names_that_may_be_several_people(name: str, one: bool) -> None:
-    assert builder.is_likely_one_person(name) is one

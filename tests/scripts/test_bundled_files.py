@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from lampbench.bundled import DATA
-from scripts.card import TASKS, read_users, statistics_table
-from scripts.users import find_leaks, records
+from scripts.data_card import TASKS, statistics_table
+from scripts.user_rows import find_leaks, read_users, records
 
 FIELDS = {
     "news_headline": {"text"},
@@ -18,8 +18,8 @@ FIELDS = {
 }
 
 
-def users(task: str, part: str) -> list[dict[str, Any]]:
-    return read_users(DATA / task / f"{part}.jsonl")
+def users(task: str, name: str) -> list[dict[str, Any]]:
+    return read_users(DATA / task / f"{name}.jsonl")
 
 
 def evaluated(task: str) -> list[dict[str, Any]]:
@@ -33,12 +33,12 @@ def evaluated(task: str) -> list[dict[str, Any]]:
      ("review_writing", (20, 8, 40))],
 )  # fmt: skip
 def test_as_many_users_as_promised(task: str, counts: tuple[int, ...]) -> None:
-    assert tuple(len(users(task, part)) for part in ("test", "dev", "train")) == counts
+    assert tuple(len(users(task, name)) for name in ("test", "dev", "train")) == counts
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_nothing_leaks(task: str) -> None:
-    assert find_leaks(task, *(users(task, part) for part in ("test", "dev", "train"))) == []
+    assert find_leaks(task, *(users(task, name) for name in ("test", "dev", "train"))) == []
 
 
 @pytest.mark.parametrize("task", ["scholarly_title", "abstract_generation"])
@@ -54,10 +54,10 @@ def test_no_paper_of_a_test_user_is_anyone_elses(task: str) -> None:
 
 @pytest.mark.parametrize("task", TASKS)
 def test_every_user_has_the_documented_shape(task: str) -> None:
-    for part in ("test", "dev", "train"):
-        for user in users(task, part):
+    for name in ("test", "dev", "train"):
+        for user in users(task, name):
             assert set(user) == {"id", "history", "queries"}
-            assert user["queries"] and bool(user["history"]) == (part != "train")
+            assert user["queries"] and bool(user["history"]) == (name != "train")
             for record in records(user):
                 assert set(record) == {"id", "date", "fields", "target"}
                 assert set(record["fields"]) == FIELDS[task]

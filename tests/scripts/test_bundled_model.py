@@ -9,8 +9,9 @@ import pytest
 from lampbench.bundled import DATA
 from lampbench.engine.models import BUNDLED, resolve_model
 from lampbench.registry import Registry
-from scripts.card import model_card, read_users
+from scripts.model_card import model_card
 from scripts.tokenizer import BOS, EOS
+from scripts.user_rows import read_users
 
 MESSAGES = [
     {"role": "system", "content": "You are a title generator."},
@@ -96,7 +97,7 @@ def test_the_model_answers_a_task_and_ends(folder: Path, tokenizer: Any) -> None
     import torch
     from transformers import AutoModelForCausalLM
 
-    model = AutoModelForCausalLM.from_pretrained(folder)
+    model: Any = AutoModelForCausalLM.from_pretrained(folder)
     assert model.config.vocab_size == len(tokenizer)
     query = read_users(DATA / "scholarly_title" / "test.jsonl")[0]["queries"][0]
     prompt = Registry().task("scholarly_title").prompt(query["fields"])

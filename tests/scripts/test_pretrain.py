@@ -4,13 +4,13 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lampbench.bundled import DATA
 from scripts import pretrain
-from scripts.card import read_users
-from scripts.users import records
+from scripts.user_rows import read_users, records
 
 CONFIG = """
 seed = 0
@@ -128,25 +128,25 @@ def test_muon_is_torchs_in_float32(shape: tuple[int, int]) -> None:
     assert float(values.min()) > 0.5 and float(values.max()) < 1.3
     ours, theirs = (torch.nn.Parameter(torch.ones(shape)) for _ in range(2))
     mine = Muon([ours], lr=0.1, weight_decay=0.1)
-    oracle = torch.optim.Muon([theirs], lr=0.1, adjust_lr_fn="match_rms_adamw")
+    reference: Any = torch.optim.Muon([theirs], lr=0.1, adjust_lr_fn="match_rms_adamw")
     for _ in range(3):
         ours.grad = torch.randn(shape)
         theirs.grad = ours.grad.clone()
         mine.step()
-        oracle.step()
+        reference.step()
     assert torch.allclose(ours, theirs, atol=0.02)
     assert float((ours.detach() - 1).abs().max()) > 0.1  # and it moved
 
 
-@pytest.mark.parametrize("part", ["test", "dev"])
-def test_text_of_tested_users_is_not_trained_on(part: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("split", ["test", "dev"])
+def test_text_of_tested_users_is_not_trained_on(split: str, tmp_path: Path) -> None:
     """A source that holds such users' own texts, alone, with others, and copied by another."""
     import gzip
 
-    from scripts.corpus import read_documents
-    from scripts.sources import PAPERS, POSTS
+    from scripts.pretraining_text import read_documents
+    from scripts.source_texts import PAPERS, POSTS
 
-    user = read_users(DATA / "abstract_generation" / f"{part}.jsonl")[0]
+    user = read_users(DATA / "abstract_generation" / f"{split}.jsonl")[0]
     trained = read_users(DATA / "scholarly_title" / "train.jsonl")[0]["queries"][0]
     stolen = next(records(user))["target"]
     fresh = "entirely unheard of words " * 10
@@ -176,20 +176,20 @@ def test_text_of_tested_users_is_not_trained_on(part: str, tmp_path: Path) -> No
 def test_documents_are_compared_with_the_bundled_users_and_sketched(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from lampbench.data import corpus_sketch
-    from scripts.corpus import compare
+    from lampbench.data.leaks.corpus_sketch import load_sketch
+    from scripts.pretraining_text import compare_with_users
 
     user = read_users(DATA / "abstract_generation" / "test.jsonl")[0]
     free = {"id": "free", "title": "A paper", "abstract": "entirely unheard of words " * 10}
     post = {"id": "post", "title": "A post", "summary": "", "body": "much the same in a post " * 10}
-    found = compare([post], [free], tmp_path / "corpus.npz")
+    found = compare_with_users([post], [free], tmp_path / "corpus.npz")
     assert found == {"documents": 2, "runs_shared": 0}
-    assert corpus_sketch.load(tmp_path / "corpus.npz").documents == {"free", "post"}
+    assert load_sketch(tmp_path / "corpus.npz").documents == {"free", "post"}
     copied = {**free, "abstract": next(records(user))["target"]}
     with pytest.raises(SystemExit) as caught:
-        compare([post], [copied], tmp_path / "other.npz")
+        compare_with_users([post], [copied], tmp_path / "other.npz")
     assert caught.value.code == 2
-    assert "runs of words with the bundled users" in capsys.readouterr().err
+    assert "13-grams with the bundled users" in capsys.readouterr().err
     assert not (tmp_path / "other.npz").exists()
 
 

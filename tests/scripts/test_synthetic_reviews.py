@@ -4,13 +4,12 @@ from pathlib import Path
 
 from lampbench.bundled import DATA
 from scripts import synthetic_reviews
-from scripts.card import read_users
-from scripts.users import records
+from scripts.user_rows import read_users, records
 
 USERS = [
     user
-    for part in ("test", "dev")
-    for user in read_users(DATA / "review_writing" / f"{part}.jsonl")
+    for name in ("test", "dev")
+    for user in read_users(DATA / "review_writing" / f"{name}.jsonl")
 ]
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from lampbench.data.stats import Spread
+from lampbench.data.dataset_statistics import MeanAndSd
 from lampbench.paper.published import DataRow, paper
 from lampbench.report.board import Board
 from lampbench.report.cell_scores import CellScore, Setup
@@ -70,7 +70,7 @@ def statistics_table(board: Board, setup: Setup) -> Table:
     return Table("Statistics", header, tuple(rows), notes=tuple(notes), entries=lambda: entries)
 
 
-def _known(spread: Spread) -> Pair | None:
+def _known(spread: MeanAndSd) -> Pair | None:
     return (spread.mean, spread.sd) if spread.count else None
 
 

@@ -1,0 +1,50 @@
+"""Count the leaks that are cheap to find, for the notes of a dataset."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+from lampbench.core.dataset import Dataset, Query
+
+
+def leak_notes(dataset: Dataset, fields: Sequence[str]) -> list[str]:
+    """Notes on texts that a dataset has twice, and on queries without a reference.
+
+    Texts are compared as a whole (white space and case aside); `leaks.audit` also finds parts.
+
+    Args:
+        dataset: test and training users.
+        fields: the input fields that are compared, the task's.
+    """
+    trained = Counter(key for u in dataset.train_users for key in _keys(u.queries, fields))
+    tested = Counter(key for u in dataset.test_users for key in _keys(u.queries, fields))
+    own = shared = 0
+    for user in dataset.test_users:
+        history = {_key(record.fields, fields) for record in user.history}
+        own += sum(key in history for key in _keys(user.queries, fields))
+        shared += sum(key in trained for key in history)
+    training_ids = {user.id for user in dataset.train_users}
+    found = {
+        "leak: test queries that are in their own user's history": own,
+        "leak: test queries that are also training queries": sum(
+            count for key, count in tested.items() if key in trained
+        ),
+        "history records of test users that are also training queries": shared,
+        "test queries with the same text as another test query": sum(
+            count for count in tested.values() if count > 1
+        ),
+        "leak: test users who are also training users": sum(
+            user.id in training_ids for user in dataset.test_users
+        ),
+        "test queries without a reference, answered but not scored": sum(
+            query.reference is None for user in dataset.test_users for query in user.queries
+        ),
+    }
+    return [f"{what}: {count}" for what, count in found.items() if count]
+
+
+def _keys(queries: Iterable[Query], fields: Sequence[str]) -> list[int]:
+    return [_key(query.fields, fields) for query in queries]
+
+
+def _key(values: Mapping[str, str], fields: Sequence[str]) -> int:
+    return hash("\0".join(" ".join(values.get(n, "").split()).casefold() for n in fields))

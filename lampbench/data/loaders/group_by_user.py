@@ -1,0 +1,192 @@
+"""From published rows (one question with its asker's profile) to users with one history each.
+
+The rows are read twice: once for all questions and the size of every history, then again for the
+records of the test users alone. So a file of gigabytes needs no more memory than its questions.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from lampbench.core.dataset import Query, Record, User
+from lampbench.data.choose_test_users import choose_test_users
+from lampbench.data.loaders.entry_parser import EntryParser
+from lampbench.data.loaders.infer_user_ids import ProfileMatcher
+from lampbench.data.options import DataOptions
+from lampbench.util.errors import LampbenchError
+from lampbench.util.hashing import digest
+
+_DATE = re.compile(r"\d{4}(?:-\d{2}(?:-\d{2}.*)?)?", re.DOTALL)
+
+
+class PublishedRow(NamedTuple):
+    """One question of a published file; `user` is None if the file does not say who asks.
+
+    Of a `repeated` question only the profile counts.
+    """
+
+    where: str
+    split: str
+    user: str | None
+    query: Query
+    profile: tuple[Record, ...]
+    repeated: bool = False
+
+
+@dataclass(slots=True)
+class _Asker:
+    """What is kept of a user in the first reading; `records` are digests (whole -> fields)."""
+
+    queries: list[Query] = field(default_factory=list)
+    asked: set[int] = field(default_factory=set)
+    records: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def history(self) -> int:
+        """The number of records that are not one of the user's own questions."""
+        return sum(key not in self.asked for key in self.records.values())
+
+
+@dataclass(frozen=True, slots=True)
+class GroupedUsers:
+    """Test users, training users, and notes on what was found in the files."""
+
+    test: tuple[User, ...]
+    train: tuple[User, ...]
+    notes: tuple[str, ...]
+
+
+def group_by_user(
+    rows: Callable[[], Iterator[PublishedRow]],
+    parser: EntryParser,
+    options: DataOptions,
+    where: str,
+) -> GroupedUsers:
+    """Group rows by user and choose the test users by the paper's protocol.
+
+    A user's history is the union of the profiles of the user's questions, without records that
+    are themselves one of these questions, oldest first if all records are dated. Users who train
+    the task adapter keep their questions alone.
+
+    Args:
+        rows: returns an iterator over all rows at each call, always in the same order.
+        parser: tells records apart.
+        options: number of test users, minimum history, seed.
+        where: the source's name, for errors.
+
+    Raises:
+        LampbenchError: too few users, or what `rows` raises.
+    """
+    counts: Counter[str] = Counter()
+    people, askers = _first_reading(rows(), parser, counts)
+    lengths = {name: person.history for name, person in people.items() if person.queries}
+    chosen, notes = choose_test_users(lengths, options, where)
+    histories, undated = _histories(rows(), askers, set(chosen), people, parser)
+    asked = sum(
+        key in people[name].asked for name in chosen for key in people[name].records.values()
+    )
+    counts["history records that are one of the test user's own queries, removed"] = asked
+    counts["test users without a date on every record, history kept in file order"] = undated
+    train = [name for name in lengths if name not in histories]
+    unreferenced = sum(q.reference is None for name in train for q in people[name].queries)
+    counts["training queries without a reference, removed"] = unreferenced
+    users = [User(name, (), _referenced(people[name])) for name in train]
+    return GroupedUsers(
+        tuple(User(name, histories[name], tuple(people[name].queries)) for name in chosen),
+        tuple(user for user in users if user.queries),
+        (*notes, *(f"{what}: {count}" for what, count in counts.items() if count)),
+    )
+
+
+def _referenced(person: _Asker) -> tuple[Query, ...]:
+    return tuple(query for query in person.queries if query.reference is not None)
+
+
+def _first_reading(
+    rows: Iterator[PublishedRow], parser: EntryParser, counts: Counter[str]
+) -> tuple[dict[str, _Asker], list[str]]:
+    """All users with their questions and record digests, and the user of each row."""
+    people: dict[str, _Asker] = {}
+    askers: list[str] = []
+    split_of_id: dict[str, str] = {}
+    matcher = ProfileMatcher()
+    for row in rows:
+        records = _record_digests(row, parser, counts)
+        name = row.user
+        if name is None:
+            name = matcher.user_of(frozenset(records), row.query.id)
+        askers.append(name)
+        person = people.setdefault(name, _Asker())
+        person.records.update(records)
+        if row.repeated:
+            counts["repeated questions, one kept"] += 1
+            continue
+        if row.query.reference == "":
+            counts["queries with an empty reference, removed"] += 1
+            continue
+        query = row.query
+        if split_of_id.setdefault(query.id, row.split) != row.split:
+            counts["queries renamed SPLIT:ID because another split has the same id"] += 1
+            query = replace(query, id=f"{row.split}:{query.id}")
+        person.queries.append(query)
+        person.asked.add(parser.input_key(query.fields))
+    return people, askers
+
+
+def _record_digests(row: PublishedRow, parser: EntryParser, counts: Counter[str]) -> dict[int, int]:
+    """Digests of a profile: whole record -> its fields. An id must not have two contents."""
+    found: dict[int, int] = {}
+    ids: dict[str, int] = {}
+    for record in row.profile:
+        key = parser.record_key(record)
+        if ids.setdefault(record.id, key) != key:
+            raise LampbenchError(
+                f"{row.where}: two records of the profile have the id {record.id!r}; "
+                "give each its own"
+            )
+        if not record.target:
+            counts["profile entries with an empty target, removed (all users)"] += 1
+        elif key in found:
+            counts["repeated profile entries, one kept (all users)"] += 1
+        else:
+            found[key] = parser.input_key(record.fields)
+    return found
+
+
+def _histories(
+    rows: Iterator[PublishedRow],
+    askers: Sequence[str],
+    chosen: set[str],
+    people: dict[str, _Asker],
+    parser: EntryParser,
+) -> tuple[dict[str, tuple[Record, ...]], int]:
+    """The histories of the chosen users, and how many of them are not fully dated."""
+    histories: dict[str, dict[int, Record]] = {name: {} for name in chosen}
+    for name, row in zip(askers, rows, strict=True):
+        for record in row.profile if name in chosen else ():
+            if record.target and parser.input_key(record.fields) not in people[name].asked:
+                histories[name].setdefault(parser.record_key(record), record)
+    ordered = {name: _in_order(_with_own_ids(found)) for name, found in histories.items()}
+    undated = sum(not dated for _, dated in ordered.values())
+    return {name: records for name, (records, _) in ordered.items()}, undated
+
+
+def _with_own_ids(records: dict[int, Record]) -> list[Record]:
+    """Records with ids of their own: the profiles of two questions may reuse the same numbers."""
+    taken: set[str] = set()
+    found = []
+    for key, record in records.items():
+        if record.id in taken:
+            record = replace(record, id=f"{record.id}-{digest(key, 8)}")
+        taken.add(record.id)
+        found.append(record)
+    return found
+
+
+def _in_order(records: list[Record]) -> tuple[tuple[Record, ...], bool]:
+    """Records by date if every one has a date (else in file order), and whether they have."""
+    if not all(record.date and _DATE.fullmatch(record.date) for record in records):
+        return tuple(records), False
+    return tuple(sorted(records, key=lambda record: record.date or "")), True
