@@ -15,8 +15,9 @@ from lampbench.paper.cast import cast
 
 if TYPE_CHECKING:
     from lampbench.report.board import Board
-    from lampbench.report.cell_scores import CellScore, Column, Setup
+    from lampbench.report.cell_scores import CellScore
     from lampbench.report.examples import Example
+    from lampbench.report.setups import Column, Setup
 
 METRIC = "rougeL"
 """The metric by which methods are compared."""

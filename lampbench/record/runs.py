@@ -8,6 +8,7 @@ the files that hold the queries and histories of the dataset, and of its own con
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run. All but the manifest is read anew from disk at each access.
+    """A finished run. All but the manifest is read from disk when it is asked for; scores are kept.
 
     What cannot be read, or does not fit the manifest, is a `LampbenchError`.
     """
@@ -56,7 +57,7 @@ class Run:
         except (OSError, ValueError) as error:
             raise _unreadable(self.path / PREDICTIONS, error) from error
 
-    @property
+    @cached_property
     def scores(self) -> ScoreTable:
         """The scores of each query; their means are those of the manifest."""
         file = self.path / SCORES

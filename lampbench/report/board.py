@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from lampbench.paper.cast import cast
 from lampbench.paper.published import paper
-from lampbench.report.cell_scores import CellScore, Column, Setup
+from lampbench.report.cell_scores import CellScore
+from lampbench.report.setups import Column, Setup
 
 if TYPE_CHECKING:
     from lampbench.report.statistics import Paired

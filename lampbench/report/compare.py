@@ -7,7 +7,8 @@ from typing import Any
 
 from lampbench.record.manifest import PREDICT, Manifest
 from lampbench.record.runs import Run
-from lampbench.report.cell_scores import column_of, measure, setup_of
+from lampbench.report.cell_scores import score_cell
+from lampbench.report.setups import column_of, setup_of
 from lampbench.report.statistics import Paired, Scores, holm, paired
 from lampbench.scoring.aggregate import mean
 from lampbench.scoring.catalog import METRICS
@@ -87,7 +88,7 @@ def compare(ours: Run, theirs: Run, metric: str = "rougeL") -> Comparison:
     """
     _check_comparable(ours, theirs)
     both = [
-        {record.metric: record for record in measure(setup_of(run), column_of(run), [run])}
+        {record.metric: record for record in score_cell(setup_of(run), column_of(run), [run])}
         for run in (ours, theirs)
     ]
     metrics = [name for name in COMPARED if all(name in r and r[name].scores for r in both)]

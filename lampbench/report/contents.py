@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from lampbench.record.runs import Run
 from lampbench.report.board import Board
-from lampbench.report.cell_scores import ExcludedRun, records
+from lampbench.report.fill_cells import ExcludedRun, fill_cells
 from lampbench.report.sweeps import PATHS, Sweep, sweeps
 from lampbench.report.table import Section
 from lampbench.report.tables.ablation import ablation_sections
@@ -120,7 +120,7 @@ CONTENTS = {
 
 def arrange(runs: Iterable[Run], paths: Collection[str] | None = PATHS) -> Recorded:
     """Runs arranged for tables; `paths` are the settings whose sweeps are shown (None: any)."""
-    found, others = records(runs)
+    found, others = fill_cells(runs)
     swept, left = sweeps(found, others, paths)
     points = [point for sweep in swept for point in sweep.points]
     titled = [score for point in points for score in point.scores.values()]

@@ -10,9 +10,10 @@ from statistics import median_low
 from typing import Literal
 
 from lampbench.report.board import Board
-from lampbench.report.cell_scores import CellScore, Column, Setup
+from lampbench.report.cell_scores import CellScore
 from lampbench.report.markdown import escaped, heading
 from lampbench.report.page.words import pieces
+from lampbench.report.setups import Column, Setup
 from lampbench.report.table import one_line
 from lampbench.util.errors import LampbenchError, suggestion
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from lampbench.record.manifest import MANIFEST
 from lampbench.record.runs import Run, load_runs, read_run
 from lampbench.report.board import Board
-from lampbench.report.cell_scores import Column, Setup
+from lampbench.report.setups import Column, Setup
 from lampbench.util.errors import LampbenchError, suggestion
 
 

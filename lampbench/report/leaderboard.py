@@ -1,7 +1,7 @@
 """The pages made from runs: `leaderboard.md`, and every table in full under `results/tables/`."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from lampbench.report.board import Board
 from lampbench.report.contents import CONTENTS, Content, Recorded
 from lampbench.report.markdown import as_markdown, escaped, link, markdown_table
 from lampbench.report.metric_format import PAPER_METRICS, metric_title
+from lampbench.report.table import Section
 from lampbench.report.tables.ablation import ablation_table
 from lampbench.report.tables.cross_model import cross_model_summary
 from lampbench.report.tables.main import main_table
@@ -43,9 +44,10 @@ def pages(recorded: Recorded, page: Path, tables: Path) -> dict[Path, str]:
     to_tables = Path(os.path.relpath(tables, page.parent))
     to_page = Path(os.path.relpath(page, tables))
     made = {page: "\n".join(_leaderboard(recorded.board, to_tables))}
-    made[tables / INDEX] = "\n".join(_index(recorded, to_page))
-    for name, content in CONTENTS.items():
-        made[tables / f"{name}.md"] = "\n".join(_table_page(recorded, content))
+    contents = {name: content.make(recorded) for name, content in CONTENTS.items()}
+    made[tables / INDEX] = "\n".join(_index(contents, to_page))
+    for name, sections in contents.items():
+        made[tables / f"{name}.md"] = "\n".join(_table_page(CONTENTS[name], sections))
     return made
 
 
@@ -74,19 +76,18 @@ def _leaderboard(board: Board, tables: Path) -> Iterator[str]:
     yield f"In full: {', '.join(links)}.\n"
 
 
-def _index(recorded: Recorded, page: Path) -> Iterator[str]:
+def _index(contents: Mapping[str, Sequence[Section]], page: Path) -> Iterator[str]:
     yield f"{GENERATED}\n\n# Tables\n"
     summary = link("leaderboard", page.as_posix())
     yield f"Every table that is made from the recorded runs. The {summary} has the main ones.\n"
     for name, content in CONTENTS.items():
-        empty = "" if content.make(recorded) else " (No run is recorded for it.)"
+        empty = "" if contents[name] else " (No run is recorded for it.)"
         yield f"- {link(content.title, f'{name}.md')}: {content.about}{empty}"
     yield "\n## How to read them\n"
     yield LEGEND
 
 
-def _table_page(recorded: Recorded, content: Content) -> Iterator[str]:
+def _table_page(content: Content, sections: Sequence[Section]) -> Iterator[str]:
     yield f"{GENERATED}\n\n# {content.title}\n"
     yield f"{content.about} {link('All tables', INDEX)}.\n"
-    sections = content.make(recorded)
     yield as_markdown(sections, 2) if sections else "No run is recorded for this table.\n"

@@ -42,7 +42,7 @@ def entry(
         "query_fingerprint": score.column.query_fingerprint if score else None,
         "model_fingerprint": score.setup.model_fingerprint if score else None,
         "dtype": score.setup.dtype if score else None,
-        "template": score.setup.template if score else None,
+        "chat_template": score.setup.chat_template if score else None,
         "runs": list(score.runs) if score else [],
     }
 

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 from lampbench.paper.published import Published, paper
 from lampbench.report.board import SYNTHETIC_MARK, Board
-from lampbench.report.cell_scores import CellScore, Column, Setup
+from lampbench.report.cell_scores import CellScore
 from lampbench.report.machine_readable import entry
 from lampbench.report.marks import standings
 from lampbench.report.notes import NO_RUN, SYNTHETIC_NOTE, external_notes, paper_notes
 from lampbench.report.numbers import paper_number, score_number
+from lampbench.report.setups import Column, Setup
 from lampbench.report.table import Cell, Table
 
 Printed = Callable[[str], Published | None]

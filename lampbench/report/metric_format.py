@@ -4,7 +4,6 @@ from functools import cache
 
 from lampbench.plugin.metric import Metric
 from lampbench.registry import Registry
-from lampbench.scoring.catalog import METRICS
 from lampbench.util.errors import LampbenchError
 
 PAPER_METRICS = ("rouge1", "rougeL")
@@ -25,13 +24,22 @@ def metric_digits(name: str) -> int:
     return metric.digits if metric else DIGITS
 
 
+def is_goal(name: str) -> bool:
+    """Whether methods are judged by a metric, which is so where higher is better."""
+    metric = _known(name)
+    return metric is not None and metric.better == "higher"
+
+
 @cache
 def _known(name: str) -> Metric | None:
     """The metric, None if a run has it from a plugin that is missing or broken here."""
-    if name in METRICS:
-        return METRICS[name]
     try:
-        metric: Metric = Registry().metric(name)
+        metric: Metric = _registry().metric(name)
     except LampbenchError:
         return None
     return metric
+
+
+@cache
+def _registry() -> Registry:
+    return Registry()

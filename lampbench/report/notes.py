@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 
 from lampbench.paper.published import Published, paper
 from lampbench.report.board import SYNTHETIC_MARK, Board
-from lampbench.report.cell_scores import EXTERNAL_MARK, Column
+from lampbench.report.cell_scores import EXTERNAL_MARK
+from lampbench.report.setups import Column
 
 NO_RUN, NO_VALUE, NO_FIGURE = "no run", "n/a", "—"
 SYNTHETIC_NOTE = f"{SYNTHETIC_MARK} Synthetic data: no real person wrote these texts."

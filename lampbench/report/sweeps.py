@@ -8,21 +8,15 @@ from typing import Any
 from lampbench.paper.published import paper
 from lampbench.plugin.decoding import Contrastive
 from lampbench.record.runs import Run
-from lampbench.report.cell_scores import (
-    CellScore,
-    Column,
+from lampbench.report.cell_scores import CellScore, score_cell
+from lampbench.report.fill_cells import (
     ExcludedRun,
-    Setup,
-    age,
     changes,
-    choose,
-    column_of,
     earlier_defaults,
-    measure,
-    ordered,
-    settings_of,
-    setup_of,
+    in_order,
+    newest_runs,
 )
+from lampbench.report.setups import Column, Setup, age, column_of, settings_of, setup_of
 from lampbench.util.hashing import canonical
 
 PATHS = ("decoding.alpha", "user_dpo.beta", "decoding.tau")
@@ -86,7 +80,7 @@ def sweeps(
         left += passed
         if swept:
             found.append(Sweep(setup, column, method, path, swept))
-    return found + _base_models(scores), ordered(left)
+    return found + _base_models(scores), in_order(left)
 
 
 def _only_change(other: ExcludedRun) -> str | None:
@@ -119,7 +113,7 @@ def _sweep(
         return (), passed
     points = [_point(setup, column, defaults, _value(defaults[0], path), True)] if defaults else []
     for runs in by_value.values():
-        chosen, doubles = choose(runs)
+        chosen, doubles = newest_runs(runs)
         passed += doubles
         points.append(_point(setup, column, chosen, _value(chosen[0], path), False))
     return tuple(sorted(points, key=lambda point: _place(point.value))), passed
@@ -162,7 +156,7 @@ def _is_plugin(score: CellScore) -> bool:
 def _point(
     setup: Setup, column: Column, runs: Sequence[Run], value: Any, default: bool
 ) -> SweepPoint:
-    scores = {score.metric: score for score in measure(setup, column, runs)}
+    scores = {score.metric: score for score in score_cell(setup, column, runs)}
     shown = value if isinstance(value, str) else canonical(value)
     return SweepPoint(value, shown, default, runs[0].manifest.method, scores)
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from lampbench.paper.cast import Contest, Control, cast
 from lampbench.report.board import Board
-from lampbench.report.cell_scores import Setup
 from lampbench.report.marks import SIGNIFICANT, standings
 from lampbench.report.metric_format import PAPER_METRICS, metric_title
+from lampbench.report.setups import Setup
 from lampbench.report.table import Number
 from lampbench.report.tables.gains import Gain, gains
 from lampbench.report.tables.power import power

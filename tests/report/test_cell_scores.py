@@ -6,13 +6,13 @@ import pytest
 
 from lampbench.record.runs import load_runs
 from lampbench.record.write import write_run
-from lampbench.report.cell_scores import records
+from lampbench.report.fill_cells import fill_cells
 
 
 @pytest.fixture
 def load(tmp_path):
     def read():
-        found, others = records(load_runs(tmp_path / "results")[0])
+        found, others = fill_cells(load_runs(tmp_path / "results")[0])
         return [one for one in found if one.metric == "rouge1"], others
 
     return read
@@ -42,9 +42,9 @@ def test_a_metric_that_one_seed_lacks_has_no_mean(record):
         scores = replace(run.scores, columns={**run.scores.columns, "meteor": (value,) * 3})
         root = run.path.parents[3]
         runs.append(write_run(root, run.manifest, run.predictions, scores, replace=True))
-    (one,) = [one for one in records(runs)[0] if one.metric == "meteor"]
+    (one,) = [one for one in fill_cells(runs)[0] if one.metric == "meteor"]
     assert (one.mean, one.users_mean) == (None, None)
-    assert [one.mean for one in records(runs[:1])[0] if one.metric == "meteor"] == [0.5]
+    assert [one.mean for one in fill_cells(runs[:1])[0] if one.metric == "meteor"] == [0.5]
 
 
 def test_the_same_seed_twice_is_not_averaged(record, load):

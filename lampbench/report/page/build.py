@@ -12,8 +12,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from lampbench.record.runs import Run, UnreadableRun, load_runs
-from lampbench.report.cell_scores import ExcludedRun, Setup, changes, ordered
 from lampbench.report.contents import Recorded, arrange
+from lampbench.report.fill_cells import ExcludedRun, changes, in_order
 from lampbench.report.page.cells import Group, groups
 from lampbench.report.page.examples import examples
 from lampbench.report.page.sections import (
@@ -26,6 +26,7 @@ from lampbench.report.page.sections import (
     users,
 )
 from lampbench.report.page.sweeps import sensitivity
+from lampbench.report.setups import Setup
 from lampbench.report.sweeps import Sweep
 from lampbench.util.hashing import canonical
 
@@ -102,7 +103,7 @@ def _others(recorded: Recorded, shown: Collection[Setup]) -> list[ExcludedRun]:
         if sweep.setup not in shown
         for run in sweep.runs()
     ]
-    return ordered([*recorded.others, *apart])
+    return in_order([*recorded.others, *apart])
 
 
 def _section(identifier: str, group: Group, swept: Sequence[Sweep]) -> _Section:

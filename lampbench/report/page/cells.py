@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, fields
 from lampbench.record.manifest import PREDICT
 from lampbench.record.runs import Run
 from lampbench.report.board import Board
-from lampbench.report.cell_scores import CellScore, Column, Setup, column_of, measure, setup_of
+from lampbench.report.cell_scores import CellScore, score_cell
+from lampbench.report.setups import Column, Setup, column_of, setup_of
 from lampbench.report.statistics import Paired, Scores, paired
 from lampbench.scoring.aggregate import mean
 from lampbench.scoring.catalog import METRICS
@@ -101,7 +102,7 @@ def groups(board: Board) -> list[Group]:
 
 def scores_of(runs: Sequence[Run]) -> dict[str, Scores]:
     """Metric -> (user, query) -> mean over runs, for the metrics that every run could compute."""
-    measured = measure(setup_of(runs[0]), column_of(runs[0]), runs)
+    measured = score_cell(setup_of(runs[0]), column_of(runs[0]), runs)
     by_name = {record.metric: record for record in measured if record.mean is not None}
     return {metric: by_name[metric].scores for metric in GOALS if metric in by_name}
 

@@ -7,9 +7,9 @@ from typing import Any
 from lampbench.record.dataset_files import RecordedQuery
 from lampbench.record.manifest import PREDICTIONS
 from lampbench.record.runs import Run
-from lampbench.report.cell_scores import Column
 from lampbench.report.page.cells import GOALS, Group
 from lampbench.report.page.words import pieces
+from lampbench.report.setups import Column
 from lampbench.scoring.catalog import METRICS
 from lampbench.scoring.prediction_row import PredictionRow
 from lampbench.util.errors import LampbenchError

@@ -9,10 +9,10 @@ from statistics import median
 from markupsafe import Markup
 
 from lampbench.paper.cast import cast
-from lampbench.report.cell_scores import Column
 from lampbench.report.page import plots
 from lampbench.report.page.cells import GOALS, Cell, Group, cost_of, difference
 from lampbench.report.page.plots import Mark, Point
+from lampbench.report.setups import Column
 from lampbench.report.statistics import Interval, holm, interval
 from lampbench.scoring.aggregate import mean
 from lampbench.scoring.catalog import METRICS

@@ -5,7 +5,7 @@ from dataclasses import replace
 from lampbench.paper.cast import cast
 from lampbench.paper.published import paper
 from lampbench.report.board import SYNTHETIC_MARK, Board
-from lampbench.report.cell_scores import CellScore, Column, Setup
+from lampbench.report.cell_scores import CellScore
 from lampbench.report.machine_readable import entry
 from lampbench.report.marks import standings
 from lampbench.report.method_table import (
@@ -17,6 +17,7 @@ from lampbench.report.method_table import (
 from lampbench.report.metric_format import PAPER_METRICS, metric_title
 from lampbench.report.notes import NO_FIGURE, SYNTHETIC_NOTE
 from lampbench.report.numbers import score_number
+from lampbench.report.setups import Column, Setup
 from lampbench.report.table import Cell, Mark, Section, Table
 from lampbench.report.tables.main import TABLES
 

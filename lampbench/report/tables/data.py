@@ -6,8 +6,9 @@ from typing import Any
 from lampbench.data.dataset_statistics import MeanAndSd
 from lampbench.paper.published import DataRow, paper
 from lampbench.report.board import Board
-from lampbench.report.cell_scores import CellScore, Setup
+from lampbench.report.cell_scores import CellScore
 from lampbench.report.notes import NO_FIGURE, NO_VALUE, synthetic_notes
+from lampbench.report.setups import Setup
 from lampbench.report.table import Cell, Section, Table
 
 SPREADS = {

@@ -4,18 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from lampbench.report.board import SYNTHETIC_MARK, Board
-from lampbench.report.cell_scores import (
-    EXTERNAL_MARK,
-    ExcludedRun,
-    column_of,
-    is_external,
-    measure,
-    setup_of,
-)
+from lampbench.report.cell_scores import EXTERNAL_MARK, score_cell
+from lampbench.report.fill_cells import ExcludedRun
 from lampbench.report.machine_readable import entry
 from lampbench.report.metric_format import PAPER_METRICS, metric_title
 from lampbench.report.notes import NO_VALUE, SYNTHETIC_NOTE, external_notes
 from lampbench.report.numbers import score_number
+from lampbench.report.setups import column_of, is_external, setup_of
 from lampbench.report.table import Section, Table
 
 
@@ -39,7 +34,7 @@ def excluded_run_table(board: Board, others: Sequence[ExcludedRun]) -> Table:
             manifest.key,
             other.reason,
         ]
-        measured = measure(setup_of(other.run), column_of(other.run), [other.run])
+        measured = score_cell(setup_of(other.run), column_of(other.run), [other.run])
         scores = {score.metric: score for score in measured}
         shown = [scores[m] for m in PAPER_METRICS if m in scores]
         numbers = {score.metric: score_number(score) for score in shown}

@@ -1,11 +1,12 @@
 """What word overlap does not see: diversity, style, copying, and every metric of a plugin."""
 
 from lampbench.report.board import Board
-from lampbench.report.cell_scores import CellScore, Setup
+from lampbench.report.cell_scores import CellScore
 from lampbench.report.machine_readable import entries
 from lampbench.report.metric_format import metric_title
 from lampbench.report.notes import NO_VALUE, external_notes, synthetic_notes
 from lampbench.report.numbers import mean_number
+from lampbench.report.setups import Setup
 from lampbench.report.table import Cell, Section, Table
 from lampbench.scoring.catalog import CONTROLS, METRICS
 
@@ -26,11 +27,8 @@ def further_metric_table(board: Board, setup: Setup) -> Table | None:
     None where no run has any. Built-in metrics come first; a plugin's has a column where a run of
     the setup has a value of it.
     """
-    plugins = {
-        score.metric
-        for score in board.scores
-        if score.setup == setup and score.metric not in METRICS and score.mean is not None
-    }
+    own = {s.metric for s in board.scores if s.setup == setup and s.mean is not None}
+    plugins = own.difference(METRICS)
     names = [*(name for name in METRICS if name not in CONTROLS), *sorted(plugins)]
     rows: list[tuple[Cell, ...]] = []
     shown: list[CellScore] = []

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 from lampbench.paper.cast import cast
 from lampbench.paper.published import paper
 from lampbench.report.board import Board
-from lampbench.report.cell_scores import CellScore, Column, Setup
+from lampbench.report.cell_scores import CellScore
 from lampbench.report.machine_readable import entry
 from lampbench.report.metric_format import PAPER_METRICS, metric_title
 from lampbench.report.notes import NO_FIGURE, NO_VALUE, external_notes, synthetic_notes
+from lampbench.report.setups import Column, Setup
 from lampbench.report.table import Cell, Number, Section, Table
 from lampbench.report.tables.main import TABLES
 from lampbench.scoring.aggregate import mean

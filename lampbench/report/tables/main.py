@@ -2,9 +2,9 @@
 
 from lampbench.paper.cast import cast
 from lampbench.report.board import Board
-from lampbench.report.cell_scores import Setup
 from lampbench.report.method_table import method_table, task_slots
 from lampbench.report.metric_format import PAPER_METRICS, metric_title
+from lampbench.report.setups import Setup
 from lampbench.report.table import Section, Table
 
 TABLES = (1, 2, 5, 6, 7)

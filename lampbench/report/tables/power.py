@@ -4,9 +4,9 @@ from typing import Any
 
 from lampbench.paper.cast import cast
 from lampbench.report.board import Board
-from lampbench.report.cell_scores import Column, Setup
 from lampbench.report.metric_format import PAPER_METRICS, metric_title
 from lampbench.report.notes import NO_VALUE, external_notes, synthetic_notes
+from lampbench.report.setups import Column, Setup
 from lampbench.report.table import Cell, Number, Section, Table
 
 DIGITS = 4

@@ -3,13 +3,14 @@
 from collections.abc import Iterable
 
 from lampbench.report.board import Board
-from lampbench.report.cell_scores import CellScore, Setup
+from lampbench.report.cell_scores import CellScore
 from lampbench.report.machine_readable import entries
-from lampbench.report.metric_format import metric_title
+from lampbench.report.metric_format import is_goal, metric_title
 from lampbench.report.notes import NO_VALUE, external_notes, synthetic_notes
 from lampbench.report.numbers import mean_number, user_number
+from lampbench.report.setups import Setup
 from lampbench.report.table import Cell, Section, Table
-from lampbench.scoring.catalog import CONTROLS, METRICS
+from lampbench.scoring.catalog import CONTROLS
 
 
 def score_sections(board: Board) -> list[Section]:
@@ -21,7 +22,7 @@ def score_table(board: Board, setup: Setup) -> Table:
     """Every score of a setup with what it must be read with, one row per task and method."""
     header = ["Task", "Method"]
     for name in CONTROLS:
-        header += [metric_title(name), *([f"{metric_title(name)}, by user"] if _goal(name) else [])]
+        header += [metric_title(name), *([f"{metric_title(name)}, by user"] if is_goal(name) else [])]
     rows, shown = [], []
     for column in board.columns(setup):
         for method in board.methods():
@@ -32,7 +33,7 @@ def score_table(board: Board, setup: Setup) -> Table:
             row: list[Cell] = [board.column_title(column), board.method_title(method)]
             for name, cell in cells.items():
                 row.append(mean_number(cell))
-                if _goal(name):
+                if is_goal(name):
                     row.append(user_number(cell) if cell else NO_VALUE)
                 shown += [cell] if cell else []
             rows.append((*row, str(seeds)))
@@ -45,11 +46,6 @@ def score_table(board: Board, setup: Setup) -> Table:
         notes.append(f"These runs were made with different releases: {mixed}.")
     notes += external_notes(str(row[1]) for row in rows)
     return Table("Scores", (*header, "Seeds"), tuple(rows), 2, tuple(notes), lambda: entries(shown))
-
-
-def _goal(metric: str) -> bool:
-    """Whether methods are judged by a metric, so that it is shown by user too."""
-    return METRICS[metric].better == "higher"
 
 
 def _mixed_versions(scores: Iterable[CellScore]) -> str:

@@ -1,0 +1,157 @@
+"""Which runs fill the cells of tables, and which are excluded, with the reason."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+
+from lampbench.record.manifest import Manifest
+from lampbench.record.runs import Run
+from lampbench.report.cell_scores import EXTERNAL_MARK, CellScore, score_cell
+from lampbench.report.setups import (
+    Column,
+    Setup,
+    age,
+    column_of,
+    is_external,
+    settings_of,
+    setup_of,
+    version_of,
+)
+from lampbench.scoring.score_table import ScoreTable
+from lampbench.util.hashing import canonical
+
+
+@dataclass(frozen=True, slots=True)
+class ExcludedRun:
+    """A run that fills no cell, and why."""
+
+    run: Run
+    reason: str
+
+
+def fill_cells(runs: Iterable[Run]) -> tuple[list[CellScore], list[ExcludedRun]]:
+    """The scores of all cells, and the runs that are in none, whatever the order of `runs`.
+
+    A cell holds runs of one method on one column of one setup, with the method's default settings
+    (fidelity `paper`, nothing overridden) and with every user, that differ only in the seed. The
+    newest run decides where defaults have changed since, where a seed was run twice, and where
+    runs of one column are of different versions of lampbench or answer different queries.
+
+    An external run, whose settings are not known here, has a row of its own, marked, in every
+    setup that has runs of its model on its data; where there is none, in a setup of its own.
+    """
+    cells: dict[tuple[Setup, Column, str], list[Run]] = defaultdict(list)
+    alike, others = _alike(sorted(runs, key=age))
+    external = []
+    for run in alike:
+        changed = changes(run.manifest)
+        if changed:
+            others.append(ExcludedRun(run, changed))
+        elif is_external(run):
+            external.append(run)
+        else:
+            cells[setup_of(run), column_of(run), run.manifest.method].append(run)
+    places = {(setup, column) for setup, column, _ in cells}
+    for run in external:
+        column = column_of(run)
+        for setup in _setups_beside(run, places):
+            cells[setup, column, run.manifest.method + EXTERNAL_MARK].append(run)
+    found = []
+    for (setup, column, _), candidates in sorted(cells.items(), key=lambda item: item[0]):
+        chosen, passed = newest_runs(candidates)
+        found += score_cell(setup, column, chosen)
+        others += [other for other in passed if other not in others]
+    return found, in_order(others)
+
+
+def in_order(others: Iterable[ExcludedRun]) -> list[ExcludedRun]:
+    """Excluded runs by task, method and key."""
+    by_name = attrgetter("task", "method", "key")
+    return sorted(others, key=lambda other: by_name(other.run.manifest))
+
+
+def changes(manifest: Manifest) -> str:
+    """What excludes a run from its cell: users left out, or settings other than the defaults."""
+    changed = []
+    if failed := manifest.failed_users:
+        users = manifest.dataset.test_users
+        who = ", ".join(
+            f"{user} in {why.partition(':')[0]}" for user, why in sorted(failed.items())
+        )
+        changed.append(f"scored on {users - len(failed)} of {users} users; failed: {who}")
+    if manifest.fidelity != "paper" and manifest.external is None:
+        changed.append(f"fidelity {manifest.fidelity}")
+    for name, value in sorted(manifest.overrides.items()):
+        changed.append(f"{name}={canonical(value)}")
+    return ", ".join(changed)
+
+
+def newest_runs(candidates: Sequence[Run]) -> tuple[list[Run], list[ExcludedRun]]:
+    """For each seed the newest run with the settings of the newest of all; and the other runs.
+
+    `candidates` are in order of age.
+    """
+    wanted = settings_of(candidates[-1])
+    chosen: dict[int, Run] = {}
+    passed = []
+    for run in reversed(candidates):
+        if earlier := earlier_defaults(settings_of(run), wanted):
+            passed.append(ExcludedRun(run, earlier))
+        elif run.manifest.seed in chosen:
+            passed.append(ExcludedRun(run, "an earlier run of the same cell and seed"))
+        else:
+            chosen[run.manifest.seed] = run
+    return [chosen[seed] for seed in sorted(chosen)], passed
+
+
+def earlier_defaults(settings: Mapping[str, str], wanted: Mapping[str, str]) -> str:
+    """How a run's settings differ from those that are wanted; empty if they do not."""
+    changed = [
+        f"{name} {settings.get(name, 'unset')} (now {wanted.get(name, 'unset')})"
+        for name in sorted(settings.keys() | wanted.keys())
+        if settings.get(name) != wanted.get(name)
+    ]
+    return f"earlier defaults: {', '.join(changed)}" if changed else ""
+
+
+def _alike(runs: Sequence[Run]) -> tuple[list[Run], list[ExcludedRun]]:
+    """Of runs in order of age: those like the newest of their column, and the rest.
+
+    Runs with failed users answer fewer queries, as their manifests say; they pass.
+    """
+    columns: dict[tuple[Setup, Column], list[Run]] = defaultdict(list)
+    for run in runs:
+        columns[setup_of(run), column_of(run)].append(run)
+    alike, others = [], []
+    for members in columns.values():
+        newest = version_of(members[-1])
+        whole = [run for run in members if not run.manifest.failed_users]
+        for run in members:
+            if version_of(run) != newest:
+                reason = (
+                    f"by lampbench {version_of(run)}; the newest run of its column is by {newest}: "
+                    "run it again"
+                )
+                others.append(ExcludedRun(run, reason))
+            elif not run.manifest.failed_users and not _same_queries(run.scores, whole[-1].scores):
+                reason = "answers other queries than the newest run of its column: run it again"
+                others.append(ExcludedRun(run, reason))
+            else:
+                alike.append(run)
+    return alike, others
+
+
+def _same_queries(one: ScoreTable, other: ScoreTable) -> bool:
+    """Whether two runs answered the same queries, of which the same could be scored."""
+    if (one.users, one.queries) == (other.users, other.queries):
+        return one.has_reference() == other.has_reference()
+    answers = [zip(each.places, each.has_reference(), strict=True) for each in (one, other)]
+    return set(answers[0]) == set(answers[1])
+
+
+def _setups_beside(run: Run, places: Iterable[tuple[Setup, Column]]) -> list[Setup]:
+    """The setups of our own runs beside which an external run is shown."""
+    model, column = run.manifest.model, column_of(run)
+    found = {setup for setup, other in places if setup.model == model and other == column}
+    return sorted(found) or [setup_of(run)]

@@ -1,0 +1,72 @@
+"""What runs have in common: the setup of a table's rows, the data of a column, the settings."""
+
+from dataclasses import dataclass
+
+from lampbench.record.runs import Run
+from lampbench.util.hashing import canonical, digest
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Setup:
+    """What all rows of one table share, so that only the method differs between them."""
+
+    model: str
+    model_fingerprint: str
+    dtype: str
+    chat_template: str
+    preset: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Column:
+    """The data of one task; runs on other data are never in the same column."""
+
+    task: str
+    fingerprint: str
+    query_fingerprint: str
+
+
+def setup_of(run: Run) -> Setup:
+    """The setup of a run."""
+    details = run.manifest.model_details
+    return Setup(
+        model=run.manifest.model,
+        model_fingerprint=details.fingerprint or "",
+        dtype=details.dtype or "",
+        chat_template=_short(details.chat_template or ""),
+        preset=run.manifest.preset,
+        source=run.manifest.dataset.source,
+    )
+
+
+def column_of(run: Run) -> Column:
+    """The data of a run."""
+    data = run.manifest.dataset
+    return Column(run.manifest.task, data.fingerprint, data.query_fingerprint)
+
+
+def version_of(run: Run) -> str:
+    """The version of lampbench that made a run."""
+    return run.manifest.versions.get("lampbench") or "unknown"
+
+
+def is_external(run: Run) -> bool:
+    """Whether the answers of a run were made elsewhere."""
+    return run.manifest.external is not None
+
+
+def age(run: Run) -> tuple[str, str]:
+    """What orders runs by time; the key decides where two were made in the same second."""
+    return run.manifest.created, run.manifest.key
+
+
+def settings_of(run: Run) -> dict[str, str]:
+    """Every hyper-parameter's value as JSON, by path."""
+    known = run.manifest.hyperparameters
+    return {path: canonical(setting.value) for path, setting in known.items()}
+
+
+def _short(template: str) -> str:
+    """A template's name, or the digest of a template that is given in full."""
+    return template if len(template) <= 40 else digest(template)
