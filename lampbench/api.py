@@ -266,10 +266,10 @@ def leaderboard(results: Path | str = RESULTS, output: Path | str = LEADERBOARD)
         LampbenchError: a page cannot be written, or a folder is no sound run.
     """
     from lampbench.report.contents import arrange
-    from lampbench.report.leaderboard import TABLES, pages
+    from lampbench.report.leaderboard import TABLES_FOLDER, pages
     from lampbench.report.page_files import write
 
-    folder = Path(results) / TABLES
+    folder = Path(results) / TABLES_FOLDER
     made = pages(arrange(runs(results)), Path(output), folder)
     write(made, folder)
     return made

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lampbench.report.examples import Example
+    from lampbench.report.example_answers import AnsweredQuery
 
 
-def example_record(found: "Example", methods: Sequence[str]) -> dict[str, Any]:
+def example_record(found: "AnsweredQuery", methods: Sequence[str]) -> dict[str, Any]:
     """An example; `methods` are those that gave its answers, in their order."""
     return {
         "user": found.user,

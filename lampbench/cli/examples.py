@@ -63,13 +63,13 @@ def examples(
     Words that an answer shares with what the user wrote are marked. The text is Markdown.
     """
     from lampbench.cli.recorded_runs import recorded
-    from lampbench.report import examples as report
+    from lampbench.report.example_answers import answered_queries, examples_as_markdown
     from lampbench.report.find_runs import find_columns
 
     board = recorded(results).board
     shown = []
     for setup, column in find_columns(board, results, task, model):
-        found = report.examples(board, results, column, setup, methods, pick, count)
+        found = answered_queries(board, results, column, setup, methods, pick, count)
         if form == "json":
             shown.append({
                 "model": setup.model, "preset": setup.preset, "data": setup.source,
@@ -78,7 +78,7 @@ def examples(
             })  # fmt: skip
             continue
         title = f"{board.column_title(column)}, {board.section_title(setup)}"
-        for part in report.render(found, title, pick):
+        for part in examples_as_markdown(found, title, pick):
             click.echo(part)
     if form == "json":
         echo_json({"task": task, "pick": pick, "datasets": shown})

@@ -23,10 +23,10 @@ def leaderboard(results: Path, output: Path, check: bool) -> None:
     Folders that are not sound runs are left out and named on standard error, with the reason.
     """
     from lampbench.cli.recorded_runs import recorded
-    from lampbench.report.leaderboard import TABLES, pages
-    from lampbench.report.page_files import EXTRA, outdated, write
+    from lampbench.report.leaderboard import TABLES_FOLDER, pages
+    from lampbench.report.page_files import EXTRA, outdated, write_pages
 
-    folder = results / TABLES
+    folder = results / TABLES_FOLDER
     made = pages(recorded(results), output, folder)
     if check:
         stale = outdated(made, folder)
@@ -37,7 +37,7 @@ def leaderboard(results: Path, output: Path, check: bool) -> None:
             click.echo(f"run `{command}` to write what is out of date", err=True)
             raise SystemExit(1)
         return
-    written, extra = write(made, folder)
+    written, extra = write_pages(made, folder)
     for path in written:
         click.echo(f"{path}: written")
     for path in extra:

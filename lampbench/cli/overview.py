@@ -16,7 +16,7 @@ from lampbench.paper.cast import cast
 if TYPE_CHECKING:
     from lampbench.report.board import Board
     from lampbench.report.cell_scores import CellScore
-    from lampbench.report.examples import Example
+    from lampbench.report.example_answers import AnsweredQuery
     from lampbench.report.setups import Column, Setup
 
 METRIC = "rougeL"
@@ -88,16 +88,16 @@ def _missing(board: "Board", setup: "Setup", column: "Column", methods: Sequence
 
 def _example(
     board: "Board", results: Path, setup: "Setup", column: "Column", cells: Sequence["CellScore"]
-) -> "Example":
+) -> "AnsweredQuery":
     """The query of the last method's median gain over the first; any where they never differ."""
-    from lampbench.report.examples import Pick, differing, examples
+    from lampbench.report.example_answers import Pick, answered_queries, differing
 
     pick: Pick = "median" if differing(cells[0], cells[-1]) else "drawn"
     methods = [cell.method for cell in cells]
-    return examples(board, results, column, setup, methods, pick, 1)[0]
+    return answered_queries(board, results, column, setup, methods, pick, 1)[0]
 
 
-def _record(board: "Board", cells: Sequence["CellScore"], example: "Example") -> dict[str, Any]:
+def _record(board: "Board", cells: Sequence["CellScore"], example: "AnsweredQuery") -> dict[str, Any]:
     """Scores and example of one setup and dataset, as programs read them."""
     first = cells[0]
     return {

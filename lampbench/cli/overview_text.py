@@ -8,7 +8,7 @@ import click
 if TYPE_CHECKING:
     from lampbench.report.board import Board
     from lampbench.report.cell_scores import CellScore
-    from lampbench.report.examples import Example
+    from lampbench.report.example_answers import AnsweredQuery
     from lampbench.report.table import Cell
 
 _HISTORY = 3  # texts of the user's history that are shown
@@ -16,10 +16,10 @@ _TEXT = 160  # characters of a user's text or of a query that are shown
 
 
 def lines(
-    board: "Board", title: str, cells: Sequence["CellScore"], example: "Example"
+    board: "Board", title: str, cells: Sequence["CellScore"], example: "AnsweredQuery"
 ) -> Iterator[str]:
     """A table of the methods' cells, each compared with the first, and one example."""
-    from lampbench.report.examples import differing
+    from lampbench.report.example_answers import differing
     from lampbench.report.notes import SYNTHETIC_NOTE, external_notes
     from lampbench.report.table import one_line
 
@@ -87,7 +87,7 @@ def _shown(cell: "Cell") -> str:
     return cell if isinstance(cell, str) else f"{cell.text()} {cell.interval()}".rstrip()
 
 
-def _example(found: "Example") -> Iterator[str]:
+def _example(found: "AnsweredQuery") -> Iterator[str]:
     from lampbench.report.table import one_line, shortened
 
     rows = [("user, query", shortened(f"{found.user}, {found.query}", _TEXT))]

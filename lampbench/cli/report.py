@@ -40,7 +40,7 @@ def report(results: Path, output: Path, examples: int) -> None:
     from lampbench.util.errors import LampbenchError
 
     require(results)
-    text, problems = build.report(results, examples)
+    text, problems = build.report_page(results, examples)
     echo_left_out(problems)
     page = build.encoded(text)
     try:

@@ -79,7 +79,7 @@ class Comparison:
     causes: tuple[Cause, ...]
 
 
-def compare(ours: Run, theirs: Run, metric: str = "rougeL") -> Comparison:
+def compare_runs(ours: Run, theirs: Run, metric: str = "rougeL") -> Comparison:
     """Compare two runs on the same queries of the same data.
 
     Raises:

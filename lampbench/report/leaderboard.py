@@ -14,12 +14,12 @@ from lampbench.report.table import Section
 from lampbench.report.tables.ablation import ablation_table
 from lampbench.report.tables.cross_model import cross_model_summary
 from lampbench.report.tables.main import main_table
-from lampbench.report.takeaways import METRIC, main_setup, takeaways
+from lampbench.report.takeaways import TAKEAWAY_METRIC, main_setup, takeaways
 
 GENERATED = "<!-- Generated from recorded runs by `lampbench leaderboard`. Do not edit. -->"
 INDEX = "README.md"
 
-TABLES = "tables"
+TABLES_FOLDER = "tables"
 """The folder of all tables, inside the folder of the runs."""
 
 LEGEND = """\
@@ -62,15 +62,15 @@ def _leaderboard(board: Board, tables: Path) -> Iterator[str]:
     yield f"Model {escaped(title)} {index}.\n"
     for takeaway in takeaways(board, setup):
         yield f"- **{escaped(takeaway.question)}** {escaped(takeaway.answer)}"
-    yield f"\nA point is 0.01 {metric_title(METRIC)}. Brackets hold 95% intervals.\n"
+    yield f"\nA point is 0.01 {metric_title(TAKEAWAY_METRIC)}. Brackets hold 95% intervals.\n"
     for metric in PAPER_METRICS:
         if table := main_table(board, setup, metric):
             title = f"{CONTENTS['main'].title}, {table.title}"
             yield markdown_table(replace(table, title=title), 2)
-    if table := ablation_table(board, setup, METRIC):
+    if table := ablation_table(board, setup, TAKEAWAY_METRIC):
         title = f"{CONTENTS['ablation'].title}, {table.title}"
         yield markdown_table(replace(table, title=title), 2)
-    if table := cross_model_summary(board, METRIC):
+    if table := cross_model_summary(board, TAKEAWAY_METRIC):
         yield markdown_table(table, 2)
     links = [link(c.title, (tables / f"{name}.md").as_posix()) for name, c in CONTENTS.items()]
     yield f"In full: {', '.join(links)}.\n"

@@ -8,7 +8,7 @@ from lampbench.util.errors import LampbenchError
 
 PAPER_METRICS = ("rouge1", "rougeL")
 """The metrics of the paper's tables."""
-DIGITS = 3
+UNKNOWN_DIGITS = 3
 """Decimals of a metric that the registry does not know."""
 
 
@@ -21,7 +21,7 @@ def metric_title(name: str) -> str:
 def metric_digits(name: str) -> int:
     """How many decimals of a metric are shown."""
     metric = _known(name)
-    return metric.digits if metric else DIGITS
+    return metric.digits if metric else UNKNOWN_DIGITS
 
 
 def is_goal(name: str) -> bool:

@@ -25,7 +25,7 @@ def outdated(pages: Mapping[Path, str], folder: Path) -> dict[Path, str]:
     return found | dict.fromkeys(extra, EXTRA)
 
 
-def write(pages: Mapping[Path, str], folder: Path) -> tuple[list[Path], list[Path]]:
+def write_pages(pages: Mapping[Path, str], folder: Path) -> tuple[list[Path], list[Path]]:
     """Write the pages that are out of date; which were written, and which files should not exist.
 
     Raises:

@@ -12,7 +12,7 @@ from lampbench.report.table import Number
 from lampbench.report.tables.gains import Gain, gains
 from lampbench.report.tables.power import power
 
-METRIC = PAPER_METRICS[-1]
+TAKEAWAY_METRIC = PAPER_METRICS[-1]
 """The metric of the sentences."""
 
 
@@ -53,7 +53,7 @@ def takeaways(board: Board, setup: Setup) -> list[Takeaway]:
 def _best(board: Board, setup: Setup) -> str:
     """Which of the paper's methods leads on each task, and how many others are worse."""
     columns = board.columns(setup)
-    scores = [{m: board.cell(setup, c, m, METRIC) for m in cast().main} for c in columns]
+    scores = [{m: board.cell(setup, c, m, TAKEAWAY_METRIC) for m in cast().main} for c in columns]
     titles = [board.column_title(column) for column in columns]
     standing, _ = standings(board, list(zip(titles, scores, strict=True)))
     led: dict[str, list[str]] = {}
@@ -68,8 +68,8 @@ def _best(board: Board, setup: Setup) -> str:
         return "No task has runs of two of the paper's methods."
     said = "; ".join(f"{names} on {_listed(tasks)}" for names, tasks in led.items())
     return (
-        f"Highest in {metric_title(METRIC)}, with how many of the paper's other methods are "
-        f"significantly worse: {said}."
+        f"Highest in {metric_title(TAKEAWAY_METRIC)}, with how many of the paper's other methods "
+        f"are significantly worse: {said}."
     )
 
 
@@ -103,12 +103,12 @@ def _data(board: Board, setup: Setup) -> str:
     text = f"With {users} test users and {queries} queries per task"
     if made_up := [board.column_title(column) for column in columns if board.synthetic([column])]:
         text += f" ({_listed(made_up)}: synthetic)"
-    detected = [row for row in rows if row[f"detectable_{METRIC}"] is not None]
+    detected = [row for row in rows if row[f"detectable_{TAKEAWAY_METRIC}"] is not None]
     if not detected:
         return f"{text}, no difference between two methods can be tested."
     pairs = {(row["power_method"], row["power_baseline"]) for row in detected}
     names = [board.method_title(name) for name in min(pairs)] if len(pairs) == 1 else []
-    size = _span([100 * row[f"detectable_{METRIC}"] for row in detected], 1)
+    size = _span([100 * row[f"detectable_{TAKEAWAY_METRIC}"] for row in detected], 1)
     return (
         f"{text}, the smallest true difference between {' and '.join(names) or 'two methods'} that "
         f"is found with 80% power is {size} points, depending on the task."
@@ -117,7 +117,8 @@ def _data(board: Board, setup: Setup) -> str:
 
 def _gains(board: Board, setup: Setup, method: str, over: str) -> list[Gain]:
     """The gains in the sentences' metric, from the table of gains, whose p-values they share."""
-    return [gain for gain in gains(board, setup, method, over) if gain.ours.metric == METRIC]
+    found = gains(board, setup, method, over)
+    return [gain for gain in found if gain.ours.metric == TAKEAWAY_METRIC]
 
 
 def _gained(board: Board, found: Sequence[Gain], over: str) -> str:

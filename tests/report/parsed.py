@@ -3,7 +3,7 @@
 import json
 from html.parser import HTMLParser
 
-from lampbench.report.page.build import render
+from lampbench.report.page.build import page_of
 
 
 class Page(HTMLParser):
@@ -58,4 +58,4 @@ class Page(HTMLParser):
 
 
 def built(*runs, count=12):
-    return Page(render(runs, count))
+    return Page(page_of(runs, count))

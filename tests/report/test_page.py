@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from lampbench.cli.report import report
 from lampbench.record.runs import load_runs
-from lampbench.report.page.build import render
+from lampbench.report.page.build import page_of
 from lampbench.report.statistics import interval, paired
 from lampbench.util.errors import LampbenchError
 from tests.report.parsed import built
@@ -21,7 +21,7 @@ def scores(run, metric="rougeL"):
 
 def test_the_same_runs_give_the_same_bytes(record):
     runs = [record("cope"), record("base", good=3), record("base", task="review_writing")]
-    assert render(runs, 12) == render(reversed(runs), 12)
+    assert page_of(runs, 12) == page_of(reversed(runs), 12)
 
 
 def test_scores_are_means_over_seeds_with_their_intervals(record):

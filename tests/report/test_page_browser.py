@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from lampbench.report.page.build import encoded, render
+from lampbench.report.page.build import encoded, page_of
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
@@ -45,7 +45,7 @@ def opened(driver, tmp_path):
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
         driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
         file = tmp_path / "page.html"
-        file.write_bytes(encoded(render(runs, 12)))
+        file.write_bytes(encoded(page_of(runs, 12)))
         driver.get(file.as_uri())
         return driver
 

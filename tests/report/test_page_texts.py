@@ -6,7 +6,7 @@ from hashlib import sha256
 
 import pytest
 
-from lampbench.report.page.build import encoded, render
+from lampbench.report.page.build import encoded, page_of
 from lampbench.util.errors import LampbenchError
 from tests.report.parsed import Page, built
 
@@ -44,7 +44,7 @@ def test_texts_of_runs_never_become_markup(record, amend):
 @pytest.mark.parametrize("odd", ["\0", "\ud83d", "\u202eabc", "\u2028", "", " \n"])
 def test_odd_texts_are_kept(record, amend, odd):
     run = amend(record("cope"), lambda row: {"prediction": odd}, method_title=f"M{odd}")
-    page = Page(encoded(render([run], 12)).decode())
+    page = Page(encoded(page_of([run], 12)).decode())
     assert {"".join(answer["pieces"]) for answer in page.answers()} == {odd}
 
 
@@ -105,7 +105,7 @@ def test_a_quoted_record_that_the_history_lacks_is_named(record, amend, asked):
 
 
 def test_nothing_is_fetched_and_nothing_else_runs(record):
-    text = render([record("cope")], 12)
+    text = page_of([record("cope")], 12)
     page = Page(text)
     places = [v for k, v in page.attributes if k in ("href", "src", "action", "data")]
     assert places

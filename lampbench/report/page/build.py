@@ -14,8 +14,8 @@ from markupsafe import Markup
 from lampbench.record.runs import Run, UnreadableRun, load_runs
 from lampbench.report.contents import Recorded, arrange
 from lampbench.report.fill_cells import ExcludedRun, changes, in_order
+from lampbench.report.page.browser import browser_queries
 from lampbench.report.page.cells import Group, groups
-from lampbench.report.page.examples import examples
 from lampbench.report.page.sections import (
     Figure,
     Grid,
@@ -48,7 +48,7 @@ class _Section:
     runs: list[tuple[Run, str]]
 
 
-def report(results: Path, count: int) -> tuple[str, list[UnreadableRun]]:
+def report_page(results: Path, count: int) -> tuple[str, list[UnreadableRun]]:
     """The page for the runs under `results`, and the folders that had to be left out.
 
     `count` is the number of queries per task in the example browser. The same runs give the same
@@ -58,11 +58,11 @@ def report(results: Path, count: int) -> tuple[str, list[UnreadableRun]]:
         LampbenchError: a run holds what no run writes.
     """
     runs, problems = load_runs(results)
-    return render(runs, count), problems
+    return page_of(runs, count), problems
 
 
-def render(runs: Iterable[Run], count: int) -> str:
-    """The page for some runs; see `report`."""
+def page_of(runs: Iterable[Run], count: int) -> str:
+    """The page for some runs; see `report_page`."""
     recorded = arrange(runs, paths=None)
     shown = groups(recorded.board)
     sections = [_section(f"s{i}", group, recorded.sweeps) for i, group in enumerate(shown, start=1)]
@@ -83,7 +83,7 @@ def render(runs: Iterable[Run], count: int) -> str:
         runs=len(listed),
         count=count,
         examples=_json(
-            [{"title": group.title, "tasks": examples(group, count)} for group in shown]
+            [{"title": group.title, "tasks": browser_queries(group, count)} for group in shown]
         ),
         manifests=_json(_manifests(listed)),
         style=style,

@@ -17,7 +17,7 @@ GOALS = tuple(metric.name for metric in METRICS.values() if metric.better == "hi
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
+class UserCost:
     """Seconds and tokens per test user, before the first answer and for the answers.
 
     Before: training, profiles and sampled negatives, also where a run found them made already;
@@ -36,7 +36,7 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class PageCell:
     """The runs of one method that differ in nothing but the seed, in order of seeds.
 
     `scores` holds, for each metric that could be computed on every query, its mean over seeds by
@@ -61,18 +61,18 @@ class Group:
     setup: Setup
     title: str
     methods: Mapping[str, str]
-    cells: tuple[Cell, ...]
+    cells: tuple[PageCell, ...]
     board: Board = field(repr=False, compare=False)
 
     def columns(self) -> list[Column]:
         """The tasks' data, in the order of the leaderboard."""
         return list(dict.fromkeys(cell.column for cell in self.cells))
 
-    def of(self, column: Column) -> list[Cell]:
+    def of(self, column: Column) -> list[PageCell]:
         """The cells of one task's data, in the order of methods."""
         return [cell for cell in self.cells if cell.column == column]
 
-    def cell(self, column: Column, method: str) -> Cell | None:
+    def cell(self, column: Column, method: str) -> PageCell | None:
         """One cell, None if no run fills it."""
         return next((cell for cell in self.of(column) if cell.method == method), None)
 
@@ -107,20 +107,20 @@ def scores_of(runs: Sequence[Run]) -> dict[str, Scores]:
     return {metric: by_name[metric].scores for metric in GOALS if metric in by_name}
 
 
-def difference(ours: Cell, theirs: Cell, metric: str) -> Paired:
+def difference(ours: PageCell, theirs: PageCell, metric: str) -> Paired:
     """How one method's scores differ from another's of the same column, query by query."""
     return paired(ours.scores[metric], theirs.scores[metric])
 
 
-def cost_of(runs: Sequence[Run]) -> Cost | None:
+def mean_cost(runs: Sequence[Run]) -> UserCost | None:
     """Mean cost of runs, None where their manifests hold no stages."""
     found = [cost for cost in map(_cost, runs) if cost is not None]
     if not found or len(found) < len(runs):
         return None
-    return Cost(*(mean(getattr(cost, one.name) for cost in found) for one in fields(Cost)))
+    return UserCost(*(mean(getattr(cost, one.name) for cost in found) for one in fields(UserCost)))
 
 
-def _cost(run: Run) -> Cost | None:
+def _cost(run: Run) -> UserCost | None:
     stages = run.manifest.stages
     users = run.manifest.counts.users
     if not stages or not users:
@@ -136,11 +136,11 @@ def _cost(run: Run) -> Cost | None:
         tokens = stage.trained_tokens + stage.prompt_tokens + stage.new_tokens
         sums[f"{when}_seconds"] += stage.seconds / users
         sums[f"{when}_tokens"] += tokens / users
-    return Cost(**sums)
+    return UserCost(**sums)
 
 
-def _cell(record: CellScore) -> Cell:
-    return Cell(
+def _cell(record: CellScore) -> PageCell:
+    return PageCell(
         setup=record.setup,
         column=record.column,
         method=record.method,

@@ -13,7 +13,7 @@ _DOTS = 200  # users above which the box alone is drawn
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class PlottedValue:
     """A labelled value with the ends of its interval, NaN where they are open."""
 
     label: str
@@ -24,7 +24,7 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
+class ScatterPoint:
     """A labelled point of a scatter plot; `filled` sets it off."""
 
     label: str
@@ -55,7 +55,7 @@ def element(name: str, *content: str, **attributes: object) -> Markup:
     return Markup("<{0}{1}>{2}</{0}>").format(name, pairs, Markup("").join(content))
 
 
-def intervals(marks: Sequence[Mark], description: str) -> Markup:
+def intervals(marks: Sequence[PlottedValue], description: str) -> Markup:
     """A row for each mark: a dot on its interval, zero as a line, the note at the right."""
     ends = [v for mark in marks for v in (mark.low, mark.value, mark.high) if math.isfinite(v)]
     ticks = _ticks(min([0.0, *ends]), max([0.0, *ends]), 3)
@@ -96,7 +96,7 @@ def distributions(rows: Sequence[tuple[str, Sequence[float]]], description: str)
     return _in_rows([label for label, _ in rows], ticks, axis, draw, description)
 
 
-def scatter(points: Sequence[Point], x_title: str, y_title: str, description: str) -> Markup:
+def scatter(points: Sequence[ScatterPoint], x_title: str, y_title: str, description: str) -> Markup:
     """Points over a logarithmic x axis; labels stand at the right, tied to their points."""
     height, labels = max(210.0, 60.0 + 17 * len(points)), WIDTH - 92
     powers = [math.log10(max(point.x, 1.0)) for point in points]
@@ -124,7 +124,7 @@ def scatter(points: Sequence[Point], x_title: str, y_title: str, description: st
     return _svg(height, drawn, description)
 
 
-def series(marks: Sequence[Mark], y_title: str, description: str) -> Markup:
+def series(marks: Sequence[PlottedValue], y_title: str, description: str) -> Markup:
     """Marks from left to right at equal distances, joined by a line; notes stand under labels."""
     height = 196.0
     ends = [v for mark in marks for v in (mark.low, mark.value, mark.high) if math.isfinite(v)]

@@ -10,8 +10,8 @@ from markupsafe import Markup
 
 from lampbench.paper.cast import cast
 from lampbench.report.page import plots
-from lampbench.report.page.cells import GOALS, Cell, Group, cost_of, difference
-from lampbench.report.page.plots import Mark, Point
+from lampbench.report.page.cells import GOALS, Group, PageCell, difference, mean_cost
+from lampbench.report.page.plots import PlottedValue, ScatterPoint
 from lampbench.report.setups import Column
 from lampbench.report.statistics import Interval, holm, interval
 from lampbench.scoring.aggregate import mean
@@ -108,7 +108,7 @@ def costs(group: Group) -> tuple[list[Figure], Grid]:
         title = group.column_title(column)
         points = []
         for cell in group.of(column):
-            cost = cost_of(cell.runs)
+            cost = mean_cost(cell.runs)
             score = mean(cell.scores[MAIN].values()) if MAIN in cell.scores else None
             entries = [Entry(title), Entry(cell.title), _number(score, 3, NO_VALUE)]
             for name, digits in (("before_tokens", 0), ("answer_tokens", 0),
@@ -180,7 +180,7 @@ def _number(value: float | None, digits: int, without: str) -> Entry:
     return Entry(without) if value is None else Entry(f"{value:,.{digits}f}", "", value)
 
 
-def _paired_figure(title: str, start: Cell, rest: Sequence[Cell]) -> Figure:
+def _paired_figure(title: str, start: PageCell, rest: Sequence[PageCell]) -> Figure:
     """Differences from `start`; p-values of approximate randomization, Holm's over the plot."""
     found = [difference(cell, start, MAIN) for cell in rest]
     values = holm([each.exchange for each in found])
@@ -188,7 +188,7 @@ def _paired_figure(title: str, start: Cell, rest: Sequence[Cell]) -> Figure:
     for cell, each, p in zip(rest, found, values, strict=True):
         shown = "p < 0.001" if p < 0.001 else f"p {p:.3f}"
         gap = each.difference
-        marks.append(Mark(cell.title, gap.mean, gap.low, gap.high, shown))
+        marks.append(PlottedValue(cell.title, gap.mean, gap.low, gap.high, shown))
         ends = f" ({gap.low:+.3f} to {gap.high:+.3f})" if math.isfinite(gap.low) else ""
         said.append(f"{cell.title} {gap.mean:+.3f}{ends}, {shown}")
     text = f"ROUGE-L less that of {start.title}: {'; '.join(said)}"
@@ -200,7 +200,7 @@ def _cost_plot(points: Sequence[tuple[str, float, float]]) -> Markup:
     drawn = []
     for title, tokens, score in points:
         beaten = any(t <= tokens and s >= score and (t, s) != (tokens, score) for _, t, s in points)
-        drawn.append(Point(title, tokens, score, filled=not beaten))
+        drawn.append(ScatterPoint(title, tokens, score, filled=not beaten))
     said = "; ".join(
         f"{title} {score:.3f} for {tokens:,.0f} tokens" for title, tokens, score in points
     )
@@ -208,6 +208,6 @@ def _cost_plot(points: Sequence[tuple[str, float, float]]) -> Markup:
     return plots.scatter(drawn, "tokens per user", "ROUGE-L", description)
 
 
-def _size(cell: Cell) -> str:
+def _size(cell: PageCell) -> str:
     scored = next(iter(cell.scores.values()), {})
     return f"{len({user for user, _ in scored})} users, {len(scored)} queries"

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from lampbench.report.board import Board
 from lampbench.report.page import plots
 from lampbench.report.page.cells import Group
-from lampbench.report.page.plots import Mark
+from lampbench.report.page.plots import PlottedValue
 from lampbench.report.page.sections import MAIN, Figure
 from lampbench.report.statistics import interval
 from lampbench.report.sweeps import Sweep
@@ -24,7 +24,7 @@ def _figure(board: Board, sweep: Sweep) -> Figure | None:
         if record and record.scores:
             found = interval(record.scores)
             note = "default" if point.default else ""
-            marks.append(Mark(point.shown, found.mean, found.low, found.high, note))
+            marks.append(PlottedValue(point.shown, found.mean, found.low, found.high, note))
     if len(marks) < 2:
         return None
     title = f"{board.method_title(sweep.method)}, {board.column_title(sweep.column)}: {sweep.path}"

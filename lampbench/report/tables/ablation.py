@@ -9,7 +9,7 @@ from lampbench.report.metric_format import PAPER_METRICS, metric_title
 from lampbench.report.setups import Setup
 from lampbench.report.table import Section, Table
 
-TABLES = (3,)
+ABLATION_TABLES = (3,)
 
 
 def ablation_sections(board: Board) -> list[Section]:
@@ -28,7 +28,7 @@ def ablation_table(board: Board, setup: Setup, metric: str) -> Table | None:
     """One metric of one setup, on the tasks on which an ablated method has run; None if none."""
     rows = {row.method: row for row in cast().ablation}
     ablated = [method for method in rows if method not in cast().main]
-    slots = task_slots(board, setup, list(rows), metric, tables=TABLES, needed=ablated)
+    slots = task_slots(board, setup, list(rows), metric, tables=ABLATION_TABLES, needed=ablated)
     if not slots:
         return None
     table = method_table(board, metric_title(metric), slots, list(rows), metric)

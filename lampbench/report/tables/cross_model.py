@@ -19,7 +19,7 @@ from lampbench.report.notes import NO_FIGURE, SYNTHETIC_NOTE
 from lampbench.report.numbers import score_number
 from lampbench.report.setups import Column, Setup
 from lampbench.report.table import Cell, Mark, Section, Table
-from lampbench.report.tables.main import TABLES
+from lampbench.report.tables.main import MAIN_TABLES
 
 
 def cross_model_sections(board: Board) -> list[Section]:
@@ -32,7 +32,7 @@ def cross_model_sections(board: Board) -> list[Section]:
                     board.setup_title(setup, setups),
                     column.task,
                     scores_of_column(board, setup, column, metric),
-                    printed_figures(TABLES, column.task, board.paper_model(setup), metric),
+                    printed_figures(MAIN_TABLES, column.task, board.paper_model(setup), metric),
                 )
                 for setup in setups
             ]

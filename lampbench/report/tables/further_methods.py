@@ -7,7 +7,7 @@ from lampbench.report.board import Board
 from lampbench.report.method_table import method_table, task_slots
 from lampbench.report.metric_format import PAPER_METRICS, metric_title
 from lampbench.report.table import Section
-from lampbench.report.tables.main import TABLES
+from lampbench.report.tables.main import MAIN_TABLES
 
 
 def further_method_sections(board: Board) -> list[Section]:
@@ -29,7 +29,7 @@ def beside_main(board: Board, added: Sequence[str]) -> list[Section]:
         methods = [*cast().main, *(method for method in added if method in own)]
         tables = []
         for metric in PAPER_METRICS:
-            slots = task_slots(board, setup, methods, metric, tables=TABLES, needed=added)
+            slots = task_slots(board, setup, methods, metric, tables=MAIN_TABLES, needed=added)
             if slots:
                 tables.append(method_table(board, metric_title(metric), slots, methods, metric))
         sections.append(Section(board.section_title(setup), tuple(tables)))

@@ -13,21 +13,21 @@ from lampbench.report.metric_format import PAPER_METRICS, metric_title
 from lampbench.report.notes import NO_FIGURE, NO_VALUE, external_notes, synthetic_notes
 from lampbench.report.setups import Column, Setup
 from lampbench.report.table import Cell, Number, Section, Table
-from lampbench.report.tables.main import TABLES
+from lampbench.report.tables.main import MAIN_TABLES
 from lampbench.scoring.aggregate import mean
 
 if TYPE_CHECKING:
     from lampbench.report.statistics import Paired
 
 GAIN_METRICS = (*PAPER_METRICS, "meteor")
-NOTE = (
+_NOTE = (
     "A point is 0.01. The interval and both p-values are paired by query, and users are resampled "
     "first; p (Holm) adjusts p (exchange) over the table. Detectable: the smallest true "
     "difference, in points, found at 5% with 80% power (docs/statistics.md). A user is better off "
     "if the user's mean is higher."
 )
-MEAN_NOTE = "Means over tasks are means of the tasks' differences, as the paper computes its gains."
-PAPER_NOTE = "paper %: computed from the paper's printed scores of the same model."
+_MEAN_NOTE = "Means over tasks are means of the tasks' differences, as in the paper."
+_PAPER_NOTE = "paper %: computed from the paper's printed scores of the same model."
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Gain:
         if model is None:
             return None
         where = (self.column.task, model, self.ours.metric)
-        one, other = (paper().find(TABLES, s.method, *where) for s in (self.ours, self.theirs))
+        one, other = (paper().find(MAIN_TABLES, s.method, *where) for s in (self.ours, self.theirs))
         return _relative(one.value, other.value) if one and other else None
 
 
@@ -130,8 +130,8 @@ def _table(board: Board, found: Sequence[Gain]) -> Table:
         of = [gain for gain in found if gain.ours.metric == metric]
         if len(of) > 1:
             rows.append(_mean_row(of, printed))
-    notes = [NOTE] + ([MEAN_NOTE] if len(rows) > len(found) else [])
-    notes += [PAPER_NOTE] if printed else []
+    notes = [_NOTE] + ([_MEAN_NOTE] if len(rows) > len(found) else [])
+    notes += [_PAPER_NOTE] if printed else []
     notes += synthetic_notes(board, [gain.column for gain in found])
     titles = [score.method_title for score in (found[0].ours, found[0].theirs)]
     notes += external_notes(titles)

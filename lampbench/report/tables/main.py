@@ -7,7 +7,7 @@ from lampbench.report.metric_format import PAPER_METRICS, metric_title
 from lampbench.report.setups import Setup
 from lampbench.report.table import Section, Table
 
-TABLES = (1, 2, 5, 6, 7)
+MAIN_TABLES = (1, 2, 5, 6, 7)
 """The paper's tables of these methods, in the order in which they are searched for a figure."""
 
 
@@ -26,7 +26,7 @@ def main_sections(board: Board) -> list[Section]:
 
 def main_table(board: Board, setup: Setup, metric: str) -> Table | None:
     """One metric of one setup; None where no run of these methods has it."""
-    slots = task_slots(board, setup, cast().main, metric, tables=TABLES)
+    slots = task_slots(board, setup, cast().main, metric, tables=MAIN_TABLES)
     found = [slot.ours(method) for slot in slots for method in cast().main]
     if not any(score and score.mean is not None for score in found):
         return None

@@ -9,8 +9,8 @@ from lampbench.report.notes import NO_VALUE, external_notes, synthetic_notes
 from lampbench.report.setups import Column, Setup
 from lampbench.report.table import Cell, Number, Section, Table
 
-DIGITS = 4
-NOTE = (
+_DIGITS = 4
+_NOTE = (
     "Half width: about how large a measured difference must be for its 95% interval to exclude "
     "zero. Detectable: the smallest true difference for which that happens with 80% power "
     "(docs/statistics.md). The pair: the last two of the paper's methods that have run, or others "
@@ -46,7 +46,7 @@ def power_table(board: Board, setup: Setup) -> Table:
     for metric in PAPER_METRICS:
         title = metric_title(metric)
         header += [f"{title} half width", f"{title} detectable"]
-    notes = [NOTE, *synthetic_notes(board, board.columns(setup)), *external_notes(shown)]
+    notes = [_NOTE, *synthetic_notes(board, board.columns(setup)), *external_notes(shown)]
     return Table(
         "Smallest differences", tuple(header), tuple(rows), 2, tuple(notes), lambda: entries
     )
@@ -89,4 +89,4 @@ def power(board: Board, setup: Setup, column: Column) -> dict[str, Any]:
 
 
 def _number(value: float | None) -> Cell:
-    return NO_VALUE if value is None else Number(value, DIGITS)
+    return NO_VALUE if value is None else Number(value, _DIGITS)

@@ -22,7 +22,8 @@ def score_table(board: Board, setup: Setup) -> Table:
     """Every score of a setup with what it must be read with, one row per task and method."""
     header = ["Task", "Method"]
     for name in CONTROLS:
-        header += [metric_title(name), *([f"{metric_title(name)}, by user"] if is_goal(name) else [])]
+        title = metric_title(name)
+        header += [title, f"{title}, by user"] if is_goal(name) else [title]
     rows, shown = [], []
     for column in board.columns(setup):
         for method in board.methods():

@@ -3,7 +3,7 @@
 import pytest
 from rouge_score.tokenizers import DefaultTokenizer
 
-from lampbench.report.page.words import pieces, words
+from lampbench.report.shared_words import pieces, word_spans
 
 TEXTS = [
     "The quick, brown fox's 2nd_try -- re-done!",
@@ -19,7 +19,7 @@ TEXTS = [
 
 @pytest.mark.parametrize("text", TEXTS)
 def test_they_are_rouges(text):
-    found = words(text)
+    found = word_spans(text)
     assert [word for _, _, word in found] == DefaultTokenizer(use_stemmer=False).tokenize(text)
     assert all(0 <= begin < end <= len(text) for begin, end, _ in found)
 

@@ -12,12 +12,13 @@ from typing import Literal
 from lampbench.report.board import Board
 from lampbench.report.cell_scores import CellScore
 from lampbench.report.markdown import escaped, heading
-from lampbench.report.page.words import pieces
 from lampbench.report.setups import Column, Setup
+from lampbench.report.shared_words import pieces
 from lampbench.report.table import one_line
+from lampbench.scoring.score_table import Place
 from lampbench.util.errors import LampbenchError, suggestion
 
-METRIC = "rougeL"
+EXAMPLE_METRIC = "rougeL"
 Pick = Literal["drawn", "gain", "loss", "median"]
 HOW = {
     "drawn": "drawn by a hash of user and query, not by any score",
@@ -27,11 +28,9 @@ HOW = {
     "nearest to the median gain",
 }
 
-Place = tuple[str, str]
-
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ShownAnswer:
     """A method's answer: plain text and shared words by turns, and its score (None: unscored)."""
 
     title: str
@@ -40,7 +39,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
+class AnsweredQuery:
     """A query; `reference` is None where it is withheld.
 
     `fields`, and `history`, what the user wrote before, oldest first, each cut to its first 200
@@ -52,13 +51,13 @@ class Example:
     history: Sequence[str]
     fields: Sequence[tuple[str, str]]
     reference: str | None
-    answers: Sequence[Answer]
+    answers: Sequence[ShownAnswer]
 
 
-def examples(
+def answered_queries(
     board: Board, results: Path, column: Column, setup: Setup, methods: Sequence[str],
     pick: Pick, count: int,
-) -> list[Example]:  # fmt: skip
+) -> list[AnsweredQuery]:  # fmt: skip
     """`count` queries of one column with the answers of `methods`, of each the lowest seed.
 
     Raises:
@@ -66,9 +65,9 @@ def examples(
     """
     cells = []
     for method in methods:
-        found = board.cell(setup, column, method, METRIC)
+        found = board.cell(setup, column, method, EXAMPLE_METRIC)
         if found is None:
-            there = [m for m in board.methods() if board.cell(setup, column, m, METRIC)]
+            there = [m for m in board.methods() if board.cell(setup, column, m, EXAMPLE_METRIC)]
             raise LampbenchError(
                 f"no run of method {method!r} on {column.task}: {suggestion(method, there)}"
             )
@@ -79,17 +78,16 @@ def examples(
     for user, query in _picked(cells, list(rows[0]), pick)[:count]:
         reference = rows[0][user, query].reference
         answers = [
-            Answer(
+            ShownAnswer(
                 cell.method_title,
                 pieces(one_line(each[user, query].prediction), reference or ""),
                 cell.scores.get((user, query)),
             )
             for cell, each in zip(cells, rows, strict=True)
         ]
-        fields, history = queries[user, query].fields, histories.get(user, {})
-        made.append(
-            Example(user, query, list(history.values()), list(fields.items()), reference, answers)
-        )
+        fields = list(queries[user, query].fields.items())
+        history = list(histories.get(user, {}).values())
+        made.append(AnsweredQuery(user, query, history, fields, reference, answers))
     return made
 
 
@@ -121,7 +119,7 @@ def _hash(place: Place) -> str:
     return sha256("\0".join(place).encode("utf-8")).hexdigest()
 
 
-def render(found: Sequence[Example], title: str, pick: Pick) -> Iterator[str]:
+def examples_as_markdown(found: Sequence[AnsweredQuery], title: str, pick: Pick) -> Iterator[str]:
     """The examples as Markdown, one table each; shared words in bold."""
     yield heading(title, 2)
     yield (

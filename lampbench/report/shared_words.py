@@ -6,7 +6,7 @@ from collections import Counter
 _WORD = re.compile("[a-z0-9]+")
 
 
-def words(text: str) -> list[tuple[int, int, str]]:
+def word_spans(text: str) -> list[tuple[int, int, str]]:
     """Begin, end and lower-case form of each word that ROUGE's tokenizer finds.
 
     rouge-score gives the forms alone; where they stand is needed to mark them. A letter may grow
@@ -29,9 +29,9 @@ def pieces(prediction: str, reference: str) -> list[str]:
     A word is shared as often as the reference has it, from the left: there are as many shared
     words as matches in ROUGE-1.
     """
-    left = Counter(word for _, _, word in words(reference))
+    left = Counter(word for _, _, word in word_spans(reference))
     cut, done = [], 0
-    for begin, end, word in words(prediction):
+    for begin, end, word in word_spans(prediction):
         if left[word] > 0:
             left[word] -= 1
             cut += [prediction[done:begin], prediction[begin:end]]

@@ -8,19 +8,19 @@ from lampbench.record.dataset_files import RecordedQuery
 from lampbench.record.manifest import PREDICTIONS
 from lampbench.record.runs import Run
 from lampbench.report.page.cells import GOALS, Group
-from lampbench.report.page.words import pieces
 from lampbench.report.setups import Column
+from lampbench.report.shared_words import pieces
 from lampbench.scoring.catalog import METRICS
 from lampbench.scoring.prediction_row import PredictionRow
 from lampbench.util.errors import LampbenchError
 
-LONGEST = 600
+FIELD_LENGTH = 600
 """Characters of each field of a query that the page holds."""
 
-Histories = Mapping[str, Mapping[str, str]]
+_Histories = Mapping[str, Mapping[str, str]]
 
 
-def examples(group: Group, count: int) -> list[dict[str, Any]]:
+def browser_queries(group: Group, count: int) -> list[dict[str, Any]]:
     """For each task at most `count` queries, each with the answers of all methods.
 
     Which queries is decided by a hash of their ids, not by any score. Of several seeds the
@@ -69,7 +69,7 @@ def _answer(
     run: Run,
     row: PredictionRow,
     own: Mapping[str, Any],
-    histories: Histories,
+    histories: _Histories,
 ) -> dict[str, Any]:
     scores = [
         [METRICS[metric].title, f"{own[metric]:.3f}"]
@@ -90,7 +90,7 @@ def _answer(
     return shown | _quoted(run, row, histories)
 
 
-def _quoted(run: Run, row: PredictionRow, histories: Histories) -> dict[str, Any]:
+def _quoted(run: Run, row: PredictionRow, histories: _Histories) -> dict[str, Any]:
     """The beginnings of the past texts that the prompt quotes."""
     history = histories.get(row.user, {})
     if unknown := [record for record in row.quoted if record not in history]:
@@ -107,4 +107,4 @@ def _drawn(query: tuple[str, str]) -> tuple[str, tuple[str, str]]:
 
 
 def _head(text: str) -> str:
-    return text if len(text) <= LONGEST else text[:LONGEST] + "…"
+    return text if len(text) <= FIELD_LENGTH else text[:FIELD_LENGTH] + "…"
