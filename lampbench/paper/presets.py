@@ -1,4 +1,4 @@
-"""Default hyper-parameters by task family, each with the place it was taken from."""
+"""Default hyper-parameters by task family, each with its source."""
 
 from lampbench.core.task import Family, Task
 from lampbench.engine.models import BUNDLED
@@ -131,7 +131,7 @@ def defaults(preset: str, task: Task) -> dict[str, Value]:
 
 
 def default_preset(model: str, fidelity: str) -> str:
-    """The preset of a run whose user named none."""
+    """The preset of a run for which the user chose none."""
     if fidelity == "reference":
         return "reference"
     return "small" if model in BUNDLED else "paper"

@@ -69,7 +69,7 @@ class Paper:
     def find(
         self, tables: tuple[int, ...], method: str, task: str, model: str, metric: str
     ) -> Published | None:
-        """The printed score, from the first of `tables` that has it."""
+        """The printed score, from the first of `tables` that has one."""
         found = (self._by_place.get((table, method, task, model, metric)) for table in tables)
         return next((score for score in found if score), None)
 
@@ -78,10 +78,10 @@ class Paper:
         return {(s.table, s.method, s.task, s.model, s.metric): s for s in self.scores}
 
     def model(self, *names: str) -> str | None:
-        """The hub id of the paper's model that one of `names` means, if any.
+        """The hub id of the paper's model that one of `names` refers to, if any.
 
-        A name is a hub id, a short name, or the path of a copy or of the hub's own cache; a part
-        of it must be the model's name in full, in capitals or not.
+        A name is a hub id, a short name, or the path of a copy or of the hub's cache. One part of
+        it must be the model's whole name; case does not matter.
         """
         text = "/".join(names).replace("\\", "/").replace("--", "/").lower()
         parts = set(text.split("/"))

@@ -1,1 +1,1 @@
-"""Tables made from recorded runs and the paper's published numbers, and from nothing else."""
+"""Tables and pages, made from recorded runs and the paper's published numbers alone."""

@@ -1,4 +1,4 @@
-"""Two runs against each other: how far apart on the same queries, for whom, and what differs."""
+"""Two runs compared: how far apart they are, for which users and queries, and what differs."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,7 +26,7 @@ _RESULTS = {
     "prompts_shortened",
     "failed_users",
 }
-"""What a run has of its own or computes, which explains no difference."""
+"""What identifies a run or results from it, which explains no difference."""
 _TITLES = {"method_title", "task_title"}
 
 
@@ -53,13 +53,13 @@ class Change:
 
     @property
     def gap(self) -> float:
-        """Ours less theirs."""
+        """Ours minus theirs."""
         return self.ours - self.theirs
 
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """A place of the manifest where two runs differ, with both values as text."""
+    """A field of the manifest in which two runs differ, with both values as text."""
 
     path: str
     ours: str
@@ -68,7 +68,10 @@ class Cause:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """All of it. `users` and `queries` are by size of change in `metric`, the largest first."""
+    """Every difference between two runs, in their scores and in their manifests.
+
+    `users` and `queries` are ordered by how much `metric` changed, the largest change first.
+    """
 
     ours: Run
     theirs: Run
@@ -83,8 +86,8 @@ def compare_runs(ours: Run, theirs: Run, metric: str = "rougeL") -> Comparison:
     """Compare two runs on the same queries of the same data.
 
     Raises:
-        LampbenchError: they are one run, are of other data or other queries, or `metric` could not
-            be computed for one of them.
+        LampbenchError: both are the same run, they answered different data or queries, or `metric`
+            could not be computed for one of them.
     """
     _check_comparable(ours, theirs)
     both = [
@@ -118,7 +121,7 @@ def compare_runs(ours: Run, theirs: Run, metric: str = "rougeL") -> Comparison:
 def _check_comparable(ours: Run, theirs: Run) -> None:
     one, other = ours.manifest, theirs.manifest
     if one.key == other.key and ours.path.resolve() == theirs.path.resolve():
-        raise LampbenchError(f"{ours.path}: both names mean this run; name two")
+        raise LampbenchError(f"{ours.path}: both names refer to this run; name two different runs")
     pairs = {
         "tasks": (one.task, other.task),
         "data (query fingerprints)": [m.dataset.query_fingerprint for m in (one, other)],
@@ -126,18 +129,18 @@ def _check_comparable(ours: Run, theirs: Run) -> None:
     }
     for what, (first, second) in pairs.items():
         if first != second:
-            raise LampbenchError(_refusal(ours, theirs, f"of other {what}, {first} and {second}"))
+            raise LampbenchError(_refusal(ours, theirs, f"different {what}, {first} and {second}"))
     asked = [set(run.scores.places) for run in (ours, theirs)]
     if asked[0] != asked[1]:
         alone = [len(asked[0] - asked[1]), len(asked[1] - asked[0])]
-        why = f"of other queries: {alone[0]} only in the first, {alone[1]} only in the second"
-        if aside := sorted({**one.failed_users, **other.failed_users}):
-            why += f" (failed users: {', '.join(aside)})"
+        why = f"different queries: {alone[0]} only in the first, {alone[1]} only in the second"
+        if failed := sorted({**one.failed_users, **other.failed_users}):
+            why += f" (failed users: {', '.join(failed)})"
         raise LampbenchError(_refusal(ours, theirs, why))
 
 
 def _refusal(ours: Run, theirs: Run, why: str) -> str:
-    return f"{ours.path} and {theirs.path} cannot be compared, they are {why}"
+    return f"{ours.path} and {theirs.path} cannot be compared: they have {why}"
 
 
 def _users(ours: Scores, theirs: Scores) -> Iterator[Change]:
@@ -155,13 +158,13 @@ def _queries(ours: Scores, theirs: Scores) -> Iterator[Change]:
 
 
 def _largest(changes: Iterator[Change]) -> list[Change]:
-    """Those that changed, the largest change first; names decide between equal ones."""
+    """Users or queries that changed, the largest change first; equal changes by name."""
     changed = [change for change in changes if change.gap != 0]
     return sorted(changed, key=lambda one: (-abs(one.gap), one.user, one.query or ""))
 
 
 def _causes(ours: Manifest, theirs: Manifest) -> Iterator[Cause]:
-    """What may explain a difference, settings before circumstances."""
+    """What may explain a difference: settings first, then versions and hardware."""
     one, other = _explaining(ours), _explaining(theirs)
     for path in sorted(one.keys() | other.keys(), key=lambda path: (_rank(path), path)):
         first, second = one.get(path), other.get(path)

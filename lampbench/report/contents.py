@@ -1,4 +1,4 @@
-"""Which tables there are: their names, what they show, and what makes them."""
+"""The list of all tables: the name of each, what it shows, and which function makes it."""
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass

@@ -1,6 +1,4 @@
-"""Single queries with every method's answer, the words shared with the user's own marked, as in
-the paper's Figures 4 to 8.
-"""
+"""Single queries with the answers of several methods, as in the paper's Figures 4 to 8."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,9 +19,9 @@ from lampbench.util.errors import LampbenchError, suggestion
 EXAMPLE_METRIC = "rougeL"
 Pick = Literal["drawn", "gain", "loss", "median"]
 HOW = {
-    "drawn": "drawn by a hash of user and query, not by any score",
-    "gain": "those where the last method gains most over the best of the others (ROUGE-L)",
-    "loss": "those where the last method loses most to the best of the others (ROUGE-L)",
+    "drawn": "chosen by a hash of user and query, not by score",
+    "gain": "those where the last method gains most over the best other method (ROUGE-L)",
+    "loss": "those where the last method loses most to the best other method (ROUGE-L)",
     "median": "of those where the last method's score differs from the first's (ROUGE-L), the ones "
     "nearest to the median gain",
 }
@@ -31,7 +29,10 @@ HOW = {
 
 @dataclass(frozen=True, slots=True)
 class ShownAnswer:
-    """A method's answer: plain text and shared words by turns, and its score (None: unscored)."""
+    """A method's answer and its score, None where it has none.
+
+    `pieces` alternate between plain text and words that the user's own text has too.
+    """
 
     title: str
     pieces: Sequence[str]
@@ -40,10 +41,9 @@ class ShownAnswer:
 
 @dataclass(frozen=True, slots=True)
 class AnsweredQuery:
-    """A query; `reference` is None where it is withheld.
+    """A query with the answers of several methods; `reference` is None where it is withheld.
 
-    `fields`, and `history`, what the user wrote before, oldest first, each cut to its first 200
-    characters, are empty where they are not recorded.
+    `history` holds the first 200 characters of what the user wrote before, oldest first.
     """
 
     user: str
@@ -58,10 +58,10 @@ def answered_queries(
     board: Board, results: Path, column: Column, setup: Setup, methods: Sequence[str],
     pick: Pick, count: int,
 ) -> list[AnsweredQuery]:  # fmt: skip
-    """`count` queries of one column with the answers of `methods`, of each the lowest seed.
+    """`count` queries of one column with the answers of `methods`, from the lowest seed of each.
 
     Raises:
-        LampbenchError: a method has no run there.
+        LampbenchError: a method has no run on this column.
     """
     cells = []
     for method in methods:
@@ -120,14 +120,14 @@ def _hash(place: Place) -> str:
 
 
 def examples_as_markdown(found: Sequence[AnsweredQuery], title: str, pick: Pick) -> Iterator[str]:
-    """The examples as Markdown, one table each; shared words in bold."""
+    """The examples as Markdown, one table per query; shared words are bold."""
     yield heading(title, 2)
     yield (
-        f"Queries: {HOW[pick]}. **Bold** words stand in the user's own text too, as ROUGE-1 counts "
-        "them.\n"
+        f"Queries: {HOW[pick]}. **Bold** words are in the user's own text too, as counted by "
+        "ROUGE-1.\n"
     )
     if not found:
-        yield "None: no query has scores, or none that differ.\n"
+        yield "None: no query has scores, or no scores differ.\n"
     for each in found:
         yield heading(f"{each.user}, {each.query}", 3)
         lines = ["| | |", "|---|---|"]
@@ -142,7 +142,7 @@ def examples_as_markdown(found: Sequence[AnsweredQuery], title: str, pick: Pick)
 
 
 def _marked(parts: Sequence[str]) -> str:
-    """Every second piece is a shared word; `escaped` would eat the white space around pieces."""
+    """Every second piece is a shared word; `escaped` alone would strip the space around pieces."""
     text = []
     for number, part in enumerate(parts):
         shown = escaped(f"x{part}x")[1:-1]

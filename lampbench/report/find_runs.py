@@ -1,4 +1,4 @@
-"""Recorded runs by their folder or the beginning of their key, or by what they answered."""
+"""Finding recorded runs: by folder, by the beginning of the key, or by the data they answered."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from lampbench.util.errors import LampbenchError, suggestion
 def find_columns(
     board: Board, results: Path, task: str, model: str | None
 ) -> list[tuple[Setup, Column]]:
-    """Every data set of a task, in every setup (with `model`, of that model) that has runs on it.
+    """Every dataset of a task in every setup that has runs on it (of `model`, where it is given).
 
     Raises:
         LampbenchError: there is none.
@@ -26,9 +26,11 @@ def find_columns(
     if not found:
         known = sorted({column.task for column in board.columns()})
         if not known:
-            raise LampbenchError(f"{results} holds no run that a table shows: make one")
+            raise LampbenchError(
+                f"{results} has no run that a table shows; record one with `lampbench run`"
+            )
         hint = f"no run with model {model!r}" if task in known else suggestion(task, known)
-        raise LampbenchError(f"{results} holds no run of task {task!r}: {hint}")
+        raise LampbenchError(f"{results} has no run of task {task!r}: {hint}")
     return found
 
 
@@ -48,12 +50,12 @@ def find_run(results: Path, name: str) -> Run:
         listed = ", ".join(run.path.as_posix() for run in found[:4])
         more = f" and {len(found) - 4} more" if len(found) > 4 else ""
         raise LampbenchError(
-            f"{name!r} is the beginning of {len(found)} runs' keys: {listed}{more}"
+            f"{name!r} is the beginning of the keys of {len(found)} runs: {listed}{more}"
         )
     damaged = [problem for problem in problems if name and problem.path.name.startswith(name)]
     if damaged:
         raise LampbenchError(str(damaged[0]))
     raise LampbenchError(
         f"{name!r} is neither a run's folder nor the beginning of a key in {results}: "
-        "`lampbench list runs` names them"
+        "`lampbench list runs` lists them"
     )

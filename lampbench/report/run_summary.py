@@ -21,7 +21,7 @@ _COLUMNS = {
 
 
 def print_summary(folders: Sequence[Path]) -> None:
-    """Print means over queries, one row a run, a table for each task and model."""
+    """Print means over queries, one row per run and one table per task and model."""
     runs = [read_run(folder) for folder in folders]
     groups: dict[tuple[str, str], list[Run]] = {}
     for run in runs:
@@ -54,14 +54,14 @@ def _say_what_was_cut(manifest: Manifest) -> None:
 
 
 def _say_who_is_missing(manifest: Manifest) -> None:
-    aside = manifest.failed_users
-    if aside:
+    failed = manifest.failed_users
+    if failed:
         users = manifest.dataset.test_users
         click.echo(
-            f"\n{manifest.method} on {manifest.task}: scored on {users - len(aside)} of "
-            f"{users} users, so it stands in no cell of the leaderboard. Set aside:"
+            f"\n{manifest.method} on {manifest.task}: scored on {users - len(failed)} of "
+            f"{users} users, so it is not on the leaderboard. Users that failed:"
         )
-        for user, why in sorted(aside.items()):
+        for user, why in sorted(failed.items()):
             click.echo(f"  {user}: {why}")
 
 

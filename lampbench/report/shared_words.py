@@ -9,7 +9,7 @@ _WORD = re.compile("[a-z0-9]+")
 def word_spans(text: str) -> list[tuple[int, int, str]]:
     """Begin, end and lower-case form of each word that ROUGE's tokenizer finds.
 
-    rouge-score gives the forms alone; where they stand is needed to mark them. A letter may grow
+    rouge-score gives only the forms; their positions are needed to mark them. A letter may grow
     when its case is lowered ("İ" becomes two characters), so each is lowered by itself.
     """
     lowered, origin = [], []
@@ -24,7 +24,7 @@ def word_spans(text: str) -> list[tuple[int, int, str]]:
 
 
 def pieces(prediction: str, reference: str) -> list[str]:
-    """The prediction cut into plain text and shared words by turns, plain text first.
+    """The prediction as pieces, plain text and shared words alternately, plain text first.
 
     A word is shared as often as the reference has it, from the left: there are as many shared
     words as matches in ROUGE-1.

@@ -166,7 +166,7 @@ def _value(run: Run, path: str) -> Any:
 
 
 def _expression(part: Any) -> str:
-    """A recorded part as text, such as UserSFT(start=TaskSFT)."""
+    """A recorded part as text, such as user_sft(start=task_sft)."""
     if not isinstance(part, Mapping):
         return UNTOUCHED
     inside = ", ".join(f"{n}={_expression(v)}" for n, v in sorted(part.items()) if n != "part")

@@ -35,7 +35,7 @@ def main_setup(board: Board) -> Setup | None:
 
 
 def takeaways(board: Board, setup: Setup) -> list[Takeaway]:
-    """What a setup says of the best methods, the paper's two questions, the controls, the data."""
+    """Five questions on a setup: the best method, the paper's two questions, controls, the data."""
     return [
         Takeaway("Which method is best?", _best(board, setup)),
         *(

@@ -155,7 +155,7 @@ def test_hostile_texts_stay_on_their_line(scored, call):
          "holds no run of pag, rag on data of news_headline"),
         (["--task", "news_headline", "--model", "big"], "no run with model 'big'"),
         (["--task", "news_headline", "--results", "nowhere"], "nowhere: no such folder"),
-        (["--task", "news_headline", "--results", "empty"], "empty holds no run"),
+        (["--task", "news_headline", "--results", "empty"], "empty has no run"),
     ],
 )  # fmt: skip
 def test_bad_choices_are_one_line(four, call, tmp_path, arguments, said):

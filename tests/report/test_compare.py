@@ -102,12 +102,12 @@ def test_equal_scores(scored, call):
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"task": "topic_writing"}, "of other tasks, news_headline and topic_writing"),
-        ({"dataset": {"query_fingerprint": "z"}}, "of other data (query fingerprints)"),
+        ({"task": "topic_writing"}, "different tasks, news_headline and topic_writing"),
+        ({"dataset": {"query_fingerprint": "z"}}, "different data (query fingerprints)"),
         ({"dataset": {"fingerprint": "z"}}, "data (fingerprints), news_headline-data and z"),
         ({"scores": {"ann": [0.5, 0.1], "cem": [0.3]}, "failed_users": {"bob": "nan"},
           "dataset": {"test_users": 3}},
-         "of other queries: 1 only in the first, 0 only in the second (failed users: bob)"),
+         "different queries: 1 only in the first, 0 only in the second (failed users: bob)"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_compared_is_refused(scored, call, changes, said):
@@ -122,7 +122,7 @@ def test_what_cannot_be_compared_is_refused(scored, call, changes, said):
 def test_runs_that_cannot_be_found(two, call, tmp_path):
     for name, said in (
         ("zz", "neither a run's folder nor the beginning of a key"),
-        ("a", "the beginning of 2 runs' keys: results/news_headline/bundled/cope/aa11, "),
+        ("a", "the beginning of the keys of 2 runs: results/news_headline/bundled/cope/aa11, "),
         ("", "neither"),
         ("aa11", "both names mean this run"),
     ):

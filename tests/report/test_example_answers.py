@@ -40,7 +40,7 @@ def test_how_queries_were_picked_is_said(three, call, pick, first):
     assert code == 0
     heads = [line[4:].split(",")[0] for line in out.splitlines() if line.startswith("### ")]
     assert len(heads) == 3 and heads[0] in first
-    said = {"gain": "gains most", "loss": "loses most", "drawn": "not by any score"}
+    said = {"gain": "gains most", "loss": "loses most", "drawn": "not by score"}
     assert said[pick] in out
 
 

@@ -42,7 +42,7 @@ def test_the_best_of_a_column_is_marked_once(record):
 def test_differences_are_paired_with_the_first_method(record):
     base, cope = record("base", good=2), record("cope", good=8)
     found = paired(scores(cope), scores(base))
-    (said,) = built(base, cope).labels("less")
+    (said,) = built(base, cope).labels("minus")
     assert f"CoPe {found.difference.mean:+.3f}" in said
     assert f"p {found.exchange:.3f}" in said
 
@@ -58,7 +58,7 @@ def test_p_values_are_adjusted_for_the_comparisons_of_a_plot(record, amend):
 
     runs = [amend(record("base"), answered("w0")), amend(record("cope"), answered("w0 w1 w2"))]
     runs.append(amend(record("tam"), answered("w0 w1")))
-    (said,) = built(*runs).labels("less")
+    (said,) = built(*runs).labels("minus")
     assert said.count("p 0.500") == 2
 
 
@@ -96,14 +96,14 @@ def test_sensitivity_takes_runs_that_change_one_setting(record):
 def test_a_run_of_a_sweep_is_listed_once_with_what_it_changes(record):
     page = built(swept(record, 5), swept(record, 7, other=2))
     assert page.labels("ROUGE-L by other: 1 gives 0.333; 2 gives 0.467")
-    assert "Runs in no table above" not in page.text
+    assert "Excluded runs" not in page.text
     assert page.text.count("cope-0-2") == 1 and "other=2" in page.text
 
 
 def test_a_sweep_without_a_table_is_listed_apart(record):
     page = built(record("base", model="big"), swept(record, 7, **{"decoding.alpha": 0.5}))
     assert not page.labels("gives")
-    assert "decoding.alpha=0.5" in page.text.split("Runs in no table above")[1]
+    assert "decoding.alpha=0.5" in page.text.split("Runs in no table above:")[1]
 
 
 def test_base_models_are_a_sweep_of_methods(record):
@@ -129,7 +129,7 @@ def test_setups_are_titled_as_in_the_leaderboard(record, read):
 def test_sensitivity_says_where_there_is_none(record):
     default, same = swept(record, 5), swept(record, 6, **{"decoding.alpha": 0.3})
     for runs in ([default], [default, same]):
-        assert "No recorded run changes one setting alone" in built(*runs).text
+        assert "No recorded run differs from the defaults in one setting only" in built(*runs).text
 
 
 def stage(name, seconds, trained=0, read=0, written=0):

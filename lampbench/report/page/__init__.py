@@ -1,1 +1,1 @@
-"""The report as one self-contained HTML file, made from recorded runs and from nothing else."""
+"""The report as one self-contained HTML file, made from recorded runs alone."""

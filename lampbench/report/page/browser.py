@@ -1,4 +1,4 @@
-"""The example browser's data: a bounded number of queries, with every method's answer."""
+"""The data of the example browser: some queries per task, with every method's answer."""
 
 from collections.abc import Mapping
 from hashlib import sha256
@@ -23,8 +23,7 @@ _Histories = Mapping[str, Mapping[str, str]]
 def browser_queries(group: Group, count: int) -> list[dict[str, Any]]:
     """For each task at most `count` queries, each with the answers of all methods.
 
-    Which queries is decided by a hash of their ids, not by any score. Of several seeds the
-    lowest is shown.
+    A hash of the ids decides which queries, not their scores. Of several seeds the lowest is shown.
 
     Raises:
         LampbenchError: predictions cannot be read, or quote records that the history lacks.

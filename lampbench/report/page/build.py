@@ -1,4 +1,4 @@
-"""The page itself: data and plots put into the template, with the policy that seals it."""
+"""The page: the template filled with data and plots, and its content security policy."""
 
 from base64 import b64encode
 from collections.abc import Collection, Iterable, Sequence
@@ -33,8 +33,8 @@ from lampbench.util.hashing import canonical
 
 @dataclass(frozen=True, slots=True)
 class _Section:
-    """All that the page shows of one setup. `runs` are those behind it, each with what it changes
-    of the defaults.
+    """All that the page shows of one setup. `runs` are those behind it, each with the settings in
+    which it differs from the defaults.
     """
 
     identifier: str
@@ -49,10 +49,10 @@ class _Section:
 
 
 def report_page(results: Path, count: int) -> tuple[str, list[UnreadableRun]]:
-    """The page for the runs under `results`, and the folders that had to be left out.
+    """The page for the runs under `results`, and the folders that were left out.
 
     `count` is the number of queries per task in the example browser. The same runs give the same
-    text: no clock, locale or order of files has a part in it.
+    text: it depends on no clock, locale or order of files.
 
     Raises:
         LampbenchError: a run holds what no run writes.
@@ -124,7 +124,7 @@ def _section(identifier: str, group: Group, swept: Sequence[Sweep]) -> _Section:
 
 
 def _manifests(runs: Iterable[Run]) -> dict[str, Any]:
-    """Manifests as numbers of their values in one list: most runs share most of theirs."""
+    """Manifests as positions in one list of values, since most runs share most of their values."""
     values: list[Any] = []
     places: dict[str, int] = {}
     manifests = []
@@ -141,7 +141,7 @@ def _manifests(runs: Iterable[Run]) -> dict[str, Any]:
 
 
 def _json(value: Any) -> Markup:
-    """JSON for a script element: ASCII alone, and none of the characters that HTML reads."""
+    """JSON for a script element: ASCII without any character that has a meaning in HTML."""
     text = canonical(value)
     for character in "<>&":
         text = text.replace(character, f"\\u{ord(character):04x}")

@@ -1,4 +1,4 @@
-"""What the page shows: a method on one task's data in one setup, with its scores by query."""
+"""The cells of the page: a method on one task's data in one setup, with its scores by query."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -20,8 +20,8 @@ GOALS = tuple(metric.name for metric in METRICS.values() if metric.better == "hi
 class UserCost:
     """Seconds and tokens per test user, before the first answer and for the answers.
 
-    Before: training, profiles and sampled negatives, also where a run found them made already;
-    what a task's users share is divided among them. Tokens are those trained on, read and written.
+    Before: training, profiles and sampled negatives, including those that an earlier run made; what
+    all users share is divided among them. Tokens are those trained on, read and generated.
     """
 
     before_seconds: float
@@ -82,7 +82,7 @@ class Group:
 
 
 def groups(board: Board) -> list[Group]:
-    """A board's cells by setup; setups, tasks and methods in the order of leaderboard.md.
+    """A board's cells by setup; setups, tasks and methods in the order of the tables.
 
     Raises:
         LampbenchError: scores cannot be read.
@@ -101,19 +101,19 @@ def groups(board: Board) -> list[Group]:
 
 
 def scores_of(runs: Sequence[Run]) -> dict[str, Scores]:
-    """Metric -> (user, query) -> mean over runs, for the metrics that every run could compute."""
+    """For each metric that all runs could compute, the mean over runs by (user, query)."""
     measured = score_cell(setup_of(runs[0]), column_of(runs[0]), runs)
     by_name = {record.metric: record for record in measured if record.mean is not None}
     return {metric: by_name[metric].scores for metric in GOALS if metric in by_name}
 
 
 def difference(ours: PageCell, theirs: PageCell, metric: str) -> Paired:
-    """How one method's scores differ from another's of the same column, query by query."""
+    """The difference of two methods of the same column, tested on the same queries."""
     return paired(ours.scores[metric], theirs.scores[metric])
 
 
 def mean_cost(runs: Sequence[Run]) -> UserCost | None:
-    """Mean cost of runs, None where their manifests hold no stages."""
+    """The mean cost of runs, None where their manifests have no stages."""
     found = [cost for cost in map(_cost, runs) if cost is not None]
     if not found or len(found) < len(runs):
         return None

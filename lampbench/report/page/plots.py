@@ -25,7 +25,7 @@ class PlottedValue:
 
 @dataclass(frozen=True, slots=True)
 class ScatterPoint:
-    """A labelled point of a scatter plot; `filled` sets it off."""
+    """A labelled point of a scatter plot; filled or hollow."""
 
     label: str
     x: float
@@ -56,7 +56,7 @@ def element(name: str, *content: str, **attributes: object) -> Markup:
 
 
 def intervals(marks: Sequence[PlottedValue], description: str) -> Markup:
-    """A row for each mark: a dot on its interval, zero as a line, the note at the right."""
+    """A row per value: a dot on its interval, zero as a line, the note at the right."""
     ends = [v for mark in marks for v in (mark.low, mark.value, mark.high) if math.isfinite(v)]
     ticks = _ticks(min([0.0, *ends]), max([0.0, *ends]), 3)
     axis = _Axis(ticks[0], ticks[-1], _LABELS, WIDTH - 62)
@@ -74,7 +74,7 @@ def intervals(marks: Sequence[PlottedValue], description: str) -> Markup:
 
 
 def distributions(rows: Sequence[tuple[str, Sequence[float]]], description: str) -> Markup:
-    """A row for each label: quartiles as a box, the median as a line, and a dot for each value.
+    """A row per label: quartiles as a box, the median as a line, and a dot for each value.
 
     Above 200 values the dots are left out and a line runs from the least to the greatest.
     """
@@ -97,7 +97,7 @@ def distributions(rows: Sequence[tuple[str, Sequence[float]]], description: str)
 
 
 def scatter(points: Sequence[ScatterPoint], x_title: str, y_title: str, description: str) -> Markup:
-    """Points over a logarithmic x axis; labels stand at the right, tied to their points."""
+    """Points over a logarithmic x axis; labels at the right are connected to their points."""
     height, labels = max(210.0, 60.0 + 17 * len(points)), WIDTH - 92
     powers = [math.log10(max(point.x, 1.0)) for point in points]
     low = math.floor(min(powers))
@@ -125,7 +125,7 @@ def scatter(points: Sequence[ScatterPoint], x_title: str, y_title: str, descript
 
 
 def series(marks: Sequence[PlottedValue], y_title: str, description: str) -> Markup:
-    """Marks from left to right at equal distances, joined by a line; notes stand under labels."""
+    """Values from left to right at equal distances, joined by a line; notes are below labels."""
     height = 196.0
     ends = [v for mark in marks for v in (mark.low, mark.value, mark.high) if math.isfinite(v)]
     ticks = _ticks(min(ends), max(ends))
@@ -193,7 +193,7 @@ def _cut(text: str) -> str:
 
 
 def _swarm(xs: Sequence[float], y: float) -> list[Markup]:
-    """Dots that would cover each other are moved up and down by turns, within the row."""
+    """Dots that would overlap are moved up and down alternately, within the row."""
     columns: dict[int, int] = {}
     drawn = []
     for x in xs:

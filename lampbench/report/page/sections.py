@@ -51,7 +51,7 @@ class Figure:
 
 
 def leaderboards(group: Group) -> Iterator[Grid]:
-    """Methods x tasks with 95% intervals, one table a metric; the best of a task is marked."""
+    """Methods by tasks with 95% intervals, one table per metric; the best of a task is marked."""
     columns = group.columns()
     sizes = tuple(_size(group.of(column)[0]) for column in columns)
     for metric in (MAIN, *(name for name in GOALS if name != MAIN)):
@@ -63,7 +63,7 @@ def leaderboards(group: Group) -> Iterator[Grid]:
 
 
 def differences(group: Group) -> Iterator[Figure]:
-    """ROUGE-L of every method less the first one's, query by query, one plot a task."""
+    """ROUGE-L of every method minus the first one's, on the same queries, one plot per task."""
     for column in group.columns():
         cells = [cell for cell in group.of(column) if MAIN in cell.scores]
         if len(cells) > 1:
@@ -71,7 +71,7 @@ def differences(group: Group) -> Iterator[Figure]:
 
 
 def ablation(group: Group) -> tuple[list[Grid], list[Figure]]:
-    """Contrastive decoding x DPO: scores, and differences from neither."""
+    """Contrastive decoding and DPO: scores, and differences from the method that has neither."""
     ingredients = {row.method: (row.contrastive, row.dpo) for row in cast().ablation}
     neither = next(iter(ingredients))
     cells = [cell for cell in group.cells if cell.method in ingredients]
@@ -102,7 +102,7 @@ def ablation(group: Group) -> tuple[list[Grid], list[Figure]]:
 
 
 def costs(group: Group) -> tuple[list[Figure], Grid]:
-    """Tokens per user against ROUGE-L, one plot a task, and the numbers as a table."""
+    """Tokens per user against ROUGE-L, one plot per task, and the numbers as a table."""
     rows, figures = [], []
     for column in group.columns():
         title = group.column_title(column)
@@ -127,7 +127,7 @@ def costs(group: Group) -> tuple[list[Figure], Grid]:
 
 
 def users(group: Group) -> Iterator[Figure]:
-    """Each user's mean ROUGE-L, one plot a task."""
+    """Each user's mean ROUGE-L, one plot per task."""
     for column in group.columns():
         rows = []
         for cell in group.of(column):
@@ -181,7 +181,7 @@ def _number(value: float | None, digits: int, without: str) -> Entry:
 
 
 def _paired_figure(title: str, start: PageCell, rest: Sequence[PageCell]) -> Figure:
-    """Differences from `start`; p-values of approximate randomization, Holm's over the plot."""
+    """Differences from `start`; the exchange test's p-values, Holm-adjusted over the plot."""
     found = [difference(cell, start, MAIN) for cell in rest]
     values = holm([each.exchange for each in found])
     marks, said = [], []
@@ -191,12 +191,12 @@ def _paired_figure(title: str, start: PageCell, rest: Sequence[PageCell]) -> Fig
         marks.append(PlottedValue(cell.title, gap.mean, gap.low, gap.high, shown))
         ends = f" ({gap.low:+.3f} to {gap.high:+.3f})" if math.isfinite(gap.low) else ""
         said.append(f"{cell.title} {gap.mean:+.3f}{ends}, {shown}")
-    text = f"ROUGE-L less that of {start.title}: {'; '.join(said)}"
-    return Figure(f"{title}, less {start.title}", plots.intervals(marks, text))
+    text = f"ROUGE-L minus that of {start.title}: {'; '.join(said)}"
+    return Figure(f"{title}, minus {start.title}", plots.intervals(marks, text))
 
 
 def _cost_plot(points: Sequence[tuple[str, float, float]]) -> Markup:
-    """Filled: no other method scores as high for less, or higher for as much."""
+    """Filled points: no other method scores as high with fewer tokens, or higher with as many."""
     drawn = []
     for title, tokens, score in points:
         beaten = any(t <= tokens and s >= score and (t, s) != (tokens, score) for _, t, s in points)

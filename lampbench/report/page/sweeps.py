@@ -1,4 +1,4 @@
-"""Sensitivity: runs that change one setting and nothing else, beside the default's."""
+"""Sensitivity: runs that differ from the defaults in one setting, beside the default."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from lampbench.report.sweeps import Sweep
 
 
 def sensitivity(group: Group, swept: Sequence[Sweep]) -> list[Figure]:
-    """ROUGE-L at each value of a sweep, one plot each; a value alone makes no plot."""
+    """ROUGE-L at each value of a sweep, one plot per sweep of two values or more."""
     figures = [_figure(group.board, sweep) for sweep in swept if sweep.setup == group.setup]
     return [figure for figure in figures if figure is not None]
 

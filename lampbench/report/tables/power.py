@@ -53,8 +53,9 @@ def power_table(board: Board, setup: Setup) -> Table:
 
 
 def power(board: Board, setup: Setup, column: Column) -> dict[str, Any]:
-    """A column's row for programs, in scores; null where no two methods have run or one query
-    leaves the interval open.
+    """A column's row for programs, as differences of scores.
+
+    They are None where fewer than two methods have run, and where there is only one query.
     """
     scored = [
         method

@@ -19,7 +19,7 @@ def score_sections(board: Board) -> list[Section]:
 
 
 def score_table(board: Board, setup: Setup) -> Table:
-    """Every score of a setup with what it must be read with, one row per task and method."""
+    """Every score of a setup with lengths, truncation and seeds, one row per task and method."""
     header = ["Task", "Method"]
     for name in CONTROLS:
         title = metric_title(name)

@@ -1,4 +1,4 @@
-"""How scores change with one hyper-parameter, or with the model that is contrasted (Figure 3)."""
+"""How scores change with one hyper-parameter, or with the base model of the contrast (Figure 3)."""
 
 from collections.abc import Sequence
 from typing import Any
