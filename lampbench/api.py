@@ -267,11 +267,11 @@ def leaderboard(results: Path | str = RESULTS, output: Path | str = LEADERBOARD)
     """
     from lampbench.report.contents import arrange
     from lampbench.report.leaderboard import TABLES_FOLDER, pages
-    from lampbench.report.page_files import write
+    from lampbench.report.page_files import write_pages
 
     folder = Path(results) / TABLES_FOLDER
     made = pages(arrange(runs(results)), Path(output), folder)
-    write(made, folder)
+    write_pages(made, folder)
     return made
 
 
@@ -283,15 +283,15 @@ def compare(
     A run is a `Run`, a run's folder or the beginning of its key.
 
     Raises:
-        LampbenchError: no such run, or the two answered other queries.
+        LampbenchError: no such run, or the two answered different queries.
     """
-    from lampbench.report import compare as comparing
+    from lampbench.report.compare import compare_runs
     from lampbench.report.find_runs import find_run
 
     first, second = (
         one if isinstance(one, Run) else find_run(Path(results), one) for one in (run_a, run_b)
     )
-    return comparing.compare(first, second, metric)
+    return compare_runs(first, second, metric)
 
 
 def reproduce(

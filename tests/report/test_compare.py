@@ -124,7 +124,7 @@ def test_runs_that_cannot_be_found(two, call, tmp_path):
         ("zz", "neither a run's folder nor the beginning of a key"),
         ("a", "the beginning of the keys of 2 runs: results/news_headline/bundled/cope/aa11, "),
         ("", "neither"),
-        ("aa11", "both names mean this run"),
+        ("aa11", "both names refer to this run"),
     ):
         code, _, err = call("compare", name, "aa")
         assert code == 2 and said in err and len(err.splitlines()) == 1
