@@ -18,6 +18,8 @@ from lampbench.report.takeaways import TAKEAWAY_METRIC, main_setup, takeaways
 
 GENERATED = "<!-- Generated from recorded runs by `lampbench leaderboard`. Do not edit. -->"
 INDEX = "README.md"
+MODEL_ROWS = 20
+"""How many rows of the table across models fit on the page."""
 
 TABLES_FOLDER = "tables"
 """The folder of all tables, inside the folder of the runs."""
@@ -70,7 +72,7 @@ def _leaderboard(board: Board, tables: Path) -> Iterator[str]:
     if table := ablation_table(board, setup, TAKEAWAY_METRIC):
         title = f"{CONTENTS['ablation'].title}, {table.title}"
         yield markdown_table(replace(table, title=title), 2)
-    if table := cross_model_summary(board, TAKEAWAY_METRIC):
+    if table := cross_model_summary(board, TAKEAWAY_METRIC, MODEL_ROWS):
         yield markdown_table(table, 2)
     links = [link(c.title, (tables / f"{name}.md").as_posix()) for name, c in CONTENTS.items()]
     yield f"In full: {', '.join(links)}.\n"

@@ -118,6 +118,16 @@ def test_models_are_compared_where_two_have_run(record, read, cells):
     assert "**0.400**" in lines[0] and "0.200" in lines[1] and "—: no run." in page
 
 
+def test_many_models_do_not_outgrow_the_page(record, read):
+    for place in range(30):
+        record("cope", good=1 + place % 9, key=f"k{place}", model=f"model-{place:02}")
+    text = read("leaderboard")
+    assert text.count("| News Headline | model-") == 20
+    assert "The first 20 of 30 rows." in text and "Holm" not in text
+    assert len(text.splitlines()) <= 100
+    assert "model-29" in read("cross-model")
+
+
 def test_setups_of_one_model_are_told_apart(record, read):
     record("cope")
     record("cope", key="bf", model_details={"fingerprint": "w0", "dtype": "bfloat16"})

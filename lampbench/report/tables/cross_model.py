@@ -60,11 +60,15 @@ def compared(board: Board) -> list[tuple[Column, list[Setup]]]:
     return found
 
 
-def cross_model_summary(board: Board, metric: str) -> Table | None:
-    """One metric without intervals: a row for each task and model; None where nothing compares."""
-    places = [(column, setup) for column, setups in compared(board) for setup in setups]
-    if not places:
+def cross_model_summary(board: Board, metric: str, most: int) -> Table | None:
+    """One metric without intervals: a row for each task and model, at most `most` of them.
+
+    None where nothing compares.
+    """
+    every = [(column, setup) for column, setups in compared(board) for setup in setups]
+    if not every:
         return None
+    places = every[:most]
     setups = sorted({setup for _, setup in places})
     found = []
     for column, setup in places:
@@ -84,6 +88,8 @@ def cross_model_summary(board: Board, metric: str) -> Table | None:
                 entries.append({**one, "best": stand.mark == "best", "p_best": stand.p})
         rows.append((board.column_title(column), board.setup_title(setup, setups), *cells))
     notes = [note.replace("of its column", "of its row") for note in notes]
+    if len(every) > len(places):
+        notes.append(f"The first {len(places)} of {len(every)} rows.")
     if any(NO_FIGURE in row for row in rows):
         notes.append(f"{NO_FIGURE}: no run.")
     notes += [SYNTHETIC_NOTE] if any(SYNTHETIC_MARK in str(row[0]) for row in rows) else []
