@@ -192,7 +192,7 @@ def test_a_key_that_is_not_clear(give, lampbench, answers, tmp_path):
         write_run(tmp_path / "results", replace(run.manifest, key=key), run.predictions, run.scores)
     code, err, _ = lampbench("export", "abc", "out.json")
     assert code == 2
-    assert "is the beginning of 2 runs' keys" in err
+    assert "is the beginning of the keys of 2 runs" in err
     assert lampbench("export", "abc2", "out.json")[0] == 0
 
 
