@@ -31,7 +31,7 @@ record its runs again.
 
 @pytest.fixture
 def each_dataset_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    real: Callable[[Task, str, DataOptions], Dataset] = run_options.load
+    real: Callable[[Task, str, DataOptions], Dataset] = run_options.load_dataset
     known: dict[tuple[str, str, DataOptions], Dataset] = {}
 
     def load(task: Task, data: str, options: DataOptions) -> Dataset:
@@ -40,7 +40,7 @@ def each_dataset_once(monkeypatch: pytest.MonkeyPatch) -> None:
             known[place] = real(task, data, options)
         return known[place]
 
-    monkeypatch.setattr(run_options, "load", load)
+    monkeypatch.setattr(run_options, "load_dataset", load)
 
 
 def plan_of(manifest: Manifest, cache: Path, results: Path, pools: dict[str, EnginePool]) -> Plan:
