@@ -30,8 +30,10 @@ def choose_test_users(
         where: the source's name, for errors.
 
     Raises:
-        LampbenchError: fewer users than requested, or none left to train the task adapter.
+        LampbenchError: no users, fewer than requested, or none left to train the task adapter.
     """
+    if not lengths:
+        raise LampbenchError(f"{where}: has no users with queries; give the complete files")
     order = longest_histories_first(lengths, options)
     needed = _at_least(options.min_history)
     if not order:
@@ -54,7 +56,7 @@ def choose_test_users(
                 f"(the paper tests {PAPER_TEST_USERS})"
             ]
     if wanted > len(order):
-        raise LampbenchError(_too_few(where, wanted, len(order), len(lengths), needed))
+        raise LampbenchError(_too_few(where, wanted, len(order), len(lengths), options))
     if wanted in (0, len(lengths)):
         fix = "lower --users" if len(lengths) > 1 else "give data of at least two users"
         raise LampbenchError(
@@ -70,15 +72,16 @@ def limit_test_users(
     """Of the test users that a source names, the `users` with the longest histories; and notes.
 
     Raises:
-        LampbenchError: fewer users than requested.
+        LampbenchError: no users, or fewer than requested.
     """
+    if not users:
+        raise LampbenchError(f"{where}: has no test users; give the complete files")
     order = longest_histories_first({user.id: len(user.history) for user in users}, options)
     removed = len(users) - len(order)
     notes = [f"test users with fewer than {options.min_history} records, removed: {removed}"]
     wanted = len(order) if options.users is None else options.users
     if wanted > len(order) or not order:
-        needed = _at_least(options.min_history)
-        raise LampbenchError(_too_few(where, max(wanted, 1), len(order), len(users), needed))
+        raise LampbenchError(_too_few(where, max(wanted, 1), len(order), len(users), options))
     by_id = {user.id: user for user in users}
     return tuple(by_id[name] for name in order[:wanted]), notes if removed else []
 
@@ -87,8 +90,9 @@ def _at_least(records: int) -> str:
     return f"at least {records} history record{'s' if records > 1 else ''}"
 
 
-def _too_few(where: str, wanted: int, found: int, total: int, needed: str) -> str:
+def _too_few(where: str, wanted: int, found: int, total: int, options: DataOptions) -> str:
+    fixes = [*(["--users"] if found else []), *(["--min-history"] if found < total else [])]
     return (
-        f"{where}: {wanted} test users requested, but {found} of {total} users have {needed}; "
-        "lower --users or --min-history"
+        f"{where}: {wanted} test users requested, but only {found} of {total} users have "
+        f"{_at_least(options.min_history)}; lower {' or '.join(fixes)}"
     )

@@ -2,8 +2,9 @@
 
 import pytest
 
+from lampbench.core.dataset import Record, User
 from lampbench.data import DataOptions
-from lampbench.data.choose_test_users import choose_test_users
+from lampbench.data.choose_test_users import choose_test_users, limit_test_users
 from lampbench.util.errors import LampbenchError
 
 LENGTHS = {f"u{n}": n // 10 for n in range(150)}
@@ -43,10 +44,27 @@ def test_half_of_few_users_are_tested_and_it_is_noted() -> None:
     [
         ({"a": 1}, DataOptions(), "0 of 1 users tested leaves 1 to train .*two users"),
         ({"a": 1, "b": 1}, DataOptions(users=2), "2 of 2 .* leaves 0 to train .*lower --users"),
-        ({"a": 1, "b": 1}, DataOptions(users=3), "3 .*requested, but 2 of 2 .*lower --users"),
+        ({"a": 1, "b": 1}, DataOptions(users=3), "3 .*requested, but only 2 of 2 .*lower --users$"),
+        (
+            {"a": 1, "b": 2},
+            DataOptions(users=2, min_history=2),
+            "2 .*but only 1 of 2 users have at least 2 .*; lower --users or --min-history$",
+        ),
+        ({}, DataOptions(), "has no users with queries; give the complete files"),
         ({"a": 1}, DataOptions(min_history=2), "none of 1 users has .*lower --min-history"),
     ],
 )
 def test_too_few_users(lengths: dict[str, int], options: DataOptions, message: str) -> None:
     with pytest.raises(LampbenchError, match=f"^here: {message}"):
         choose_test_users(lengths, options, "here")
+
+
+def test_a_source_that_names_no_test_users() -> None:
+    with pytest.raises(LampbenchError, match="here: has no test users; give the complete files"):
+        limit_test_users([], DataOptions(), "here")
+
+
+def test_the_remedy_for_short_histories_of_named_test_users() -> None:
+    users = [User("a", (Record("1", {}, "t"),), ())]
+    with pytest.raises(LampbenchError, match=r"1 test users .*0 of 1 .*; lower --min-history$"):
+        limit_test_users(users, DataOptions(min_history=2), "here")

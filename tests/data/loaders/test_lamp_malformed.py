@@ -217,6 +217,6 @@ def test_too_few_users(news: Task, lamp: Path) -> None:
         min_history=9,
     )  # fmt: skip
     check_refused(
-        news, lamp, "5 test users requested, but 4 of 4 users have", "lower --users", users=5
+        news, lamp, "5 test users requested, but only 4 of 4 users have", "lower --users", users=5
     )
     check_refused(news, lamp, "leaves 0 to train", "lower --users", users=4)

@@ -58,7 +58,7 @@ def test_fewer_users_are_those_with_the_longest_histories(news: Task, oppu: Path
     assert [user.id for user in data.test_users] == ["2", "1"]
     assert "test users with fewer than 2 records, removed: 1" in data.notes
     check_refused(
-        news, oppu, "4 test users requested, but 3 of 3 users have at least 1 history record;",
+        news, oppu, "4 test users requested, but only 3 of 3 users have at least 1 history record;",
         "lower --users", users=4,
     )  # fmt: skip
 
