@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 import lampbench
+from lampbench.engine.pool import EnginePool
+from lampbench.execution.runner import execute
 from lampbench.record.runs import load_runs
-from lampbench.run.runner import execute
 from lampbench.scoring import Scoring, score_predictions
 from lampbench.scoring.prediction_row import PredictionRow
-from tests.shared.fake_runs import Planner, Pool, RecordingEngine
+from tests.shared.fake_runs import Planner, RecordingEngine
 from tests.shared.pages import blocks, pages
 
 PYTHON = [block for page in pages() for block in blocks(page) if block.language == "python"]
@@ -37,7 +38,7 @@ def plugin(tmp_path: Path) -> Callable[[str], Path]:
 @pytest.fixture
 def recorded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, engine: RecordingEngine) -> Path:
     """A working folder in which `lampbench` uses the recording engine for every model."""
-    monkeypatch.setattr("lampbench.run.options.EnginePool", lambda *_: Pool(engine))
+    monkeypatch.setattr(EnginePool, "_load", lambda self, name: engine)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -48,7 +49,7 @@ def test_an_example_of_a_method_runs(
 ) -> None:
     found = re.search(r'register_method\("(\w+)"\)', PLUGINS[name].body)
     assert found
-    execute(planner(found[1], plugins=[plugin(name)]), ["lampbench"], tmp_path / "results")
+    execute(planner(found[1], plugins=[plugin(name)]), "lampbench", tmp_path / "results")
     (run,), problems = load_runs(tmp_path / "results")
     assert not problems
     assert run.manifest.method == found[1]
@@ -57,7 +58,7 @@ def test_an_example_of_a_method_runs(
 
 
 def _answers(name: str, plans: Planner, file: Path, results: Path) -> dict[str, str]:
-    execute(plans(name, plugins=[file]), ["lampbench"], results)
+    execute(plans(name, plugins=[file]), "lampbench", results)
     (run,), _ = load_runs(results)
     return {row.query: row.prediction for row in run.predictions}
 
