@@ -14,7 +14,7 @@ from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any
 
-from lampbench.plugin.hyperparameter import Part, child_parts, hyper_fields
+from lampbench.plugin.hyperparameter import UNSET, Part, child_parts, hyper_fields
 from lampbench.util.hashing import digest, file_digest
 
 
@@ -133,7 +133,7 @@ def _described(value: Any, seen: set[int]) -> Iterator[Any]:
                 yield name
                 yield from _described(held, seen)
     elif isinstance(value, Part):
-        yield identity(value)
+        yield from _declared(value)
     elif isinstance(value, (list, tuple, set, frozenset)):
         members = sorted(value, key=repr) if isinstance(value, (set, frozenset)) else value
         for member in members:
@@ -144,6 +144,17 @@ def _described(value: Any, seen: set[int]) -> Iterator[Any]:
             yield from _described(held, seen)
     elif isinstance(value, (str, int, float, bool, type(None))):
         yield value
+
+
+def _declared(part: Part) -> Iterator[Any]:
+    """A part as a class declares it; what it leaves unset comes from presets and counts there."""
+    yield code_identity(type(part))
+    for path, field in hyper_fields(part):
+        value = getattr(part, field.name)
+        yield [path, "unset" if value is UNSET else value]
+    for name, child in child_parts(part):
+        yield name
+        yield from _declared(child)
 
 
 def _code(code: CodeType) -> Iterator[Any]:

@@ -122,3 +122,22 @@ def test_a_class_without_a_file_is_its_code_and_what_it_calls(monkeypatch):
     one, again, two = (cell(CELL.format(word=word)) for word in ("'1'", "'1'", "'2'"))
     assert code_identity(one) == code_identity(again)
     assert code_identity(one) != code_identity(two)
+
+
+DECLARED = """
+from lampbench.plugin import Greedy, Method, RetrievalAugmented, TaskSFT, UserSFT
+class Mine(Method):
+    name = "mine"
+    prompting = RetrievalAugmented({k})
+    adaptation = UserSFT(start={start})
+    decoding = Greedy()
+"""
+
+
+def test_a_class_without_a_file_may_leave_settings_to_presets(monkeypatch):
+    monkeypatch.delattr(sys.modules["__main__"], "__file__", raising=False)
+    unset = code_identity(cell(DECLARED.format(k="", start="TaskSFT()")))
+    assert unset == code_identity(cell(DECLARED.format(k="", start="TaskSFT()")))
+    others = [("k=2", "TaskSFT()"), ("k=3", "TaskSFT()"), ("", "None"), ("", "TaskSFT(rank=4)")]
+    changed = [code_identity(cell(DECLARED.format(k=k, start=start))) for k, start in others]
+    assert len({str(one) for one in [unset, *changed]}) == 5

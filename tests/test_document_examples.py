@@ -1,0 +1,156 @@
+"""The Python on the pages runs: examples of plugins, and scripts as in a notebook."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import lampbench
+from lampbench.engine.pool import EnginePool
+from lampbench.execution.runner import execute
+from lampbench.record.runs import load_runs
+from lampbench.scoring import Scoring, score_predictions
+from lampbench.scoring.prediction_row import PredictionRow
+from tests.shared.fake_runs import Planner, RecordingEngine
+from tests.shared.pages import blocks, pages
+
+PYTHON = [block for page in pages() for block in blocks(page) if block.language == "python"]
+PLUGINS = {block.file: block for block in PYTHON if block.file}
+METHODS = sorted(name for name, block in PLUGINS.items() if "register_method" in block.body)
+SCRIPTS = sorted({block.page for block in PYTHON if not block.file})
+
+
+@pytest.fixture
+def plugin(tmp_path: Path) -> Callable[[str], Path]:
+    """Writes an example to a file of its own."""
+
+    def write(name: str) -> Path:
+        path = tmp_path / f"{name}.py"
+        path.write_text(PLUGINS[name].body, encoding="utf-8")
+        return path
+
+    return write
+
+
+@pytest.fixture
+def recorded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, engine: RecordingEngine) -> Path:
+    """A working folder in which `lampbench` uses the recording engine for every model."""
+    monkeypatch.setattr(EnginePool, "_load", lambda self, name: engine)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_an_example_of_a_method_runs(
+    name: str, plugin: Callable[[str], Path], planner: Planner, tmp_path: Path
+) -> None:
+    found = re.search(r'register_method\("(\w+)"\)', PLUGINS[name].body)
+    assert found
+    execute(planner(found[1], plugins=[plugin(name)]), "lampbench", tmp_path / "results")
+    (run,), problems = load_runs(tmp_path / "results")
+    assert not problems
+    assert run.manifest.method == found[1]
+    assert len(run.predictions) == 5
+    assert all(row.prediction for row in run.predictions)
+
+
+def _answers(name: str, plans: Planner, file: Path, results: Path) -> dict[str, str]:
+    execute(plans(name, plugins=[file]), "lampbench", results)
+    (run,), _ = load_runs(results)
+    return {row.query: row.prediction for row in run.predictions}
+
+
+def test_nearest_answers_with_the_most_similar_headline(
+    plugin: Callable[[str], Path], planner: Planner, tmp_path: Path
+) -> None:
+    answers = _answers("nearest", planner, plugin("nearest"), tmp_path / "results")
+    assert answers["ann-q1"] == "headline 1 by ann"
+
+
+def test_the_second_pass_of_refine_shows_the_first(
+    plugin: Callable[[str], Path], planner: Planner, engine: RecordingEngine, tmp_path: Path
+) -> None:
+    _answers("refine", planner, plugin("refine"), tmp_path / "results")
+    prompts = [request.prompt.text for request in engine.generated]
+    first, second = prompts[:5], prompts[5:]
+    assert not any("Draft: " in prompt for prompt in first)
+    assert len(second) == 5
+    assert all("Draft: " in prompt and "The author wrote: " in prompt for prompt in second)
+
+
+def test_reranked_gives_the_sample_with_the_best_score(
+    plugin: Callable[[str], Path], planner: Planner, engine: RecordingEngine, tmp_path: Path
+) -> None:
+    answers = _answers("reranked", planner, plugin("reranked"), tmp_path / "results")
+    likely: dict[str, dict[str, float]] = {}
+    for request in engine.scored:
+        (result,) = RecordingEngine().score([request])
+        query = request.id.split()[0]
+        likely.setdefault(query, {})[request.response] = sum(result.logprobs)
+    assert answers.keys() == likely.keys()
+    for query, answer in answers.items():
+        assert len(likely[query]) > 1
+        assert likely[query][answer] == max(likely[query].values())
+
+
+def test_first_words_are_counted_once_per_user(
+    plugin: Callable[[str], Path], planner: Planner, engine: RecordingEngine, tmp_path: Path
+) -> None:
+    _answers("first_words", planner, plugin("first_words"), tmp_path / "results")
+    assert all(
+        request.prompt.text.startswith("The author often begins with: headline\n")
+        for request in engine.generated
+    )
+
+
+def test_the_example_of_a_metric_scores(plugin: Callable[[str], Path]) -> None:
+    texts = ("Why we fish", "Fish again", "")
+    rows = [PredictionRow("u", str(i), one, "x", truncated=False) for i, one in enumerate(texts)]
+    history = {"u": ("Why now?", "Why not", "Where it ends", "How so")}
+    scoring = Scoring(("opening",), (plugin("opening"),), history)
+    assert [row["opening"] for row in score_predictions(rows, None, scoring)] == [0.5, 0.0, None]
+
+
+def test_the_example_of_a_task_runs_on_its_own_data(
+    plugin: Callable[[str], Path], recorded: Path
+) -> None:
+    data = recorded / "mails"
+    data.mkdir()
+    about = {"task": "subject_line", "source": "a test", "licence": "none", "attribution": "none"}
+    (data / "dataset.json").write_text(
+        json.dumps({**about, "synthetic": True, "description": "mails of nobody"})
+    )
+
+    def user(name: str) -> str:
+        mails = [
+            {"id": f"{name}{i}", "date": None, "fields": {"body": f"mail {i} of {name}"},
+             "target": f"subject {i}"} for i in range(3)
+        ]  # fmt: skip
+        return json.dumps({"id": name, "history": mails[:2], "queries": mails[2:]}) + "\n"
+
+    (data / "test.jsonl").write_text(user("ann") + user("bob"))
+    (data / "train.jsonl").write_text(user("eve"))
+    run = lampbench.run(
+        "rag", "subject_line", data=f"lampbench:{data}", plugins=[str(plugin("subject_line"))]
+    )
+    assert [row.reference for row in run.predictions] == ["subject 2", "subject 2"]
+
+
+@pytest.mark.parametrize("page", SCRIPTS)
+def test_python_of_a_page_runs_from_top_to_bottom(page: str, recorded: Path) -> None:
+    # a notebook: its cells share their names, and classes have no file
+    cells: dict[str, Any] = {"__name__": "notebook"}
+    for block in blocks(page):
+        if block.language == "python" and not block.file:
+            exec(compile(block.body, f"{page}: {block.body[:40]!r}", "exec"), cells)
+    run = cells["run"]
+    assert run.manifest.dataset.test_users == 8
+    assert len(run.frame()) == run.manifest.dataset.queries
+    assert {"user", "query", "prediction", "rougeL"} <= set(run.frame().columns)
+    recorded_methods = {one.manifest.method for one in load_runs(recorded / "results")[0]}
+    if page == "docs/guide.md":
+        assert recorded_methods >= {"cope", "tam", "oppu", "two_texts"}
+        assert (recorded / "leaderboard.md").is_file()
