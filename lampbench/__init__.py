@@ -10,12 +10,17 @@
 Plugin authors import from `lampbench.plugin`. Importing this package loads no torch.
 """
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from __future__ import annotations
+
+import os
 
 from lampbench.util.version import VERSION as __version__
 
+# As in `typing`, which takes longer to import than all else before a command can catch Ctrl-C.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from lampbench.api import (
         RunSettings,
         compare,
@@ -47,9 +52,9 @@ __all__ = [
 
 # In a checkout `methods/` and `tasks/` stand beside this package; an installed wheel maps them
 # to `lampbench.methods` and `lampbench.tasks` itself (see pyproject.toml).
-_root = Path(__file__).resolve().parent.parent
-if (_root / "pyproject.toml").is_file() and (_root / "methods").is_dir():
-    __path__.append(str(_root))
+_root = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))  # noqa: PTH120
+if os.path.isfile(f"{_root}/pyproject.toml") and os.path.isdir(f"{_root}/methods"):  # noqa: PTH112, PTH113
+    __path__.append(_root)
 
 
 def __getattr__(name: str) -> Any:

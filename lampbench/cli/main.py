@@ -15,6 +15,7 @@ from click.shell_completion import CompletionItem
 from lampbench.cli.command import Group, remember_arguments, takes_value
 from lampbench.cli.renamed import TABLES, current_command
 from lampbench.util.errors import LampbenchError, suggestion
+from lampbench.util.interrupt import TIME_IS_OVER, Stopped, stopping_on_signals
 from lampbench.util.terminal import SafeStream
 from lampbench.util.version import VERSION
 
@@ -136,19 +137,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave with its exit code.
 
     0: done; 1: a check failed, or a bug; 2: bad input or a full disk, told in one line;
-    130: interrupted.
+    75: the time of --max-hours is over; 128 + its number (130, 143, 129): ended by a signal.
     """
-    with _safe_terminal():
+    with _safe_streams(), stopping_on_signals():
         status = _status(arguments)
     sys.exit(status)
 
 
 @contextlib.contextmanager
-def _safe_terminal() -> Iterator[None]:
-    """Show control characters in texts of others where a terminal would obey them."""
+def _safe_streams() -> Iterator[None]:
+    """Show control characters in texts of others, which a terminal would obey.
+
+    Files and pipes too: their content may be shown on a terminal later.
+    """
     before = sys.stdout, sys.stderr
-    out, err = (SafeStream(stream) if stream.isatty() else stream for stream in before)
-    sys.stdout, sys.stderr = cast(TextIO, out), cast(TextIO, err)
+    sys.stdout, sys.stderr = (cast(TextIO, SafeStream(stream)) for stream in before)
     try:
         yield
     finally:
@@ -165,12 +168,24 @@ def _status(arguments: Sequence[str] | None) -> int:
     except (LampbenchError, click.ClickException) as error:
         text = error.format_message() if isinstance(error, click.ClickException) else str(error)
         return _say(f"error: {text}", 2)
+    except Stopped as stopped:
+        return _say(_end(stopped, sys.argv[1:] if arguments is None else arguments), stopped.code)
     except (KeyboardInterrupt, click.Abort):
-        return _say("Interrupted. Run the same command again to resume.", 130)
+        return _say("Interrupted.", 130)
     except OSError as error:
         return _refused_by_the_system(error)
     except Exception as error:
         return _bug(error)
+
+
+_RESUMING = {"run", "sweep", "reproduce"}
+
+
+def _end(stopped: Stopped, arguments: Sequence[str]) -> str:
+    """What to say about an early end; `arguments` tell whether the command resumes."""
+    why = "The time of --max-hours is over." if stopped.code == TIME_IS_OVER else "Interrupted."
+    resumes = next((word for word in arguments if not word.startswith("-")), "") in _RESUMING
+    return f"{why} Run the same command again to resume." if resumes else why
 
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -205,7 +220,8 @@ def _bug(error: Exception) -> int:
 def _say(text: str, status: int) -> int:
     """Print one line on standard error, but nothing while a shell completes a command."""
     if _COMPLETING not in os.environ:
-        click.echo(" ".join(text.split()), err=True)
+        progress = "\r\x1b[K" if sys.stderr.isatty() else ""  # a line of it may be unfinished
+        click.echo(progress + " ".join(text.split()), err=True)
     return status
 
 

@@ -26,14 +26,23 @@ if TYPE_CHECKING:
         help="Predict and record again what is recorded already; trained adapters are "
              "kept.")  # fmt: skip
 @options.dry_run
+@options.max_hours
 @options.output_format
-def run(results: Path, force: bool, dry_run: bool, form: str, **choices: Any) -> None:
+def run(
+    results: Path,
+    force: bool,
+    dry_run: bool,
+    max_hours: float | None,
+    form: str,
+    **choices: Any,
+) -> None:
     """Run methods on tasks and record the runs.
 
     Nothing that is already recorded or cached is computed again. To resume an interrupted run,
     give the same command again.
     """  # fmt: skip
     from lampbench import api
+    from lampbench.util.interrupt import limited
 
     todo = api.plan(results=results, **choices)
     if dry_run:
@@ -45,7 +54,8 @@ def run(results: Path, force: bool, dry_run: bool, form: str, **choices: Any) ->
             for plan in todo:
                 print_plan(plan)
         return
-    found = api.execute_all(todo, results, command_line(), force=force)
+    with limited(max_hours):
+        found = api.execute_all(todo, results, command_line(), force=force)
     if form == "json":
         echo_json({"runs": [run_record(each) for each in found]})
     else:

@@ -48,6 +48,11 @@ dry_run = option(
     "--dry-run", is_flag=True, heading=OUTPUT,
     help="Run nothing; print the stages, what is cached, and the cost of the rest.",
 )  # fmt: skip
+max_hours = option(
+    "--max-hours", type=float, metavar="N", heading=OUTPUT,
+    help="End after this many hours, with exit code 75; the same command resumes.  "
+         "[default: no limit]",
+)  # fmt: skip
 output_format = option(
     "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True,
     heading=OUTPUT, help="json: one JSON document on standard output.",

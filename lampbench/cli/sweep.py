@@ -30,7 +30,14 @@ from lampbench.cli.names import Assignment
 @options.cache_dir
 @options.rewards
 @options.dry_run
-def sweep(results: Path, dry_run: bool, params: tuple[str, ...], **choices: Any) -> None:
+@options.max_hours
+def sweep(
+    results: Path,
+    dry_run: bool,
+    max_hours: float | None,
+    params: tuple[str, ...],
+    **choices: Any,
+) -> None:
     """Run every point of a grid of hyper-parameters and record it.
 
     Points share every cached result that does not depend on the values swept, with each other and
@@ -39,6 +46,7 @@ def sweep(results: Path, dry_run: bool, params: tuple[str, ...], **choices: Any)
     """
     from lampbench import api
     from lampbench.study.sweep import print_points, read_grid
+    from lampbench.util.interrupt import limited
 
     grid = read_grid(params)
     todo = api.plan(grid=grid, results=results, **choices)
@@ -47,4 +55,6 @@ def sweep(results: Path, dry_run: bool, params: tuple[str, ...], **choices: Any)
 
         print_totals({"the grid": todo}, None)
         return
-    print_points(api.execute_all(todo, results, command_line()), grid)
+    with limited(max_hours):
+        found = api.execute_all(todo, results, command_line())
+    print_points(found, grid)

@@ -66,7 +66,8 @@ def read_adapter(path: Path, model: Any, base: str) -> AdapterFile:
     """Read an adapter and check that it fits `model`, which was loaded from `base`.
 
     Raises:
-        LampbenchError: it is missing, damaged, more than a plain LoRA, or made for another model.
+        LampbenchError: it is missing, damaged, more than a plain LoRA, or made for another model;
+            a weight is not a finite number.
     """
     from peft import LoraConfig
     from peft.utils import load_peft_weights
@@ -102,6 +103,12 @@ def read_adapter(path: Path, model: Any, base: str) -> AdapterFile:
             f"{path}: the adapter is more than a plain LoRA ({odd[0]}), which is not supported; "
             "train one without it"
         )
+    for name, tensor in tensors.items():
+        if not tensor.isfinite().all():
+            raise LampbenchError(
+                f"adapter {path}: {name} holds NaN or infinity; train it again, with a lower "
+                "learning rate or --dtype float32"
+            )
     _require_base(path, str(config.base_model_name_or_path or ""), base)
     names = {name.removeprefix(_PREFIX).removesuffix(suffix)
              for name in tensors for suffix in _SUFFIXES if name.endswith(suffix)}  # fmt: skip
@@ -134,7 +141,7 @@ def write_adapter(folder: Path, config: Any, matrices: LoraMatrices) -> None:
 
     The same adapter gives the same bytes.
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     staged = folder.with_name(f"{folder.name}.staged-{os.getpid()}")
     shutil.rmtree(staged, ignore_errors=True)
@@ -144,7 +151,8 @@ def write_adapter(folder: Path, config: Any, matrices: LoraMatrices) -> None:
         for name, pair in sorted(matrices.items())
         for suffix, tensor in zip(_SUFFIXES, pair, strict=True)
     }
-    save_file(tensors, staged / "adapter_model.safetensors", metadata={"format": "pt"})
+    # save_file would report a full disk as an error that is no OSError
+    (staged / "adapter_model.safetensors").write_bytes(save(tensors, metadata={"format": "pt"}))
     values = {
         name: sorted(value) if isinstance(value, set) else value
         for name, value in config.to_dict().items()

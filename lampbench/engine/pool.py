@@ -68,7 +68,12 @@ class EnginePool:
         if self.options.engine == "batched":
             from lampbench.engine.batched.engine import BatchedEngine
 
-            return BatchedEngine(resolve_model(name), batch_size=self.options.batch_size, **options)
+            return BatchedEngine(
+                resolve_model(name),
+                batch_size=self.options.batch_size,
+                say=self.progress.say,
+                **options,
+            )
         if self.options.engine == "reference":
             from lampbench.engine.reference.engine import ReferenceEngine
 

@@ -1,23 +1,33 @@
-"""Ending a process on a signal, at a moment when nothing is half done."""
+"""Ending a process on a signal or after a given time, at a moment when nothing is half done."""
 
 import contextlib
 import signal
 from collections.abc import Iterator
 from types import FrameType
 
+from lampbench.util.errors import LampbenchError
+
 _SIGNALS = tuple(
     number
     for name in ("SIGINT", "SIGTERM", "SIGHUP")
     if (number := getattr(signal, name, None)) is not None
 )
+_ALARM: int | None = getattr(signal, "SIGALRM", None)
+_LONGEST_HOURS = 24 * 365.0
+
+TIME_IS_OVER = 75
+"""The exit code after the time of --max-hours (EX_TEMPFAIL of sysexits.h: try again later)."""
 
 
 class Stopped(BaseException):
-    """A signal asked the process to end; `code` is the exit code that says so (128 + number)."""
+    """A signal, or the end of the given time, ended the process.
+
+    `code` is the exit code that says so: 128 + the signal's number, or `TIME_IS_OVER`.
+    """
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
-        self.code = 128 + number
+        self.code = TIME_IS_OVER if number == _ALARM else 128 + number
 
 
 class _State:
@@ -30,6 +40,8 @@ class _State:
 def _on_signal(number: int, frame: FrameType | None) -> None:
     if _State.sections and _State.waiting is None:
         _State.waiting = number
+        return
+    if number == _ALARM and _State.waiting is not None:
         return
     raise Stopped(number)  # a second signal does not wait
 
@@ -46,6 +58,31 @@ def stopping_on_signals() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def limited(hours: float | None) -> Iterator[None]:
+    """Raise `Stopped` after some hours, as a signal does; None sets no limit.
+
+    Raises:
+        LampbenchError: the system has no timer signal, or the number of hours is out of range.
+    """
+    if hours is None:
+        yield
+        return
+    if _ALARM is None:
+        raise LampbenchError("--max-hours needs a system with SIGALRM, such as Linux or macOS")
+    if not 0 < hours <= _LONGEST_HOURS:
+        raise LampbenchError(
+            f"--max-hours {hours}: give a number above 0 and up to {_LONGEST_HOURS:,.0f}"
+        )
+    before = signal.signal(_ALARM, _on_signal)
+    signal.setitimer(signal.ITIMER_REAL, hours * 3600)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(_ALARM, before)
 
 
 @contextlib.contextmanager

@@ -66,6 +66,11 @@ class Progress:
             self.say(text)
 
 
+def print_message(text: str) -> None:
+    """Print a line on standard error, where no progress is shown."""
+    print(text, file=sys.stderr)
+
+
 def duration(seconds: float) -> str:
     """A duration in words: 4.2 s, 3 min 20 s, 2 h 5 min."""
     if seconds < 60:

@@ -81,7 +81,15 @@ def test_run_has_each_option_under_its_heading(call):
         "Data": ["--data", "--users", "--min-history", "--split-by", "--split", "--data-seed"],
         "Model": ["--engine", "--chat-template", "--device", "--dtype", "--batch-size"],
         "Hyper-parameters": ["--preset", "--set", "--config", "--fidelity"],
-        "Output": ["--results", "--cache-dir", "--rewards", "--force", "--dry-run", "--format"],
+        "Output": [
+            "--results",
+            "--cache-dir",
+            "--rewards",
+            "--force",
+            "--dry-run",
+            "--max-hours",
+            "--format",
+        ],
         "Other options": [],
     }
 

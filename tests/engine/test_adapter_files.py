@@ -132,3 +132,19 @@ def test_a_rank_that_the_tensors_contradict_is_refused_and_not_cached(engine, ad
             once(engine(), (bad,))
     assert once(engine(), (tam, user)) == before
     assert str(bad) not in {name for name, *_ in engine()._cache._kept}
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_an_adapter_that_is_not_finite_is_refused(engine, adapters, copied, value):
+    tam, _, _ = adapters()
+
+    def spoil(tensors):
+        name = sorted(tensors)[-1]
+        tensors[name] = tensors[name].clone()
+        tensors[name].view(-1)[3] = value
+        return tensors
+
+    bad = copied(tam, tensors=spoil)
+    with pytest.raises(LampbenchError, match=r"adapter \S+copied: \S+ holds NaN or inf"):
+        once(engine(), (bad,))
+    assert once(engine(), (tam,))

@@ -45,6 +45,7 @@ from lampbench.engine.protocol import (
     Weights,
 )
 from lampbench.util.hashing import seed_from
+from lampbench.util.progress import print_message
 
 Grouped = TypeVar("Grouped")
 GroupKey = TypeVar("GroupKey", bound=Hashable)
@@ -69,7 +70,7 @@ class BatchedEngine:
     `device` None is the best one there is, `chat_template` None the tokenizer's own. `batch_size`
     bounds the rows of a decoding step, which otherwise depend on the free memory. `context` lowers
     the model's context length, in tokens. Training jobs leave a checkpoint every
-    `checkpoint_seconds`.
+    `checkpoint_seconds`; `say` takes messages about damaged ones.
 
     Raises:
         LampbenchError: the model cannot be loaded, or has no chat template.
@@ -86,12 +87,14 @@ class BatchedEngine:
         batch_size: int | None = None,
         context: int | None = None,
         checkpoint_seconds: float = 60.0,
+        say: Callable[[str], object] = print_message,
     ) -> None:
         loaded = load_model(spec, device, dtype)
         self._model = loaded.model
         self.device = loaded.device
         self._base = spec.location
         self._checkpoint_seconds = checkpoint_seconds
+        self._say = say
         self._forward = ForwardPass(self._model)
         self._stacked = StackedLora(self._model)
         self._cache = AdapterCache(self._model, self._base)
@@ -160,15 +163,18 @@ class BatchedEngine:
         """Train adapters, many at once.
 
         Raises:
-            LampbenchError: as in `generate`; `start` has another shape than the job's LoRA; a
-                checkpoint is damaged.
+            LampbenchError: as in `generate`; `start` has another shape than the job's LoRA; the
+                disk is full.
+            Stopped: a signal, or the end of the given time, ended the process.
         """
         alike = _grouped(jobs, lambda job: (job.frozen, job.lora, job.dpo))
         for (frozen, lora, _), group in alike.items():
             layout = new_layout(self._model, lora)
             slots = self._planner.training_slots(len(group), layout.size)
             limits = self._planner.pass_limits
-            loop = TrainingLoop(self._forward, self._stacked, layout, self._pad, limits, slots)
+            loop = TrainingLoop(
+                self._forward, self._stacked, layout, self._pad, limits, slots, self._say
+            )
             runs = self._training_runs(group, slots)
             self._shared.apply(frozen)
             for ended in loop.run(runs, on_step, self._checkpoint_seconds):

@@ -9,7 +9,7 @@ passes of the size that suits the device.
 
 import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -32,6 +32,7 @@ from lampbench.engine.load_model import quiet_libraries
 from lampbench.engine.protocol import StepHook, TrainFailure
 from lampbench.engine.training_schedule import batch_indices, learning_rate
 from lampbench.util.hashing import seed_from
+from lampbench.util.interrupt import Stopped, unbroken
 
 _LARGE = 1_000_000_000  # parameters of a model whose activations are recomputed
 
@@ -49,7 +50,8 @@ class _TrainingRow:
 class TrainingLoop:
     """Trains jobs on the same frozen weights and with the same adapter shape, `slots` at once.
 
-    `pad` is the padding token, `limits` bounds a pass over examples.
+    `pad` is the padding token, `limits` bounds a pass over examples; `say` takes messages about
+    damaged checkpoints.
     """
 
     def __init__(
@@ -60,8 +62,10 @@ class TrainingLoop:
         pad: int,
         limits: PassLimits,
         slots: int,
+        say: Callable[[str], object],
     ) -> None:
         self._forward, self._stacked, self._pad = forward, stacked, pad
+        self._say = say
         self._limits = limits
         device = forward.model.device
         values = torch.zeros(slots, layout.size, device=device)
@@ -76,10 +80,12 @@ class TrainingLoop:
         """Train to the end; a run is yielded, with its `adapter`, as soon as it has ended.
 
         A run that was killed continues from its last checkpoint, to the same result. One whose loss
-        or gradient becomes NaN or infinite is given up, and the others continue.
+        or gradient becomes NaN or infinite is given up, and the others continue. A signal takes
+        effect between two rounds, after a checkpoint of every run that is under way.
 
         Raises:
-            LampbenchError: a checkpoint is damaged; a single example does not fit into the memory.
+            LampbenchError: a single example does not fit into the memory; the disk is full.
+            Stopped: a signal, or the end of the given time, ended the process.
         """
         waiting = iter(runs)
         saved = time.monotonic()
@@ -89,7 +95,15 @@ class TrainingLoop:
                 active = [slot for slot, run in enumerate(self._slots) if run]
                 if not active:
                     return
-                failures = self._round(active)
+                complete = False
+                try:
+                    with unbroken():
+                        failures = self._round(active)
+                        complete = True
+                except Stopped:
+                    if complete:  # a second signal stops within a round
+                        self._save()
+                    raise
                 if time.monotonic() - saved >= checkpoint_seconds:
                     self._save()
                     saved = time.monotonic()
@@ -109,7 +123,7 @@ class TrainingLoop:
                 optimizer.values[slot] = self._layout.flatten([(run.start, unit)])
                 for state in (optimizer.first, optimizer.second, optimizer.gradients):
                     state[slot] = 0
-                if saved := TrainingCheckpoints(run.job).load():
+                if saved := TrainingCheckpoints(run.job, self._say).load():
                     run.done, run.losses, run.margins = (
                         saved[name] for name in ("step", "losses", "margins")
                     )
@@ -227,7 +241,7 @@ class TrainingLoop:
                 state = {"step": run.done, "losses": run.losses, "margins": run.margins}
                 for name in ("values", "first", "second"):
                     state[name] = getattr(optimizer, name)[slot].detach().clone()
-                TrainingCheckpoints(run.job).save(state)
+                TrainingCheckpoints(run.job, self._say).save(state)
 
 
 def _parameters(

@@ -1,13 +1,17 @@
 """A training job that was killed at any step resumes to the same bytes."""
 
 import dataclasses
+import os
+import signal
 from typing import Any
 
 import pytest
 import torch
 
+from lampbench.engine.batched.training_checkpoints import TrainingCheckpoints
 from lampbench.engine.protocol import DPOSpec
-from lampbench.util.errors import LampbenchError
+from lampbench.util import atomic
+from lampbench.util.interrupt import Stopped, stopping_on_signals
 from tests.engine.engine_inputs import examples, job, no_hook, preferences
 
 
@@ -83,21 +87,20 @@ def test_killed_users_resume_together_or_one_by_one(engine, adapters, tmp_path, 
     assert [saved(one) for one in broken] == [saved(one) for one in straight]
 
 
-def test_a_kill_while_a_checkpoint_is_written_leaves_the_previous_one(
-    engine, tmp_path, monkeypatch
-):
+def test_a_kill_while_a_checkpoint_is_written_leaves_the_previous_one(engine, tmp_path, monkeypatch):
     straight, broken = job(tmp_path, "straight"), job(tmp_path, "broken")
     often = engine(checkpoint_seconds=0.0)
     list(often.train([straight], no_hook))
-    save = torch.save
+    write, written = atomic.sync_file, []
 
-    def half(state, stream):
-        if state["step"] == 2:
-            stream.write(b"half of it")
+    def half(file):
+        written.append(file)
+        if len(written) == 2:
+            file.write_bytes(file.read_bytes()[:1000])
             raise Killed
-        save(state, stream)
+        write(file)
 
-    monkeypatch.setattr(torch, "save", half)
+    monkeypatch.setattr(atomic, "sync_file", half)
     with pytest.raises(Killed):
         list(often.train([broken], no_hook))
     monkeypatch.undo()
@@ -107,22 +110,111 @@ def test_a_kill_while_a_checkpoint_is_written_leaves_the_previous_one(
     assert saved(broken) == saved(straight)
 
 
-@pytest.mark.parametrize("damage", ["bytes", "other job"])
-def test_a_bad_checkpoint_is_an_error(engine, tmp_path, damage):
-    asked = job(tmp_path, "u")
+@pytest.fixture
+def interrupted(engine, tmp_path):
+    """A job with a checkpoint after its second step, and the bytes of its adapter in the end."""
+    straight, asked = job(tmp_path, "straight"), job(tmp_path, "u")
 
-    def kill(*_):
-        raise Killed
+    def kill(name, step, steps):
+        if step == 2:
+            raise Killed
 
+    list(engine().train([straight], no_hook))
     with pytest.raises(Killed):
         list(engine(checkpoint_seconds=0.0).train([asked], kill))
+    return asked, saved(straight)
+
+
+def resume(engine, asked, monkeypatch):
+    """Train again; what was said, and the steps taken."""
+    said, steps = [], []
+    trainer = engine()
+    monkeypatch.setattr(trainer, "_say", said.append)
+    list(trainer.train([asked], lambda name, step, of: steps.append(step)))
+    return said, steps
+
+
+@pytest.mark.parametrize("other", [{"seed": 99}, {"id": "another user"}])
+def test_a_checkpoint_of_another_job_is_not_used(engine, tmp_path, interrupted, monkeypatch, other):
+    asked, _ = interrupted
+    straight = dataclasses.replace(job(tmp_path, "other"), **other)
+    list(engine().train([straight], no_hook))
+    asked = dataclasses.replace(asked, **other)
+    said, steps = resume(engine, asked, monkeypatch)
+    (line,) = said
+    assert line == (
+        f"{asked.scratch / 'checkpoint.pt'}: a checkpoint of another job; renamed to "
+        "checkpoint.damaged, this training begins anew"
+    )
+    assert steps == [1, 2, 3, 4]
+    assert saved(asked) == saved(straight)
+
+
+def test_a_damaged_checkpoint_is_reported_and_training_begins_anew(
+    engine, interrupted, monkeypatch
+):
+    asked, expected = interrupted
     file = asked.scratch / "checkpoint.pt"
-    if damage == "bytes":
-        file.write_bytes(file.read_bytes()[:100])
-    else:
-        asked = dataclasses.replace(asked, seed=99)
-    with pytest.raises(LampbenchError, match=r"checkpoint\.pt: .*; delete the file"):
-        list(engine().train([asked], no_hook))
+    file.write_bytes(file.read_bytes()[:5000])
+    said, steps = resume(engine, asked, monkeypatch)
+    assert said == [
+        f"{file}: damaged checkpoint; renamed to checkpoint.damaged, this training begins anew"
+    ]
+    assert steps == [1, 2, 3, 4]
+    assert saved(asked) == expected
+
+
+def test_one_flipped_bit_anywhere_in_a_checkpoint_is_found(interrupted):
+    asked, _ = interrupted
+    file = asked.scratch / "checkpoint.pt"
+    sound = file.read_bytes()
+    assert TrainingCheckpoints(asked, pytest.fail).load()["step"] == 2
+    places = {*range(200), *range(200, len(sound), max(1, len(sound) // 300)), len(sound) - 1}
+    for place in places:
+        data = bytearray(sound)
+        data[place] ^= 1 << place % 8
+        file.write_bytes(data)
+        said = []
+        assert TrainingCheckpoints(asked, said.append).load() is None, place
+        assert "damaged checkpoint" in said[0]
+    for cut in (0, 10, 120, len(sound) // 2, len(sound) - 1):
+        file.write_bytes(sound[:cut])
+        assert TrainingCheckpoints(asked, said.append).load() is None, cut
+
+
+@pytest.mark.parametrize("kind", ["sft", "dpo"])
+def test_a_signal_leaves_a_checkpoint_of_the_step_under_way(engine, adapters, tmp_path, kind):
+    tam, user, _ = adapters()
+    given = {"frozen": (tam,)}
+    if kind == "dpo":
+        given |= {"data": preferences(), "start": user, "dpo": DPOSpec(0.5, (tam,))}
+    straight, broken = job(tmp_path, "straight", **given), job(tmp_path, "broken", **given)
+    (expected,) = engine().train([straight], no_hook)
+
+    class Interrupting:
+        """Sends a signal in the middle of the second step."""
+
+        count = 0
+
+        def __call__(self, *_):
+            self.count += 1
+            if self.count == 2:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    hook = engine()._model.register_forward_hook(Interrupting())
+    steps = []
+    try:
+        with stopping_on_signals(), pytest.raises(Stopped) as stopped:
+            list(engine().train([broken], lambda name, step, of: steps.append(step)))
+    finally:
+        hook.remove()
+    assert stopped.value.code == 143
+    again = []
+    (result,) = engine().train([broken], lambda name, step, of: again.append(step))
+    assert again[0] == len(steps) + 2 > 1
+    assert again[-1] == 4
+    assert saved(broken) == saved(straight)
+    assert result == dataclasses.replace(expected, id="broken")
 
 
 def test_short_jobs_write_no_checkpoint(engine, tmp_path, monkeypatch):
