@@ -82,3 +82,13 @@ def test_planned_comparisons_are_the_papers_and_those_of_controls(scored, read):
         "tam_head over TAM",
         "CoPe over tam_head",
     ]
+
+
+def test_a_p_value_is_never_zero(scored, read, cells):
+    scored("cope", spread(shift=0.1))
+    scored("oppu", spread())
+    row = cells(read("gains"), "CoPe over OPPU")["News Headline"]
+    found = paired(flat(spread(shift=0.1)), flat(spread()))
+    assert found.exchange < 0.0005  # 2 of 4,096 exchanges
+    assert row["p (exchange)"] == "\\<0.001"
+    assert row["p (bootstrap)"] == "0.001"  # 2 / 2,001, the smallest there is
