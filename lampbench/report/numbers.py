@@ -36,3 +36,8 @@ def mean_number(score: CellScore | None) -> Cell:
 def paper_number(figure: Published | None) -> Cell:
     """A figure that the paper prints."""
     return Number(figure.value, noted=bool(figure.note)) if figure else NO_FIGURE
+
+
+def p_value(p: float) -> Cell:
+    """A p-value; one that would be rounded to zero is shown as below 0.001."""
+    return "<0.001" if p < 0.0005 else Number(p)

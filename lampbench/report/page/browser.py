@@ -7,7 +7,7 @@ from typing import Any
 from lampbench.record.dataset_files import RecordedQuery
 from lampbench.record.manifest import PREDICTIONS
 from lampbench.record.runs import Run
-from lampbench.report.page.cells import GOALS, Group
+from lampbench.report.page.cells import GOALS, SetupGroup
 from lampbench.report.setups import Column
 from lampbench.report.shared_words import pieces
 from lampbench.scoring.catalog import METRICS
@@ -20,7 +20,7 @@ FIELD_LENGTH = 600
 _Histories = Mapping[str, Mapping[str, str]]
 
 
-def browser_queries(group: Group, count: int) -> list[dict[str, Any]]:
+def browser_queries(group: SetupGroup, count: int) -> list[dict[str, Any]]:
     """For each task at most `count` queries, each with the answers of all methods.
 
     A hash of the ids decides which queries, not their scores. Of several seeds the lowest is shown.
@@ -31,7 +31,7 @@ def browser_queries(group: Group, count: int) -> list[dict[str, Any]]:
     return [_task(group, column, count) for column in group.columns()]
 
 
-def _task(group: Group, column: Column, count: int) -> dict[str, Any]:
+def _task(group: SetupGroup, column: Column, count: int) -> dict[str, Any]:
     cells = group.of(column)
     first = cells[0].runs[0]
     asked, histories = first.queries, first.histories

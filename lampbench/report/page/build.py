@@ -15,7 +15,7 @@ from lampbench.record.runs import Run, UnreadableRun, load_runs
 from lampbench.report.contents import Recorded, arrange
 from lampbench.report.fill_cells import ExcludedRun, changes, in_order
 from lampbench.report.page.browser import browser_queries
-from lampbench.report.page.cells import Group, groups
+from lampbench.report.page.cells import SetupGroup, groups
 from lampbench.report.page.sections import (
     Figure,
     Grid,
@@ -38,7 +38,7 @@ class _Section:
     """
 
     identifier: str
-    group: Group
+    group: SetupGroup
     leaderboards: list[Grid]
     differences: list[Figure]
     ablation: tuple[list[Grid], list[Figure]]
@@ -106,7 +106,7 @@ def _others(recorded: Recorded, shown: Collection[Setup]) -> list[ExcludedRun]:
     return in_order([*recorded.others, *apart])
 
 
-def _section(identifier: str, group: Group, swept: Sequence[Sweep]) -> _Section:
+def _section(identifier: str, group: SetupGroup, swept: Sequence[Sweep]) -> _Section:
     runs = [run for cell in group.cells for run in cell.runs]
     runs += [run for sweep in swept if sweep.setup == group.setup for run in sweep.runs()]
     by_path = {run.path: run for run in runs}

@@ -53,7 +53,7 @@ class PageCell:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class SetupGroup:
     """All cells of one setup, by task and method. `methods` are those that fill a cell, in the
     order of the leaderboard, with their titles.
     """
@@ -81,7 +81,7 @@ class Group:
         return self.board.column_title(column)
 
 
-def groups(board: Board) -> list[Group]:
+def groups(board: Board) -> list[SetupGroup]:
     """A board's cells by setup; setups, tasks and methods in the order of the tables.
 
     Raises:
@@ -96,7 +96,7 @@ def groups(board: Board) -> list[Group]:
         cells = tuple(_cell(first[place]) for place in places if place in first)
         titles = {cell.method: cell.title for cell in cells}
         methods = {method: titles[method] for method in board.methods() if method in titles}
-        made.append(Group(setup, board.section_title(setup), methods, cells, board))
+        made.append(SetupGroup(setup, board.section_title(setup), methods, cells, board))
     return made
 
 

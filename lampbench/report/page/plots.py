@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-WIDTH = 360.0
+_WIDTH = 360.0
 _LABELS, _ROW, _FOOT, _TOP = 104.0, 26.0, 26.0, 6.0
 _LONGEST = 15  # characters of a label
 _DOTS = 200  # users above which the box alone is drawn
@@ -59,7 +59,7 @@ def intervals(marks: Sequence[PlottedValue], description: str) -> Markup:
     """A row per value: a dot on its interval, zero as a line, the note at the right."""
     ends = [v for mark in marks for v in (mark.low, mark.value, mark.high) if math.isfinite(v)]
     ticks = _ticks(min([0.0, *ends]), max([0.0, *ends]), 3)
-    axis = _Axis(ticks[0], ticks[-1], _LABELS, WIDTH - 62)
+    axis = _Axis(ticks[0], ticks[-1], _LABELS, _WIDTH - 62)
 
     def draw(row: int, y: float) -> list[Markup]:
         mark = marks[row]
@@ -67,7 +67,7 @@ def intervals(marks: Sequence[PlottedValue], description: str) -> Markup:
         if math.isfinite(mark.low):
             drawn.append(_line(axis(mark.low), y, axis(mark.high), y, "whisker"))
         drawn.append(element("circle", cx=axis(mark.value), cy=y, r=4, class_="dot"))
-        note = element("text", mark.note, x=WIDTH - 2, y=y + 4, class_="note", text_anchor="end")
+        note = element("text", mark.note, x=_WIDTH - 2, y=y + 4, class_="note", text_anchor="end")
         return [*drawn, note]
 
     return _in_rows([mark.label for mark in marks], ticks, axis, draw, description)
@@ -80,7 +80,7 @@ def distributions(rows: Sequence[tuple[str, Sequence[float]]], description: str)
     """
     values = [value for _, each in rows for value in each]
     ticks = _ticks(min(values), max(values), 3)
-    axis = _Axis(ticks[0], ticks[-1], _LABELS, WIDTH - 18)
+    axis = _Axis(ticks[0], ticks[-1], _LABELS, _WIDTH - 18)
 
     def draw(row: int, y: float) -> list[Markup]:
         each = sorted(rows[row][1])
@@ -98,7 +98,7 @@ def distributions(rows: Sequence[tuple[str, Sequence[float]]], description: str)
 
 def scatter(points: Sequence[ScatterPoint], x_title: str, y_title: str, description: str) -> Markup:
     """Points over a logarithmic x axis; labels at the right are connected to their points."""
-    height, labels = max(210.0, 60.0 + 17 * len(points)), WIDTH - 92
+    height, labels = max(210.0, 60.0 + 17 * len(points)), _WIDTH - 92
     powers = [math.log10(max(point.x, 1.0)) for point in points]
     low = math.floor(min(powers))
     high = max(math.ceil(max(powers)), low + 1)
@@ -130,8 +130,8 @@ def series(marks: Sequence[PlottedValue], y_title: str, description: str) -> Mar
     ends = [v for mark in marks for v in (mark.low, mark.value, mark.high) if math.isfinite(v)]
     ticks = _ticks(min(ends), max(ends))
     up = _Axis(ticks[0], ticks[-1], height - 40, 20)
-    across = _Axis(-0.5, len(marks) - 0.5, 40, WIDTH - 8)
-    drawn = _sideways(ticks, up, WIDTH - 8)
+    across = _Axis(-0.5, len(marks) - 0.5, 40, _WIDTH - 8)
+    drawn = _sideways(ticks, up, _WIDTH - 8)
     path = " ".join(f"{across(i):.1f},{up(mark.value):.1f}" for i, mark in enumerate(marks))
     drawn.append(element("polyline", points=path, class_="path"))
     for i, mark in enumerate(marks):
@@ -176,7 +176,7 @@ def _sideways(ticks: Sequence[float], up: _Axis, right: float) -> list[Markup]:
 
 
 def _svg(height: float, drawn: Sequence[Markup], description: str) -> Markup:
-    box = f"0 0 {_written(WIDTH)} {_written(height)}"
+    box = f"0 0 {_written(_WIDTH)} {_written(height)}"
     return element("svg", *drawn, viewBox=box, role="img", aria_label=description)
 
 

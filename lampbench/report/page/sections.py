@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from lampbench.paper.cast import cast
 from lampbench.report.page import plots
-from lampbench.report.page.cells import GOALS, Group, PageCell, difference, mean_cost
+from lampbench.report.page.cells import GOALS, PageCell, SetupGroup, difference, mean_cost
 from lampbench.report.page.plots import PlottedValue, ScatterPoint
 from lampbench.report.setups import Column
 from lampbench.report.statistics import Interval, holm, interval
@@ -50,7 +50,7 @@ class Figure:
     drawing: Markup
 
 
-def leaderboards(group: Group) -> Iterator[Grid]:
+def leaderboards(group: SetupGroup) -> Iterator[Grid]:
     """Methods by tasks with 95% intervals, one table per metric; the best of a task is marked."""
     columns = group.columns()
     sizes = tuple(_size(group.of(column)[0]) for column in columns)
@@ -62,7 +62,7 @@ def leaderboards(group: Group) -> Iterator[Grid]:
         yield Grid(METRICS[metric].title, header, ("", *sizes), rows)
 
 
-def differences(group: Group) -> Iterator[Figure]:
+def differences(group: SetupGroup) -> Iterator[Figure]:
     """ROUGE-L of every method minus the first one's, on the same queries, one plot per task."""
     for column in group.columns():
         cells = [cell for cell in group.of(column) if MAIN in cell.scores]
@@ -70,7 +70,7 @@ def differences(group: Group) -> Iterator[Figure]:
             yield _paired_figure(group.column_title(column), cells[0], cells[1:])
 
 
-def ablation(group: Group) -> tuple[list[Grid], list[Figure]]:
+def ablation(group: SetupGroup) -> tuple[list[Grid], list[Figure]]:
     """Contrastive decoding and DPO: scores, and differences from the method that has neither."""
     ingredients = {row.method: (row.contrastive, row.dpo) for row in cast().ablation}
     neither = next(iter(ingredients))
@@ -101,7 +101,7 @@ def ablation(group: Group) -> tuple[list[Grid], list[Figure]]:
     return grids, figures
 
 
-def costs(group: Group) -> tuple[list[Figure], Grid]:
+def costs(group: SetupGroup) -> tuple[list[Figure], Grid]:
     """Tokens per user against ROUGE-L, one plot per task, and the numbers as a table."""
     rows, figures = [], []
     for column in group.columns():
@@ -126,7 +126,7 @@ def costs(group: Group) -> tuple[list[Figure], Grid]:
     return figures, Grid("Cost in numbers", header, small, tuple(rows), labels=2)
 
 
-def users(group: Group) -> Iterator[Figure]:
+def users(group: SetupGroup) -> Iterator[Figure]:
     """Each user's mean ROUGE-L, one plot per task."""
     for column in group.columns():
         rows = []
@@ -143,7 +143,7 @@ def users(group: Group) -> Iterator[Figure]:
 
 
 def _method_rows(
-    group: Group, columns: Sequence[Column], methods: Sequence[str], metric: str
+    group: SetupGroup, columns: Sequence[Column], methods: Sequence[str], metric: str
 ) -> tuple[tuple[Entry, ...], ...]:
     found = {
         (cell.column, cell.method): interval(cell.scores[metric])

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 
 from lampbench.report.board import Board
 from lampbench.report.page import plots
-from lampbench.report.page.cells import Group
+from lampbench.report.page.cells import SetupGroup
 from lampbench.report.page.plots import PlottedValue
 from lampbench.report.page.sections import MAIN, Figure
 from lampbench.report.statistics import interval
 from lampbench.report.sweeps import Sweep
 
 
-def sensitivity(group: Group, swept: Sequence[Sweep]) -> list[Figure]:
+def sensitivity(group: SetupGroup, swept: Sequence[Sweep]) -> list[Figure]:
     """ROUGE-L at each value of a sweep, one plot per sweep of two values or more."""
     figures = [_figure(group.board, sweep) for sweep in swept if sweep.setup == group.setup]
     return [figure for figure in figures if figure is not None]

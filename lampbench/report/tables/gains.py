@@ -11,6 +11,7 @@ from lampbench.report.cell_scores import CellScore
 from lampbench.report.machine_readable import entry
 from lampbench.report.metric_format import PAPER_METRICS, metric_title
 from lampbench.report.notes import NO_FIGURE, NO_VALUE, external_notes, synthetic_notes
+from lampbench.report.numbers import p_value
 from lampbench.report.setups import Column, Setup
 from lampbench.report.table import Cell, Number, Section, Table
 from lampbench.report.tables.main import MAIN_TABLES
@@ -152,7 +153,7 @@ def _row(board: Board, gain: Gain, printed: bool) -> tuple[Cell, ...]:
         _hundredths(gain.detectable, NO_VALUE, signed=False),
         _hundredths(gain.relative, NO_VALUE),
         *([_hundredths(gain.printed, NO_FIGURE)] if printed else []),
-        *(Number(p) for p in (found.bootstrap, found.exchange, gain.p)),
+        *map(p_value, (found.bootstrap, found.exchange, gain.p)),
         *(str(count) for count in (found.better, found.equal, found.worse)),
     )
 

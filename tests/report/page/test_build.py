@@ -12,7 +12,7 @@ from lampbench.record.runs import load_runs
 from lampbench.report.page.build import page_of
 from lampbench.report.statistics import interval, paired
 from lampbench.util.errors import LampbenchError
-from tests.report.parsed import built
+from tests.report.page.parsed import built
 
 
 def scores(run, metric="rougeL"):

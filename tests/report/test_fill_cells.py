@@ -8,6 +8,8 @@ from lampbench.record.runs import load_runs
 from lampbench.record.write import write_run
 from lampbench.report.fill_cells import fill_cells
 
+SCORES = {"a": [0.1, 0.2, 0.4], "b": [0.3, 0.4, 0.1]}
+
 
 @pytest.fixture
 def load(tmp_path):
@@ -127,3 +129,34 @@ def test_a_third_partys_method_has_its_own_title(record, load):
     record("mine", method_title="My Method")
     (one,), _ = load()
     assert one.method_title == "My Method"
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_runs_of_another_version_stand_apart(scored, read, cells, order):
+    versions = ["0.1.0", "0.2.0"][::order]
+    scored("cope", SCORES, versions={"lampbench": versions[0]})
+    newer = "2026-02-01T00:00:00+00:00"
+    scored("oppu", SCORES, versions={"lampbench": versions[1]}, created=newer)
+    table = cells(read("main"), "bundled, preset small, data bundled", "ROUGE-1")
+    assert table["CoPe"]["News Headline"] == "no run"
+    assert table["OPPU"]["News Headline"] != "no run"
+    reason = cells(read("excluded-runs"), "Runs in no other table")["News Headline"]["What differs"]
+    assert f"by lampbench {versions[0]}" in reason and "run it again" in reason
+
+
+def test_mixed_releases_of_libraries_are_told(scored, read):
+    for method, torch in (("cope", "2.1"), ("oppu", "2.2"), ("tam", "2.1")):
+        versions = {"torch": torch, "python": "3.11", "commit": method}
+        scored(method, SCORES, versions=versions)
+    assert "These runs were made with different releases: torch 2.1, 2.2." in read("scores")
+    assert "python" not in read("scores")
+
+
+def test_runs_of_other_queries_stand_apart_whatever_their_fingerprint(scored, read, cells):
+    scored("oppu", {"a": [0.1, 0.2], "b": [0.3, 0.4]})
+    scored("cope", SCORES, created="2026-02-01T00:00:00+00:00")
+    table = cells(read("main"), "bundled, preset small, data bundled", "ROUGE-1")
+    assert table["OPPU"]["News Headline"] == "no run"
+    assert table["CoPe"]["News Headline"] != "no run"
+    row = cells(read("excluded-runs"), "Runs in no other table")["News Headline"]
+    assert (row["Method"], row["What differs"][:21]) == ("OPPU", "answers other queries")

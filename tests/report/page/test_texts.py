@@ -8,7 +8,7 @@ import pytest
 
 from lampbench.report.page.build import encoded, page_of
 from lampbench.util.errors import LampbenchError
-from tests.report.parsed import Page, built
+from tests.report.page.parsed import Page, built
 
 HOSTILE = "</script><script>hacked=1</script><img src=x onerror=hacked=1>\u2028\u202e{{ 7*7 }}&lt;"
 

@@ -1,0 +1,94 @@
+"""What a method gains over a baseline, beside the paper's gains where these are comparable."""
+
+import re
+
+import numpy as np
+
+from lampbench.report.statistics import interval, paired
+
+
+def spread(users=12, queries=3, shift=0.0, seed=0):
+    """Scores around 0.5 + shift; the same users and queries differ alike for every shift."""
+    rng = np.random.default_rng(seed)
+    return {f"u{u}": [0.5 + shift + float(x) for x in 0.05 * rng.standard_normal(queries)]
+            for u in range(users)}  # fmt: skip
+
+
+def flat(scores):
+    return {(u, f"q{q}"): value for u, values in scores.items() for q, value in enumerate(values)}
+
+
+def test_gains_by_hand(scored, read, cells):
+    ours, theirs = spread(shift=0.1), spread()
+    ours["u0"], ours["u1"] = theirs["u0"], [value - 0.02 for value in theirs["u1"]]
+    scored("cope", ours)
+    scored("oppu", theirs)
+    row = cells(read("gains"), "CoPe over OPPU", marks=True)["News Headline"]
+    assert row["Metric"] == "ROUGE-L"  # the last row of that name; half of ROUGE-1
+    halves = [{q: v / 2 for q, v in flat(scores).items()} for scores in (ours, theirs)]
+    one, other = (interval(scores).mean for scores in halves)
+    found = paired(*halves)
+    low, high = 100 * found.difference.low, 100 * found.difference.high
+    assert row["Points"] == f"{100 * (one - other):+.2f} [{low:+.2f}, {high:+.2f}]"
+    assert row["Detectable"] == f"{100 * found.detectable:.2f}"
+    assert (row["Users better"], row["equal"], row["worse"]) == ("10", "1", "1")
+    assert row["Relative %"] == f"{100 * (one / other - 1):+.2f}"
+    assert row["p (bootstrap)"] == f"{found.bootstrap:.3f}"
+    assert row["p (exchange)"] == f"{found.exchange:.3f}"
+    # the two metrics' tests are the same, since one is half of the other
+    assert row["p (Holm)"] == f"{2 * found.exchange:.3f}"
+    assert "paper %" not in row
+
+
+MISTRAL = {
+    "model": "mistral",
+    "model_details": {"location": "mistralai/Mistral-7B-Instruct-v0.3", "fingerprint": "m"},
+}
+"""The paper's own model, beside whose runs its figures stand."""
+
+
+def test_mean_gain_over_tasks_is_the_papers(scored, read, cells):
+    tasks = ("abstract_generation", "review_writing", "topic_writing", "news_headline",
+             "scholarly_title")  # fmt: skip
+    for place, task in enumerate(tasks):
+        theirs = {"a": [0.2, 0.2 if place else 0.4], "b": [0.2 if place else 0.4]}
+        scored("cope", {"a": [0.4, 0.4], "b": [0.4]}, task, **MISTRAL)
+        scored("tam", theirs, task, **MISTRAL)
+    row = cells(read("gains"), "CoPe over TAM")["Mean of 5"]
+    assert row["Metric"] == "ROUGE-L"
+    assert row["paper %"] == "+10.57"
+    # four tasks doubled, one at 0.4 over 1 / 3
+    assert row["Relative %"] == "+84.00"
+    assert "CoPe over OPPU" not in read("gains")
+
+
+def test_a_gain_that_the_paper_cannot_tell_is_left_open(scored, read, cells):
+    for task in ("news_headline", "diary"):
+        scored("cope", {"a": [0.4, 0.4], "b": [0.4]}, task, **MISTRAL)
+        scored("oppu", {"a": [0.2, 0.2], "b": [0.2]}, task, **MISTRAL)
+    table = cells(read("gains"), "CoPe over OPPU")
+    assert table["News Headline"]["paper %"] == "+1.10"  # 100 * (0.184 / 0.182 - 1)
+    assert (table["diary"]["paper %"], table["Mean of 2"]["paper %"]) == ("—", "—")
+
+
+def test_planned_comparisons_are_the_papers_and_those_of_controls(scored, read):
+    for method in ("base", "tam", "tam_head", "oppu", "cope", "mine"):
+        scored(method, {"a": [0.4, 0.3], "b": [0.4]})
+    found = re.findall(r"^### (.*)", read("gains"), re.MULTILINE)
+    assert found == [
+        "CoPe over TAM",
+        "CoPe over OPPU",
+        "OPPU over TAM",
+        "tam_head over TAM",
+        "CoPe over tam_head",
+    ]
+
+
+def test_a_p_value_is_never_zero(scored, read, cells):
+    scored("cope", spread(shift=0.1))
+    scored("oppu", spread())
+    row = cells(read("gains"), "CoPe over OPPU")["News Headline"]
+    found = paired(flat(spread(shift=0.1)), flat(spread()))
+    assert found.exchange < 0.0005  # 2 of 4,096 exchanges
+    assert row["p (exchange)"] == "\\<0.001"
+    assert row["p (bootstrap)"] == "0.001"  # 2 / 2,001, the smallest there is
