@@ -9,6 +9,7 @@ from tabulate import tabulate
 from lampbench.record.manifest import PREDICT, Manifest
 from lampbench.record.runs import Run, read_run
 from lampbench.scoring import METRICS
+from lampbench.util.errors import LampbenchError
 
 _COLUMNS = {
     "ROUGE-1": ("rouge1", 3),
@@ -21,8 +22,25 @@ _COLUMNS = {
 
 
 def print_summary(folders: Sequence[Path]) -> None:
-    """Print means over queries, one row per run and one table per task and model."""
-    runs = [read_run(folder) for folder in folders]
+    """Print means over queries, one row per run and one table per task and model.
+
+    Raises:
+        LampbenchError: a recorded run is damaged; the others have been printed.
+    """
+    runs, damaged = [], []
+    for folder in folders:
+        try:
+            runs.append(read_run(folder))
+        except LampbenchError as error:
+            damaged.append(error)
+    if runs:
+        _print(runs)
+    if damaged:
+        more = f" (and {len(damaged) - 1} more)" if len(damaged) > 1 else ""
+        raise LampbenchError(f"{damaged[0]}{more}")
+
+
+def _print(runs: Sequence[Run]) -> None:
     groups: dict[tuple[str, str], list[Run]] = {}
     for run in runs:
         groups.setdefault((run.manifest.task, run.manifest.model), []).append(run)
@@ -39,8 +57,8 @@ def print_summary(folders: Sequence[Path]) -> None:
     if reason := METRICS["meteor"].missing():
         click.echo(f"\n{reason}")
     click.echo("\nMeans over queries. Recorded in:")
-    for folder in folders:
-        click.echo(f"  {folder}")
+    for run in runs:
+        click.echo(f"  {run.path}")
 
 
 def _say_what_was_cut(manifest: Manifest) -> None:
