@@ -97,7 +97,9 @@ def _example(
     return answered_queries(board, results, column, setup, methods, pick, 1)[0]
 
 
-def _record(board: "Board", cells: Sequence["CellScore"], example: "AnsweredQuery") -> dict[str, Any]:
+def _record(
+    board: "Board", cells: Sequence["CellScore"], example: "AnsweredQuery"
+) -> dict[str, Any]:
     """Scores and example of one setup and dataset, as programs read them."""
     first = cells[0]
     return {

@@ -48,7 +48,7 @@ class DamagedRun(LampbenchError):
     """A recorded run is not what was written; `problem` says what is wrong and what heals it."""
 
     def __init__(self, problem: "UnreadableRun") -> None:
-        super().__init__(f"{problem.path}: damaged: {problem.reason}; {problem.remedy}")
+        super().__init__(f"{problem.path}: no sound run: {problem.reason}; {problem.remedy}")
         self.problem = problem
 
 
@@ -171,7 +171,8 @@ def read_run(folder: Path) -> Run:
     """One recorded run, checked as `load_runs` checks it.
 
     Raises:
-        LampbenchError: the folder is no sound run; says how to heal it.
+        DamagedRun: the folder is no sound run.
+        LampbenchError: there is no such folder.
     """
     path = folder.absolute()
     try:
@@ -181,7 +182,7 @@ def read_run(folder: Path) -> Run:
     try:
         found = _load_patiently(root, path, {})
     except _Damaged as error:
-        raise LampbenchError(f"{folder}: no recorded run: {error}; {error.remedy}") from error
+        raise DamagedRun(UnreadableRun(folder, str(error), error.remedy)) from error
     if found is None:
         raise LampbenchError(f"{folder}: no recorded run: there is no such folder")
     return Run(folder, found.manifest)

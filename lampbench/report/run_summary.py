@@ -9,7 +9,6 @@ from tabulate import tabulate
 from lampbench.record.manifest import PREDICT, Manifest
 from lampbench.record.runs import Run, read_run
 from lampbench.scoring import METRICS
-from lampbench.util.errors import LampbenchError
 
 _COLUMNS = {
     "ROUGE-1": ("rouge1", 3),
@@ -22,25 +21,8 @@ _COLUMNS = {
 
 
 def print_summary(folders: Sequence[Path]) -> None:
-    """Print means over queries, one row per run and one table per task and model.
-
-    Raises:
-        LampbenchError: a recorded run is damaged; the others have been printed.
-    """
-    runs, damaged = [], []
-    for folder in folders:
-        try:
-            runs.append(read_run(folder))
-        except LampbenchError as error:
-            damaged.append(error)
-    if runs:
-        _print(runs)
-    if damaged:
-        more = f" (and {len(damaged) - 1} more)" if len(damaged) > 1 else ""
-        raise LampbenchError(f"{damaged[0]}{more}")
-
-
-def _print(runs: Sequence[Run]) -> None:
+    """Print means over queries, one row per run and one table per task and model."""
+    runs = [read_run(folder) for folder in folders]
     groups: dict[tuple[str, str], list[Run]] = {}
     for run in runs:
         groups.setdefault((run.manifest.task, run.manifest.model), []).append(run)
@@ -57,8 +39,8 @@ def _print(runs: Sequence[Run]) -> None:
     if reason := METRICS["meteor"].missing():
         click.echo(f"\n{reason}")
     click.echo("\nMeans over queries. Recorded in:")
-    for run in runs:
-        click.echo(f"  {run.path}")
+    for folder in folders:
+        click.echo(f"  {folder}")
 
 
 def _say_what_was_cut(manifest: Manifest) -> None:
