@@ -3,6 +3,7 @@
 Methods and tasks are names, or classes that may come from anywhere, such as a notebook cell.
 """
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
@@ -14,15 +15,15 @@ from lampbench.execution.options import RunOptions, engine_pool, grid_plans
 from lampbench.execution.plan import Plan
 from lampbench.execution.runner import execute
 from lampbench.plugin.method import Method
-from lampbench.record.runs import Run, Runs, load_runs, read_run
+from lampbench.record.runs import DamagedRun, Run, Runs, UnreadableRun, read_run, with_runs
 from lampbench.util.disk import writable
-from lampbench.util.errors import LampbenchError
 from lampbench.util.progress import Progress
 
 if TYPE_CHECKING:
     import pandas
 
     from lampbench.report.compare import Comparison
+    from lampbench.report.contents import Recorded
     from lampbench.study.diagnose import Diagnosis
 
 AnyMethod = str | type[Method] | Method
@@ -104,10 +105,12 @@ def run(
     Raises:
         LampbenchError: an option is invalid (nothing was computed then), or data or a model is.
     """
-    (found,) = run_all(
+    found = run_all(
         [method], [task], models=[model], seeds=[seed], results=results, force=force, **settings
     )
-    return found
+    if found.problems:
+        raise DamagedRun(found.problems[0])
+    return found[0]
 
 
 def run_all(
@@ -197,11 +200,19 @@ def execute_all(
 ) -> Runs:
     """Carry out plans and read the recorded runs, in the order of the plans.
 
+    A run that was recorded before and is damaged is not among them but in their `problems`.
+
     Raises:
         LampbenchError: a folder cannot be written, or an input is bad; finished work is kept.
     """
     writable(Path(results), "--results")
-    return Runs(read_run(execute(each, command, Path(results), force)) for each in plans)
+    found, problems = [], []
+    for folder in [execute(each, command, Path(results), force) for each in plans]:
+        try:
+            found.append(read_run(folder))
+        except DamagedRun as error:
+            problems.append(error.problem)
+    return Runs(found, problems)
 
 
 def diagnose(
@@ -224,16 +235,27 @@ def diagnose(
 
 
 def runs(results: Path | str = RESULTS) -> Runs:
-    """The recorded runs of a folder.
+    """The sound recorded runs of a folder.
 
-    Raises:
-        LampbenchError: a folder is no sound run; it is named, with what is wrong.
+    A folder that is no sound run does not hide the others: it is in the `problems` of what is
+    returned, and a `UserWarning` says what is wrong with it and what heals it.
     """
-    found, problems = load_runs(Path(results))
-    if problems:
-        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        raise LampbenchError(f"{problems[0]}{more}")
-    return Runs(found)
+    found, problems = with_runs(Path(results), lambda runs: runs)
+    _warn(problems)
+    return Runs(found, problems)
+
+
+def _arranged(results: Path) -> "Recorded":
+    from lampbench.report.contents import arrange
+
+    found, problems = with_runs(results, arrange)
+    _warn(problems)
+    return found
+
+
+def _warn(problems: Sequence[UnreadableRun]) -> None:
+    for problem in problems:
+        warnings.warn(str(problem), stacklevel=3)
 
 
 def table(
@@ -251,10 +273,10 @@ def table(
     """
     import pandas
 
-    from lampbench.report.contents import arrange, sections
+    from lampbench.report.contents import sections
     from lampbench.report.machine_readable import cells
 
-    return pandas.DataFrame(cells(sections(arrange(runs(results)), name, baseline)))
+    return pandas.DataFrame(cells(sections(_arranged(Path(results)), name, baseline)))
 
 
 def leaderboard(results: Path | str = RESULTS, output: Path | str = LEADERBOARD) -> dict[Path, str]:
@@ -263,14 +285,13 @@ def leaderboard(results: Path | str = RESULTS, output: Path | str = LEADERBOARD)
     The tables go to the folder `tables` inside `results`. The same runs give the same texts.
 
     Raises:
-        LampbenchError: a page cannot be written, or a folder is no sound run.
+        LampbenchError: a page cannot be written.
     """
-    from lampbench.report.contents import arrange
     from lampbench.report.leaderboard import TABLES_FOLDER, pages
     from lampbench.report.page_files import write_pages
 
     folder = Path(results) / TABLES_FOLDER
-    made = pages(arrange(runs(results)), Path(output), folder)
+    made = pages(_arranged(Path(results)), Path(output), folder)
     write_pages(made, folder)
     return made
 

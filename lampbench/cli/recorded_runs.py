@@ -34,13 +34,24 @@ def recorded(results: Path) -> "Recorded":
     Raises:
         LampbenchError: there is no such folder.
     """
-    from lampbench.record.runs import load_runs
+    from lampbench.record.runs import with_runs
     from lampbench.report.contents import arrange
 
     require(results)
-    runs, problems = load_runs(results)
+    found, problems = with_runs(results, arrange)
     echo_left_out(problems)
-    return arrange(runs)
+    return found
+
+
+def require_sound(problems: Sequence["UnreadableRun"]) -> None:
+    """Refuse to end well where some of the runs that a command asked for are damaged.
+
+    Raises:
+        LampbenchError: names the first, what is wrong with it and what heals it.
+    """
+    if problems:
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        raise LampbenchError(f"{problems[0]}{more}")
 
 
 def echo_left_out(problems: Sequence["UnreadableRun"]) -> None:

@@ -8,6 +8,7 @@ import click
 from lampbench.cli import shared_options as options
 from lampbench.cli.command import Command, command_line, option
 from lampbench.cli.names import ModelName, PluginName
+from lampbench.cli.recorded_runs import require_sound
 
 SLICES = ("main", "cross-model", "ablation", "sensitivity")
 
@@ -125,7 +126,8 @@ def reproduce(
         )
         return
     plans = {plan.folder: plan for group in groups.values() for plan in group}
-    api.execute_all(list(plans.values()), results, command_line())
+    found = api.execute_all(list(plans.values()), results, command_line())
+    require_sound(found.problems)
     click.echo(f"\n{len(plans)} runs are recorded in {results}; `lampbench table main` shows them")
 
 

@@ -8,6 +8,7 @@ import click
 from lampbench.cli import shared_options as options
 from lampbench.cli.command import Command, command_line, option
 from lampbench.cli.output import echo_json
+from lampbench.cli.recorded_runs import require_sound
 from lampbench.cli.run_record import run_record
 
 if TYPE_CHECKING:
@@ -58,10 +59,11 @@ def run(
         found = api.execute_all(todo, results, command_line(), force=force)
     if form == "json":
         echo_json({"runs": [run_record(each) for each in found]})
-    else:
+    elif found:
         from lampbench.report.run_summary import print_summary
 
         print_summary([each.path for each in found])
+    require_sound(found.problems)
 
 
 def _plan_record(plan: "Plan") -> dict[str, Any]:

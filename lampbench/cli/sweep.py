@@ -8,6 +8,7 @@ import click
 from lampbench.cli import shared_options as options
 from lampbench.cli.command import Command, command_line, option
 from lampbench.cli.names import Assignment
+from lampbench.cli.recorded_runs import require_sound
 
 
 @click.command(cls=Command)
@@ -58,3 +59,4 @@ def sweep(
     with limited(max_hours):
         found = api.execute_all(todo, results, command_line())
     print_points(found, grid)
+    require_sound(found.problems)

@@ -36,7 +36,7 @@ def execute(plan: Plan, command: str, results: Path, force: bool = False) -> Pat
         LampbenchError: an input is bad; what was finished before stays in the cache.
     """
     say = plan.executor.progress.say
-    with run_lock(results, plan.folder.name, say):
+    with run_lock(plan.folder, say):
         if plan.done and not force:
             say(f"already recorded: {plan.folder} (--force runs it again)")
         else:

@@ -13,6 +13,8 @@ import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lampbench.record.typed_json import loads
+
 
 def encode_text(text: str) -> bytes:
     r"""JSON text as UTF-8.
@@ -57,9 +59,9 @@ def from_text(text: bytes) -> dict[str, list[Any]]:
     """The columns of a table.
 
     Raises:
-        ValueError: it is no object of equally long lists.
+        ValueError: it is no JSON object of equally long lists, or a number is not finite.
     """
-    columns = json.loads(text)
+    columns = loads(text)
     if not isinstance(columns, dict) or not all(isinstance(c, list) for c in columns.values()):
         raise ValueError("not an object of lists")
     if len(lengths := set(map(len, columns.values()))) > 1:

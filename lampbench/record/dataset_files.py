@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from lampbench.core.dataset import Dataset, User
 from lampbench.core.task import Task
@@ -23,10 +23,10 @@ from lampbench.record.typed_json import from_json
 from lampbench.util.atomic import replace
 from lampbench.util.errors import LampbenchError
 
+T = TypeVar("T")
+
 SHOWN = 200
 """Characters of a past record's target that are kept."""
-
-_HELP = "restore it, or run one of the runs on this data again with --force"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,13 @@ class RecordedQuery:
     query: str
     fields: Mapping[str, str]
     reference: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Beginning:
+    user: str
+    record: str
+    beginning: str
 
 
 def record_dataset(results: Path, dataset: Dataset, task: Task) -> RecordedDataset:
@@ -93,21 +100,20 @@ def read_queries(path: Path, expected: str) -> dict[tuple[str, str], RecordedQue
     """Test queries by user and query.
 
     Raises:
-        LampbenchError: the file is missing, damaged or has other content.
+        ValueError: the file is missing, damaged or has other content.
     """
-    rows = [from_json(RecordedQuery, row) for row in _read(path, expected)]
-    return {(row.user, row.query): row for row in rows}
+    return {(row.user, row.query): row for row in _read(path, expected, RecordedQuery)}
 
 
 def read_histories(path: Path, expected: str) -> dict[str, dict[str, str]]:
     """By user and record id the beginnings of past targets, oldest first.
 
     Raises:
-        LampbenchError: the file is missing, damaged or has other content.
+        ValueError: the file is missing, damaged or has other content.
     """
     found: dict[str, dict[str, str]] = {}
-    for row in _read(path, expected):
-        found.setdefault(row["user"], {})[row["record"]] = row["beginning"]
+    for row in _read(path, expected, _Beginning):
+        found.setdefault(row.user, {})[row.record] = row.beginning
     return found
 
 
@@ -117,14 +123,14 @@ def content_of(path: Path, expected: str) -> bytes:
     Raises:
         ValueError: the file is missing, damaged or has other content.
     """
+    if not path.is_file():
+        raise ValueError(f"{path.name} is missing")
     try:
         content = decompress(path.read_bytes())
-    except FileNotFoundError:
-        raise ValueError(f"{path.name} is missing; {_HELP}") from None
     except (OSError, ValueError) as error:
-        raise ValueError(f"{path.name} cannot be read ({error}); {_HELP}") from error
+        raise ValueError(f"{path.name} cannot be read ({error})") from error
     if sha256(content).hexdigest() != expected:
-        raise ValueError(f"{path.name} was changed after the run; {_HELP}")
+        raise ValueError(f"{path.name} was changed after the run")
     return content
 
 
@@ -150,12 +156,16 @@ def _write(results: Path, task: str, kind: str, columns: Mapping[str, Sequence[A
     return file
 
 
-def _read(path: Path, expected: str) -> list[dict[str, Any]]:
+def _read(path: Path, expected: str, kind: type[T]) -> list[T]:
+    content = content_of(path, expected)
     try:
-        columns = from_text(content_of(path, expected))
+        columns = from_text(content)
+        return [
+            from_json(kind, dict(zip(columns, row, strict=True)))
+            for row in zip(*columns.values(), strict=True)
+        ]
     except ValueError as error:
-        raise LampbenchError(f"{path.parent}: {error}") from error
-    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+        raise ValueError(f"{path.name}: {error}") from error
 
 
 def _lists(asked: Mapping[str, Any]) -> dict[str, Any]:

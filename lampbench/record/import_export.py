@@ -21,7 +21,7 @@ from lampbench.record.dataset_files import record_dataset
 from lampbench.record.manifest import ExternalFile, Manifest, ModelDetails
 from lampbench.record.runs import Run
 from lampbench.record.versions import versions
-from lampbench.record.write import write_run
+from lampbench.record.write import RecordedAlready, write_run
 from lampbench.scoring import PredictionRow, Scoring, histories, score_predictions
 from lampbench.util.atomic import replace
 from lampbench.util.errors import LampbenchError
@@ -94,7 +94,8 @@ def import_predictions(
     Its key is the digest of what it holds, so that the same file is recorded once.
 
     Raises:
-        LampbenchError: as `read_predictions`; or the run is recorded already.
+        LampbenchError: as `read_predictions`.
+        RecordedAlready: this file was imported before.
     """
     rows = read_predictions(file, task, dataset)
     scoring = Scoring(histories=histories(dataset))
@@ -122,7 +123,11 @@ def import_predictions(
         scoring=scoring.describe(),
         external=ExternalFile(file.name, file_digest(file)),
     )
-    return write_run(results, manifest, rows, score_predictions(rows, None, scoring))
+    scores = score_predictions(rows, None, scoring)
+    try:
+        return write_run(results, manifest, rows, scores)
+    except RecordedAlready as error:
+        raise RecordedAlready(f"{error} with these predictions; nothing is left to do") from error
 
 
 def export_predictions(run: Run, task: Task, file: Path) -> int:

@@ -1,6 +1,7 @@
 """The manifest of a run: how each of its numbers was made. One type, one reader, one writer."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
@@ -9,7 +10,7 @@ from typing import Any, Literal
 from lampbench.data.dataset_statistics import MeanAndSd
 from lampbench.plugin.hyperparameter import SourcedValue
 from lampbench.record.columns import encode_text
-from lampbench.record.typed_json import Mismatch, from_json
+from lampbench.record.typed_json import Mismatch, brief, from_json, loads
 from lampbench.scoring.aggregate import Counts, Means
 from lampbench.scoring.score import ScoringDescription
 from lampbench.util.hashing import canonical
@@ -17,6 +18,8 @@ from lampbench.util.machine import Hardware
 
 FORMAT = 2
 MANIFEST, PREDICTIONS, SCORES = "manifest.json", "predictions.json.gz", "scores.json.gz"
+
+_SHARED_NAME = re.compile(r"[0-9a-f]{16}\.(queries|histories)\.json\.gz")
 
 PREDICT = "predict"
 """The stage that answers the test queries; the others make what it needs."""
@@ -57,10 +60,17 @@ class SharedFile:
 
     `sha256` is the digest of the uncompressed content, because another machine may compress the
     same content into other bytes.
+
+    Raises:
+        ValueError: the name is none that this room gives, such as a path to another folder.
     """
 
     name: str
     sha256: str
+
+    def __post_init__(self) -> None:
+        if not _SHARED_NAME.fullmatch(self.name):
+            raise ValueError("name must be that of a file of queries or histories")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,16 +210,21 @@ class Manifest:
                 message says what is wrong.
         """
         try:
-            content = json.loads(data, parse_constant=_not_finite)
-        except (ValueError, RecursionError) as error:
-            raise ValueError(f"{MANIFEST} cannot be read ({error})") from error
+            content = loads(data)
+        except ValueError as error:
+            raise ValueError(f"{MANIFEST} cannot be read: it is {error}") from error
         if not isinstance(content, dict):
             raise ValueError(f"{MANIFEST} is not an object")
         if content.get("format") != FORMAT:
             found = content.get("format")
-            raise ValueError(f"format {found!r}, this lampbench reads {FORMAT}; run it again")
-        digest = content.pop("sha256", None)
-        if digest != _digest(content):
+            shown = found if isinstance(found, int) and abs(found) < 10**9 else brief(found)
+            raise ValueError(f"format {shown}, this lampbench reads {FORMAT}")
+        recorded = content.pop("sha256", None)
+        try:
+            changed = recorded != _digest(content)
+        except RecursionError as error:
+            raise ValueError(f"{MANIFEST} is nested too deeply") from error
+        if changed:
             raise ValueError(f"{MANIFEST} was changed after the run (its sha256 does not fit)")
         del content["format"]
         try:
@@ -226,7 +241,3 @@ _STRICT: dict[str, Any] = {"ensure_ascii": False, "sort_keys": True, "allow_nan"
 
 def _digest(content: Mapping[str, Any]) -> str:
     return sha256(canonical(content).encode("ascii")).hexdigest()
-
-
-def _not_finite(name: str) -> Any:
-    raise ValueError(f"{name} is not a finite number")

@@ -5,9 +5,6 @@ from hashlib import sha256
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
-TEMPORARY, REPLACED = ".tmp-", ".old-"
-"""Prefixes of folders that a writer has not finished, or is about to remove."""
-
 _LONGEST = 120
 _UNSAFE = re.compile(rb"[^A-Za-z0-9_.@+-]")
 _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\.|$)", re.IGNORECASE)

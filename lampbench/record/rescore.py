@@ -7,7 +7,8 @@ from typing import Any
 from lampbench.data import DataOptions, load_dataset
 from lampbench.plugin.metric import Metric
 from lampbench.record.manifest import Manifest
-from lampbench.record.runs import Run
+from lampbench.record.run_lock import run_lock
+from lampbench.record.runs import Run, read_run
 from lampbench.record.write import write_run
 from lampbench.registry import Registry
 from lampbench.scoring import (
@@ -88,11 +89,23 @@ def rescore(
     """Compute the metrics of `scoring` for a run and record it anew where anything differs.
 
     Columns of other metrics stay as they are, and so does a recorded column that cannot be
-    computed here: it belongs to the same predictions.
+    computed here: it belongs to the same predictions. The run is locked and read again first, so
+    that several processes may score it at once.
 
     Raises:
-        LampbenchError: a metric fails, or the disk refuses; the run is as it was.
+        LampbenchError: a metric fails, the run is damaged, or the disk refuses; the run is as it
+            was.
     """
+    with run_lock(run.path):
+        return _rescore(read_run(run.path), scoring, source, report)
+
+
+def _rescore(
+    run: Run,
+    scoring: Scoring,
+    source: HistorySource,
+    report: Callable[[int], object] | None,
+) -> Rescored:
     metrics = scoring.load()
     missing = dict(scoring.missing())
     if any(metric.reads_history for metric in metrics):

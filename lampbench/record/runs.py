@@ -5,15 +5,14 @@ field, a row for each query, in the same order). The manifest carries the SHA-25
 the files that hold the queries and histories of the dataset, and of its own content.
 """
 
-import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 from lampbench.record import frames
-from lampbench.record.columns import decompress, from_text
 from lampbench.record.dataset_files import (
     RecordedQuery,
     content_of,
@@ -21,24 +20,44 @@ from lampbench.record.dataset_files import (
     read_queries,
     shared_path,
 )
+from lampbench.record.leftovers import REPLACED, TEMPORARY, leftovers, restore, run_of
 from lampbench.record.manifest import MANIFEST, PREDICTIONS, SCORES, Manifest
-from lampbench.record.paths import REPLACED, TEMPORARY, run_path
-from lampbench.record.typed_json import from_json
-from lampbench.scoring.aggregate import Means, aggregate, counts
+from lampbench.record.paths import run_path
+from lampbench.record.remedy import remedy
+from lampbench.record.run_files import checked_content, read_predictions, read_scores
+from lampbench.record.run_lock import run_lock_if_free
 from lampbench.scoring.prediction_row import PredictionRow
 from lampbench.scoring.score_table import ScoreTable
 from lampbench.util.errors import LampbenchError
-from lampbench.util.hashing import file_digest
 
 if TYPE_CHECKING:
     import pandas
 
+T = TypeVar("T")
+
+_PATIENCE = 2.0  # seconds for which a reader waits for a folder that is being replaced
+_PAUSE = 0.01  # seconds between two looks
+_GONE = 5  # looks without a folder after which it is taken to be gone
+
+
+class RunReplaced(LampbenchError):
+    """A run was recorded again after it was read: read it again."""
+
+
+class DamagedRun(LampbenchError):
+    """A recorded run is not what was written; `problem` says what is wrong and what heals it."""
+
+    def __init__(self, problem: "UnreadableRun") -> None:
+        super().__init__(f"{problem.path}: no sound run: {problem.reason}; {problem.remedy}")
+        self.problem = problem
+
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run. All but the manifest is read from disk when it is asked for; scores are kept.
+    """A finished run. All but the manifest is read, and checked, when asked for; scores are kept.
 
-    What cannot be read, or does not fit the manifest, is a `LampbenchError`.
+    What cannot be read, or does not fit the manifest, is a `DamagedRun`, or a `RunReplaced` where
+    the run was recorded again since its manifest was read.
     """
 
     path: Path
@@ -48,48 +67,26 @@ class Run:
     def predictions(self) -> list[PredictionRow]:
         """One row per query, with the reference."""
         queries = self.queries
-        try:
-            columns = from_text(decompress((self.path / PREDICTIONS).read_bytes()))
-            return [
-                _prediction(dict(zip(columns, row, strict=True)), queries)
-                for row in zip(*columns.values(), strict=True)
-            ]
-        except (OSError, ValueError) as error:
-            raise _unreadable(self.path / PREDICTIONS, error) from error
+        return self._read(PREDICTIONS, lambda content: read_predictions(content, queries))
 
     @cached_property
     def scores(self) -> ScoreTable:
         """The scores of each query; their means are those of the manifest."""
-        file = self.path / SCORES
-        try:
-            columns = from_text(decompress(file.read_bytes()))
-            users, queries = columns.pop("user"), columns.pop("query")
-            found = ScoreTable(
-                tuple(users), tuple(queries), {name: tuple(c) for name, c in columns.items()}
-            )
-            same = counts(found) == self.manifest.counts and _equal(
-                self.manifest.scores, aggregate(found)
-            )
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise _unreadable(file, error) from error
-        if not same:
-            raise LampbenchError(
-                f"{file}: the scores in {MANIFEST} are not the means of this file; "
-                "run it again with --force"
-            )
-        return found
+        return self._read(SCORES, lambda content: read_scores(content, self.manifest))
 
     @property
     def queries(self) -> Mapping[tuple[str, str], RecordedQuery]:
         """The dataset's test queries, by user and query."""
         file = self.manifest.dataset.queries_file
-        return read_queries(shared_path(self._root, self.manifest.task, file), file.sha256)
+        place = shared_path(self._root, self.manifest.task, file)
+        return self._checked(lambda: read_queries(place, file.sha256))
 
     @property
     def histories(self) -> Mapping[str, Mapping[str, str]]:
         """By user and record id the beginnings of past targets, oldest first."""
         file = self.manifest.dataset.histories_file
-        return read_histories(shared_path(self._root, self.manifest.task, file), file.sha256)
+        place = shared_path(self._root, self.manifest.task, file)
+        return self._checked(lambda: read_histories(place, file.sha256))
 
     def frame(self) -> "pandas.DataFrame":
         """One row per query: user, query, prediction, reference, and a column per metric."""
@@ -102,9 +99,53 @@ class Run:
     def _root(self) -> Path:
         return self.path.absolute().parents[3]
 
+    def _read(self, name: str, decode: Callable[[bytes], T]) -> T:
+        def read() -> T:
+            content = checked_content(self.path / name, self.manifest.files[name])
+            try:
+                return decode(content)
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from error
+
+        return self._checked(read)
+
+    def _checked(self, read: Callable[[], T]) -> T:
+        try:
+            return read()
+        except ValueError as error:
+            try:
+                now = read_run(self.path).manifest
+            except LampbenchError:
+                now = self.manifest
+            if now != self.manifest:
+                raise RunReplaced(
+                    f"{self.path}: was recorded again after it was read; give the command again"
+                ) from error
+            how = remedy(self.path, self.manifest)
+            raise DamagedRun(UnreadableRun(self.path, str(error), how)) from error
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadableRun:
+    """A folder that was left out, why, and what to do about it."""
+
+    path: Path
+    reason: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: left out: {self.reason}; {self.remedy}"
+
 
 class Runs(list[Run]):
-    """Runs, which become one frame and show themselves as a table in a notebook."""
+    """Runs, which become one frame and show themselves as a table in a notebook.
+
+    `problems` are the folders beside them that are no sound runs.
+    """
+
+    def __init__(self, runs: Iterable[Run] = (), problems: Sequence[UnreadableRun] = ()) -> None:
+        super().__init__(runs)
+        self.problems = tuple(problems)
 
     def frame(self) -> "pandas.DataFrame":
         """One row per run: what was run, users, queries, and each metric's mean over queries."""
@@ -114,32 +155,37 @@ class Runs(list[Run]):
         return frames.html(self)
 
 
-@dataclass(frozen=True, slots=True)
-class UnreadableRun:
-    """A folder that was left out, and why."""
-
-    path: Path
-    reason: str
-
-    def __str__(self) -> str:
-        return f"{self.path}: left out: {self.reason}"
-
-
 class _Damaged(Exception):
-    """Why a folder is no run."""
+    """Why a folder is no run, and how to heal it."""
+
+    def __init__(self, reason: str, remedy: str) -> None:
+        super().__init__(reason)
+        self.remedy = remedy
+
+
+_Checked = dict[tuple[Path, str], str | None]
+"""What is wrong with files that runs share; None where nothing is."""
 
 
 def read_run(folder: Path) -> Run:
     """One recorded run, checked as `load_runs` checks it.
 
     Raises:
-        LampbenchError: the folder is no sound run.
+        DamagedRun: the folder is no sound run.
+        LampbenchError: there is no such folder.
     """
     path = folder.absolute()
     try:
-        return Run(folder, _load(path.parents[3], path, {}).manifest)
-    except (_Damaged, IndexError) as error:
-        raise LampbenchError(f"{folder}: no recorded run: {error}") from error
+        root = path.parents[3]
+    except IndexError:
+        raise LampbenchError(f"{folder}: no recorded run: not in a folder of runs") from None
+    try:
+        found = _load_patiently(root, path, {})
+    except _Damaged as error:
+        raise DamagedRun(UnreadableRun(folder, str(error), error.remedy)) from error
+    if found is None:
+        raise LampbenchError(f"{folder}: no recorded run: there is no such folder")
+    return Run(folder, found.manifest)
 
 
 def load_runs(root: Path) -> tuple[list[Run], list[UnreadableRun]]:
@@ -149,62 +195,152 @@ def load_runs(root: Path) -> tuple[list[Run], list[UnreadableRun]]:
     do not match their hashes, and folders that are not where their manifest belongs. Hidden
     folders of other programs are passed over. A `root` that is not there holds no runs. That the
     manifest's means are those of the scores is checked when the scores are read.
+
+    A run that a killed writer left aside is put back; one that is being replaced is waited for.
     """
     runs: list[Run] = []
     problems: list[UnreadableRun] = []
-    checked: dict[tuple[Path, str], str | None] = {}
+    checked: _Checked = {}
     for path in _candidates(root):
+        if isinstance(path, UnreadableRun):
+            problems.append(path)
+            continue
         try:
-            runs.append(_load(root, path, checked))
+            found = _load_patiently(root, path, checked)
         except _Damaged as damage:
-            problems.append(UnreadableRun(path, str(damage)))
+            problems.append(UnreadableRun(path, str(damage), damage.remedy))
+        else:
+            runs += [found] if found else []
     return runs, problems
 
 
-def _candidates(root: Path, depth: int = 4) -> Iterator[Path]:
+def with_runs(root: Path, use: Callable[[list[Run]], T]) -> tuple[T, list[UnreadableRun]]:
+    """What `use` makes of the sound runs under `root`, and what was left out.
+
+    Damage that shows only when scores or answers are read leaves out that run too. Where a run is
+    recorded again meanwhile, all are read again.
+
+    Raises:
+        RunReplaced: runs are recorded again all the time.
+    """
+    damaged: dict[Path, UnreadableRun] = {}
+    patience = time.monotonic() + _PATIENCE
+    while True:
+        runs, problems = load_runs(root)
+        try:
+            made = use([run for run in runs if run.path not in damaged])
+        except DamagedRun as error:
+            if error.problem.path in damaged:
+                raise
+            damaged[error.problem.path] = error.problem
+        except RunReplaced:
+            if time.monotonic() > patience:
+                raise
+        else:
+            left_out = {problem.path: problem for problem in (*problems, *damaged.values())}
+            return made, [left_out[path] for path in sorted(left_out)]
+
+
+def _candidates(root: Path, depth: int = 4) -> Iterator[Path | UnreadableRun]:
     """Folders that are runs or ought to be."""
-    if not root.is_dir():
+    try:
+        folders = sorted(path for path in root.iterdir() if path.is_dir())
+    except (FileNotFoundError, NotADirectoryError):
         return
-    for path in sorted(path for path in root.iterdir() if path.is_dir()):
-        if path.name.startswith((TEMPORARY, REPLACED)):
-            yield path
-        elif path.name.startswith("."):
+    except OSError as error:
+        yield UnreadableRun(root, f"cannot be read ({error.strerror})", "make it readable")
+        return
+    if depth == 1:
+        yield from _runs_among(folders)
+        return
+    for path in folders:
+        if path.name.startswith("."):
             continue
-        elif depth == 1 or (path / MANIFEST).exists():
-            yield path
+        if (path / MANIFEST).exists():
+            yield path  # not where it belongs
         else:
             yield from _candidates(path, depth - 1)
 
 
-def _load(root: Path, path: Path, checked: dict[tuple[Path, str], str | None]) -> Run:
-    """Read and check a run. `checked` holds what is wrong with files that runs share, or None."""
-    if path.name.startswith(TEMPORARY):
-        raise _Damaged("half-written, its process was stopped; run the same command again")
-    if path.name.startswith(REPLACED):
-        raise _Damaged("left by a replacement that was stopped; run the same command again")
+def _runs_among(folders: Sequence[Path]) -> list[Path]:
+    """The runs among the folders of a method, once what killed writers left is put right."""
+    runs = {path for path in folders if not path.name.startswith(".")}
+    for run in {run_of(path) for path in folders} - {None}:
+        assert run is not None
+        with run_lock_if_free(run) as free:
+            if free:
+                restore(run)
+        if run.exists() or not free:
+            runs.add(run)  # in its place, or about to be
+        else:
+            runs.update(leftovers(run, TEMPORARY))
+    return sorted(runs)
+
+
+def _load_patiently(root: Path, path: Path, checked: _Checked) -> Run | None:
+    """A run, once nobody is replacing it; None if its folder is gone."""
+    absent, patience = 0, time.monotonic() + _PATIENCE
+    while True:
+        before = _identity(path)
+        problem = _Damaged(
+            "another process is replacing it", "read it again when that process has ended"
+        )
+        if before is not None:
+            try:
+                return _load(root, path, checked)
+            except _Damaged as damage:
+                problem = damage
+            if _identity(path) == before:
+                raise problem
+        elif leftovers(path, REPLACED):
+            with run_lock_if_free(path) as free:
+                if free:
+                    restore(path)
+        elif (absent := absent + 1) == _GONE:
+            return None
+        if time.monotonic() > patience:
+            raise problem
+        time.sleep(_PAUSE)
+
+
+def _identity(path: Path) -> tuple[int, ...] | None:
+    """Differs when another folder has taken the place of the one that was there."""
     try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns, status.st_ctime_ns
+
+
+def _load(root: Path, path: Path, checked: _Checked) -> Run:
+    """Read and check a run."""
+    if path.name.startswith(TEMPORARY):
+        raise _Damaged("half-written, its process was stopped", "give the same command again")
+    try:
+        if not (path / MANIFEST).is_file():
+            raise _Damaged(f"half-written, there is no {MANIFEST}", remedy(path, None))
         manifest = Manifest.from_json((path / MANIFEST).read_bytes())
-    except FileNotFoundError:
-        raise _Damaged(f"half-written, there is no {MANIFEST}; delete the folder") from None
     except OSError as error:
-        raise _Damaged(f"{MANIFEST} cannot be read ({error.strerror})") from error
+        what = f"{MANIFEST} cannot be read ({error.strerror})"
+        raise _Damaged(what, remedy(path, None)) from error
     except ValueError as error:
-        raise _Damaged(str(error)) from error
+        raise _Damaged(str(error), remedy(path, None)) from error
     names = (manifest.task, manifest.model, manifest.method, manifest.key)
     if path != run_path(root, *names):
         belongs = run_path(Path(), *names).as_posix()
-        raise _Damaged(f"its manifest belongs to {belongs}; a run cannot be moved or renamed")
-    for name, recorded in manifest.files.items():
-        if not (path / name).is_file():
-            raise _Damaged(f"{name} is missing")
-        if file_digest(path / name) != recorded:
-            raise _Damaged(f"{name} was changed after the run (its hash is not the manifest's)")
+        what = f"its manifest belongs to {belongs}; a run cannot be moved or renamed"
+        raise _Damaged(what, "move it back there")
+    try:
+        for name, recorded in manifest.files.items():
+            checked_content(path / name, recorded)
+    except ValueError as error:
+        raise _Damaged(str(error), remedy(path, manifest)) from error
     for file in (manifest.dataset.queries_file, manifest.dataset.histories_file):
         place = shared_path(root, manifest.task, file), file.sha256
         if place not in checked:
             checked[place] = _problem(*place)
         if (problem := checked[place]) is not None:
-            raise _Damaged(problem)
+            raise _Damaged(problem, remedy(path, manifest))
     return Run(path, manifest)
 
 
@@ -214,32 +350,3 @@ def _problem(path: Path, expected: str) -> str | None:
     except ValueError as error:
         return str(error)
     return None
-
-
-def _prediction(
-    row: dict[str, Any], queries: Mapping[tuple[str, str], RecordedQuery]
-) -> PredictionRow:
-    found = from_json(PredictionRow, {**row, "reference": None})
-    query = queries.get((found.user, found.query))
-    if query is None:
-        raise ValueError(f"query {found.query!r} of user {found.user!r} is not in the dataset")
-    return replace(found, reference=query.reference)
-
-
-def _unreadable(file: Path, error: Exception) -> LampbenchError:
-    return LampbenchError(f"{file}: cannot be read ({error}); run it again with --force")
-
-
-def _equal(one: Mapping[str, Means], other: Mapping[str, Means]) -> bool:
-    """Whether two sets of means agree up to rounding."""
-    return one.keys() == other.keys() and all(
-        _close(one[name].queries, other[name].queries)
-        and _close(one[name].users, other[name].users)
-        for name in other
-    )
-
-
-def _close(one: float | None, other: float | None) -> bool:
-    if one is None or other is None:
-        return one is other
-    return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-12)

@@ -6,6 +6,8 @@ name that is no field is refused.
 """
 
 import dataclasses
+import json
+import math
 from collections.abc import Callable, Mapping
 from functools import cache
 from types import NoneType, UnionType
@@ -13,6 +15,8 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
 _Reader = Callable[[Any], Any]
+_LARGEST = 2**63  # integers that other languages can read too
+_DEEPEST, _LONGEST = 8, 40  # names, and characters of each, that a message shows
 _NAMES = {
     str: "text",
     int: "an integer",
@@ -32,17 +36,41 @@ class Mismatch(ValueError):
         self.path: list[str] = []
 
     def __str__(self) -> str:
-        return " ".join(filter(None, [".".join(self.path), str(self.args[0])]))
+        path = ".".join(map(_cut, self.path[:_DEEPEST]))
+        return " ".join(filter(None, [path, str(self.args[0])]))
 
 
 def from_json(kind: type[T], value: Any) -> T:
     """A dataclass from the value that `json.loads` gives.
 
     Raises:
-        Mismatch: a field is missing, unknown or of another type.
+        Mismatch: a field is missing, unknown or of another type, a number is not finite or has
+            more than 63 bits, or values are nested too deeply.
     """
-    made: T = _reader(kind)(value)  # type: ignore[arg-type]
+    try:
+        made: T = _reader(kind)(value)  # type: ignore[arg-type]
+    except RecursionError as error:
+        raise Mismatch("is nested too deeply") from error
     return made
+
+
+def loads(text: bytes | str) -> Any:
+    """The value of a JSON text.
+
+    Raises:
+        ValueError: it is none, holds a number that is not finite, or is nested too deeply.
+    """
+    try:
+        return json.loads(text, parse_constant=_not_finite)
+    except RecursionError as error:
+        raise ValueError("not JSON (nested too deeply)") from error
+    except ValueError as error:
+        raise ValueError(f"not JSON ({error})") from error
+
+
+def brief(value: Any) -> str:
+    """A value as a message shows it: one line, however long the value is."""
+    return _cut(repr(value)) if isinstance(value, str) else _NAMES.get(type(value), "no JSON value")
 
 
 def frozen(value: Any) -> Any:
@@ -51,6 +79,8 @@ def frozen(value: Any) -> Any:
         return tuple(map(frozen, value))
     if isinstance(value, dict):
         return {name: frozen(inside) for name, inside in value.items()}
+    if isinstance(value, int | float):
+        _check_number(value)
     return value
 
 
@@ -72,10 +102,12 @@ def _reader(kind: Any) -> _Reader:
 
 def _scalar(kind: type) -> _Reader:
     def read(value: Any) -> Any:
-        if type(value) is kind:
+        number = type(value) in (int, float)
+        if number and kind in (float, type(value)):
+            _check_number(value)
+            return kind(value)
+        if type(value) is kind and not number:
             return value
-        if kind is float and type(value) is int:
-            return float(value)
         raise _wrong(_NAMES[kind], value)
 
     return read
@@ -148,10 +180,26 @@ def _fields(kind: type) -> _Reader:
         except Mismatch as error:
             error.path.insert(0, name)
             raise
-        return kind(**made)
+        try:
+            return kind(**made)
+        except ValueError as error:
+            raise Mismatch(str(error)) from error
 
     return read
 
 
 def _wrong(wanted: str, value: Any) -> Mismatch:
     return Mismatch(f"must be {wanted}, it is {_NAMES.get(type(value), type(value).__name__)}")
+
+
+def _check_number(value: float) -> None:
+    if not math.isfinite(value) if isinstance(value, float) else abs(value) >= _LARGEST:
+        raise Mismatch("must be a finite number of at most 63 bits")
+
+
+def _not_finite(name: str) -> Any:
+    raise ValueError(f"{name} is not a finite number")
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

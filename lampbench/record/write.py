@@ -1,9 +1,7 @@
 """Recording a run: its folder appears complete, or not at all if the process is killed."""
 
-import os
-import secrets
-import shutil
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from dataclasses import replace as changed
 from hashlib import sha256
@@ -12,16 +10,23 @@ from typing import Any
 
 from lampbench.record.columns import compress, to_text
 from lampbench.record.dataset_files import read_queries, shared_path
+from lampbench.record.leftovers import REPLACED, TEMPORARY, new_leftover, put_right
 from lampbench.record.manifest import MANIFEST, PREDICTIONS, SCORES, Manifest
-from lampbench.record.paths import REPLACED, TEMPORARY, run_path
+from lampbench.record.paths import run_path
+from lampbench.record.run_lock import run_lock
 from lampbench.record.runs import Run
 from lampbench.scoring.aggregate import aggregate, counts
 from lampbench.scoring.prediction_row import PredictionRow
 from lampbench.scoring.score_table import ScoreTable
+from lampbench.util.atomic import sync_file, sync_folder
 from lampbench.util.errors import LampbenchError
 
 _OPTIONAL = ("quoted", "tokens", "rewards")
 """Columns of predictions that are left out where no row has any."""
+
+
+class RecordedAlready(LampbenchError):
+    """A run is there, and was not to be replaced."""
 
 
 def write_run(
@@ -32,14 +37,15 @@ def write_run(
     *,
     replace: bool = False,
 ) -> Run:
-    """Record a run.
+    """Record a run, under its lock.
 
     `files`, `counts` and `scores` (the means) of the manifest are filled in. References are not
     repeated: the dataset's queries are recorded already (`record_dataset`). Leftovers of killed
     writers of the same run are removed.
 
     Raises:
-        LampbenchError: the run is there already and `replace` is false, or the disk refuses.
+        RecordedAlready: the run is there and `replace` is false.
+        LampbenchError: the disk refuses.
         ValueError: scores and predictions are of different queries, or a reference is not that of
             the dataset's queries.
     """
@@ -62,21 +68,32 @@ def write_run(
     )
     content[MANIFEST] = complete.to_json()
     complete = Manifest.from_json(content[MANIFEST])  # what cannot be read must not be recorded
-    temporary = final.with_name(f"{TEMPORARY}{final.name}-{secrets.token_hex(4)}")
-    try:
-        temporary.mkdir(parents=True)
-        for name, data in content.items():
-            _write(temporary / name, data)
-        _sync_folder(temporary)
-        _publish(temporary, final, replace)
-    except OSError as error:
-        raise LampbenchError(f"{final}: cannot be written ({error.strerror or error})") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    for prefix in (TEMPORARY, REPLACED):
-        for leftover in final.parent.glob(f"{prefix}{final.name}-*"):
-            shutil.rmtree(leftover, ignore_errors=True)
+    with run_lock(final):
+        if not replace and (final / MANIFEST).exists():
+            raise RecordedAlready(f"{final}: this run is recorded already")
+        try:
+            _publish(final, content)
+        except OSError as error:
+            what = error.strerror or error
+            raise LampbenchError(f"{final}: cannot be written ({what})") from error
+        finally:
+            with contextlib.suppress(OSError):  # then the next reader or writer does it
+                put_right(final)
     return Run(final, complete)
+
+
+def _publish(final: Path, content: Mapping[str, bytes]) -> None:
+    """Write a run's files, and exchange the folder that is there for theirs."""
+    new = new_leftover(TEMPORARY, final)
+    new.mkdir(parents=True)
+    for name, data in content.items():
+        (new / name).write_bytes(data)
+        sync_file(new / name)
+    sync_folder(new)
+    if final.exists():
+        final.rename(new_leftover(REPLACED, final))
+    new.rename(final)
+    sync_folder(final.parent)
 
 
 def _check_references(root: Path, manifest: Manifest, predictions: Sequence[PredictionRow]) -> None:
@@ -95,35 +112,3 @@ def _columns(predictions: Sequence[PredictionRow]) -> dict[str, list[Any]]:
     names = [field.name for field in fields(PredictionRow) if field.name != "reference"]
     columns = {name: [getattr(row, name) for row in predictions] for name in names}
     return {name: c for name, c in columns.items() if name not in _OPTIONAL or any(c)}
-
-
-def _write(file: Path, data: bytes) -> None:
-    with file.open("wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-
-
-def _publish(temporary: Path, final: Path, replace: bool) -> None:
-    aside = final.with_name(f"{REPLACED}{final.name}-{secrets.token_hex(4)}")
-    replacing = final.exists()
-    if replacing:
-        if not replace:
-            raise LampbenchError(f"{final}: this run is recorded already; --force replaces it")
-        final.rename(aside)
-    try:
-        temporary.rename(final)
-    except OSError:
-        if replacing:
-            aside.rename(final)
-        raise
-    _sync_folder(final.parent)

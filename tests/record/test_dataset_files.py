@@ -39,10 +39,14 @@ def test_a_second_run_leaves_them_alone_and_a_damaged_file_is_named(planner, tmp
     execute(plan, "lampbench run", results, force=True)
     assert file.stat().st_mtime_ns == before
     file.write_text('{"user": "ann"}\n')
-    with pytest.raises(LampbenchError, match=r"queries\.json\.gz cannot be read .* --force"):
+    with pytest.raises(
+        LampbenchError, match=r"queries\.json\.gz cannot be read .* repeat `lampbench run`"
+    ):
         run.predictions  # noqa: B018
     file.unlink()
-    with pytest.raises(LampbenchError, match=r"queries\.json\.gz is missing; .* --force"):
+    with pytest.raises(
+        LampbenchError, match=r"queries\.json\.gz is missing; .* repeat `lampbench run`"
+    ):
         run.predictions  # noqa: B018
     execute(plan, "lampbench run", results, force=True)
     assert load_runs(results)[1] == [] and run.predictions

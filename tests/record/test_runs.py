@@ -203,7 +203,7 @@ def shared(path, kind):
         (lambda p: (p / "scores.json.gz").unlink(), "scores.json.gz is missing"),
         (lambda p: (p / "manifest.json").unlink(), "half-written"),
         (lambda p: edit(p / "manifest.json", b'"format": 2', b'"format": 1'), "format 1"),
-        (lambda p: edit(p / "manifest.json", b'"format": 2', b'"formal": 2'), "format None"),
+        (lambda p: edit(p / "manifest.json", b'"format": 2', b'"formal": 2'), "format null"),
         (lambda p: (p / "manifest.json").write_bytes(b"{"), "cannot be read"),
         (lambda p: (p / "manifest.json").write_bytes(b"\xff"), "cannot be read"),
         (lambda p: (p / "manifest.json").write_bytes(b"[" * 100_000), "cannot be read"),
@@ -288,12 +288,12 @@ def replaced(run, name, content):
     ("content", "said"),
     [
         (b'{"user": ["../u", "../u"], "query": ["1", "2"], "rouge1": ["high", null]}',
-         "cannot be read"),
+         "'rouge1' must be a number or null, one is 'high'"),
         (b'{"user": ["../u", "../u"], "query": ["1"], "rouge1": [0.3]}', "equally long"),
         (b'{"user": "../u", "query": ["1"], "rouge1": [0.3]}', "not an object of lists"),
-        (b'{"query": ["1"], "rouge1": [0.3]}', "cannot be read"),
+        (b'{"query": ["1"], "rouge1": [0.3]}', "user is missing"),
         (b'[]', "not an object of lists"),
-        (b'{', "cannot be read"),
+        (b'{', "not JSON"),
         (b'{"user": ["../u", "../u"], "query": ["1", "2"], "rouge1": [0.4, null], '
          b'"reference_words": [1, null]}', "are not the means of this file"),
         (b'{"user": ["../u", "../u"], "query": ["1", "2"], "rouge2": [0.3, null], '
@@ -366,7 +366,7 @@ def test_equal_runs_are_equal_bytes(tmp_path):
 
 
 def test_a_manifest_with_a_number_that_is_not_finite_is_not_written(tmp_path):
-    with pytest.raises(ValueError, match="not JSON compliant"):
+    with pytest.raises(ValueError, match=r"x\.y must be a finite number"):
         write(tmp_path, overrides={"x.y": float("nan")})
     assert load_runs(tmp_path) == ([], [])
 

@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from lampbench.record.runs import Run, UnreadableRun, load_runs
+from lampbench.record.runs import Run, UnreadableRun, with_runs
 from lampbench.report.contents import Recorded, arrange
 from lampbench.report.fill_cells import ExcludedRun, changes, in_order
 from lampbench.report.page.browser import browser_queries
@@ -57,8 +57,7 @@ def report_page(results: Path, count: int) -> tuple[str, list[UnreadableRun]]:
     Raises:
         LampbenchError: a run holds what no run writes.
     """
-    runs, problems = load_runs(results)
-    return page_of(runs, count), problems
+    return with_runs(results, lambda runs: page_of(runs, count))
 
 
 def page_of(runs: Iterable[Run], count: int) -> str:

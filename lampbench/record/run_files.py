@@ -1,0 +1,117 @@
+"""The predictions and scores of a run, from the content of its files; every value is checked."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from lampbench.plugin.metric import Value
+from lampbench.record.columns import decompress, from_text
+from lampbench.record.dataset_files import RecordedQuery
+from lampbench.record.manifest import MANIFEST, Manifest
+from lampbench.record.typed_json import brief, from_json
+from lampbench.scoring.aggregate import Means, aggregate, counts
+from lampbench.scoring.prediction_row import PredictionRow
+from lampbench.scoring.score_table import ScoreTable
+
+
+def checked_content(file: Path, expected: str) -> bytes:
+    """The content of a run's file, if its SHA-256 is the one expected.
+
+    Raises:
+        ValueError: the file is missing, unreadable or has other content.
+    """
+    if not file.is_file():
+        raise ValueError(f"{file.name} is missing")
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise ValueError(f"{file.name} cannot be read: {error.strerror}") from error
+    if sha256(content).hexdigest() != expected:
+        raise ValueError(f"{file.name} was changed after the run (its hash is not the manifest's)")
+    return content
+
+
+def read_predictions(
+    content: bytes, queries: Mapping[tuple[str, str], RecordedQuery]
+) -> list[PredictionRow]:
+    """Predictions with the references of the queries that they answer.
+
+    Raises:
+        ValueError: a row is no prediction, or answers no query of the dataset, or one twice.
+    """
+    columns = from_text(decompress(content))
+    rows = [
+        _prediction(dict(zip(columns, row, strict=True)), queries)
+        for row in zip(*columns.values(), strict=True)
+    ]
+    _check_distinct([(row.user, row.query) for row in rows])
+    return rows
+
+
+def read_scores(content: bytes, manifest: Manifest) -> ScoreTable:
+    """The scores of each query.
+
+    Raises:
+        ValueError: a value is no score, or the manifest's means are not those of the scores.
+    """
+    columns = from_text(decompress(content))
+    for name in ("user", "query"):
+        if name not in columns:
+            raise ValueError(f"{name} is missing")
+        if wrong := [value for value in columns[name] if not isinstance(value, str)]:
+            raise ValueError(f"{name} must be text, one is {brief(wrong[0])}")
+    users, queries = columns.pop("user"), columns.pop("query")
+    found = ScoreTable(
+        tuple(users), tuple(queries), {name: _scores(name, c) for name, c in columns.items()}
+    )
+    _check_distinct(found.places)
+    same = counts(found) == manifest.counts and _equal(manifest.scores, aggregate(found))
+    if not same:
+        raise ValueError(f"the scores in {MANIFEST} are not the means of this file")
+    return found
+
+
+def _prediction(
+    row: dict[str, Any], queries: Mapping[tuple[str, str], RecordedQuery]
+) -> PredictionRow:
+    found = from_json(PredictionRow, {**row, "reference": None})
+    query = queries.get((found.user, found.query))
+    if query is None:
+        where = f"query {brief(found.query)} of user {brief(found.user)}"
+        raise ValueError(f"{where} is not in the dataset")
+    return replace(found, reference=query.reference)
+
+
+def _scores(metric: str, values: Sequence[Any]) -> tuple[Value, ...]:
+    for value in values:
+        if value is not None and not isinstance(value, (bool, int, float)):
+            raise ValueError(f"{brief(metric)} must be a number or null, one is {brief(value)}")
+        if value is not None and not math.isfinite(value):
+            raise ValueError(f"{brief(metric)} must be finite, one is {value}")
+    return tuple(values)
+
+
+def _check_distinct(places: Sequence[tuple[str, str]]) -> None:
+    seen: set[tuple[str, str]] = set()
+    for user, query in places:
+        if (user, query) in seen:
+            raise ValueError(f"query {brief(query)} of user {brief(user)} stands there twice")
+        seen.add((user, query))
+
+
+def _equal(one: Mapping[str, Means], other: Mapping[str, Means]) -> bool:
+    """Whether two sets of means agree up to rounding."""
+    return one.keys() == other.keys() and all(
+        _close(one[name].queries, other[name].queries)
+        and _close(one[name].users, other[name].users)
+        for name in other
+    )
+
+
+def _close(one: float | None, other: float | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-12)
