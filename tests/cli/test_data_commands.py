@@ -219,7 +219,7 @@ def test_the_table_shows_the_worst_cases_first(
         "  query 'annq0' of test user 'ann' in record 'x4' of training user 'eve': 62% of a text"
     )
     at = lines.index("leak: test queries in history of dev users (same record): 5")
-    assert lines[at + 4] == "  and 2 more (--format json lists all)"
+    assert lines[at + 4] == "  and 2 more; --format json lists all"
     assert lines[-1] == "leaks: news_headline 11"
 
 
@@ -238,7 +238,7 @@ def test_bundled_data_against_what_the_model_read(data: Lampbench, sketch: Path)
         return data("audit", "--task", "review_writing")
 
     done = audit_with("1", made_words("free", 200))
-    assert done.code == 0 and "no leak was found" in done.out.splitlines()[-1]
+    assert done.code == 0 and done.out.splitlines()[-1] == "no leak found"
     done = audit_with("1", review["target"])
     assert done.code == 1
     assert "leak: history of test users in pre-training text (13 words): 1" in done.out
@@ -249,8 +249,8 @@ def test_bundled_data_against_what_the_model_read(data: Lampbench, sketch: Path)
 def test_bundled_data_without_a_sketch_fail(data: Lampbench, sketch: Path) -> None:
     done = data("audit", "--task", "review_writing")
     assert done.code == 1
-    assert "pre-training text not checked" in done.out
-    assert done.out.splitlines()[-1] == "no leak was found, but not all was checked"
+    assert "pre-training text was not checked" in done.out
+    assert done.out.splitlines()[-1] == "no leak found, but not everything was checked"
 
 
 def test_a_broken_sketch_is_one_line(data: Lampbench, sketch: Path) -> None:
