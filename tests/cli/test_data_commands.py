@@ -238,7 +238,7 @@ def test_bundled_data_against_what_the_model_read(data: Lampbench, sketch: Path)
         return data("audit", "--task", "review_writing")
 
     done = audit_with("1", made_words("free", 200))
-    assert done.code == 0 and "no leak found" in done.out.splitlines()[-1]
+    assert done.code == 0 and done.out.splitlines()[-1] == "no leak found"
     done = audit_with("1", review["target"])
     assert done.code == 1
     assert "leak: history of test users in pre-training text (13 words): 1" in done.out
