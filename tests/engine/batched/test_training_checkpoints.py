@@ -87,7 +87,9 @@ def test_killed_users_resume_together_or_one_by_one(engine, adapters, tmp_path, 
     assert [saved(one) for one in broken] == [saved(one) for one in straight]
 
 
-def test_a_kill_while_a_checkpoint_is_written_leaves_the_previous_one(engine, tmp_path, monkeypatch):
+def test_a_kill_while_a_checkpoint_is_written_leaves_the_previous_one(
+    engine, tmp_path, monkeypatch
+):
     straight, broken = job(tmp_path, "straight"), job(tmp_path, "broken")
     often = engine(checkpoint_seconds=0.0)
     list(often.train([straight], no_hook))
