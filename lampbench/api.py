@@ -198,9 +198,13 @@ def execute_all(
     """Carry out plans and read the recorded runs, in the order of the plans.
 
     Raises:
-        LampbenchError: a folder cannot be written, or an input is bad; finished work is kept.
+        LampbenchError: a folder cannot be written, the disk is too small for the artifacts, or an
+            input is bad; finished work is kept.
     """
+    from lampbench.study.disk_space import require_disk_space
+
     writable(Path(results), "--results")
+    require_disk_space(plans)
     return Runs(read_run(execute(each, command, Path(results), force)) for each in plans)
 
 

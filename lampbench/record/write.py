@@ -18,6 +18,7 @@ from lampbench.record.runs import Run
 from lampbench.scoring.aggregate import aggregate, counts
 from lampbench.scoring.prediction_row import PredictionRow
 from lampbench.scoring.score_table import ScoreTable
+from lampbench.util.disk import writing
 from lampbench.util.errors import LampbenchError
 
 _OPTIONAL = ("quoted", "tokens", "rewards")
@@ -64,11 +65,12 @@ def write_run(
     complete = Manifest.from_json(content[MANIFEST])  # what cannot be read must not be recorded
     temporary = final.with_name(f"{TEMPORARY}{final.name}-{secrets.token_hex(4)}")
     try:
-        temporary.mkdir(parents=True)
-        for name, data in content.items():
-            _write(temporary / name, data)
-        _sync_folder(temporary)
-        _publish(temporary, final, replace)
+        with writing(final, sum(map(len, content.values()))):
+            temporary.mkdir(parents=True)
+            for name, data in content.items():
+                _write(temporary / name, data)
+            _sync_folder(temporary)
+            _publish(temporary, final, replace)
     except OSError as error:
         raise LampbenchError(f"{final}: cannot be written ({error.strerror or error})") from error
     finally:
