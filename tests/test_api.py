@@ -137,11 +137,14 @@ def test_runs_are_compared_and_diagnosed():
     assert lampbench.diagnose("cope", "news_headline", users=2).likelihoods
 
 
-def test_a_folder_that_is_no_run_is_named(folder):
-    run = lampbench.run("base", "news_headline", users=2)
-    (run.path / "manifest.json").write_text("{}")
-    with pytest.raises(LampbenchError, match=r"manifest\.json|format"):
-        lampbench.runs()
+def test_a_damaged_run_is_named_and_hides_no_other():
+    broken = lampbench.run("base", "news_headline", users=2)
+    sound = lampbench.run("tam", "news_headline", users=2)
+    (broken.path / "manifest.json").write_text("{}")
+    with pytest.warns(UserWarning, match=r"left out: format"):
+        found = lampbench.runs()
+    assert [run.path for run in found] == [sound.path]
+    assert [problem.path for problem in found.problems] == [broken.path]
 
 
 def test_reproduce_plans_the_paper(engine):
