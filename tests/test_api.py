@@ -137,14 +137,19 @@ def test_runs_are_compared_and_diagnosed():
     assert lampbench.diagnose("cope", "news_headline", users=2).likelihoods
 
 
-def test_a_damaged_run_is_named_and_hides_no_other():
-    broken = lampbench.run("base", "news_headline", users=2)
+def test_a_damaged_run_is_named_and_hides_no_other(folder):
+    damaged = lampbench.run("base", "news_headline", users=2)
     sound = lampbench.run("tam", "news_headline", users=2)
-    (broken.path / "manifest.json").write_text("{}")
-    with pytest.warns(UserWarning, match=r"left out: format"):
+    (damaged.path / "manifest.json").write_text("{}")
+    with pytest.warns(UserWarning, match=r"base.*format null.*restore it, or delete it and give"):
         found = lampbench.runs()
-    assert [run.path for run in found] == [sound.path]
-    assert [problem.path for problem in found.problems] == [broken.path]
+    assert [run.manifest.method for run in found] == [sound.manifest.method]
+    assert [problem.path for problem in found.problems] == [damaged.path]
+    with pytest.raises(LampbenchError, match="restore it, or delete it"):
+        lampbench.run("base", "news_headline", users=2)
+    plans = lampbench.plan(["base", "tam"], ["news_headline"], users=2)
+    both = lampbench.api.execute_all(plans, "results", "again")
+    assert [run.path for run in both] == [sound.path] and len(both.problems) == 1
 
 
 def test_reproduce_plans_the_paper(engine):

@@ -10,6 +10,7 @@ from lampbench.cli import shared_options as options
 from lampbench.cli.command import Command, option
 from lampbench.cli.names import RunName
 from lampbench.cli.output import echo_json
+from lampbench.core.findings import leaks_first
 
 if TYPE_CHECKING:
     from lampbench.record.manifest import Manifest
@@ -80,6 +81,8 @@ def _text(found: "Comparison", most: int) -> list[str]:
     ]  # fmt: skip
     if found.ours.manifest.dataset.synthetic:
         lines.append("SYNTHETIC data: these scores say nothing about real users.")
+    if findings := leaks_first(found.ours.manifest.dataset.notes):
+        lines.append(f"Data: {one_line('; '.join(findings))}")
     title = METRICS[found.metric].title
     if most and found.users:
         rows = [[one.user, str(one.queries), *_scores(one)] for one in found.users[:most]]
@@ -159,6 +162,7 @@ def _record(found: "Comparison") -> dict[str, Any]:
             for run in (found.ours, found.theirs)
         ],
         "synthetic": found.ours.manifest.dataset.synthetic,
+        "data_findings": leaks_first(found.ours.manifest.dataset.notes),
         "differences": differences,
         "metric": found.metric,
         "users": [asdict(one) for one in found.users],

@@ -14,8 +14,8 @@ from lampbench.paper.cast import cast
 
 
 @click.command(cls=Command)
-@option("--task", required=True, metavar="NAME", heading=options.SHOWN, type=PluginName("task"),
-        help="Task whose queries are shown.")  # fmt: skip
+@option("--task", metavar="NAME", heading=options.SHOWN, type=PluginName("task"),
+        help="Task whose queries are shown.  [default: that of the runs of --run]")  # fmt: skip
 @option(
     "--method",
     "methods",
@@ -29,6 +29,7 @@ from lampbench.paper.cast import cast
 )
 @option("--model", metavar="MODEL", heading=options.SHOWN, type=ModelName(),
         help="Only runs of this model.")  # fmt: skip
+@options.given_runs
 @option(
     "--pick",
     type=click.Choice(["drawn", "gain", "loss", "median"]),
@@ -50,9 +51,10 @@ from lampbench.paper.cast import cast
 @options.results
 @options.output_format
 def examples(
-    task: str,
+    task: str | None,
     methods: tuple[str, ...],
     model: str | None,
+    keys: tuple[str, ...],
     pick: Any,
     count: int,
     results: Path,
@@ -62,23 +64,28 @@ def examples(
 
     Words that an answer shares with what the user wrote are marked. The text is Markdown.
     """
-    from lampbench.cli.recorded_runs import recorded
+    from lampbench.cli.recorded_runs import chosen_runs
     from lampbench.report.example_answers import answered_queries, examples_as_markdown
-    from lampbench.report.find_runs import find_columns
+    from lampbench.report.markdown import escaped
+    from lampbench.report.notes import data_notes
 
-    board = recorded(results).board
+    board, together = chosen_runs(results, keys, task, methods, model)
     shown = []
-    for setup, column in find_columns(board, results, task, model):
+    for each in together:
+        setup, column, methods = each.setup, each.column, each.methods
         found = answered_queries(board, results, column, setup, methods, pick, count)
         if form == "json":
             shown.append({
                 "model": setup.model, "preset": setup.preset, "data": setup.source,
                 "fingerprint": column.fingerprint,
+                "data_findings": board.findings(column),
                 "examples": [example_record(each, methods) for each in found],
             })  # fmt: skip
             continue
         title = f"{board.column_title(column)}, {board.section_title(setup)}"
         for part in examples_as_markdown(found, title, pick):
             click.echo(part)
+        for note in data_notes(board, [column]):
+            click.echo(f"{escaped(note)}\n")
     if form == "json":
-        echo_json({"task": task, "pick": pick, "datasets": shown})
+        echo_json({"task": together[0].column.task, "pick": pick, "datasets": shown})

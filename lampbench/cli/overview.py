@@ -25,8 +25,8 @@ METRICS = ("rouge1", METRIC)
 
 
 @click.command(cls=Command)
-@option("--task", required=True, metavar="NAME", heading=options.SHOWN, type=PluginName("task"),
-        help="Task whose runs are shown.")  # fmt: skip
+@option("--task", metavar="NAME", heading=options.SHOWN, type=PluginName("task"),
+        help="Task whose runs are shown.  [default: that of the runs of --run]")  # fmt: skip
 @option(
     "--method",
     "methods",
@@ -40,10 +40,16 @@ METRICS = ("rouge1", METRIC)
 )
 @option("--model", metavar="MODEL", heading=options.SHOWN, type=ModelName(),
         help="Only runs of this model.")  # fmt: skip
+@options.given_runs
 @options.results
 @options.output_format
 def overview(
-    task: str, methods: tuple[str, ...], model: str | None, results: Path, form: str
+    task: str | None,
+    methods: tuple[str, ...],
+    model: str | None,
+    keys: tuple[str, ...],
+    results: Path,
+    form: str,
 ) -> None:
     """Print recorded scores of several methods on one task, and one example.
 
@@ -52,25 +58,24 @@ def overview(
     marked.
     """
     from lampbench.cli.overview_text import lines
-    from lampbench.cli.recorded_runs import recorded
-    from lampbench.report.find_runs import find_columns
+    from lampbench.cli.recorded_runs import chosen_runs
     from lampbench.util.errors import LampbenchError
 
     methods = tuple(dict.fromkeys(methods))
-    if len(methods) < 2:
-        raise LampbenchError("an overview compares methods: name at least two with --method")
-    board = recorded(results).board
-    there = find_columns(board, results, task, model)
-    shown = [place for place in there if not _missing(board, *place, methods)]
-    if not shown:
-        missing = min((_missing(board, *place, methods) for place in there), key=len)
+    if len(keys or methods) < 2:
         raise LampbenchError(
-            f"{results} holds no run of {', '.join(missing)} on data of {task} that the other "
-            "methods answered: run it, or name other methods with --method"
+            "an overview compares methods: name at least two with --method, or two runs with --run"
+        )
+    board, together = chosen_runs(results, keys, task, methods, model, all_methods=True)
+    together = [each for each in together if len(each.methods) > 1]
+    if not together:
+        raise LampbenchError(
+            "the runs of --run have no data, model and preset in common; name others"
         )
     records = []
-    for setup, column in shown:
-        cells = [cell for m in methods if (cell := board.cell(setup, column, m, METRIC))]
+    for each in together:
+        setup, column = each.setup, each.column
+        cells = [cell for m in each.methods if (cell := board.cell(setup, column, m, METRIC))]
         example = _example(board, results, setup, column, cells)
         if form == "json":
             records.append(_record(board, cells, example))
@@ -79,11 +84,7 @@ def overview(
         for line in lines(board, title, cells, example):
             click.echo(line)
     if form == "json":
-        echo_json({"task": task, "datasets": records})
-
-
-def _missing(board: "Board", setup: "Setup", column: "Column", methods: Sequence[str]) -> list[str]:
-    return [method for method in methods if not board.cell(setup, column, method, METRIC)]
+        echo_json({"task": together[0].column.task, "datasets": records})
 
 
 def _example(
@@ -108,6 +109,7 @@ def _record(
         "data": first.setup.source,
         "fingerprint": first.column.fingerprint,
         "synthetic": first.synthetic,
+        "data_findings": first.findings,
         "users": first.users,
         "queries": first.queries,
         "methods": [_method(board, cell, first) for cell in cells],

@@ -20,14 +20,13 @@ def lines(
 ) -> Iterator[str]:
     """A table of the methods' cells, each compared with the first, and one example."""
     from lampbench.report.example_answers import differing
-    from lampbench.report.notes import SYNTHETIC_NOTE, external_notes
+    from lampbench.report.notes import data_notes, external_notes
     from lampbench.report.table import one_line
 
     first, last = cells[0], cells[-1]
     yield f"\n{one_line(title)}: {first.users} users, {first.queries} queries\n"
     yield _table(board, cells)
-    if first.synthetic:
-        yield SYNTHETIC_NOTE
+    yield from map(one_line, data_notes(board, [first.column]))
     yield from external_notes(cell.method_title for cell in cells)
     ours, theirs = (one_line(cell.method_title) for cell in (last, first))
     if differ := differing(first, last):

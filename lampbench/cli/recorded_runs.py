@@ -6,12 +6,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lampbench.util.errors import LampbenchError
+from lampbench.util.errors import LampbenchError, suggestion
 
 if TYPE_CHECKING:
     from lampbench.record.runs import UnreadableRun
+    from lampbench.report.board import Board
     from lampbench.report.contents import Recorded
+    from lampbench.report.given_runs import ShownTogether
 
+_METRIC = "rougeL"
+"""A method that has no score by this metric on some data is not shown there."""
 _NAMED = 10
 """Folders that are named; of a whole study in an old format there are hundreds."""
 
@@ -41,6 +45,53 @@ def recorded(results: Path) -> "Recorded":
     found, problems = with_runs(results, arrange)
     echo_left_out(problems)
     return found
+
+
+def chosen_runs(
+    results: Path,
+    keys: Sequence[str],
+    task: str | None,
+    methods: Sequence[str],
+    model: str | None,
+    *,
+    all_methods: bool = False,
+) -> tuple["Board", list["ShownTogether"]]:
+    """What is shown side by side: the runs with these keys, or else methods on a task's data.
+
+    With `all_methods`, data that one of the methods has not answered is left out.
+
+    Raises:
+        LampbenchError: there are no such runs; names those that are recorded but not shown.
+    """
+    from lampbench.report.find_runs import find_columns
+    from lampbench.report.given_runs import ShownTogether, given_runs, recorded_but_not_shown
+
+    if keys:
+        return given_runs(results, keys)
+    if task is None:
+        raise LampbenchError("name a task with --task, or runs with --run")
+    found = recorded(results)
+    board = found.board
+    try:
+        places = find_columns(board, results, task, model)
+    except LampbenchError as error:
+        others = recorded_but_not_shown(found, task, methods, [])
+        raise LampbenchError(f"{error}{others}") from error
+    missing = {
+        place: [method for method in methods if not board.cell(*place, method, _METRIC)]
+        for place in places
+    }
+    complete = [place for place in places if not missing[place]]
+    if not complete or (len(complete) < len(places) and not all_methods):
+        lacking = min(filter(None, missing.values()), key=len)
+        others = recorded_but_not_shown(found, task, lacking, complete)
+        hint = "" if others else f" ({suggestion(lacking[0], board.methods())})"
+        raise LampbenchError(
+            f"{results} has no run of {', '.join(lacking)} with default settings on data of {task} "
+            f"that the other methods answered: run it, or name other methods with --method{hint}"
+            f"{others}"
+        )
+    return board, [ShownTogether(*place, tuple(methods)) for place in complete]
 
 
 def require_sound(problems: Sequence["UnreadableRun"]) -> None:

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
+from lampbench.core.findings import leaks_first
+
 if TYPE_CHECKING:
     from lampbench.record.runs import Run
 
@@ -21,6 +23,7 @@ def run_record(run: "Run") -> dict[str, Any]:
         "overrides": dict(manifest.overrides),
         "data": manifest.dataset.source,
         "synthetic": manifest.dataset.synthetic,
+        "data_findings": leaks_first(manifest.dataset.notes),
         "users": manifest.counts.users,
         "queries": manifest.counts.queries,
         "failed_users": sorted(manifest.failed_users),

@@ -53,6 +53,11 @@ max_hours = option(
     help="End after this many hours, with exit code 75; the same command resumes.  "
          "[default: no limit]",
 )  # fmt: skip
+given_runs = option(
+    "--run", "keys", multiple=True, metavar="KEY", heading=SHOWN,
+    help="Only this run, whatever its settings and users, in place of --task and --method; "
+         "repeatable.",
+)  # fmt: skip
 output_format = option(
     "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True,
     heading=OUTPUT, help="json: one JSON document on standard output.",

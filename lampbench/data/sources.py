@@ -1,6 +1,7 @@
 """Which loader reads what `--data` names."""
 
 import difflib
+import os
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -94,12 +95,13 @@ def _lampbench_folder(task: Task, data: str) -> Path | None:
 
 
 def _parse(task: Task, data: str) -> tuple[str, str]:
-    """The kind of source and its place.
+    """The kind of source and its place; manifests name folders below home as `~/...`.
 
     Raises:
         LampbenchError: an unknown kind, a missing folder, or one of no or several kinds.
     """
     kind, colon, place = data.partition(":")
+    data, place = (os.path.expanduser(text) for text in (data, place))  # noqa: PTH111 (any text)
     if data in ("bundled", "longlamp"):
         return data, ""
     if colon and kind in SOURCE_KINDS and kind != "bundled":

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from lampbench.engine.models import commit_of, is_bundled, resolve_model
@@ -75,7 +74,7 @@ def model_details(plan: Plan) -> ModelDetails:
     spec, identity = resolve_model(executor.model), executor.engines.identity(executor.model)
     location = "lampbench.bundled" if is_bundled(spec) else spec.location
     return ModelDetails(
-        location=_relative(location),
+        location=location,
         revision=commit_of(spec),
         fingerprint=identity["fingerprint"],
         dtype=identity["dtype"],
@@ -83,12 +82,3 @@ def model_details(plan: Plan) -> ModelDetails:
         device=executor.engines.device(executor.model),
         engine=identity.get("engine", "batched"),  # part of the identity where it is another
     )
-
-
-def _relative(location: str) -> str:
-    """A folder's path from here or from the home folder, so that no manifest names the latter."""
-    path = Path(location)
-    for start, prefix in ((Path.cwd(), Path()), (Path.home(), Path("~"))):
-        if path.is_absolute() and path.is_relative_to(start):
-            return (prefix / path.relative_to(start)).as_posix()
-    return location

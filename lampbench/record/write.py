@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import asdict, fields
 from dataclasses import replace as changed
 from hashlib import sha256
 from pathlib import Path
@@ -13,14 +13,17 @@ from lampbench.record.dataset_files import read_queries, shared_path
 from lampbench.record.leftovers import REPLACED, TEMPORARY, new_leftover, put_right
 from lampbench.record.manifest import MANIFEST, PREDICTIONS, SCORES, Manifest
 from lampbench.record.paths import run_path
+from lampbench.record.portable_paths import portable_value
 from lampbench.record.run_lock import run_lock
 from lampbench.record.runs import Run
+from lampbench.record.typed_json import from_json, loads
 from lampbench.scoring.aggregate import aggregate, counts
 from lampbench.scoring.prediction_row import PredictionRow
 from lampbench.scoring.score_table import ScoreTable
 from lampbench.util.atomic import sync_file, sync_folder
 from lampbench.util.disk import writing
 from lampbench.util.errors import LampbenchError
+from lampbench.util.hashing import canonical
 
 _OPTIONAL = ("quoted", "tokens", "rewards")
 """Columns of predictions that are left out where no row has any."""
@@ -62,7 +65,7 @@ def write_run(
         ),
     }
     complete = changed(
-        manifest,
+        _without_homes(manifest),
         files={name: sha256(data).hexdigest() for name, data in content.items()},
         counts=counts(scores),
         scores=aggregate(scores),
@@ -82,6 +85,15 @@ def write_run(
             with contextlib.suppress(OSError):  # then the next reader or writer does it
                 put_right(final)
     return Run(final, complete)
+
+
+def _without_homes(manifest: Manifest) -> Manifest:
+    """The manifest with portable paths in all that is not its identity."""
+    names = ("command", "overrides", "hyperparameters", "failed_users", "dataset",
+             "model_details", "scoring", "external")  # fmt: skip
+    content = asdict(manifest)
+    content |= {name: portable_value(content[name]) for name in names}
+    return from_json(Manifest, loads(canonical(content)))
 
 
 def _publish(final: Path, content: Mapping[str, bytes]) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
+from lampbench.core.findings import leaks_first
 from lampbench.paper.cast import cast
 from lampbench.paper.published import paper
 from lampbench.report.cell_scores import CellScore
@@ -32,6 +33,9 @@ class Board:
         self._paper_models = {s.setup: s.paper_model for s in self.scores}
         self._method_titles = dict(sorted({(s.method, s.method_title) for s in titled}))
         self._task_titles = dict(sorted({(s.column.task, s.task_title) for s in titled}))
+        self._findings: dict[Column, dict[str, None]] = {}
+        for score in titled:
+            self._findings.setdefault(score.column, {}).update(dict.fromkeys(score.findings))
         self._synthetic = {s.column for s in titled if s.synthetic}
         data = {s.column for s in titled}
         self._alone = {c for c in data if [other.task for other in data].count(c.task) == 1}
@@ -85,6 +89,10 @@ class Board:
     def synthetic(self, columns: Sequence[Column]) -> bool:
         """Whether any of the columns holds data that no real person wrote."""
         return not self._synthetic.isdisjoint(columns)
+
+    def findings(self, column: Column) -> list[str]:
+        """What the loader found about a column's data, leaks first."""
+        return leaks_first(self._findings.get(column, ()))
 
     def section_title(self, setup: Setup) -> str:
         """What all rows of a setup's tables share."""

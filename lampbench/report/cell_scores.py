@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
+from lampbench.core.findings import leaks_first
 from lampbench.paper.published import paper
 from lampbench.record.runs import Run
 from lampbench.report.setups import Column, Setup, age
@@ -44,6 +45,11 @@ class CellScore:
     synthetic: bool
     paper_model: str | None
     chosen: tuple[Run, ...] = field(repr=False)
+
+    @property
+    def findings(self) -> list[str]:
+        """What the loader found about the data of the runs, leaks first."""
+        return leaks_first(note for run in self.chosen for note in run.manifest.dataset.notes)
 
     @cached_property
     def scores(self) -> "Scores":

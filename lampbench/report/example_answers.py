@@ -75,7 +75,8 @@ def answered_queries(
     rows = [{(row.user, row.query): row for row in cell.chosen[0].predictions} for cell in cells]
     queries, histories = cells[0].chosen[0].queries, cells[0].chosen[0].histories
     made = []
-    for user, query in _picked(cells, list(rows[0]), pick)[:count]:
+    places = [place for place in rows[0] if all(place in each for each in rows)]
+    for user, query in _picked(cells, places, pick)[:count]:
         reference = rows[0][user, query].reference
         answers = [
             ShownAnswer(
@@ -106,7 +107,7 @@ def _picked(cells: Sequence[CellScore], places: list[Place], pick: Pick) -> list
         middle = median_low(gains.values()) if gains else 0.0
         return sorted(gains, key=lambda place: (abs(gains[place] - middle), _hash(place)))
     *others, last = (cell.scores for cell in cells)
-    scored = [place for place in places if place in last]
+    scored = [place for place in places if all(place in each for each in (last, *others))]
     sign = 1 if pick == "gain" else -1
 
     def gain(place: Place) -> float:

@@ -36,6 +36,7 @@ def entry(
         "published_model": published.model if published else None,
         "published_table": published.table if published else None,
         "synthetic": score.synthetic if score else None,
+        "data_findings": score.findings if score else [],
         "preset": score.setup.preset if score else None,
         "data": score.setup.source if score else None,
         "data_fingerprint": score.column.fingerprint if score else None,
@@ -58,7 +59,11 @@ def as_json(sections: Iterable[Section]) -> str:
 
 
 def as_csv(sections: Iterable[Section]) -> str:
-    """One line per cell: null is empty, booleans are true or false, lists are joined by spaces."""
+    """One line per cell: null is empty, booleans are true or false, lists are joined by spaces.
+
+    Findings, which are sentences, are joined by semicolons. A text that a spreadsheet would take
+    for a formula gets an apostrophe in front, which spreadsheets hide; numbers stay as they are.
+    """
     listed = cells(sections)
     names = list(dict.fromkeys(name for found in listed for name in found))
     text = io.StringIO()
@@ -78,4 +83,12 @@ def _field(value: Any) -> Any:
         return ""
     if isinstance(value, bool):
         return str(value).lower()
-    return " ".join(map(str, value)) if isinstance(value, list) else value
+    if isinstance(value, list):
+        sentences = any(" " in str(one) for one in value)
+        return _harmless(("; " if sentences else " ").join(map(str, value)))
+    return _harmless(value) if isinstance(value, str) else value
+
+
+def _harmless(text: str) -> str:
+    """Text that no spreadsheet runs as a formula."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else text

@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from lampbench.paper.published import Published, paper
-from lampbench.report.board import SYNTHETIC_MARK, Board
+from lampbench.report.board import Board
 from lampbench.report.cell_scores import CellScore
 from lampbench.report.machine_readable import entry
 from lampbench.report.marks import standings
-from lampbench.report.notes import NO_RUN, SYNTHETIC_NOTE, external_notes, paper_notes
+from lampbench.report.notes import NO_RUN, data_notes, external_notes, paper_notes
 from lampbench.report.numbers import paper_number, score_number
 from lampbench.report.setups import Column, Setup
 from lampbench.report.table import Cell, Table
@@ -24,7 +24,7 @@ class Slot:
     """
 
     title: str
-    task: str
+    column: Column
     ours: Callable[[str], CellScore | None]
     printed: Printed | None = None
 
@@ -50,12 +50,11 @@ def method_table(
             if figure:
                 printed.append(figure)
             if score or figure:
-                found = entry(method, slot.task, metric, score, figure)
+                found = entry(method, slot.column.task, metric, score, figure)
                 entries.append({**found, "best": stand.mark == "best", "p_best": stand.p})
         rows.append(tuple(row))
     notes += paper_notes(board, printed)
-    if any(SYNTHETIC_MARK in head for head in (title, *header)):
-        notes.append(SYNTHETIC_NOTE)
+    notes += data_notes(board, [slot.column for slot in slots])
     notes += external_notes(board.method_title(method) for method in methods)
     return Table(title, tuple(header), tuple(rows), notes=tuple(notes), entries=lambda: entries)
 
@@ -81,7 +80,7 @@ def task_slots(
             continue
         find = printed_figures(tables, column.task, board.paper_model(setup), metric)
         ours = scores_of_column(board, setup, column, metric)
-        slots.append(Slot(board.column_title(column), column.task, ours, find))
+        slots.append(Slot(board.column_title(column), column, ours, find))
     return slots
 
 

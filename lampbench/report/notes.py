@@ -15,9 +15,15 @@ EXTERNAL_NOTE = (
 )
 
 
-def synthetic_notes(board: Board, columns: Sequence[Column]) -> list[str]:
-    """What the mark of synthetic data means, where one of the columns has it."""
-    return [SYNTHETIC_NOTE] if board.synthetic(columns) else []
+def data_notes(board: Board, columns: Iterable[Column]) -> list[str]:
+    """What a reader must know about columns' data: which are synthetic, what the loader found."""
+    shown = list(dict.fromkeys(columns))
+    notes = [SYNTHETIC_NOTE] if board.synthetic(shown) else []
+    return notes + [
+        f"Data of {board.column_title(column)}: {found}."
+        for column in shown
+        if (found := "; ".join(board.findings(column)))
+    ]
 
 
 def external_notes(methods: Iterable[str]) -> list[str]:

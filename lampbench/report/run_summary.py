@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 from tabulate import tabulate
 
+from lampbench.core.findings import LEAK, is_leak, leaks_first
 from lampbench.record.manifest import PREDICT, Manifest
 from lampbench.record.runs import Run, read_run
 from lampbench.scoring import METRICS
@@ -33,6 +34,9 @@ def print_summary(folders: Sequence[Path]) -> None:
         click.echo(tabulate(rows, headers=["method", "seed", *_COLUMNS], disable_numparse=True))
         if data.synthetic:
             click.echo("SYNTHETIC data: these scores say nothing about real users.")
+        for note in leaks_first(note for run in members for note in run.manifest.dataset.notes):
+            kind = "LEAK in the data" if is_leak(note) else "data"
+            click.echo(f"{kind}: {note.removeprefix(LEAK)}")
     for run in runs:
         _say_what_was_cut(run.manifest)
         _say_who_is_missing(run.manifest)

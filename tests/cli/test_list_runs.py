@@ -105,6 +105,7 @@ def test_json_has_what_was_asked_and_found(several, record, call):
         "overrides": {"decoding.alpha": 0.5},
         "data": "bundled",
         "synthetic": False,
+        "data_findings": [],
         "users": 2,
         "queries": 3,
         "failed_users": [],

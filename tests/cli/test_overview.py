@@ -152,7 +152,7 @@ def test_hostile_texts_stay_on_their_line(scored, call):
         (["--task", "news_headlin"], "did you mean news_headline?"),
         (["--task", "news_headline", "--method", "cope"], "name at least two with --method"),
         (["--task", "news_headline", "--method", "pag", "--method", "rag", "--method", "cope"],
-         "holds no run of pag, rag on data of news_headline"),
+         "has no run of pag, rag with default settings on data of news_headline"),
         (["--task", "news_headline", "--model", "big"], "no run with model 'big'"),
         (["--task", "news_headline", "--results", "nowhere"], "nowhere: no such folder"),
         (["--task", "news_headline", "--results", "empty"], "empty has no run"),

@@ -175,3 +175,19 @@ def test_statistics_of_the_data(scored, call, cells):
     assert by_task["news_headline"]["train_in_mean"] == 1234.5
     assert by_task["news_headline"]["published_train"] == 7275
     assert by_task["topic_writing"]["train"] == 3
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
+def test_csv_holds_no_formula(start, scored, call):
+    """Only texts are changed: a negative number stays a number."""
+    text = f'{start}HYPERLINK("http://evil.example","x")'
+    scored("base", {"ann": [0.5, 0.4]}, model=text)
+    scored("cope", {"ann": [0.1, 0.2]}, model=text, dataset={"notes": [text]})
+    _, out, _ = call("table", "gains", "--baseline", "base", "--format", "csv")
+    rows = list(csv.DictReader(io.StringIO(out)))
+    assert rows and all(row["model"] == f"'{text}" for row in rows)
+    assert all(float(row["points"]) < 0 for row in rows)
+    for row in rows:
+        for value in row.values():
+            assert not value.startswith(("=", "+", "@", "\t", "\r"))
+            assert not value.startswith("-") or float(value) < 0

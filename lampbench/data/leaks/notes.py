@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from lampbench.core.dataset import Dataset, Query
+from lampbench.core.findings import LEAK
 
 
 def leak_notes(dataset: Dataset, fields: Sequence[str]) -> list[str]:
@@ -24,15 +25,15 @@ def leak_notes(dataset: Dataset, fields: Sequence[str]) -> list[str]:
         shared += sum(key in trained for key in history)
     training_ids = {user.id for user in dataset.train_users}
     found = {
-        "leak: test queries that are in their own user's history": own,
-        "leak: test queries that are also training queries": sum(
+        f"{LEAK}test queries that are in their own user's history": own,
+        f"{LEAK}test queries that are also training queries": sum(
             count for key, count in tested.items() if key in trained
         ),
         "history records of test users that are also training queries": shared,
         "test queries with the same text as another test query": sum(
             count for count in tested.values() if count > 1
         ),
-        "leak: test users who are also training users": sum(
+        f"{LEAK}test users who are also training users": sum(
             user.id in training_ids for user in dataset.test_users
         ),
         "test queries without a reference, answered but not scored": sum(

@@ -80,6 +80,10 @@ class SetupGroup:
         """As in leaderboard.md."""
         return self.board.column_title(column)
 
+    def findings(self, column: Column) -> list[str]:
+        """What the loader found about a column's data, leaks first."""
+        return self.board.findings(column)
+
 
 def groups(board: Board) -> list[SetupGroup]:
     """A board's cells by setup; setups, tasks and methods in the order of the tables.

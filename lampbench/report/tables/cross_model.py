@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from lampbench.paper.cast import cast
 from lampbench.paper.published import paper
-from lampbench.report.board import SYNTHETIC_MARK, Board
+from lampbench.report.board import Board
 from lampbench.report.cell_scores import CellScore
 from lampbench.report.machine_readable import entry
 from lampbench.report.marks import standings
@@ -15,7 +15,7 @@ from lampbench.report.method_table import (
     scores_of_column,
 )
 from lampbench.report.metric_format import PAPER_METRICS, metric_title
-from lampbench.report.notes import NO_FIGURE, SYNTHETIC_NOTE
+from lampbench.report.notes import NO_FIGURE, data_notes
 from lampbench.report.numbers import score_number
 from lampbench.report.setups import Column, Setup
 from lampbench.report.table import Cell, Mark, Section, Table
@@ -30,7 +30,7 @@ def cross_model_sections(board: Board) -> list[Section]:
             slots = [
                 Slot(
                     board.setup_title(setup, setups),
-                    column.task,
+                    column,
                     scores_of_column(board, setup, column, metric),
                     printed_figures(MAIN_TABLES, column.task, board.paper_model(setup), metric),
                 )
@@ -92,7 +92,7 @@ def cross_model_summary(board: Board, metric: str, most: int) -> Table | None:
         notes.append(f"The first {len(places)} of {len(every)} rows.")
     if any(NO_FIGURE in row for row in rows):
         notes.append(f"{NO_FIGURE}: no run.")
-    notes += [SYNTHETIC_NOTE] if any(SYNTHETIC_MARK in str(row[0]) for row in rows) else []
+    notes += data_notes(board, [column for column, _ in places])
     header = ("Task", "Model", *(board.method_title(method) for method in cast().main))
     title = f"Across models, {metric_title(metric)}"
     return Table(title, header, tuple(rows), 2, tuple(notes), lambda: entries)

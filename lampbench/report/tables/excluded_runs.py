@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from lampbench.core.findings import leaks_first
 from lampbench.report.board import SYNTHETIC_MARK, Board
 from lampbench.report.cell_scores import EXTERNAL_MARK, score_cell
 from lampbench.report.fill_cells import ExcludedRun
@@ -44,6 +45,11 @@ def excluded_run_table(board: Board, others: Sequence[ExcludedRun]) -> Table:
     header += [metric_title(metric) for metric in PAPER_METRICS]
     synthetic = any(other.run.manifest.dataset.synthetic for other in others)
     notes = [SYNTHETIC_NOTE] if synthetic else []
+    notes += dict.fromkeys(
+        f"Data of {row[0]}, run {row[4]}: {'; '.join(leaks_first(findings))}."
+        for row, other in zip(rows, others, strict=True)
+        if (findings := other.run.manifest.dataset.notes)
+    )
     notes += external_notes(str(row[1]) for row in rows)
 
     def entries() -> list[dict[str, Any]]:

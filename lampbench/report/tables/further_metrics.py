@@ -4,7 +4,7 @@ from lampbench.report.board import Board
 from lampbench.report.cell_scores import CellScore
 from lampbench.report.machine_readable import entries
 from lampbench.report.metric_format import metric_title
-from lampbench.report.notes import NO_VALUE, external_notes, synthetic_notes
+from lampbench.report.notes import NO_VALUE, data_notes, external_notes
 from lampbench.report.numbers import mean_number
 from lampbench.report.setups import Setup
 from lampbench.report.table import Cell, Section, Table
@@ -42,7 +42,7 @@ def further_metric_table(board: Board, setup: Setup) -> Table | None:
             shown += [cell for cell in cells if cell]
     if not rows:
         return None
-    notes = synthetic_notes(board, board.columns(setup))
+    notes = data_notes(board, board.columns(setup))
     if any(NO_VALUE in row for row in rows):
         notes.append(f"{NO_VALUE}: the run's manifest says why (`scoring`).")
     notes += external_notes(str(row[1]) for row in rows)

@@ -10,7 +10,7 @@ from lampbench.report.board import Board
 from lampbench.report.cell_scores import CellScore
 from lampbench.report.machine_readable import entry
 from lampbench.report.metric_format import PAPER_METRICS, metric_title
-from lampbench.report.notes import NO_FIGURE, NO_VALUE, external_notes, synthetic_notes
+from lampbench.report.notes import NO_FIGURE, NO_VALUE, external_notes, data_notes
 from lampbench.report.numbers import p_value
 from lampbench.report.setups import Column, Setup
 from lampbench.report.table import Cell, Number, Section, Table
@@ -133,7 +133,7 @@ def _table(board: Board, found: Sequence[Gain]) -> Table:
             rows.append(_mean_row(of, printed))
     notes = [_NOTE] + ([_MEAN_NOTE] if len(rows) > len(found) else [])
     notes += [_PAPER_NOTE] if printed else []
-    notes += synthetic_notes(board, [gain.column for gain in found])
+    notes += data_notes(board, [gain.column for gain in found])
     titles = [score.method_title for score in (found[0].ours, found[0].theirs)]
     notes += external_notes(titles)
     header = ("Task", "Metric", "Points", "Detectable", "Relative %",

@@ -5,7 +5,7 @@ from typing import Any
 from lampbench.paper.cast import cast
 from lampbench.report.board import Board
 from lampbench.report.metric_format import PAPER_METRICS, metric_title
-from lampbench.report.notes import NO_VALUE, external_notes, synthetic_notes
+from lampbench.report.notes import NO_VALUE, data_notes, external_notes
 from lampbench.report.setups import Column, Setup
 from lampbench.report.table import Cell, Number, Section, Table
 
@@ -46,7 +46,7 @@ def power_table(board: Board, setup: Setup) -> Table:
     for metric in PAPER_METRICS:
         title = metric_title(metric)
         header += [f"{title} half width", f"{title} detectable"]
-    notes = [_NOTE, *synthetic_notes(board, board.columns(setup)), *external_notes(shown)]
+    notes = [_NOTE, *data_notes(board, board.columns(setup)), *external_notes(shown)]
     return Table(
         "Smallest differences", tuple(header), tuple(rows), 2, tuple(notes), lambda: entries
     )
@@ -73,6 +73,7 @@ def power(board: Board, setup: Setup, column: Column) -> dict[str, Any]:
         "data_fingerprint": column.fingerprint,
         "query_fingerprint": column.query_fingerprint,
         "synthetic": first.synthetic,
+        "data_findings": board.findings(column),
         "users": first.users,
         "queries": first.queries,
         "power_method": ours,

@@ -6,7 +6,7 @@ from lampbench.report.board import Board
 from lampbench.report.cell_scores import CellScore
 from lampbench.report.machine_readable import entries
 from lampbench.report.metric_format import is_goal, metric_title
-from lampbench.report.notes import NO_VALUE, external_notes, synthetic_notes
+from lampbench.report.notes import NO_VALUE, data_notes, external_notes
 from lampbench.report.numbers import mean_number, user_number
 from lampbench.report.setups import Setup
 from lampbench.report.table import Cell, Section, Table
@@ -38,7 +38,7 @@ def score_table(board: Board, setup: Setup) -> Table:
                     row.append(user_number(cell) if cell else NO_VALUE)
                 shown += [cell] if cell else []
             rows.append((*row, str(seeds)))
-    notes = synthetic_notes(board, board.columns(setup))
+    notes = data_notes(board, board.columns(setup))
     if any(NO_VALUE in row for row in rows):
         notes.append(
             f"{NO_VALUE}: could not be computed when the run was scored (METEOR needs NLTK's data)."
