@@ -203,9 +203,13 @@ def execute_all(
     A run that was recorded before and is damaged is not among them but in their `problems`.
 
     Raises:
-        LampbenchError: a folder cannot be written, or an input is bad; finished work is kept.
+        LampbenchError: a folder cannot be written, the disk is too small for the artifacts, or an
+            input is bad; finished work is kept.
     """
+    from lampbench.study.disk_space import require_disk_space
+
     writable(Path(results), "--results")
+    require_disk_space(plans)
     found, problems = [], []
     for folder in [execute(each, command, Path(results), force) for each in plans]:
         try:

@@ -9,6 +9,7 @@ from typing import Any
 
 from lampbench.core.dataset import Dataset, User
 from lampbench.data.loaders.lampbench_layout import HEAD_FILE, TEST_FILE, TRAIN_FILE
+from lampbench.util.disk import writing
 from lampbench.util.errors import LampbenchError
 
 
@@ -29,21 +30,26 @@ def write_dataset(dataset: Dataset, folder: Path) -> None:
         "notes": list(dataset.notes),
     }
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-        try:
-            (unfinished / HEAD_FILE).write_text(json.dumps(head, indent=2, sort_keys=True) + "\n")
-            _write_users(unfinished / TEST_FILE, dataset.test_users)
-            _write_users(unfinished / TRAIN_FILE, dataset.train_users)
-            unfinished.chmod(0o755)
-            unfinished.rename(folder)
-        except BaseException:
-            shutil.rmtree(unfinished, ignore_errors=True)
-            raise
+        with writing(folder):
+            _write(folder, head, dataset)
     except OSError as error:
         raise LampbenchError(
             f"{folder}: cannot be written ({error.strerror}); choose another --output"
         ) from error
+
+
+def _write(folder: Path, head: Mapping[str, Any], dataset: Dataset) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        (unfinished / HEAD_FILE).write_text(json.dumps(head, indent=2, sort_keys=True) + "\n")
+        _write_users(unfinished / TEST_FILE, dataset.test_users)
+        _write_users(unfinished / TRAIN_FILE, dataset.train_users)
+        unfinished.chmod(0o755)
+        unfinished.rename(folder)
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
 
 
 def check_output_folder(folder: Path) -> None:

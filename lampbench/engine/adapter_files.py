@@ -10,6 +10,7 @@ from typing import Any
 
 from lampbench.engine.lora_init import LoraMatrices, target_layers
 from lampbench.engine.protocol import LoraSpec
+from lampbench.util.disk import writing
 from lampbench.util.errors import LampbenchError
 
 _PREFIX = "base_model.model."
@@ -140,27 +141,32 @@ def write_adapter(folder: Path, config: Any, matrices: LoraMatrices) -> None:
     """Save an adapter; `folder` appears when it is complete and replaces what was there.
 
     The same adapter gives the same bytes.
+
+    Raises:
+        FullDisk: the disk is full.
     """
     from safetensors.torch import save
 
     staged = folder.with_name(f"{folder.name}.staged-{os.getpid()}")
     shutil.rmtree(staged, ignore_errors=True)
-    staged.mkdir(parents=True)
     tensors = {
         f"{_PREFIX}{name}{suffix}": tensor.detach().cpu().contiguous()
         for name, pair in sorted(matrices.items())
         for suffix, tensor in zip(_SUFFIXES, pair, strict=True)
     }
     # save_file would report a full disk as an error that is no OSError
-    (staged / "adapter_model.safetensors").write_bytes(save(tensors, metadata={"format": "pt"}))
+    weights = save(tensors, metadata={"format": "pt"})
     values = {
         name: sorted(value) if isinstance(value, set) else value
         for name, value in config.to_dict().items()
     }
     text = json.dumps(values, indent=2, sort_keys=True) + "\n"
-    (staged / "adapter_config.json").write_text(text, encoding="utf-8")
-    shutil.rmtree(folder, ignore_errors=True)
-    staged.rename(folder)
+    with writing(folder, len(weights) + len(text)):
+        staged.mkdir(parents=True)
+        (staged / "adapter_model.safetensors").write_bytes(weights)
+        (staged / "adapter_config.json").write_text(text, encoding="utf-8")
+        shutil.rmtree(folder, ignore_errors=True)
+        staged.rename(folder)
 
 
 def _require_base(path: Path, recorded: str, base: str) -> None:

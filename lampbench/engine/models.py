@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +9,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from lampbench.util.atomic import replace
+from lampbench.util.disk import writing
 from lampbench.util.errors import LampbenchError, suggestion
 from lampbench.util.hashing import digest, file_digest
 
@@ -151,10 +152,9 @@ def _remembered_digest(file: Path, cache: Path) -> str:
     name = f"{file.resolve()}:{stat.st_size}:{stat.st_mtime_ns}"
     if name not in known:
         known[name] = file_digest(file)
-        cache.mkdir(parents=True, exist_ok=True)
-        staged = memory.with_name(f"{memory.name}.{os.getpid()}")
-        staged.write_text(json.dumps(known, indent=1, sort_keys=True), encoding="utf-8")
-        staged.replace(memory)
+        with writing(memory):
+            cache.mkdir(parents=True, exist_ok=True)
+        replace(memory, json.dumps(known, indent=1, sort_keys=True).encode())
     return known[name]
 
 

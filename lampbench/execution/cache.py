@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lampbench.util.atomic import sync_folder, sync_tree
-from lampbench.util.disk import full_disk, is_full, tree_bytes
+from lampbench.util.disk import FullDisk, is_full, tree_bytes, writing
 from lampbench.util.errors import LampbenchError
 from lampbench.util.hashing import digest, file_digest
 from lampbench.util.lock import hold
@@ -61,7 +61,8 @@ class Cache:
     def partial(self, kind: str, key: str) -> Path:
         """A folder for the work on an artifact, kept until `commit`."""
         folder = self.root / PARTIAL / kind / key
-        folder.mkdir(parents=True, exist_ok=True)
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
         return folder
 
     def commit(self, kind: str, key: str, payload: Path | None, meta: dict[str, Any]) -> None:
@@ -71,7 +72,7 @@ class Cache:
         same artifact first wins; its copy is as good as ours.
 
         Raises:
-            LampbenchError: the disk is full.
+            FullDisk: the disk is full.
         """
         partial = self.partial(kind, key)
         staged = partial / f"commit-{os.getpid()}"
@@ -92,7 +93,7 @@ class Cache:
             sync_folder(final.parent)
         except OSError as error:
             if is_full(error):
-                raise full_disk(self.root, tree_bytes(staged), "--cache-dir") from error
+                raise FullDisk(self.path(kind, key), tree_bytes(staged)) from error
             raise
         shutil.rmtree(partial, ignore_errors=True)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from lampbench.util.atomic import replace
+from lampbench.util.disk import writing
 from lampbench.util.hashing import digest
 
 R = TypeVar("R")
@@ -52,11 +53,16 @@ class Journal(Generic[R]):
             replace(path, b"".join(kept))
 
     def add(self, name: str, result: R) -> None:
-        """Append a result; from here on it survives a kill of the process."""
+        """Append a result; from here on it survives a kill of the process.
+
+        Raises:
+            FullDisk: the disk is full; a line that was cut is dropped when the journal is read.
+        """
         value = json.loads(json.dumps(self._encode(result)))
         line = json.dumps([name, value, self._check(name, value)], ensure_ascii=True) + "\n"
-        with self._path.open("ab") as stream:
-            stream.write(line.encode())
+        data = line.encode()
+        with writing(self._path, len(data)), self._path.open("ab") as stream:
+            stream.write(data)
         self.results[name] = result
 
     def _check(self, name: Any, value: Any) -> str:

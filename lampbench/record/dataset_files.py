@@ -21,6 +21,7 @@ from lampbench.record.manifest import (
 from lampbench.record.paths import escape
 from lampbench.record.typed_json import from_json
 from lampbench.util.atomic import replace
+from lampbench.util.disk import writing
 from lampbench.util.errors import LampbenchError
 
 T = TypeVar("T")
@@ -149,7 +150,8 @@ def _write(results: Path, task: str, kind: str, columns: Mapping[str, Sequence[A
         content_of(path, digest)
     except ValueError:  # not there, or damaged: this is its content
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            with writing(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
             replace(path, compress(content))
         except OSError as error:
             raise LampbenchError(f"{path}: cannot be written ({error.strerror})") from error

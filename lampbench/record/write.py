@@ -19,6 +19,7 @@ from lampbench.scoring.aggregate import aggregate, counts
 from lampbench.scoring.prediction_row import PredictionRow
 from lampbench.scoring.score_table import ScoreTable
 from lampbench.util.atomic import sync_file, sync_folder
+from lampbench.util.disk import writing
 from lampbench.util.errors import LampbenchError
 
 _OPTIONAL = ("quoted", "tokens", "rewards")
@@ -72,7 +73,8 @@ def write_run(
         if not replace and (final / MANIFEST).exists():
             raise RecordedAlready(f"{final}: this run is recorded already")
         try:
-            _publish(final, content)
+            with writing(final, sum(map(len, content.values()))):
+                _publish(final, content)
         except OSError as error:
             what = error.strerror or error
             raise LampbenchError(f"{final}: cannot be written ({what})") from error

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lampbench.util.atomic import replace
+from lampbench.util.disk import writing
 from lampbench.util.errors import LampbenchError
 
 EXTRA = "no table has this name; delete it"
@@ -35,7 +36,8 @@ def write_pages(pages: Mapping[Path, str], folder: Path) -> tuple[list[Path], li
     written = [path for path in stale if path in pages]
     for path in written:
         try:
-            path.parent.mkdir(exist_ok=True)
+            with writing(path):
+                path.parent.mkdir(exist_ok=True)
             replace(path, pages[path].encode("utf-8"))
         except OSError as error:
             raise LampbenchError(f"{path}: cannot be written ({error.strerror})") from error

@@ -4,19 +4,23 @@ import os
 import secrets
 from pathlib import Path
 
+from lampbench.util.disk import writing
+
 
 def replace(output: Path, content: bytes) -> None:
     """Write a temporary file and rename it, so that a killed process leaves the old file intact.
 
     Raises:
-        OSError: the file cannot be written.
+        FullDisk: the disk is full.
+        OSError: the file cannot be written for another reason.
     """
     temporary = output.with_name(f".{output.name}.{secrets.token_hex(4)}")
     try:
-        temporary.write_bytes(content)
-        sync_file(temporary)
-        temporary.replace(output)
-        sync_folder(output.parent)
+        with writing(output, len(content)):
+            temporary.write_bytes(content)
+            sync_file(temporary)
+            temporary.replace(output)
+            sync_folder(output.parent)
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -1,8 +1,10 @@
 """Free space, full disks, and whether a folder can be written."""
 
+import contextlib
 import errno
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from lampbench.util.errors import LampbenchError
@@ -15,9 +17,10 @@ def writable(folder: Path, option: str) -> None:
         LampbenchError: they cannot; names the folder and the option that chooses another.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
     except OSError as error:
         raise LampbenchError(
             f"{folder}: cannot be written ({error.strerror}); choose another folder with {option}"
@@ -29,18 +32,40 @@ def is_full(error: OSError) -> bool:
     return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
-def full_disk(folder: Path, needed: int, option: str) -> LampbenchError:
-    """The error for a full disk: the folder, bytes needed and bytes free."""
-    free = free_disk_bytes(folder)
-    return LampbenchError(
-        f"{folder}: the disk is full: {needed:,} bytes needed, {free:,} free; free some "
-        f"space or choose another folder with {option}; finished work is kept"
-    )
+class FullDisk(LampbenchError):
+    """A file or folder cannot be written because the disk is full; `needed` bytes where known."""
+
+    def __init__(self, path: Path, needed: int | None = None) -> None:
+        free = f"{free_disk_bytes(path):,} bytes free"
+        sizes = free if needed is None else f"{needed:,} bytes needed, {free}"
+        super().__init__(
+            f"{path}: the disk is full ({sizes}); free some space and run the same command again: "
+            "finished work is kept"
+        )
+
+
+@contextlib.contextmanager
+def writing(path: Path, needed: int | None = None) -> Iterator[None]:
+    """Turn a full disk into an error of one line; other errors pass.
+
+    Args:
+        path: what is written, a file or a folder.
+        needed: its bytes, where they are known.
+
+    Raises:
+        FullDisk: the disk, or the user's share of it, is full.
+    """
+    try:
+        yield
+    except OSError as error:
+        if is_full(error):
+            raise FullDisk(path, needed) from error
+        raise
 
 
 def free_disk_bytes(folder: Path) -> int:
     """Bytes that this user can still write on the disk of a folder, which need not exist yet."""
-    existing = next(path for path in (folder, *folder.resolve().parents) if path.exists())
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     return shutil.disk_usage(existing).free
 
 

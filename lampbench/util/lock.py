@@ -12,6 +12,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from lampbench.util.disk import writing
 from lampbench.util.progress import duration
 
 _QUIET = 1.0  # seconds of waiting that are not worth a message
@@ -28,21 +29,27 @@ def hold(file: Path, what: str, say: Callable[[str], object]) -> Iterator[None]:
         file: the lock's file; made if it is not there.
         what: what the lock protects, for the message.
         say: where messages go.
+
+    Raises:
+        FullDisk: the disk is full.
     """
-    file.parent.mkdir(parents=True, exist_ok=True)
+    with writing(file):
+        file.parent.mkdir(parents=True, exist_ok=True)
     lock, holder = FileLock(file), file.with_name(f"{file.name}.holder")
     began = time.monotonic()
     patience = _QUIET
     while True:
         try:
-            lock.acquire(timeout=patience)
+            with writing(file):
+                lock.acquire(timeout=patience)
             break
         except Timeout:
             waited = duration(time.monotonic() - began)
             say(f"waiting for {what}: {_describe(holder)}; waited {waited} so far")
             patience = _AGAIN
     try:
-        holder.write_text(json.dumps(_self()), encoding="utf-8")
+        with writing(holder):
+            holder.write_text(json.dumps(_self()), encoding="utf-8")
         yield
     finally:
         holder.unlink(missing_ok=True)

@@ -107,7 +107,9 @@ def test_a_full_disk_is_one_line(cache, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("lampbench.execution.cache.sync_tree", full)
-    with pytest.raises(LampbenchError, match=r"disk is full: [\d,]+ bytes needed, [\d,]+ free"):
+    with pytest.raises(
+        LampbenchError, match=r"disk is full \([\d,]+ bytes needed, [\d,]+ bytes free"
+    ):
         put(cache)
     assert not cache.has("kind", "k1")
 

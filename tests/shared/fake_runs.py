@@ -91,7 +91,7 @@ class RecordingEngine:
                 yield TrainFailure(job.id, "the loss is nan at step 1")
                 continue
             on_step(job.id, 1, 2)
-            job.output.mkdir(parents=True)
+            job.output.mkdir(parents=True, exist_ok=True)  # a killed run may have left it
             (job.output / "adapter.json").write_text(json.dumps([job.id, number(job.data)]))
             yield TrainResult(job.id, self.steps, 10, 0, (1.0, 0.5))
 
