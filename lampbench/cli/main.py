@@ -41,6 +41,10 @@ COMMANDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "list": ("list:list_", "List methods, tasks, metrics, models or recorded runs."),
         "show": ("show:show", "Show a method or a task in full."),
     },
+    "Look after files": {
+        "cache": ("cache:cache", "List, clean up or verify what is stored for later runs."),
+        "doctor": ("doctor:doctor", "Check this machine, and a model."),
+    },
     "Bring data in and out": {
         "data": ("data:data", "Describe, audit or import a dataset."),
         "import": ("import_:import_", "Record predictions that were made elsewhere."),

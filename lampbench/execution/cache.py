@@ -52,6 +52,8 @@ class Cache:
             self._move_away(folder, kind, key, damage)
             return False
         self._sound.add((kind, key))
+        with contextlib.suppress(OSError):  # another user's cache, or read-only
+            os.utime(folder / META)  # when it was last used
         return True
 
     def lock(self, name: str, what: str) -> contextlib.AbstractContextManager[None]:

@@ -1,6 +1,6 @@
 """From the user's options to plans: every combination, checked before anything is computed."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -100,11 +100,16 @@ def engine_pool(choices: RunOptions, progress: Progress) -> EnginePool:
 
 
 def grid_plans(
-    choices: RunOptions, points: Sequence[GridPoint], results: Path, pool: EnginePool
+    choices: RunOptions,
+    points: Sequence[GridPoint],
+    results: Path,
+    pool: EnginePool,
+    load: Callable[[Task, str, DataOptions], Dataset] = load_dataset,
 ) -> list[tuple[GridPoint, Plan]]:
     """Plans as of `plans`, each combination at every point of a grid; errors as there.
 
-    Where a point changes nothing for a method, that method is in the list once.
+    Where a point changes nothing for a method, that method is in the list once. `load` reads a
+    task's data.
     """
     registry = Registry(plugin_paths(choices.plugins))
     methods = [registry.method(name) for name in _named(choices.methods, registry, "method")]
@@ -119,7 +124,7 @@ def grid_plans(
     options = DataOptions(
         choices.users, choices.min_history, choices.data_seed, choices.split_by, choices.splits
     )
-    datasets = {task.name: load_dataset(task, choices.data, options) for task in tasks}
+    datasets = {task.name: load(task, choices.data, options) for task in tasks}
     found: dict[Path, tuple[GridPoint, Plan]] = {}
     for model in dict.fromkeys(choices.models):
         for task in tasks:
