@@ -8,6 +8,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from lampbench.record.leftovers import put_right
+from lampbench.util.disk import writing
 from lampbench.util.errors import LampbenchError
 from lampbench.util.lock import hold
 from lampbench.util.progress import Progress
@@ -38,7 +39,8 @@ def run_lock(folder: Path, say: Callable[[str], object] | None = None) -> Iterat
         try:
             what = f"run {folder.name} in {results}"
             stack.enter_context(hold(file, what, say or Progress().say))
-            put_right(folder)
+            with writing(folder):
+                put_right(folder)
         except OSError as error:
             raise LampbenchError(
                 f"{folder}: cannot be written ({error.strerror}); choose another folder with "

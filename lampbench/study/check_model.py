@@ -1,0 +1,90 @@
+"""Whether a model can be run: its files, tokenizer, chat template and special tokens."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from lampbench.core.fidelity import PAPER
+from lampbench.core.prompt import Piece, Prompt
+from lampbench.engine.models import ModelSpec, commit_of, resolve_model
+from lampbench.study.check_machine import Check, within
+from lampbench.util.errors import LampbenchError
+
+_SECONDS = 60.0
+_HEAD = 12  # tokens that are shown
+
+
+def check_model(name: str, seconds: float = _SECONDS) -> Iterator[Check]:
+    """Every check of a model, without reading its weights; waits `seconds` for the hub at most."""
+    try:
+        spec = resolve_model(name)
+        yield within(seconds, lambda: _files(spec))
+        tokenizer = within(seconds, lambda: _tokenizer(spec))
+        yield Check("tokenizer", "ok", f"{type(tokenizer).__name__}, {len(tokenizer):,} tokens")
+        yield from _special_tokens(tokenizer)
+        yield from _template(spec, tokenizer)
+    except LampbenchError as error:
+        yield Check("model", "wrong", str(error))
+    except TimeoutError:
+        text = f"{name}: the hub did not answer in {seconds:.0f} s; download the model first"
+        yield Check("model", "wrong", f"{text} (`hf download {name}`)")
+
+
+def _files(spec: ModelSpec) -> Check:
+    commit = commit_of(spec)
+    if commit is not None:
+        return Check("files", "ok", f"{spec.location} on the hub, commit {commit}")
+    folder = spec.folder
+    assert folder is not None
+    weights = [*folder.glob("*.safetensors"), *folder.glob("pytorch_model*.bin")]
+    empty = [file.name for file in weights if file.stat().st_size == 0]
+    if not weights or empty:
+        what = f"{empty[0]} is empty" if empty else "no weights (*.safetensors)"
+        raise LampbenchError(f"{folder}: {what}; download or save the model again")
+    size = sum(file.stat().st_size for file in weights)
+    return Check("files", "ok", f"{folder}: {len(weights)} files of weights, {size:,} bytes")
+
+
+def _tokenizer(spec: ModelSpec) -> Any:
+    from transformers import AutoTokenizer
+
+    from lampbench.engine.load_model import quiet_libraries
+
+    with quiet_libraries():
+        try:
+            return AutoTokenizer.from_pretrained(spec.location, revision=commit_of(spec))
+        except Exception as error:  # whatever damaged files make the library raise
+            cause = " ".join(str(error).split())[:200]
+            raise LampbenchError(
+                f"{spec.location}: the tokenizer cannot be loaded ({cause}); download or save the "
+                "model again"
+            ) from error
+
+
+def _special_tokens(tokenizer: Any) -> Iterator[Check]:
+    for kind in ("bos", "eos", "pad"):
+        token, number = getattr(tokenizer, f"{kind}_token"), getattr(tokenizer, f"{kind}_token_id")
+        if number is not None:
+            yield Check(kind, "ok", f"{token!r} ({number})")
+        elif kind == "eos":
+            yield Check(kind, "wrong", "the tokenizer has no end token; set eos_token in its files")
+        elif kind == "pad":
+            yield Check(kind, "note", "none: the eos token is used, which changes no answer")
+        else:
+            yield Check(kind, "note", "none: prompts begin without one, as the model was trained")
+
+
+def _template(spec: ModelSpec, tokenizer: Any) -> Iterator[Check]:
+    from lampbench.engine.prompt_encoder import PromptEncoder
+
+    encoder = PromptEncoder(tokenizer, spec.chat_template, 1 << 20, PAPER)
+    own = "the tokenizer's own" if spec.chat_template is None else spec.chat_template
+    yield Check("chat template", "ok", own)
+    prompt = Prompt("Be brief.", (Piece("Write a title."),))
+    ids = encoder.encode_prompt("doctor", prompt, 1 << 20).ids
+    bos = tokenizer.bos_token_id
+    head = " ".join(repr(text) for text in encoder.token_texts(ids[:_HEAD]))
+    if bos is not None and ids[:2] == (bos, bos):
+        yield Check("prompt", "wrong", f"{head}: begins with two BOS; fix the chat template")
+    else:
+        yield Check("prompt", "ok", f"{len(ids)} tokens: {head} ...")
+    yield Check("end of turn", "ok", f"{tokenizer.decode([encoder.end_of_turn])!r}")

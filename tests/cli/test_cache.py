@@ -1,0 +1,210 @@
+"""`lampbench cache`: what is stored, what nothing needs, and whether it is sound."""
+
+import json
+import os
+import re
+import shutil
+import time
+
+import pytest
+
+from lampbench.execution.cache import Cache
+from lampbench.execution.cache_contents import artifacts, grouped
+from lampbench.util.lock import hold
+
+OPPU = ("--method", "oppu")
+ALL = ("--older-than", "0")
+
+
+def stored(root):
+    return {(each.kind, each.key) for each in artifacts(root)}
+
+
+@pytest.fixture
+def cache_dir(tmp_path):
+    return tmp_path / ".lampbench/cache"
+
+
+def test_list_counts_by_kind_task_and_model(small_run, call, cache_dir):
+    assert small_run(*OPPU)[0] == 0
+    assert small_run(*OPPU, "--set", "user_sft.rank=2", "--results", "more")[0] == 0
+    code, out, err = call("cache", "list", "--format", "json")
+    assert (code, err) == (0, "")
+    task, user = sorted(json.loads(out)["artifacts"], key=lambda row: row["kind"])
+    assert (task["kind"], task["artifacts"], task["settings"], task["users"]) == (
+        "task_sft",
+        1,
+        1,
+        0,
+    )
+    assert (user["kind"], user["artifacts"], user["settings"], user["users"]) == (
+        "user_sft",
+        4,
+        2,
+        2,
+    )
+    assert {row["task"] for row in (task, user)} == {"news_headline"}
+    assert {row["model"] for row in (task, user)} == {"bundled"}
+    files = [file for file in cache_dir.glob("*_sft/**/*") if file.is_file()]
+    assert task["bytes"] + user["bytes"] == sum(file.stat().st_size for file in files)
+    assert user["last_used"] == time.strftime("%Y-%m-%d")
+    code, out, _ = call("cache", "list")
+    assert code == 0 and re.search(r"^user_sft +4 +2 +2 +[\d,]+ ", out, re.MULTILINE)
+    assert "5 artifacts" in out
+
+
+def test_list_of_an_empty_cache(call):
+    assert call("cache", "list") == (0, ".lampbench/cache: no artifact is stored\n", "")
+
+
+def test_list_needs_no_memory_per_artifact(tmp_path):
+    import tracemalloc
+
+    def fill(count):
+        root = tmp_path / str(count)
+        for number in range(count):
+            folder = root / "user_sft" / f"{number:016x}"
+            folder.mkdir(parents=True)
+            meta = {"task": "t", "model": "m", "owner": f"user{number}", "recipe": "r", "seed": 0}
+            (folder / "meta.json").write_text(json.dumps(meta))
+        return root
+
+    def peak(root):
+        tracemalloc.start()
+        (group,) = grouped(root)
+        size = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return group.users, size
+
+    few, many = fill(100), fill(3000)
+    peak(few)
+    (users, small), (more, large) = peak(few), peak(many)
+    assert (users, more) == (100, 3000)
+    assert large < small * 2 + 50_000
+
+
+def test_use_is_noted_and_nothing_else_changes(small_run, cache_dir):
+    assert small_run(*OPPU)[0] == 0
+    for each in artifacts(cache_dir):
+        os.utime(each.folder / "meta.json", (1, 1))
+    assert small_run(*OPPU, "--results", "more")[0] == 0
+    assert all(each.last_used > time.time() - 100 for each in artifacts(cache_dir))
+
+
+def test_gc_keeps_what_recorded_runs_need(small_run, call, cache_dir):
+    assert small_run(*OPPU, "--method", "cope")[0] == 0
+    kept = stored(cache_dir)
+    assert small_run(*OPPU, "--set", "user_sft.rank=2", "--results", "other")[0] == 0
+    extra = stored(cache_dir) - kept
+    assert len(extra) == 2
+    code, out, err = call("cache", "gc", *ALL)
+    assert (code, err) == (0, "")
+    assert stored(cache_dir) == kept | extra, "without --yes nothing is removed"
+    assert all(f"artifact: .lampbench/cache/{kind}/{key} (" in out for kind, key in extra)
+    assert all(key not in out for _, key in kept)
+    assert re.search(r"can be removed, [\d,]+ bytes; --yes removes them\n$", out)
+    both = call("cache", "gc", *ALL, "--results", "results", "--results", "other", "--yes")
+    assert both[0] == 0 and stored(cache_dir) == kept | extra
+    code, out, _ = call("cache", "gc", *ALL, "--yes")
+    assert code == 0 and out.splitlines()[-1].startswith(".lampbench/cache: 2 removed, ")
+    assert stored(cache_dir) == kept
+    assert small_run(*OPPU, "--method", "cope", "--force")[0] == 0
+    assert stored(cache_dir) == kept, "nothing had to be made again"
+
+
+def test_gc_keeps_what_was_used_lately(small_run, call, cache_dir):
+    assert small_run(*OPPU, "--results", "other")[0] == 0
+    (cache_dir.parent.parent / "results").mkdir()
+    kept = stored(cache_dir)
+    assert call("cache", "gc", "--yes") == (0, ".lampbench/cache: nothing to remove\n", "")
+    assert stored(cache_dir) == kept
+    assert call("cache", "gc", *ALL, "--yes")[0] == 0
+    assert stored(cache_dir) == set()
+
+
+def test_gc_removes_left_overs(call, cache_dir, tmp_path):
+    (tmp_path / "results").mkdir()
+    for name in ("partial/user_sft/k/checkpoints/c.pt", "damaged/user_sft-x/meta.json",
+                 "locks/l", ".digests.json.0a1b"):  # fmt: skip
+        file = cache_dir / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"12345")
+    (cache_dir / "digests.json").write_text("{}")
+    code, out, _ = call("cache", "gc", *ALL)
+    assert code == 0
+    assert out.splitlines() == [
+        "partial work: .lampbench/cache/partial/user_sft/k (5 bytes)",
+        "damaged artifact: .lampbench/cache/damaged/user_sft-x (5 bytes)",
+        "lock: .lampbench/cache/locks/l (5 bytes)",
+        "temporary file: .lampbench/cache/.digests.json.0a1b (5 bytes)",
+        ".lampbench/cache: 4 can be removed, 20 bytes; --yes removes them",
+    ]
+    assert call("cache", "gc", *ALL, "--yes")[0] == 0
+    assert [file.name for file in cache_dir.rglob("*") if file.is_file()] == ["digests.json"]
+
+
+def test_gc_names_a_run_that_cannot_be_planned_and_keeps_its_task(
+    small_run, call, cache_dir, tmp_path
+):
+    plugin = tmp_path / "mine.py"
+    plugin.write_text(
+        "from lampbench.plugin import register_method\n"
+        "from lampbench.methods.oppu import OPPU\n"
+        "@register_method('mine')\n"
+        "class Mine(OPPU):\n    '''Mine.'''\n"
+    )
+    code, _, err = small_run("--method", "mine", "--plugins", str(plugin))
+    assert code == 0, err
+    kept = stored(cache_dir)
+    code, _, err = call("cache", "gc", *ALL, "--yes")
+    assert code == 0
+    (line,) = err.splitlines()
+    assert re.match(r"results/news_headline/bundled/mine/\w+: cannot be planned here \(", line)
+    assert "mine" in line and line.endswith("; all artifacts of news_headline are kept")
+    assert stored(cache_dir) == kept
+    code, _, err = call("cache", "gc", *ALL, "--yes", "--plugins", str(plugin))
+    assert (code, err) == (0, "")
+    assert stored(cache_dir) == kept
+
+
+def test_gc_keeps_the_task_of_a_damaged_run(small_run, call, cache_dir, tmp_path):
+    assert small_run(*OPPU)[0] == 0
+    (manifest,) = (tmp_path / "results").rglob("manifest.json")
+    manifest.write_text(manifest.read_text()[:100])
+    kept = stored(cache_dir)
+    code, _, err = call("cache", "gc", *ALL, "--yes")
+    assert code == 0 and "all artifacts of news_headline are kept" in err
+    assert stored(cache_dir) == kept
+
+
+def test_gc_waits_for_no_run_and_removes_nothing_beside_it(small_run, call, cache_dir):
+    assert small_run(*OPPU, "--results", "results")[0] == 0
+    with hold(cache_dir / "locks" / "x", "x", print):
+        code, _, err = call("cache", "gc", *ALL, "--yes")
+    assert code == 2 and "a run is at work in this cache" in err
+
+
+def test_gc_without_recorded_runs_is_refused(small_run, call, cache_dir, tmp_path):
+    assert small_run(*OPPU)[0] == 0
+    shutil.rmtree(tmp_path / "results")
+    code, _, err = call("cache", "gc", *ALL, "--yes")
+    assert code == 2 and err.startswith("error: results: no such folder; name the folder")
+    assert len(stored(cache_dir)) == 3
+
+
+@pytest.mark.parametrize("name", ["meta.json", "adapter/adapter.json"])
+def test_verify_names_damage(small_run, call, cache_dir, name):
+    assert small_run(*OPPU)[0] == 0
+    assert call("cache", "verify") == (0, ".lampbench/cache: all 3 artifacts are sound\n", "")
+    kind, key = sorted(stored(cache_dir))[-1]
+    file = cache_dir / kind / key / name
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+    code, out, _ = call("cache", "verify")
+    assert code == 1
+    first, last = out.splitlines()
+    assert first.startswith(f".lampbench/cache/{kind}/{key}: {name} ")
+    assert last.startswith(".lampbench/cache: 1 of 3 artifacts are damaged")
+    assert stored(cache_dir) >= {(kind, key)}, "verify changes nothing"
+    assert not Cache(cache_dir, print).has(kind, key)
