@@ -127,7 +127,8 @@ def interrupted(engine, tmp_path):
 
 def resume(engine, asked, monkeypatch):
     """Train again; what was said, and the steps taken."""
-    said, steps = [], []
+    said: list[str] = []
+    steps: list[int] = []
     trainer = engine()
     monkeypatch.setattr(trainer, "_say", said.append)
     list(trainer.train([asked], lambda name, step, of: steps.append(step)))
@@ -168,13 +169,15 @@ def test_one_flipped_bit_anywhere_in_a_checkpoint_is_found(interrupted):
     asked, _ = interrupted
     file = asked.scratch / "checkpoint.pt"
     sound = file.read_bytes()
-    assert TrainingCheckpoints(asked, pytest.fail).load()["step"] == 2
+    state = TrainingCheckpoints(asked, pytest.fail).load()
+    assert state is not None
+    assert state["step"] == 2
     places = {*range(200), *range(200, len(sound), max(1, len(sound) // 300)), len(sound) - 1}
     for place in places:
         data = bytearray(sound)
         data[place] ^= 1 << place % 8
         file.write_bytes(data)
-        said = []
+        said: list[str] = []
         assert TrainingCheckpoints(asked, said.append).load() is None, place
         assert "damaged checkpoint" in said[0]
     for cut in (0, 10, 120, len(sound) // 2, len(sound) - 1):
@@ -185,7 +188,7 @@ def test_one_flipped_bit_anywhere_in_a_checkpoint_is_found(interrupted):
 @pytest.mark.parametrize("kind", ["sft", "dpo"])
 def test_a_signal_leaves_a_checkpoint_of_the_step_under_way(engine, adapters, tmp_path, kind):
     tam, user, _ = adapters()
-    given = {"frozen": (tam,)}
+    given: dict[str, Any] = {"frozen": (tam,)}
     if kind == "dpo":
         given |= {"data": preferences(), "start": user, "dpo": DPOSpec(0.5, (tam,))}
     straight, broken = job(tmp_path, "straight", **given), job(tmp_path, "broken", **given)
