@@ -20,6 +20,7 @@ from lampbench.report.setups import (
 )
 from lampbench.scoring.score_table import ScoreTable
 from lampbench.util.hashing import canonical
+from lampbench.util.version import SAME_RESULTS_SINCE, release
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,8 @@ def fill_cells(runs: Iterable[Run]) -> tuple[list[CellScore], list[ExcludedRun]]
     A cell holds runs of one method on one column of one setup, with the method's default settings
     (fidelity `paper`, nothing overridden) and with every user, that differ only in the seed. The
     newest run decides where defaults have changed since, where a seed was run twice, and where
-    runs of one column are of different versions of lampbench or answer different queries.
+    runs of one column answer different queries. Runs by a version of lampbench with other results
+    are left out.
 
     An external run, whose settings are not known here, has a row of its own, marked, in every
     setup that has runs of its model on its data; where there is none, in a setup of its own.
@@ -125,12 +127,11 @@ def _alike(runs: Sequence[Run]) -> tuple[list[Run], list[ExcludedRun]]:
         columns[setup_of(run), column_of(run)].append(run)
     alike, others = [], []
     for members in columns.values():
-        newest = version_of(members[-1])
         whole = [run for run in members if not run.manifest.failed_users]
         for run in members:
-            if version_of(run) != newest:
+            if release(version_of(run)) < release(SAME_RESULTS_SINCE):
                 reason = (
-                    f"by lampbench {version_of(run)}; the newest run of its column is by {newest}: "
+                    f"by lampbench {version_of(run)}, before {SAME_RESULTS_SINCE} changed results: "
                     "run it again"
                 )
                 others.append(ExcludedRun(run, reason))

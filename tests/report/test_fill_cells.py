@@ -132,16 +132,21 @@ def test_a_third_partys_method_has_its_own_title(record, load):
 
 
 @pytest.mark.parametrize("order", [1, -1])
-def test_runs_of_another_version_stand_apart(scored, read, cells, order):
-    versions = ["0.1.0", "0.2.0"][::order]
-    scored("cope", SCORES, versions={"lampbench": versions[0]})
-    newer = "2026-02-01T00:00:00+00:00"
-    scored("oppu", SCORES, versions={"lampbench": versions[1]}, created=newer)
+@pytest.mark.parametrize(("since", "alone"), [("0.1.0", False), ("0.2.0", True)])
+def test_runs_by_a_version_with_other_results_are_left_out(
+    scored, read, cells, monkeypatch, order, since, alone
+):
+    monkeypatch.setattr("lampbench.report.fill_cells.SAME_RESULTS_SINCE", since)
+    methods = ["cope", "oppu"][::order]
+    for method, version in zip(methods, ("0.1.0", "0.2.0"), strict=True):
+        scored(method, SCORES, versions={"lampbench": version})
     table = cells(read("main"), "bundled, preset small, data bundled", "ROUGE-1")
-    assert table["CoPe"]["News Headline"] == "no run"
-    assert table["OPPU"]["News Headline"] != "no run"
-    reason = cells(read("excluded-runs"), "Runs in no other table")["News Headline"]["What differs"]
-    assert f"by lampbench {versions[0]}" in reason and "run it again" in reason
+    title = {"cope": "CoPe", "oppu": "OPPU"}
+    assert (table[title[methods[0]]]["News Headline"] == "no run") is alone
+    assert table[title[methods[1]]]["News Headline"] != "no run"
+    if alone:
+        excluded = cells(read("excluded-runs"), "Runs in no other table")["News Headline"]
+        assert "by lampbench 0.1.0, before 0.2.0 changed results" in excluded["What differs"]
 
 
 def test_mixed_releases_of_libraries_are_told(scored, read):
