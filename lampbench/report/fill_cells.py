@@ -129,7 +129,7 @@ def _alike(runs: Sequence[Run]) -> tuple[list[Run], list[ExcludedRun]]:
     for members in columns.values():
         whole = [run for run in members if not run.manifest.failed_users]
         for run in members:
-            if release(version_of(run)) < release(SAME_RESULTS_SINCE):
+            if () < release(version_of(run)) < release(SAME_RESULTS_SINCE):
                 reason = (
                     f"by lampbench {version_of(run)}, before {SAME_RESULTS_SINCE} changed results: "
                     "run it again"
