@@ -10,7 +10,7 @@ from lampbench.report.board import Board
 from lampbench.report.cell_scores import CellScore
 from lampbench.report.machine_readable import entry
 from lampbench.report.metric_format import PAPER_METRICS, metric_title
-from lampbench.report.notes import NO_FIGURE, NO_VALUE, external_notes, data_notes
+from lampbench.report.notes import NO_FIGURE, NO_VALUE, data_notes, external_notes
 from lampbench.report.numbers import p_value
 from lampbench.report.setups import Column, Setup
 from lampbench.report.table import Cell, Number, Section, Table
