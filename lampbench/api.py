@@ -55,6 +55,7 @@ class RunSettings(TypedDict, total=False):
         dtype: "float32", "bfloat16" or "float16".
         batch_size: most rows in one decoding step.
         engine: "batched" or "reference".
+        private: record hashes, lengths and scores, but no text of users and none of the model.
         rewards: record the reward of every token that contrastive decoding chooses.
         cache_dir: folder of adapters, negatives and other artifacts.
         plugins: files or folders of plugins.
@@ -76,6 +77,7 @@ class RunSettings(TypedDict, total=False):
     dtype: str | None
     batch_size: int | None
     engine: str
+    private: bool
     rewards: bool
     cache_dir: Path | str
     plugins: Sequence[str]

@@ -60,7 +60,7 @@ def test_an_example_of_a_method_runs(
 def _answers(name: str, plans: Planner, file: Path, results: Path) -> dict[str, str]:
     execute(plans(name, plugins=[file]), "lampbench", results)
     (run,), _ = load_runs(results)
-    return {row.query: row.prediction for row in run.predictions}
+    return {row.query: row.prediction or "" for row in run.predictions}
 
 
 def test_nearest_answers_with_the_most_similar_headline(

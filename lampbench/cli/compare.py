@@ -11,10 +11,12 @@ from lampbench.cli.command import Command, option
 from lampbench.cli.names import RunName
 from lampbench.cli.output import echo_json
 from lampbench.core.findings import leaks_first
+from lampbench.record.private import shown_text
 
 if TYPE_CHECKING:
     from lampbench.record.manifest import Manifest
     from lampbench.report.compare import Change, Comparison
+    from lampbench.scoring.prediction_row import PredictionRow
 
 _TEXT = 160  # characters of an answer that are shown
 
@@ -81,7 +83,7 @@ def _text(found: "Comparison", most: int) -> list[str]:
     ]  # fmt: skip
     if found.ours.manifest.dataset.synthetic:
         lines.append("SYNTHETIC data: these scores say nothing about real users.")
-    if findings := leaks_first(found.ours.manifest.dataset.notes):
+    if findings := leaks_first(found.ours.manifest.dataset.findings):
         lines.append(f"Data: {one_line('; '.join(findings))}")
     title = METRICS[found.metric].title
     if most and found.users:
@@ -135,11 +137,15 @@ def _answers(found: "Comparison", most: int) -> list[str]:
         lines += [
             "",
             f"  {_short(f'{change.user}, {change.query}')}",
-            f"    A       {_short(first.prediction)}",
-            f"    B       {_short(second.prediction)}",
-            f"    user    {_short(first.reference or '')}",
+            f"    A       {_short(shown_text(first.prediction))}",
+            f"    B       {_short(shown_text(second.prediction))}",
+            f"    user    {_short(_own(first))}",
         ]
     return lines
+
+
+def _own(row: "PredictionRow") -> str:
+    return shown_text(None) if row.prediction is None else row.reference or ""
 
 
 def _short(text: str) -> str:
@@ -162,7 +168,7 @@ def _record(found: "Comparison") -> dict[str, Any]:
             for run in (found.ours, found.theirs)
         ],
         "synthetic": found.ours.manifest.dataset.synthetic,
-        "data_findings": leaks_first(found.ours.manifest.dataset.notes),
+        "data_findings": leaks_first(found.ours.manifest.dataset.findings),
         "differences": differences,
         "metric": found.metric,
         "users": [asdict(one) for one in found.users],

@@ -48,6 +48,7 @@ COMMANDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "Bring data in and out": {
         "data": ("data:data", "Describe, audit or import a dataset."),
         "import": ("import_:import_", "Record predictions that were made elsewhere."),
+        "forget": ("forget:forget", "Remove a user from recorded runs and the cache."),
         "export": ("export:export", "Write a run's predictions for LaMP's evaluation."),
     },
 }

@@ -89,6 +89,7 @@ SLICES = ("main", "cross-model", "ablation", "sensitivity")
 )
 @options.results
 @options.cache_dir
+@options.private
 @options.rewards
 @option("--run", "go", is_flag=True, heading=options.OUTPUT, help="Run what is not recorded yet.")
 def reproduce(

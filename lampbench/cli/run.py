@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 @options.hyper
 @options.results
 @options.cache_dir
+@options.private
 @options.rewards
 @option("--force", is_flag=True, heading=options.OUTPUT,
         help="Predict and record again what is recorded already; trained adapters are "

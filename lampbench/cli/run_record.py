@@ -23,7 +23,7 @@ def run_record(run: "Run") -> dict[str, Any]:
         "overrides": dict(manifest.overrides),
         "data": manifest.dataset.source,
         "synthetic": manifest.dataset.synthetic,
-        "data_findings": leaks_first(manifest.dataset.notes),
+        "data_findings": leaks_first(manifest.dataset.findings),
         "users": manifest.counts.users,
         "queries": manifest.counts.queries,
         "failed_users": sorted(manifest.failed_users),

@@ -128,6 +128,10 @@ machine = apply(
     option("--batch-size", type=click.IntRange(min=1), metavar="N", heading=MODEL,
            help="Maximum number of rows per decoding step.  [default: as many as fit in memory]"),
 )  # fmt: skip
+private = option(
+    "--private", is_flag=True, heading=OUTPUT,
+    help="Record hashes, lengths and scores, but no text of users and none of the model.",
+)  # fmt: skip
 rewards = option(
     "--rewards", is_flag=True, heading=OUTPUT,
     help="With contrastive decoding, also record the reward of every generated token.",

@@ -29,6 +29,7 @@ from lampbench.cli.recorded_runs import require_sound
 @options.hyper
 @options.results
 @options.cache_dir
+@options.private
 @options.rewards
 @options.dry_run
 @options.max_hours

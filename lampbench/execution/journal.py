@@ -11,6 +11,9 @@ from lampbench.util.hashing import digest
 
 R = TypeVar("R")
 
+JOURNAL = "journal.jsonl"
+"""The name of a journal's file."""
+
 
 class Journal(Generic[R]):
     """An append-only file of (name, result, check) lines; `results` holds what it contains.
@@ -66,4 +69,20 @@ class Journal(Generic[R]):
         self.results[name] = result
 
     def _check(self, name: Any, value: Any) -> str:
-        return digest([self._owner, name, value], 32)
+        return _check(self._owner, name, value)
+
+
+def written_for(path: Path, owner: str) -> bool:
+    """Whether a journal holds a line of an owner."""
+    for line in path.read_bytes().splitlines():
+        try:
+            name, value, check = json.loads(line)
+        except (ValueError, TypeError, RecursionError):
+            continue
+        if check == _check(owner, name, value):
+            return True
+    return False
+
+
+def _check(owner: str, name: Any, value: Any) -> str:
+    return digest([owner, name, value], 32)

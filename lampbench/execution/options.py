@@ -67,6 +67,7 @@ class RunOptions:
     cache_dir: Path
     plugins: Sequence[str] = ()
     rewards: bool = False
+    private: bool = False
 
 
 def read_overrides(config: Path | None, assignments: Sequence[str]) -> dict[str, SourcedValue]:
@@ -153,7 +154,9 @@ def _plan(
     fidelity = FIDELITIES[choices.fidelity]
     preset = choices.preset or default_preset(model, fidelity.name)
     ready, settings = resolve_method(method, task, preset, given)
-    spec = RunSpecification(ready, task, dataset, model, fidelity, seed, choices.rewards)
+    spec = RunSpecification(
+        ready, task, dataset, model, fidelity, seed, choices.rewards, choices.private
+    )
     executor = Executor(spec, Cache(choices.cache_dir, pool.progress.say), pool, pool.progress)
     decoding = ready.decoding
     if decoding.penalty_on == "logits" and decoding.repetition_penalty >= RUINOUS:

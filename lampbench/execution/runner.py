@@ -1,7 +1,7 @@
 """The runner: build what is missing, answer, score, record. Read it from top to bottom."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 from lampbench.core.dataset import Query, User
@@ -15,7 +15,10 @@ from lampbench.plugin.context import Recipe, TaskRecipe, UserRecipe
 from lampbench.plugin.method import Prediction
 from lampbench.record.dataset_files import record_dataset
 from lampbench.record.manifest import PREDICT, StageCost
+from lampbench.record.private import without_texts
 from lampbench.record.run_lock import run_lock
+from lampbench.record.runs import read_run
+from lampbench.record.unused_files import remove_unused_files
 from lampbench.record.write import write_run
 from lampbench.scoring import PredictionRow, Scoring, histories, score_predictions
 from lampbench.util.errors import LampbenchError
@@ -38,6 +41,7 @@ def execute(plan: Plan, command: str, results: Path, force: bool = False) -> Pat
     say = plan.executor.progress.say
     with run_lock(plan.folder, say):
         if plan.done and not force:
+            _require_as_private(plan)
             say(f"already recorded: {plan.folder} (--force runs it again)")
         else:
             _execute(plan, command, results, force)
@@ -61,10 +65,30 @@ def _execute(plan: Plan, command: str, results: Path, force: bool) -> None:
     scoring = Scoring(histories=histories(executor.dataset))
     scores = score_predictions(rows, executor.progress.update, scoring)
     executor.progress.finish()
-    dataset = record_dataset(results, executor.dataset, executor.task)
+    private = plan.spec.private
+    dataset = record_dataset(results, executor.dataset, executor.task, private=private)
     manifest = describe(plan, costs, predictions, command, dataset, scoring.describe())
+    if private:
+        # the first prompt's tokens are text
+        manifest = replace(manifest, private=True, prompt_head=())
+        rows = [without_texts(row) for row in rows]
     write_run(results, manifest, rows, scores, replace=force)
+    if private:
+        remove_unused_files(results, executor.task.name)  # those of a record with texts
     executor.cache.drop_partial(PREDICTIONS, run)
+
+
+def _require_as_private(plan: Plan) -> None:
+    """Refuse to take a record with texts for the private one that was asked for.
+
+    Raises:
+        LampbenchError: the recorded run is not private, and the plan is.
+    """
+    if plan.spec.private and not read_run(plan.folder).manifest.private:
+        raise LampbenchError(
+            f"{plan.folder}: recorded already, with its texts; add --force to record it again "
+            "without them"
+        )
 
 
 def build(plan: Plan, stage: Stage) -> int:

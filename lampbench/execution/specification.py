@@ -13,7 +13,8 @@ class RunSpecification:
     """One method on one task, model, dataset and seed.
 
     `method` has every hyper-parameter set. `rewards` asks contrastive decoding for its tokens'
-    rewards, to be recorded; it changes no prediction, and no key.
+    rewards, to be recorded; `private` keeps all texts out of the record. Neither changes a
+    prediction or a key.
     """
 
     method: Method
@@ -23,6 +24,7 @@ class RunSpecification:
     fidelity: Fidelity
     seed: int
     rewards: bool = False
+    private: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from lampbench.record.typed_json import from_json
 from lampbench.util.atomic import replace
 from lampbench.util.disk import writing
 from lampbench.util.errors import LampbenchError
+from lampbench.util.hashing import canonical
 
 T = TypeVar("T")
 
@@ -32,23 +33,38 @@ SHOWN = 200
 
 @dataclass(frozen=True, slots=True)
 class RecordedQuery:
-    """A test query. `reference` is None where it is withheld."""
+    """A test query. `reference` is None where it is withheld.
+
+    Of a private run there are no fields and no reference; `sha256` is the digest of both.
+    """
 
     user: str
     query: str
     fields: Mapping[str, str]
     reference: str | None
+    sha256: str | None = None
+
+    def without_texts(self) -> "RecordedQuery":
+        """The query as private runs record it."""
+        found = sha256(canonical([dict(self.fields), self.reference]).encode()).hexdigest()
+        return RecordedQuery(self.user, self.query, {}, None, found)
 
 
 @dataclass(frozen=True, slots=True)
-class _Beginning:
+class RecordedHistory:
+    """A past record of a test user: its id, and the beginning of its target (None: private)."""
+
     user: str
     record: str
-    beginning: str
+    beginning: str | None
 
 
-def record_dataset(results: Path, dataset: Dataset, task: Task) -> RecordedDataset:
+def record_dataset(
+    results: Path, dataset: Dataset, task: Task, *, private: bool = False
+) -> RecordedDataset:
     """Write the files that runs on a dataset share, unless they are there, and describe it.
+
+    Where it is `private`, no text of the users is written.
 
     Raises:
         LampbenchError: a file cannot be written.
@@ -69,27 +85,24 @@ def record_dataset(results: Path, dataset: Dataset, task: Task) -> RecordedDatas
         statistics=from_json(
             DatasetStatistics, {name: v for name, v in row.items() if name not in elsewhere}
         ),
-        queries_file=write_queries(results, dataset.task, _queries(users)),
-        histories_file=write_histories(results, dataset.task, users),
+        queries_file=write_queries(results, dataset.task, _queries(users, private)),
+        histories_file=write_histories(results, dataset.task, _histories(users, private)),
     )
 
 
 def write_queries(results: Path, task: str, queries: Iterable[RecordedQuery]) -> SharedFile:
     """Record test queries under a name made from their content."""
     rows = [asdict(query) for query in queries]
-    names = ("user", "query", "fields", "reference")
+    names = ["user", "query", "fields", "reference"]
+    names += ["sha256"] if any(row["sha256"] for row in rows) else []
     return _write(results, task, "queries", {name: [row[name] for row in rows] for name in names})
 
 
-def write_histories(results: Path, task: str, users: Sequence[User]) -> SharedFile:
+def write_histories(results: Path, task: str, histories: Iterable[RecordedHistory]) -> SharedFile:
     """Record the beginnings of users' past targets under a name made from their content."""
-    rows = [(user.id, record) for user in users for record in user.history]
-    columns = {
-        "user": [user for user, _ in rows],
-        "record": [record.id for _, record in rows],
-        "beginning": [record.target[:SHOWN] for _, record in rows],
-    }
-    return _write(results, task, "histories", columns)
+    rows = [asdict(one) for one in histories]
+    names = ("user", "record", "beginning")
+    return _write(results, task, "histories", {name: [row[name] for row in rows] for name in names})
 
 
 def shared_path(results: Path, task: str, file: SharedFile) -> Path:
@@ -106,16 +119,13 @@ def read_queries(path: Path, expected: str) -> dict[tuple[str, str], RecordedQue
     return {(row.user, row.query): row for row in _read(path, expected, RecordedQuery)}
 
 
-def read_histories(path: Path, expected: str) -> dict[str, dict[str, str]]:
-    """By user and record id the beginnings of past targets, oldest first.
+def read_histories(path: Path, expected: str) -> list[RecordedHistory]:
+    """Past records of users, oldest first.
 
     Raises:
         ValueError: the file is missing, damaged or has other content.
     """
-    found: dict[str, dict[str, str]] = {}
-    for row in _read(path, expected, _Beginning):
-        found.setdefault(row.user, {})[row.record] = row.beginning
-    return found
+    return _read(path, expected, RecordedHistory)
 
 
 def content_of(path: Path, expected: str) -> bytes:
@@ -135,10 +145,18 @@ def content_of(path: Path, expected: str) -> bytes:
     return content
 
 
-def _queries(users: Iterable[User]) -> Iterable[RecordedQuery]:
+def _queries(users: Iterable[User], private: bool) -> Iterable[RecordedQuery]:
     for user in users:
         for query in user.queries:
-            yield RecordedQuery(user.id, query.id, dict(query.fields), query.reference)
+            found = RecordedQuery(user.id, query.id, dict(query.fields), query.reference)
+            yield found.without_texts() if private else found
+
+
+def _histories(users: Iterable[User], private: bool) -> Iterable[RecordedHistory]:
+    for user in users:
+        for record in user.history:
+            beginning = None if private else record.target[:SHOWN]
+            yield RecordedHistory(user.id, record.id, beginning)
 
 
 def _write(results: Path, task: str, kind: str, columns: Mapping[str, Sequence[Any]]) -> SharedFile:

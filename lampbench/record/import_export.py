@@ -134,9 +134,14 @@ def export_predictions(run: Run, task: Task, file: Path) -> int:
     """Write a run's predictions to a new file; returns how many.
 
     Raises:
-        LampbenchError: the file is there already or cannot be written, or two users have a query
-            of the same id, which this form cannot tell apart.
+        LampbenchError: the file is there already or cannot be written, the run is private, or two
+            users have a query of the same id, which this form cannot tell apart.
     """
+    if run.manifest.private:
+        raise LampbenchError(
+            f"{run.path}: a private run, which recorded no answers; run it again with --force and "
+            "without --private to export them"
+        )
     rows = run.predictions
     _check_distinct([row.query for row in rows], str(run.path))
     golds = [{"id": row.query, "output": row.prediction} for row in rows]

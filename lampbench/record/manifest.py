@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from typing import Any, Literal
 
+from lampbench.core.findings import leaks_first
 from lampbench.data.dataset_statistics import MeanAndSd
 from lampbench.plugin.hyperparameter import SourcedValue
 from lampbench.record.columns import encode_text
@@ -80,6 +81,8 @@ class RecordedDataset:
     `fingerprint` identifies the whole content, `query_fingerprint` the test queries and their
     references; both are as in `Dataset`. `notes` are findings of the loader and of its checks.
     `options` is None for a dataset that was made in Python and not read from `--data`.
+    `removed_users` counts users who were removed from the run on request after it was recorded:
+    their queries, answers and scores are gone; fingerprints and `statistics` are those of before.
     """
 
     source: str
@@ -94,6 +97,13 @@ class RecordedDataset:
     statistics: DatasetStatistics
     queries_file: SharedFile
     histories_file: SharedFile
+    removed_users: int = 0
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """What a reader of the scores must know: the notes, leaks first, and removed users."""
+        removed = [f"users removed on request: {self.removed_users}"] if self.removed_users else []
+        return (*leaks_first(self.notes), *removed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +162,9 @@ class Manifest:
     the first prompt. `failed_users` are users without answers, and why. `created` is in UTC
     (ISO 8601). `external` is set for predictions that were made elsewhere.
 
+    `private` is true where the run recorded hashes, lengths and scores but no text of its users
+    and none of the model.
+
     `files` holds the SHA-256 of the run's files, `counts` and `scores` count and average what
     they contain; these three are filled in when the run is written.
     """
@@ -180,6 +193,7 @@ class Manifest:
     prompts_shortened: int = 0
     scoring: ScoringDescription | None = None
     external: ExternalFile | None = None
+    private: bool = False
     files: Mapping[str, str] = field(default_factory=dict)
     counts: Counts = Counts(0, 0, 0, 0)
     scores: Mapping[str, Means] = field(default_factory=dict)

@@ -106,6 +106,8 @@ def _rescore(
     source: HistorySource,
     report: Callable[[int], object] | None,
 ) -> Rescored:
+    if run.manifest.private:
+        return _private(run, scoring)
     metrics = scoring.load()
     missing = dict(scoring.missing())
     if any(metric.reads_history for metric in metrics):
@@ -127,6 +129,14 @@ def _rescore(
     manifest = replace(run.manifest, scoring=described)
     written = write_run(run.path.parents[3], manifest, predictions, scores, replace=True)
     return Rescored(written, True, missing, _changed(before, scores))
+
+
+def _private(run: Run, scoring: Scoring) -> Rescored:
+    """A private run as it is: its scores stay, others cannot be computed without the texts."""
+    known = run.scores.columns
+    why = "the run is private: it recorded no texts"
+    absent = {metric.name: why for metric in scoring.load() if metric.name not in known}
+    return Rescored(run, False, absent, {})
 
 
 def _described(

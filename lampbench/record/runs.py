@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from lampbench.record import frames
 from lampbench.record.dataset_files import (
+    RecordedHistory,
     RecordedQuery,
     content_of,
     read_histories,
@@ -23,6 +24,7 @@ from lampbench.record.dataset_files import (
 from lampbench.record.leftovers import REPLACED, TEMPORARY, leftovers, restore, run_of
 from lampbench.record.manifest import MANIFEST, PREDICTIONS, SCORES, Manifest
 from lampbench.record.paths import run_path
+from lampbench.record.private import shown_text
 from lampbench.record.remedy import remedy
 from lampbench.record.run_files import checked_content, read_predictions, read_scores
 from lampbench.record.run_lock import run_lock_if_free
@@ -83,7 +85,18 @@ class Run:
 
     @property
     def histories(self) -> Mapping[str, Mapping[str, str]]:
-        """By user and record id the beginnings of past targets, oldest first."""
+        """By user and record id the beginnings of past targets, oldest first.
+
+        Of a private run they are `PRIVATE`.
+        """
+        found: dict[str, dict[str, str]] = {}
+        for row in self.past_records:
+            found.setdefault(row.user, {})[row.record] = shown_text(row.beginning)
+        return found
+
+    @property
+    def past_records(self) -> list[RecordedHistory]:
+        """The past records of the dataset's test users."""
         file = self.manifest.dataset.histories_file
         place = shared_path(self._root, self.manifest.task, file)
         return self._checked(lambda: read_histories(place, file.sha256))

@@ -25,7 +25,7 @@ from lampbench.util.disk import writing
 from lampbench.util.errors import LampbenchError
 from lampbench.util.hashing import canonical
 
-_OPTIONAL = ("quoted", "tokens", "rewards")
+_OPTIONAL = ("quoted", "tokens", "rewards", "prediction_sha256", "prediction_length")
 """Columns of predictions that are left out where no row has any."""
 
 
@@ -50,12 +50,14 @@ def write_run(
     Raises:
         RecordedAlready: the run is there and `replace` is false.
         LampbenchError: the disk refuses.
-        ValueError: scores and predictions are of different queries, or a reference is not that of
-            the dataset's queries.
+        ValueError: scores and predictions are of different queries, a reference is not that of
+            the dataset's queries, or a text is missing, or in a private run is not.
     """
     places = [(row.user, row.query) for row in predictions]
     if places != scores.places or len(set(places)) < len(places):
         raise ValueError("predictions and scores must hold the same queries, once, in one order")
+    if any((row.prediction is None) != manifest.private for row in predictions):
+        raise ValueError("predictions must have texts, or none where the manifest says private")
     _check_references(root, manifest, predictions)
     final = run_path(root, manifest.task, manifest.model, manifest.method, manifest.key)
     content = {
@@ -125,4 +127,8 @@ def _check_references(root: Path, manifest: Manifest, predictions: Sequence[Pred
 def _columns(predictions: Sequence[PredictionRow]) -> dict[str, list[Any]]:
     names = [field.name for field in fields(PredictionRow) if field.name != "reference"]
     columns = {name: [getattr(row, name) for row in predictions] for name in names}
-    return {name: c for name, c in columns.items() if name not in _OPTIONAL or any(c)}
+    return {
+        name: column
+        for name, column in columns.items()
+        if name not in _OPTIONAL or any(value not in (None, ()) for value in column)
+    }

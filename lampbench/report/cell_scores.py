@@ -49,7 +49,7 @@ class CellScore:
     @property
     def findings(self) -> list[str]:
         """What the loader found about the data of the runs, leaks first."""
-        return leaks_first(note for run in self.chosen for note in run.manifest.dataset.notes)
+        return leaks_first(note for run in self.chosen for note in run.manifest.dataset.findings)
 
     @cached_property
     def scores(self) -> "Scores":

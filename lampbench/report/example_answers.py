@@ -7,6 +7,7 @@ from pathlib import Path
 from statistics import median_low
 from typing import Literal
 
+from lampbench.record.private import PRIVATE, shown_text
 from lampbench.report.board import Board
 from lampbench.report.cell_scores import CellScore
 from lampbench.report.markdown import escaped, heading
@@ -77,19 +78,29 @@ def answered_queries(
     made = []
     places = [place for place in rows[0] if all(place in each for each in rows)]
     for user, query in _picked(cells, places, pick)[:count]:
-        reference = rows[0][user, query].reference
+        texts = [each[user, query] for each in rows]
+        reference = next((row.reference for row in texts if row.reference is not None), None)
+        if reference is None and any(row.prediction is None for row in texts):
+            reference = PRIVATE
         answers = [
             ShownAnswer(
                 cell.method_title,
-                pieces(one_line(each[user, query].prediction), reference or ""),
+                _pieces(row.prediction, reference),
                 cell.scores.get((user, query)),
             )
-            for cell, each in zip(cells, rows, strict=True)
+            for cell, row in zip(cells, texts, strict=True)
         ]
-        fields = list(queries[user, query].fields.items())
+        asked = queries[user, query]
+        fields = list(asked.fields.items()) if asked.sha256 is None else [("query", PRIVATE)]
         history = list(histories.get(user, {}).values())
         made.append(AnsweredQuery(user, query, history, fields, reference, answers))
     return made
+
+
+def _pieces(prediction: str | None, reference: str | None) -> Sequence[str]:
+    if prediction is None or reference in (None, PRIVATE):
+        return [one_line(shown_text(prediction))]
+    return pieces(one_line(prediction), reference or "")
 
 
 def differing(first: CellScore, last: CellScore) -> dict[Place, float]:

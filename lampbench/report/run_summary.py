@@ -34,7 +34,7 @@ def print_summary(folders: Sequence[Path]) -> None:
         click.echo(tabulate(rows, headers=["method", "seed", *_COLUMNS], disable_numparse=True))
         if data.synthetic:
             click.echo("SYNTHETIC data: these scores say nothing about real users.")
-        for note in leaks_first(note for run in members for note in run.manifest.dataset.notes):
+        for note in leaks_first(note for run in members for note in run.manifest.dataset.findings):
             kind = "LEAK in the data" if is_leak(note) else "data"
             click.echo(f"{kind}: {note.removeprefix(LEAK)}")
     for run in runs:

@@ -12,13 +12,16 @@ class PredictionRow:
     ids of the past records that the prompt quotes. `tokens` and their `rewards` (equation 2,
     natural log) are recorded where contrastive decoding was asked for them.
 
+    In a private run `prediction`, like `reference`, is None; `prediction_sha256` and
+    `prediction_length` (in characters) are those of the text.
+
     Raises:
         ValueError: tokens and rewards differ in number.
     """
 
     user: str
     query: str
-    prediction: str
+    prediction: str | None
     reference: str | None
     prompt_tokens: int | None = None
     new_tokens: int | None = None
@@ -27,6 +30,8 @@ class PredictionRow:
     quoted: tuple[str, ...] = ()
     tokens: tuple[str, ...] = ()
     rewards: tuple[float, ...] = ()
+    prediction_sha256: str | None = None
+    prediction_length: int | None = None
 
     def __post_init__(self) -> None:
         if len(self.tokens) != len(self.rewards):

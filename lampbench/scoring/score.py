@@ -117,6 +117,8 @@ def _scored(
 
 
 def _answer(row: PredictionRow, scoring: Scoring) -> Answer:
+    if row.prediction is None:
+        raise ValueError("a private run has no texts that could be scored")
     return Answer(
         user=row.user,
         query=row.query,

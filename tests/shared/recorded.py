@@ -5,8 +5,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from lampbench.core.dataset import Record, User
-from lampbench.record.dataset_files import RecordedQuery, write_histories, write_queries
+from lampbench.record.dataset_files import (
+    RecordedHistory,
+    RecordedQuery,
+    write_histories,
+    write_queries,
+)
 from lampbench.record.manifest import Manifest
 from lampbench.record.runs import Run
 from lampbench.record.typed_json import from_json
@@ -54,7 +58,7 @@ def manifest(
     or a hyper-parameter's source is filled in.
     """
     users = list(dict.fromkeys(row.user for row in rows))
-    past = tuple(Record(name, {}, text) for name, text in (history or {}).items())
+    past = list((history or {}).items())
     data = changes.get("dataset", {})
     task = changes.setdefault("task", "news_headline")
     asked = [RecordedQuery(row.user, row.query, fields or {}, row.reference) for row in rows]
@@ -89,7 +93,11 @@ def manifest(
             "notes": [],
             "queries_file": asdict(write_queries(root, task, asked)),
             "histories_file": asdict(
-                write_histories(root, task, [User(user, past, ()) for user in users])
+                write_histories(
+                    root,
+                    task,
+                    [RecordedHistory(u, name, text) for u in users for name, text in past],
+                )
             ),
             **data,
             "statistics": {**STATISTICS, **data.get("statistics", {})},

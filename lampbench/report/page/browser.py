@@ -6,6 +6,7 @@ from typing import Any
 
 from lampbench.record.dataset_files import RecordedQuery
 from lampbench.record.manifest import PREDICTIONS
+from lampbench.record.private import PRIVATE, shown_text
 from lampbench.record.runs import Run
 from lampbench.report.page.cells import GOALS, SetupGroup
 from lampbench.report.setups import Column
@@ -47,7 +48,7 @@ def _task(group: SetupGroup, column: Column, count: int) -> dict[str, Any]:
                 "user": user,
                 "query": query,
                 "fields": _fields(asked[user, query]),
-                "reference": asked[user, query].reference,
+                "reference": _reference(asked[user, query]),
                 "answers": [
                     _answer(cell.title, cell.runs[0], row, own.get((user, query), {}), histories)
                     for cell, row, own in zip(cells, rows, scores, strict=True)
@@ -60,7 +61,13 @@ def _task(group: SetupGroup, column: Column, count: int) -> dict[str, Any]:
 
 def _fields(asked: RecordedQuery) -> list[list[str]]:
     """Names and beginnings of a query's fields."""
+    if asked.sha256 is not None:
+        return [["query", PRIVATE]]
     return [[name, _head(text)] for name, text in asked.fields.items()]
+
+
+def _reference(asked: RecordedQuery) -> str | None:
+    return asked.reference if asked.sha256 is None else PRIVATE
 
 
 def _answer(
@@ -78,7 +85,11 @@ def _answer(
     shown: dict[str, Any] = {
         "method": title,
         "seed": run.manifest.seed,
-        "pieces": (pieces(row.prediction, row.reference) if row.reference else [row.prediction]),
+        "pieces": (
+            pieces(row.prediction, row.reference)
+            if row.reference and row.prediction is not None
+            else [shown_text(row.prediction)]
+        ),
         "scores": scores,
     }
     for name in ("prompt_tokens", "new_tokens", "prompt_tokens_dropped", "truncated"):

@@ -48,7 +48,7 @@ def excluded_run_table(board: Board, others: Sequence[ExcludedRun]) -> Table:
     notes += dict.fromkeys(
         f"Data of {row[0]}, run {row[4]}: {'; '.join(leaks_first(findings))}."
         for row, other in zip(rows, others, strict=True)
-        if (findings := other.run.manifest.dataset.notes)
+        if (findings := other.run.manifest.dataset.findings)
     )
     notes += external_notes(str(row[1]) for row in rows)
 
