@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from lampbench.data.leaks.audit import LeakFinding
     from lampbench.data.leaks.overlap import ComparedText
 
-SHOWN = 3
+_SHOWN = 3
 _BY = {"id": "same record", "author": "same author", "words": "13 words"}
 
 
@@ -151,10 +151,10 @@ def _cases(finding: "LeakFinding") -> Iterator[str]:
         return
     kind = "leak" if finding.leak else "reported"
     yield f"{kind}: {finding.what} in {finding.where} ({_BY[finding.by]}): {len(finding.cases):,}"
-    for case in finding.cases[:SHOWN]:
+    for case in finding.cases[:_SHOWN]:
         yield f"  {case}"
-    if len(finding.cases) > SHOWN:
-        yield f"  and {len(finding.cases) - SHOWN:,} more; --format json lists all"
+    if len(finding.cases) > _SHOWN:
+        yield f"  and {len(finding.cases) - _SHOWN:,} more; --format json lists all"
 
 
 def _verdict(done: list[_Audited]) -> str:

@@ -12,7 +12,7 @@ from lampbench.util.progress import Progress
 
 _BEYOND = (
     "Not reached: exported predictions, report pages, copies, backups, the history of a "
-    "repository, and the data themselves. `lampbench leaderboard` makes the tables anew."
+    "repository, and the data themselves. `lampbench leaderboard` makes the tables again."
 )
 
 
@@ -25,7 +25,7 @@ def forget(user: str, results: Path, cache_dir: Path) -> None:
 
     USER is the user's id in the data. Removed are the user's adapters, profiles, sampled answers
     and journals, and in every recorded run the user's queries, answers, scores and history. Means
-    are computed anew; manifests say how many users were removed, and not who. What may still
+    are computed again; manifests say how many users were removed, and not who. What may still
     hold the user's texts is listed.
     """
     from lampbench.execution.forget_artifacts import forget_in_cache

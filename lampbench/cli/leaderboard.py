@@ -6,14 +6,13 @@ import click
 
 from lampbench.cli import shared_options as options
 from lampbench.cli.command import Command, option
-
-PAGE = Path("leaderboard.md")
+from lampbench.util.defaults import LEADERBOARD
 
 
 @click.command(cls=Command)
 @options.results
-@option("--output", type=click.Path(path_type=Path, dir_okay=False), default=PAGE, metavar="FILE",
-        show_default=True, heading=options.OUTPUT,
+@option("--output", type=click.Path(path_type=Path, dir_okay=False), default=LEADERBOARD,
+        metavar="FILE", show_default=True, heading=options.OUTPUT,
         help="Page to write. All tables go to the folder `tables` inside --results.")  # fmt: skip
 @option("--check", is_flag=True, heading=options.OUTPUT,
         help="Write nothing; exit with 1 if any page is out of date.")  # fmt: skip

@@ -14,7 +14,7 @@ from lampbench.cli.plugin_records import plugin_record
 if TYPE_CHECKING:
     from lampbench.registry import Kind
 
-Record = dict[str, Any]
+Row = dict[str, Any]
 _READS = 10
 """Width of the column of what a metric reads."""
 
@@ -90,7 +90,7 @@ def _list(
     plugins: Sequence[str],
     form: str,
     heads: Sequence[str],
-    cells: Callable[[Record], list[str]],
+    cells: Callable[[Row], list[str]],
     limits: Mapping[int, int] | None = None,
 ) -> None:
     """Print the plugins of a kind: a table of the sound ones, then the broken, then notes."""

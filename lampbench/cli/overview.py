@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 METRIC = "rougeL"
 """The metric by which methods are compared."""
-METRICS = ("rouge1", METRIC)
+_METRICS = ("rouge1", METRIC)
 
 
 @click.command(cls=Command)
@@ -119,7 +119,7 @@ def _record(
 
 def _method(board: "Board", cell: "CellScore", first: "CellScore") -> dict[str, Any]:
     scores = {}
-    for metric in METRICS:
+    for metric in _METRICS:
         found = board.cell(cell.setup, cell.column, cell.method, metric)
         interval = found.interval if found else None
         scores[metric] = {

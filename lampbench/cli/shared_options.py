@@ -8,12 +8,12 @@ import click
 
 from lampbench.cli.command import OTHER, option
 from lampbench.cli.names import Assignment, ModelName, PluginName
+from lampbench.util.defaults import CACHE_DIR, RESULTS
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 WHAT, SHOWN, DATA = "What to run", "What to show", "Data"
 MODEL, HYPER, OUTPUT = "Model", "Hyper-parameters", "Output"
-CACHE_DIR = Path(".lampbench/cache")
 
 
 def apply(*options: Callable[[F], F]) -> Callable[[F], F]:
@@ -35,7 +35,7 @@ def _plugins(heading: str) -> Callable[[Any], Any]:
 
 plugins, plugins_to_run = _plugins(OTHER), _plugins(WHAT)
 results = option(
-    "--results", type=click.Path(path_type=Path, file_okay=False), default=Path("results"),
+    "--results", type=click.Path(path_type=Path, file_okay=False), default=RESULTS,
     show_default=True, metavar="DIR", heading=OUTPUT, help="Folder of recorded runs.",
 )  # fmt: skip
 cache_dir = option(

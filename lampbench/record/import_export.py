@@ -31,7 +31,7 @@ EXTERNAL = "external"
 """The preset and the fidelity of a run whose settings the harness does not know."""
 
 
-def read_predictions(file: Path, task: Task, dataset: Dataset) -> list[PredictionRow]:
+def read_prediction_file(file: Path, task: Task, dataset: Dataset) -> list[PredictionRow]:
     """The predictions in a file, in the order of the dataset.
 
     Outputs are taken as they are, empty ones too. References are the dataset's own. What only the
@@ -94,10 +94,10 @@ def import_predictions(
     Its key is the digest of what it holds, so that the same file is recorded once.
 
     Raises:
-        LampbenchError: as `read_predictions`.
+        LampbenchError: as `read_prediction_file`.
         RecordedAlready: this file was imported before.
     """
-    rows = read_predictions(file, task, dataset)
+    rows = read_prediction_file(file, task, dataset)
     scoring = Scoring(histories=histories(dataset))
     spec = MODEL_PRESETS.get(model)
     location = "lampbench.bundled" if model in BUNDLED else spec.location if spec else model

@@ -1,86 +1,21 @@
-"""The face for Python: what the command line does, it does through these functions.
+"""Running methods on tasks: one run, many, a sweep, the paper's experiments."""
 
-Methods and tasks are names, or classes that may come from anywhere, such as a notebook cell.
-"""
-
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
-from lampbench.core.task import Task
-from lampbench.data.options import SplitBy
+from lampbench.api.settings import EXPERIMENTS, AnyMethod, AnyTask, RunSettings
 from lampbench.engine.pool import EnginePool
 from lampbench.execution.options import RunOptions, engine_pool, grid_plans
 from lampbench.execution.plan import Plan
 from lampbench.execution.runner import execute
-from lampbench.plugin.method import Method
-from lampbench.record.runs import DamagedRun, Run, Runs, UnreadableRun, read_run, with_runs
+from lampbench.record.runs import DamagedRun, Run, Runs, read_run
+from lampbench.util.defaults import CACHE_DIR, RESULTS
 from lampbench.util.disk import writable
 from lampbench.util.progress import Progress
 
 if TYPE_CHECKING:
-    import pandas
-
-    from lampbench.report.compare import Comparison
-    from lampbench.report.contents import Recorded
     from lampbench.study.diagnose import Diagnosis
-
-AnyMethod = str | type[Method] | Method
-AnyTask = str | type[Task] | Task
-
-RESULTS = Path("results")
-CACHE_DIR = Path(".lampbench/cache")
-LEADERBOARD = Path("leaderboard.md")
-EXPERIMENTS = ("main", "cross-model", "ablation", "sensitivity")
-
-
-class RunSettings(TypedDict, total=False):
-    """How to run; every setting has the default of the command line.
-
-    Attributes:
-        data: source of the data: "bundled", "lamp:DIR", "oppu:DIR", "longlamp", "lampbench:DIR".
-        users: number of test users, those with the longest histories first.
-        min_history: records that a test user must have.
-        split_by: "user" or "time", for LaMP and LongLaMP.
-        splits: published splits to read: "train", "dev", "test".
-        data_seed: orders users with equally long histories.
-        preset: default hyper-parameters: "paper", "small" or "reference".
-        hyperparameters: values by path, such as {"decoding.alpha": 0.5}.
-        assignments: values as the command line writes them, "decoding.alpha=0.5".
-        config: TOML file of hyper-parameters.
-        fidelity: "paper", or "reference" for the choices of the paper's released code.
-        chat_template: a template of the paper's appendix D instead of the tokenizer's own.
-        device: "cpu", "cuda", "cuda:1", "mps".
-        dtype: "float32", "bfloat16" or "float16".
-        batch_size: most rows in one decoding step.
-        engine: "batched" or "reference".
-        private: record hashes, lengths and scores, but no text of users and none of the model.
-        rewards: record the reward of every token that contrastive decoding chooses.
-        cache_dir: folder of adapters, negatives and other artifacts.
-        plugins: files or folders of plugins.
-    """
-
-    data: str
-    users: int | None
-    min_history: int
-    split_by: SplitBy | None
-    splits: Sequence[str]
-    data_seed: int
-    preset: str | None
-    hyperparameters: Mapping[str, Any]
-    assignments: Sequence[str]
-    config: Path | None
-    fidelity: str
-    chat_template: str | None
-    device: str | None
-    dtype: str | None
-    batch_size: int | None
-    engine: str
-    private: bool
-    rewards: bool
-    cache_dir: Path | str
-    plugins: Sequence[str]
 
 
 def run(
@@ -238,87 +173,6 @@ def diagnose(
 
     (found,) = plan([method], [task], models=[model], seeds=[seed], **settings)
     return diagnose_plan(found)
-
-
-def runs(results: Path | str = RESULTS) -> Runs:
-    """The sound recorded runs of a folder.
-
-    A folder that is no sound run does not hide the others: it is in the `problems` of what is
-    returned, and a `UserWarning` says what is wrong with it and what heals it.
-    """
-    found, problems = with_runs(Path(results), lambda runs: runs)
-    _warn(problems)
-    return Runs(found, problems)
-
-
-def _arranged(results: Path) -> "Recorded":
-    from lampbench.report.contents import arrange
-
-    found, problems = with_runs(results, arrange)
-    _warn(problems)
-    return found
-
-
-def _warn(problems: Sequence[UnreadableRun]) -> None:
-    for problem in problems:
-        warnings.warn(str(problem), stacklevel=3)
-
-
-def table(
-    name: str, *, results: Path | str = RESULTS, baseline: str | None = None
-) -> "pandas.DataFrame":
-    """A table of the recorded runs as a frame, one row per cell: mean, interval, users, seeds.
-
-    Args:
-        name: "main", "gains", "ablation", "cross-model", ...; `lampbench table --help` lists them.
-        results: folder of recorded runs.
-        baseline: with "gains", the method that all others are compared with.
-
-    Raises:
-        LampbenchError: there is no table of that name, or no such baseline.
-    """
-    import pandas
-
-    from lampbench.report.contents import sections
-    from lampbench.report.machine_readable import cells
-
-    return pandas.DataFrame(cells(sections(_arranged(Path(results)), name, baseline)))
-
-
-def leaderboard(results: Path | str = RESULTS, output: Path | str = LEADERBOARD) -> dict[Path, str]:
-    """Write the leaderboard and every table in full; returns the text of each page by its path.
-
-    The tables go to the folder `tables` inside `results`. The same runs give the same texts.
-
-    Raises:
-        LampbenchError: a page cannot be written.
-    """
-    from lampbench.report.leaderboard import TABLES_FOLDER, pages
-    from lampbench.report.page_files import write_pages
-
-    folder = Path(results) / TABLES_FOLDER
-    made = pages(_arranged(Path(results)), Path(output), folder)
-    write_pages(made, folder)
-    return made
-
-
-def compare(
-    run_a: Run | str, run_b: Run | str, *, metric: str = "rougeL", results: Path | str = RESULTS
-) -> "Comparison":
-    """Two runs on the same queries: differences, tests, and what differs in how they were made.
-
-    A run is a `Run`, a run's folder or the beginning of its key.
-
-    Raises:
-        LampbenchError: no such run, or the two answered different queries.
-    """
-    from lampbench.report.compare import compare_runs
-    from lampbench.report.find_runs import find_run
-
-    first, second = (
-        one if isinstance(one, Run) else find_run(Path(results), one) for one in (run_a, run_b)
-    )
-    return compare_runs(first, second, metric)
 
 
 def reproduce(

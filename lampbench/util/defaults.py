@@ -1,0 +1,7 @@
+"""Where things are unless the user says otherwise, relative to the working folder."""
+
+from pathlib import Path
+
+RESULTS = Path("results")
+CACHE_DIR = Path(".lampbench/cache")
+LEADERBOARD = Path("leaderboard.md")
