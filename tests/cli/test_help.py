@@ -84,6 +84,7 @@ def test_run_has_each_option_under_its_heading(call):
         "Output": [
             "--results",
             "--cache-dir",
+            "--private",
             "--rewards",
             "--force",
             "--dry-run",
