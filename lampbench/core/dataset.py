@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from lampbench.util.hashing import digest
@@ -43,13 +44,19 @@ class User:
     history: tuple[Record, ...]
     queries: tuple[Query, ...]
     profile: str | None = None
+    _fingerprint: str = field(default="", init=False, repr=False, compare=False)
 
     @property
     def fingerprint(self) -> str:
-        """Digest of the history (and profile), all that a per-user artifact may depend on."""
-        return digest(
-            [self.id, self.profile, [[r.id, dict(r.fields), r.target] for r in self.history]]
-        )
+        """Digest of the history (and profile), all that a per-user artifact may depend on.
+
+        Computed once.
+        """
+        if not self._fingerprint:
+            records = [[r.id, dict(r.fields), r.target] for r in self.history]
+            found = digest([self.id, self.profile, records])
+            object.__setattr__(self, "_fingerprint", found)
+        return self._fingerprint
 
 
 @dataclass(frozen=True)
@@ -74,7 +81,7 @@ class Dataset:
     description: str = ""
     asked: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
-    @property
+    @cached_property
     def train_fingerprint(self) -> str:
         """Digest of the queries of the task-training users: all that the task adapter sees."""
         return digest(
@@ -82,7 +89,7 @@ class Dataset:
              for u in self.train_users]
         )  # fmt: skip
 
-    @property
+    @cached_property
     def query_fingerprint(self) -> str:
         """Digest of the test queries and references; two runs are comparable when it is equal."""
         return digest(
@@ -90,7 +97,12 @@ class Dataset:
              for u in self.test_users]
         )  # fmt: skip
 
-    @property
+    @cached_property
+    def train_histories_fingerprint(self) -> str:
+        """Digest of the histories of the task-training users, for prompts that quote them."""
+        return digest([user.fingerprint for user in self.train_users])
+
+    @cached_property
     def fingerprint(self) -> str:
         """Digest of the whole content."""
         histories = [user.fingerprint for user in self.test_users]

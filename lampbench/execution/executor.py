@@ -27,7 +27,7 @@ from lampbench.engine.protocol import (
 from lampbench.execution.cache import Cache
 from lampbench.execution.cost_meter import CostMeter
 from lampbench.execution.gather import Gather
-from lampbench.execution.keys import Keys, ModelIdentities
+from lampbench.execution.keys import Keys, KnownKeys, ModelIdentities
 from lampbench.execution.specification import Owner, RunSpecification, WholeTask
 from lampbench.plugin.context import Context, HasWeights, Recipe, TaskRecipe, UserRecipe
 from lampbench.plugin.identity import identity
@@ -57,13 +57,18 @@ class Executor(Context):
     """
 
     def __init__(
-        self, spec: RunSpecification, cache: Cache, engines: Engines, progress: Progress
+        self,
+        spec: RunSpecification,
+        cache: Cache,
+        engines: Engines,
+        progress: Progress,
+        known: KnownKeys | None = None,
     ) -> None:
         self.spec = spec
         self.cache = cache
         self.engines = engines
         self.progress = progress
-        self.keys = Keys(spec, engines)
+        self.keys = Keys(spec, engines, {} if known is None else known)
         self.meter = CostMeter()
         self.failed_users: dict[str, str] = {}
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
 from lampbench.core.dataset import User
@@ -21,33 +22,44 @@ class ModelIdentities(Protocol):
         ...
 
 
+KnownKeys = dict[tuple[Recipe, Part, str], str]
+"""Keys by recipe, the prompting that it uses, and the owner's id."""
+
+_PLAIN = Plain()
+
+
 @dataclass
 class Keys:
     """The keys of one run and of the artifacts behind it.
 
     Two runs get the same key for an artifact exactly when the same code, settings, parents, data,
-    model and seed make it, whatever the method is called that asks for it.
+    model and seed make it, whatever the method is called that asks for it. Runs that differ in the
+    method alone may share `known`, so that each key is computed once.
     """
 
     spec: RunSpecification
     models: ModelIdentities
-    _known: dict[tuple[Recipe, str], str] = field(default_factory=dict)
+    known: KnownKeys = field(default_factory=dict)
+    _fixed: dict[int, tuple[Part, list[Any], dict[str, Any], list[tuple[str, Part]]]] = field(
+        default_factory=dict
+    )
 
     def of(self, recipe: Recipe, owner: Owner) -> str:
         """The key of a recipe's artifact for an owner."""
         if isinstance(recipe, TaskRecipe):
             owner = WholeTask(self.spec.task.name)
-        known = (recipe, owner.id)
-        if known not in self._known:
-            self._known[known] = digest(self._determined_by(recipe, owner))
-        return self._known[known]
+        place = (recipe, self._prompting(recipe), owner.id)
+        found = self.known.get(place)
+        if found is None:
+            found = self.known[place] = digest(self._determined_by(recipe, owner))
+        return found
 
     def run(self) -> str:
         """The key of the run over the whole dataset."""
         method = self.spec.method
         parts = {name: identity(part) for name, part in method.parts().items()}
         everything = {
-            **self._circumstances(),
+            **self._circumstances,
             "model": self.models.identity(self.spec.model),
             "method": [method.name, code_identity(type(method)), parts],
             "data": self.spec.dataset.fingerprint,
@@ -70,7 +82,7 @@ class Keys:
 
     def _determined_by(self, recipe: Recipe, owner: Owner) -> dict[str, Any]:
         return {
-            **self._circumstances(),
+            **self._circumstances,
             "model": self.models.identity(recipe.model_name(self.spec.model)),
             "recipe": self._with_parents(recipe, owner),
             "prompting": self._with_parents(self._prompting(recipe), owner),
@@ -78,8 +90,9 @@ class Keys:
         }
 
     def _prompting(self, recipe: Recipe) -> Part:
-        return self.spec.method.prompting if recipe.uses_prompting else Plain()
+        return self.spec.method.prompting if recipe.uses_prompting else _PLAIN
 
+    @cached_property
     def _circumstances(self) -> dict[str, Any]:
         task = type(self.spec.task)
         words = {n: getattr(task, n) for n in ("system", "template", "example", "shorten")}
@@ -91,21 +104,31 @@ class Keys:
 
     def _with_parents(self, part: Part, owner: Owner) -> dict[str, Any]:
         parts: dict[str, Any] = {}
-        for name, child in child_parts(part):
+        _, code, values, children = self._without_owner(part)
+        for name, child in children:
             if not isinstance(child, Recipe):
                 parts[name] = self._with_parents(child, owner)
             elif isinstance(child, UserRecipe) and not isinstance(owner, User):
                 parts[name] = identity(child)
             else:
                 parts[name] = self.of(child, owner)
-        values = {f.name: getattr(part, f.name) for _, f in hyper_fields(part)}
-        return {"code": code_identity(type(part)), "hyper": values, "parts": parts}
+        return {"code": code, "hyper": values, "parts": parts}
+
+    def _without_owner(
+        self, part: Part
+    ) -> tuple[Part, list[Any], dict[str, Any], list[tuple[str, Part]]]:
+        """The part, its code's identity, its hyper-parameters and its children: once per part."""
+        found = self._fixed.get(id(part))
+        if found is None:
+            values = {f.name: getattr(part, f.name) for _, f in hyper_fields(part)}
+            found = part, code_identity(type(part)), values, list(child_parts(part))
+            self._fixed[id(part)] = found
+        return found
 
     def _data(self, recipe: Recipe, owner: Owner) -> list[str]:
         data = [owner.fingerprint] if isinstance(owner, User) else []
         if recipe.sees_train_users:
             data.append(self.spec.dataset.train_fingerprint)
             if not isinstance(self._prompting(recipe), Plain):
-                users = self.spec.dataset.train_users
-                data.append(digest([user.fingerprint for user in users]))
+                data.append(self.spec.dataset.train_histories_fingerprint)
         return data

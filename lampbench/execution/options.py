@@ -13,6 +13,7 @@ from lampbench.data.options import SplitBy
 from lampbench.engine.pool import EngineOptions, EnginePool
 from lampbench.execution.cache import Cache
 from lampbench.execution.executor import Executor
+from lampbench.execution.keys import KnownKeys
 from lampbench.execution.plan import Plan, make_plan
 from lampbench.execution.specification import RunSpecification
 from lampbench.paper.presets import default_preset, defaults
@@ -126,15 +127,17 @@ def grid_plans(
         choices.users, choices.min_history, choices.data_seed, choices.split_by, choices.splits
     )
     datasets = {task.name: load(task, choices.data, options) for task in tasks}
+    cache = Cache(choices.cache_dir, pool.progress.say)
     found: dict[Path, tuple[GridPoint, Plan]] = {}
     for model in dict.fromkeys(choices.models):
         for task in tasks:
             for seed in dict.fromkeys(choices.seeds):
+                known: KnownKeys = {}
                 for method in methods:
                     for point, here in zip(points, given, strict=True):
                         plan = _plan(
                             choices, method, task, datasets[task.name], model, seed, pool, here,
-                            results,
+                            results, cache, known,
                         )  # fmt: skip
                         found.setdefault(plan.folder, (point, plan))
     return list(found.values())
@@ -150,6 +153,8 @@ def _plan(
     pool: EnginePool,
     given: dict[str, SourcedValue],
     results: Path,
+    cache: Cache,
+    known: KnownKeys,
 ) -> Plan:
     fidelity = FIDELITIES[choices.fidelity]
     preset = choices.preset or default_preset(model, fidelity.name)
@@ -157,7 +162,7 @@ def _plan(
     spec = RunSpecification(
         ready, task, dataset, model, fidelity, seed, choices.rewards, choices.private
     )
-    executor = Executor(spec, Cache(choices.cache_dir, pool.progress.say), pool, pool.progress)
+    executor = Executor(spec, cache, pool, pool.progress, known)
     decoding = ready.decoding
     if decoding.penalty_on == "logits" and decoding.repetition_penalty >= RUINOUS:
         pool.progress.say(

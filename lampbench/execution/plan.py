@@ -30,9 +30,12 @@ class Stage:
 
     def missing(self, executor: Executor) -> list[Owner]:
         """The owners without an artifact at this moment: an earlier run may just have made it."""
-        made = self.made(executor)
-        left = [owner for owner in self.owners if owner not in made]
-        return [owner for owner in left if owner.id not in executor.failed_users]
+        has, key = executor.cache.has, executor.keys.of
+        return [
+            owner
+            for owner in self.owners
+            if owner.id not in executor.failed_users and not has(self.name, key(self.recipe, owner))
+        ]
 
     def made(self, executor: Executor) -> list[Owner]:
         """The owners with an artifact."""

@@ -142,7 +142,7 @@ DAMAGE = {
     "no weights": "no weights (*.safetensors); download or save the model again",
     "empty weights": "model.safetensors is empty; download or save the model again",
     "no tokenizer": "the tokenizer cannot be loaded (",
-    "no folder": "",
+    "no folder": "neither a folder nor a hub id",
 }
 
 

@@ -90,3 +90,51 @@ def test_history_prompts_reach_the_training_keys(planner, tmp_path):
     assert [stage.name for stage in plan.stages] == ["profile", "task_sft", "user_sft"]
     assert len(plan.stages[0].owners) == 6, "training users need profiles too"
     assert key_of(plan, "user_sft") != key_of(planner("oppu"), "user_sft")
+
+
+def test_a_users_fingerprint_is_computed_once_for_all_plans(planner, monkeypatch):
+    from lampbench.core import dataset as core
+
+    counted = []
+    monkeypatch.setattr(
+        core, "digest", lambda value, real=core.digest: counted.append(1) or real(value)
+    )
+    plans = [planner("cope"), planner("oppu"), planner("cope", "decoding.alpha=0.5")]
+    for plan in plans:
+        for stage in plan.stages:
+            assert stage.missing(plan.executor)
+    users = plans[0].spec.dataset.test_users
+    assert len(counted) == len(users) + 3, "each user, the training queries, the queries, the whole"
+
+
+def test_a_copied_user_has_a_fingerprint_of_its_own(dataset):
+    ann = dataset.test_users[0]
+    before = ann.fingerprint
+    other = replace(ann, history=ann.history[:1])
+    assert other.fingerprint != before
+    assert replace(ann).fingerprint == before
+    assert replace(ann) == ann and "_fingerprint" not in repr(ann)
+
+
+def test_plans_of_a_grid_share_keys_and_each_is_what_it_is_alone(tmp_path):
+    from lampbench.execution.options import RunOptions, engine_pool, grid_plans
+    from lampbench.plugin.hyperparameter import SourcedValue
+    from lampbench.util.progress import Progress
+
+    def planned(methods, points):
+        choices = RunOptions(
+            methods=methods, tasks=["news_headline"], users=2, cache_dir=tmp_path / "cache"
+        )
+        pool = engine_pool(choices, Progress())
+        found = grid_plans(choices, points, tmp_path / "results", pool)
+        return {plan.folder: [plan.executor.keys.joint(s.recipe, s.owners) for s in plan.stages]
+                for _, plan in found}  # fmt: skip
+
+    points = [{"user_sft.rank": SourcedValue(rank, "grid")} for rank in (2, 4)]
+    methods = ["cope", "oppu", "pag"]
+    together = planned(methods, points)
+    alone = {}
+    for method in methods:
+        for point in points if method != "pag" else [{}]:
+            alone |= planned([method], [point])
+    assert together == alone
