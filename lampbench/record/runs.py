@@ -13,17 +13,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from lampbench.record import frames
+from lampbench.record.check_run import PATIENCE, Checked, Damage, checked_manifest
 from lampbench.record.dataset_files import (
     RecordedHistory,
     RecordedQuery,
-    content_of,
     read_histories,
     read_queries,
     shared_path,
 )
-from lampbench.record.leftovers import REPLACED, TEMPORARY, leftovers, restore, run_of
+from lampbench.record.leftovers import TEMPORARY, leftovers, restore, run_of
 from lampbench.record.manifest import MANIFEST, PREDICTIONS, SCORES, Manifest
-from lampbench.record.paths import run_path
 from lampbench.record.private import shown_text
 from lampbench.record.remedy import remedy
 from lampbench.record.run_files import checked_content, read_predictions, read_scores
@@ -36,10 +35,6 @@ if TYPE_CHECKING:
     import pandas
 
 T = TypeVar("T")
-
-_PATIENCE = 2.0  # seconds for which a reader waits for a folder that is being replaced
-_PAUSE = 0.01  # seconds between two looks
-_GONE = 5  # looks without a folder after which it is taken to be gone
 
 
 class RunReplaced(LampbenchError):
@@ -168,18 +163,6 @@ class Runs(list[Run]):
         return frames.html(self)
 
 
-class _Damaged(Exception):
-    """Why a folder is no run, and how to heal it."""
-
-    def __init__(self, reason: str, remedy: str) -> None:
-        super().__init__(reason)
-        self.remedy = remedy
-
-
-_Checked = dict[tuple[Path, str], str | None]
-"""What is wrong with files that runs share; None where nothing is."""
-
-
 def read_run(folder: Path) -> Run:
     """One recorded run, checked as `load_runs` checks it.
 
@@ -193,12 +176,12 @@ def read_run(folder: Path) -> Run:
     except IndexError:
         raise LampbenchError(f"{folder}: no recorded run: not in a folder of runs") from None
     try:
-        found = _load_patiently(root, path, {})
-    except _Damaged as error:
+        found = checked_manifest(root, path, {})
+    except Damage as error:
         raise DamagedRun(UnreadableRun(folder, str(error), error.remedy)) from error
     if found is None:
         raise LampbenchError(f"{folder}: no recorded run: there is no such folder")
-    return Run(folder, found.manifest)
+    return Run(folder, found)
 
 
 def load_runs(root: Path) -> tuple[list[Run], list[UnreadableRun]]:
@@ -213,17 +196,17 @@ def load_runs(root: Path) -> tuple[list[Run], list[UnreadableRun]]:
     """
     runs: list[Run] = []
     problems: list[UnreadableRun] = []
-    checked: _Checked = {}
+    checked: Checked = {}
     for path in _candidates(root):
         if isinstance(path, UnreadableRun):
             problems.append(path)
             continue
         try:
-            found = _load_patiently(root, path, checked)
-        except _Damaged as damage:
+            found = checked_manifest(root, path, checked)
+        except Damage as damage:
             problems.append(UnreadableRun(path, str(damage), damage.remedy))
         else:
-            runs += [found] if found else []
+            runs += [Run(path, found)] if found else []
     return runs, problems
 
 
@@ -237,7 +220,7 @@ def with_runs(root: Path, use: Callable[[list[Run]], T]) -> tuple[T, list[Unread
         RunReplaced: runs are recorded again all the time.
     """
     damaged: dict[Path, UnreadableRun] = {}
-    patience = time.monotonic() + _PATIENCE
+    patience = time.monotonic() + PATIENCE
     while True:
         runs, problems = load_runs(root)
         try:
@@ -288,78 +271,3 @@ def _runs_among(folders: Sequence[Path]) -> list[Path]:
         else:
             runs.update(leftovers(run, TEMPORARY))
     return sorted(runs)
-
-
-def _load_patiently(root: Path, path: Path, checked: _Checked) -> Run | None:
-    """A run, once nobody is replacing it; None if its folder is gone."""
-    absent, patience = 0, time.monotonic() + _PATIENCE
-    while True:
-        before = _identity(path)
-        problem = _Damaged(
-            "another process is replacing it", "read it again when that process has ended"
-        )
-        if before is not None:
-            try:
-                return _load(root, path, checked)
-            except _Damaged as damage:
-                problem = damage
-            if _identity(path) == before:
-                raise problem
-        elif leftovers(path, REPLACED):
-            with run_lock_if_free(path) as free:
-                if free:
-                    restore(path)
-        elif (absent := absent + 1) == _GONE:
-            return None
-        if time.monotonic() > patience:
-            raise problem
-        time.sleep(_PAUSE)
-
-
-def _identity(path: Path) -> tuple[int, ...] | None:
-    """Differs when another folder has taken the place of the one that was there."""
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_ino, status.st_mtime_ns, status.st_ctime_ns
-
-
-def _load(root: Path, path: Path, checked: _Checked) -> Run:
-    """Read and check a run."""
-    if path.name.startswith(TEMPORARY):
-        raise _Damaged("half-written, its process was stopped", "give the same command again")
-    try:
-        if not (path / MANIFEST).is_file():
-            raise _Damaged(f"half-written, there is no {MANIFEST}", remedy(path, None))
-        manifest = Manifest.from_json((path / MANIFEST).read_bytes())
-    except OSError as error:
-        what = f"{MANIFEST} cannot be read ({error.strerror})"
-        raise _Damaged(what, remedy(path, None)) from error
-    except ValueError as error:
-        raise _Damaged(str(error), remedy(path, None)) from error
-    names = (manifest.task, manifest.model, manifest.method, manifest.key)
-    if path != run_path(root, *names):
-        belongs = run_path(Path(), *names).as_posix()
-        what = f"its manifest belongs to {belongs}; a run cannot be moved or renamed"
-        raise _Damaged(what, "move it back there")
-    try:
-        for name, recorded in manifest.files.items():
-            checked_content(path / name, recorded)
-    except ValueError as error:
-        raise _Damaged(str(error), remedy(path, manifest)) from error
-    for file in (manifest.dataset.queries_file, manifest.dataset.histories_file):
-        place = shared_path(root, manifest.task, file), file.sha256
-        if place not in checked:
-            checked[place] = _problem(*place)
-        if (problem := checked[place]) is not None:
-            raise _Damaged(problem, remedy(path, manifest))
-    return Run(path, manifest)
-
-
-def _problem(path: Path, expected: str) -> str | None:
-    try:
-        content_of(path, expected)
-    except ValueError as error:
-        return str(error)
-    return None

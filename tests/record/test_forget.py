@@ -126,7 +126,7 @@ def test_unfinished_work_of_the_user_is_removed(planner, engine, forget, tmp_pat
 
 
 def test_unfinished_samples_of_the_user_are_removed(planner, engine, forget, tmp_path):
-    engine.budget = 3
+    engine.budget = 6
     with pytest.raises(Killed):
         execute(planner("cope"), "lampbench run", tmp_path / "results")
     partial = tmp_path / "cache" / "partial"
