@@ -28,7 +28,6 @@ from lampbench.execution.specification import RunSpecification
 from lampbench.paper.presets import defaults
 from lampbench.plugin.hyperparameter import ValueSources, parse_set
 from lampbench.registry import Registry
-from lampbench.util.errors import LampbenchError
 from lampbench.util.progress import Progress
 
 
@@ -169,6 +168,3 @@ def planner(tmp_path: Path, dataset: Dataset, engine: RecordingEngine) -> Planne
         return make_plan(executor, settings, {}, "paper", tmp_path / "results")
 
     return plan
-
-
-__all__ = ["Killed", "LampbenchError", "replace"]
