@@ -9,8 +9,8 @@ from click.shell_completion import get_completion_class
 
 from lampbench.cli.main import cli
 from lampbench.engine import pool
+from tests.shared.recorded_fixtures import Call
 
-Call = Callable[..., tuple[int, str, str]]
 Complete = Callable[..., list[str]]
 
 SMALL = ("--task", "news_headline", "--users", "2")
