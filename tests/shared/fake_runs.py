@@ -11,6 +11,7 @@ import pytest
 
 from lampbench.core.dataset import Dataset, Query, Record, User
 from lampbench.core.fidelity import FIDELITIES
+from lampbench.engine.pool import EnginePool
 from lampbench.engine.protocol import (
     Completion,
     GenerateRequest,
@@ -137,6 +138,13 @@ def dataset() -> Dataset:
 @pytest.fixture
 def engine() -> RecordingEngine:
     return RecordingEngine()
+
+
+@pytest.fixture
+def on_fake_engine(engine: RecordingEngine, monkeypatch: pytest.MonkeyPatch) -> RecordingEngine:
+    """The recording engine, in place of the engine of every model."""
+    monkeypatch.setattr(EnginePool, "_load", lambda self, name: engine)
+    return engine
 
 
 Planner = Callable[..., Plan]
