@@ -8,7 +8,11 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["tests.shared.fake_runs", "tests.shared.recorded_fixtures"]
+pytest_plugins = [
+    "tests.shared.fake_runs",
+    "tests.shared.lamp_folder",
+    "tests.shared.recorded_fixtures",
+]
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 import lampbench
-from lampbench.engine.pool import EnginePool
 from lampbench.execution.runner import execute
 from lampbench.record.runs import load_runs
 from lampbench.scoring import Scoring, score_predictions
@@ -36,9 +35,10 @@ def plugin(tmp_path: Path) -> Callable[[str], Path]:
 
 
 @pytest.fixture
-def recorded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, engine: RecordingEngine) -> Path:
+def recorded(
+    on_fake_engine: RecordingEngine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Path:
     """A working folder in which `lampbench` uses the recording engine for every model."""
-    monkeypatch.setattr(EnginePool, "_load", lambda self, name: engine)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

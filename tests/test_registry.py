@@ -8,7 +8,7 @@ import pytest
 
 from lampbench.core.task import Task
 from lampbench.plugin.method import Method
-from lampbench.registry import Registry, plugin_paths
+from lampbench.registry import Kind, Registry, plugin_paths
 from lampbench.util.errors import LampbenchError
 
 Python = Callable[..., subprocess.CompletedProcess[str]]
@@ -40,7 +40,7 @@ def write(path: Path, name: str = "mine", title: str = "Mine") -> Path:
     return path
 
 
-def error_of(plugin: Path, name: str, kind: str = "method") -> str:
+def error_of(plugin: Path, name: str, kind: Kind = "method") -> str:
     """What asking for a plugin says, after checking that `list` says the same in its row."""
     registry = Registry([plugin])
     ask = registry.method if kind == "method" else registry.task
@@ -57,7 +57,8 @@ def test_built_ins_are_all_there() -> None:
     registry = Registry()
     assert registry.names("method") == METHODS
     assert registry.names("task") == TASKS
-    for kind, base in (("method", Method), ("task", Task)):
+    bases: dict[Kind, type[Method | Task]] = {"method": Method, "task": Task}
+    for kind, base in bases.items():
         for row in registry.rows(kind):
             assert row.error is None
             assert isinstance(row.plugin, base)

@@ -8,18 +8,17 @@ import pytest
 from click.shell_completion import get_completion_class
 
 from lampbench.cli.main import cli
-from lampbench.engine import pool
+from tests.shared.fake_runs import RecordingEngine
+from tests.shared.recorded_fixtures import Call
 
-Call = Callable[..., tuple[int, str, str]]
 Complete = Callable[..., list[str]]
 
 SMALL = ("--task", "news_headline", "--users", "2")
 
 
 @pytest.fixture
-def small_run(call: Call, engine: Any, monkeypatch: pytest.MonkeyPatch) -> Call:
+def small_run(call: Call, on_fake_engine: RecordingEngine) -> Call:
     """`lampbench run` on two bundled users, with an engine that computes nothing."""
-    monkeypatch.setattr(pool.EnginePool, "_load", lambda self, name: engine)
     return lambda *arguments: call("run", *SMALL, *arguments)
 
 

@@ -48,23 +48,6 @@ def check_one_line(done: Done, *patterns: str) -> None:
         assert pattern in done.err
 
 
-@pytest.fixture
-def lamp(tmp_path: Path) -> Path:
-    """Four users of 2, 4, 6 and 8 records."""
-    users = {"a": ("q1",), "b": ("q2", "q3"), "c": ("q4",), "d": ("q5",)}
-    questions = [
-        [
-            news_question(query, news_profile(user, 2 * length), user_id=user)
-            for length, user in enumerate(users, 1)
-            if user in part
-            for query in users[user]
-        ]
-        for part in ("ab", "cd")
-    ]
-    write_lamp(tmp_path / "lamp", "train", questions[0])
-    return write_lamp(tmp_path / "lamp", "dev", questions[1])
-
-
 def test_statistics(data: Lampbench, lamp: Path) -> None:
     source = ["--data", f"lamp:{lamp}", "--users", "2"]
     printed = data("stats", "--task", "news_headline", *source).out

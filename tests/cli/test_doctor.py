@@ -12,6 +12,7 @@ import pytest
 from lampbench.engine.models import resolve_model
 from lampbench.study import check_machine as machine
 from lampbench.study.check_model import check_model
+from lampbench.util.machine import releases
 
 
 @pytest.fixture(autouse=True)
@@ -51,9 +52,8 @@ def test_a_sound_machine(doctor, call):
     ("version", "said"), [("2.5.1", "2.5.1 is too old"), (None, "not installed")]
 )
 def test_a_package_that_stops_runs(doctor, monkeypatch, version, said):
-    real = machine.releases
     monkeypatch.setattr(machine, "releases", lambda names: {
-        **real(names), **({"torch": version} if "torch" in names else {})
+        **releases(names), **({"torch": version} if "torch" in names else {})
     })  # fmt: skip
     checks, code = doctor()
     assert code == 1

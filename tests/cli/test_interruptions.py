@@ -75,9 +75,8 @@ def test_other_commands_do_not_promise_to_resume(call, monkeypatch):
     [("run", ()), ("sweep", ("--param", "decoding.repetition_penalty=1.0,1.1"))],
 )
 def test_a_run_ends_when_its_time_is_over(
-    call, engine, monkeypatch, at_result, recorded_files, command, more
+    call, on_fake_engine, at_result, recorded_files, command, more
 ):
-    monkeypatch.setattr(pool.EnginePool, "_load", lambda self, name: engine)
     asked = (command, *OPPU, "--task", "news_headline", "--users", "2", *more)
     assert call(*asked, "--results", "whole", "--cache-dir", "other")[0] == 0
     at_result(2, lambda: time.sleep(2))

@@ -8,7 +8,7 @@ import pytest
 
 from lampbench.core.task import Task
 from lampbench.registry import Registry
-from tests.data.made_files import news_profile, news_question, oppu_user, write_lamp
+from tests.data.made_files import oppu_user
 
 
 @pytest.fixture(scope="session")
@@ -24,22 +24,6 @@ def news(task: Callable[[str], Task]) -> Task:
 @pytest.fixture(scope="session")
 def topic(task: Callable[[str], Task]) -> Task:
     return task("topic_writing")
-
-
-@pytest.fixture
-def lamp(tmp_path: Path) -> Path:
-    """Four users with ids, of 2, 4, 6 and 8 records; `c` and `d` are in dev."""
-    train = [
-        news_question("q1", news_profile("a", 2), user_id="a"),
-        news_question("q2", news_profile("b", 4), user_id="b"),
-        news_question("q3", news_profile("b", 4), user_id="b"),
-    ]
-    dev = [
-        news_question("q4", news_profile("c", 6), user_id="c"),
-        news_question("q5", news_profile("d", 8), user_id="d"),
-    ]
-    write_lamp(tmp_path / "lamp", "train", train)
-    return write_lamp(tmp_path / "lamp", "dev", dev)
 
 
 @pytest.fixture

@@ -115,7 +115,7 @@ def test_a_full_disk_is_one_line(cache, monkeypatch):
 
 
 def test_everything_is_on_the_disk_before_it_is_visible(cache, monkeypatch):
-    synced = []
+    synced: list[str] = []
 
     def note(folder):
         assert not cache.path("kind", "k1").exists()

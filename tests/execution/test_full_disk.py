@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from lampbench.engine import pool
 from lampbench.study import disk_space
 from lampbench.util import disk
 
@@ -84,12 +83,6 @@ class Writer:
 @pytest.fixture
 def full_disk(monkeypatch, tmp_path):
     return FullDisk(monkeypatch, tmp_path)
-
-
-@pytest.fixture
-def on_fake_engine(engine, monkeypatch):
-    monkeypatch.setattr(pool.EnginePool, "_load", lambda self, name: engine)
-    return engine
 
 
 def answers(folder):

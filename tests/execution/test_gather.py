@@ -9,6 +9,7 @@ from lampbench.engine.protocol import GenerateRequest, GenerationSpec, Sampling,
 from lampbench.execution.gather import request_digest
 from lampbench.execution.runner import execute
 from lampbench.record.runs import read_run
+from lampbench.scoring import PredictionRow
 
 TWICE = """
 from dataclasses import replace
@@ -48,6 +49,11 @@ class Twice(Method):
 """
 
 
+def parts(row: PredictionRow) -> list[str]:
+    assert row.prediction is not None
+    return row.prediction.split("|")
+
+
 @pytest.fixture
 def twice(planner, tmp_path):
     (tmp_path / "twice.py").write_text(TWICE)
@@ -55,7 +61,7 @@ def twice(planner, tmp_path):
     def run(*assignments, **options):
         plan = planner("twice", *assignments, plugins=[tmp_path / "twice.py"], **options)
         rows = read_run(execute(plan, "", tmp_path / "results")).predictions
-        return [row.prediction.split("|") for row in rows]
+        return [parts(row) for row in rows]
 
     return run
 

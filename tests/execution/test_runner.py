@@ -37,7 +37,8 @@ def test_scores_know_the_history(planner, dataset, tmp_path):
     expected = score_predictions(recorded.predictions, None, scoring)
     found = recorded.scores.columns
     assert {name: found[name] for name in expected.columns} == expected.columns
-    assert "bleu" in recorded.manifest.scoring.signatures
+    described = recorded.manifest.scoring
+    assert described is not None and "bleu" in described.signatures
 
 
 def test_the_stages_of_cope_are_what_the_paper_says(planner, engine, dataset):
@@ -106,7 +107,7 @@ def test_killed_anywhere_it_resumes_without_repeating(planner, engine, budget, t
         run(planner("cope"))
     assert type(stopped.value).__name__ == "Killed"
     runs, problems = load_runs(tmp_path / "results")
-    assert runs == problems == []
+    assert not runs and not problems
     engine.budget = None
     before = engine.generated.copy(), engine.scored.copy(), engine.trained.copy()
     folder = run(planner("cope"))

@@ -6,6 +6,7 @@ from collections import Counter
 
 import pytest
 
+from lampbench.core.dataset import Query, User
 from lampbench.data import DataOptions, load_dataset
 from lampbench.registry import Registry
 from lampbench.scoring import (
@@ -92,10 +93,10 @@ def test_copying_by_hand(text, expected):
 def cng(text, texts, n=4):
     """Keselj's distance with the sum over the text's n-grams, term by term."""
 
-    def counts(text):
+    def counts(text: str) -> Counter[str]:
         return Counter(text[i : i + n] for i in range(len(text) - n + 1))
 
-    own, all_ = counts(text), sum((counts(t) for t in texts), Counter())
+    own, all_ = counts(text), sum((counts(t) for t in texts), Counter[str]())
     terms = []
     for gram, count in own.items():
         f, h = count / own.total(), all_[gram] / all_.total()
@@ -127,11 +128,12 @@ def test_a_profile_does_not_depend_on_the_order_of_records(monkeypatch):
 def test_style_tells_authors_apart():
     """A user's own reference is likelier by their own history than by another user's."""
     dataset = load_dataset(Registry().task("topic_writing"), "bundled", DataOptions(users=6))
-    rows = [
-        PredictionRow("u", f"{user.id} {query.id}", query.reference, None, truncated=False)
-        for user in dataset.test_users
-        for query in user.queries[:3]
-    ]
+
+    def answered(user: User, query: Query) -> PredictionRow:
+        assert query.reference is not None
+        return PredictionRow("u", f"{user.id} {query.id}", query.reference, None, truncated=False)
+
+    rows = [answered(user, query) for user in dataset.test_users for query in user.queries[:3]]
     like = {}
     for author, texts in histories(dataset).items():
         scoring = Scoring(("style",), histories={"u": texts})
@@ -266,4 +268,5 @@ def test_every_built_in_metric_says_what_it_is():
     for row in rows:
         assert row.error is None
         assert row.plugin.title
-        assert re.search(r"[\[(][-\d]+, \d[\])]|0 and up|1 if", type(row.plugin).__doc__)
+        text = type(row.plugin).__doc__
+        assert text and re.search(r"[\[(][-\d]+, \d[\])]|0 and up|1 if", text)

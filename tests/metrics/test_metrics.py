@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -146,7 +147,9 @@ def test_a_mean_never_stands_for_fewer_queries():
 
 def test_means_do_not_depend_on_the_order_of_rows():
     values = [1e-17, 1.0, -1.0, 3e-17] * 7
-    scores = [{"user": "u", "query": str(i), "rouge1": v} for i, v in enumerate(values)]
+    scores: list[dict[str, Any]] = [
+        {"user": "u", "query": str(i), "rouge1": v} for i, v in enumerate(values)
+    ]
     other = sorted(scores, key=lambda one: one["rouge1"])
     assert aggregate(ScoreTable.from_rows(scores)) == aggregate(ScoreTable.from_rows(other))
 
@@ -219,7 +222,7 @@ def test_importing_the_metrics_loads_no_scoring_library():
     assert done.stdout.strip() == "[]", done.stderr
 
 
-def _texts(n):
+def _texts(n: int) -> tuple[str, str]:
     import random
 
     draw = random.Random(n)
@@ -239,7 +242,8 @@ def _texts(n):
         "town",
         "to-day",
     ]
-    return [" ".join(draw.choices(words, k=draw.randint(0, 60))) for _ in range(2)]
+    first, second = (" ".join(draw.choices(words, k=draw.randint(0, 60))) for _ in range(2))
+    return first, second
 
 
 def test_rouge_is_rouge_scores_own_to_the_bit():
@@ -265,12 +269,13 @@ def test_other_processes_give_the_same_scores_in_the_same_order(elsewhere, monke
     rows = [row(*_texts(n), user=f"u{n}", truncated=n % 3 == 0) for n in range(300)]
     expected = list(iter_scores(rows))
     real, started = module._elsewhere, []
-    monkeypatch.setattr(
-        module,
-        "_elsewhere",
-        lambda rows, n, *rest: started.append((len(rows), n)) or real(rows, n, *rest),
-    )
-    seen = []
+
+    def noted(rows, n, *rest):
+        started.append((len(rows), n))
+        return real(rows, n, *rest)
+
+    monkeypatch.setattr(module, "_elsewhere", noted)
+    seen: list[int] = []
     assert list(score_predictions(rows, seen.append)) == expected
     assert seen == list(range(1, 301))
     assert started == [(299, 2)]

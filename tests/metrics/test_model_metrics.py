@@ -4,6 +4,7 @@ import json
 import threading
 from dataclasses import asdict
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ def rows(*pairs, user="u"):
 def encoder(tmp_path_factory):
     """A BERT of two layers and twelve words, drawn at random."""
     import torch
-    from transformers import BertConfig, BertModel, BertTokenizerFast
+    from transformers import BertConfig, BertModel, BertTokenizer
 
     folder = tmp_path_factory.mktemp("bert")
     words = [
@@ -38,14 +39,14 @@ def encoder(tmp_path_factory):
         "a",
         "dog",
     ]
-    tokenizer = BertTokenizerFast(vocab={word: i for i, word in enumerate(words)})
+    tokenizer = BertTokenizer(vocab={word: i for i, word in enumerate(words)})
     tokenizer.model_max_length = 32
     tokenizer.save_pretrained(folder)
     torch.manual_seed(0)
-    shape = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
     config = BertConfig(
-        vocab_size=len(words), intermediate_size=32, max_position_embeddings=32, **shape
-    )
+        vocab_size=len(words), hidden_size=16, num_hidden_layers=2, num_attention_heads=2,
+        intermediate_size=32, max_position_embeddings=32,
+    )  # fmt: skip
     BertModel(config).save_pretrained(folder)
     return folder
 
@@ -81,13 +82,15 @@ def test_bertscore_says_what_it_lacks(encoder, monkeypatch):
 class Server(HTTPServer):
     """Answers as `replies` say (status, body), the last one for ever; keeps what it was asked."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.replies = [(200, says("Rating: [[10]]"))]
-        self.asked = []
+        self.asked: list[tuple[str, dict[str, str], Any]] = []
 
 
 class Handler(BaseHTTPRequestHandler):
+    server: Server
+
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.server.asked.append((self.path, dict(self.headers), body))
@@ -104,7 +107,7 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
-def says(content):
+def says(content: str) -> str:
     return json.dumps({"choices": [{"message": {"role": "assistant", "content": content}}]})
 
 

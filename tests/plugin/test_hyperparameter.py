@@ -1,6 +1,7 @@
 """Where a hyper-parameter's value comes from, and what is refused."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -28,7 +29,7 @@ class Oven(Part):
 
 
 def settings(part, overrides=(), defaults=()):
-    found = {}
+    found: dict[str, Any] = {}
     layers = ValueSources(
         {path: SourcedValue(value, "--set") for path, value in dict(overrides).items()},
         {path: SourcedValue(value, "a preset") for path, value in dict(defaults).items()},

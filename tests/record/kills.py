@@ -7,7 +7,10 @@ The script that imports this is a process of its own: it forks.
 import os
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from _typeshed import FileDescriptorLike
 
 _CHANGES = {"os.rename", "os.mkdir", "os.rmdir", "os.remove", "os.truncate", "os.link"}
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
@@ -37,9 +40,9 @@ def at_every_change(work: Callable[[], object], look: Callable[[int], None], lim
     sys.addaudithook(_hook)
     fsync = os.fsync
 
-    def counted(handle: int) -> None:
+    def counted(fd: "FileDescriptorLike") -> None:
         _step()
-        fsync(handle)
+        fsync(fd)
 
     os.fsync = counted
     for step in range(limit):

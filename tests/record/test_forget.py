@@ -8,6 +8,7 @@ import pytest
 from lampbench.cli.main import main
 from lampbench.execution.runner import execute
 from lampbench.record.runs import load_runs
+from lampbench.record.write import write_run
 from lampbench.report.contents import arrange
 from lampbench.scoring.aggregate import aggregate, counts
 from tests.shared.fake_runs import Killed
@@ -152,13 +153,13 @@ def test_what_a_damaged_run_holds_is_said(runs, forget, tmp_path):
 def test_a_killed_forgetting_is_finished_by_the_next(runs, forget, tmp_path, monkeypatch):
     from lampbench.record import forget as room
 
-    real, calls = room.write_run, []
+    calls = []
 
     def die(*arguments, **options):
         calls.append(arguments)
         if len(calls) == 2:
             raise Killed
-        return real(*arguments, **options)
+        return write_run(*arguments, **options)
 
     monkeypatch.setattr(room, "write_run", die)
     with pytest.raises(Killed):

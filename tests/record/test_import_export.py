@@ -5,51 +5,30 @@ from dataclasses import replace
 
 import pytest
 
-from lampbench.cli.main import main
-from lampbench.data import DataOptions, load_dataset
 from lampbench.record.runs import load_runs
 from lampbench.record.write import write_run
-from lampbench.registry import Registry
 
 OPTIONS = ["--method", "cope", "--task", "news_headline", "--model", "mistral-7b", "--users", "2"]
 
 
-@pytest.fixture(scope="module")
-def dataset():
-    return load_dataset(Registry().task("news_headline"), "bundled", DataOptions(users=2))
-
-
 @pytest.fixture
-def answers(dataset):
+def answers(bundled_news):
     """What somebody predicted: the reference and a word, an empty text, outer white space."""
-    queries = [query for user in dataset.test_users for query in user.queries]
+    queries = [query for user in bundled_news.test_users for query in user.queries]
     golds = [{"id": query.id, "output": f" {query.reference} indeed\n"} for query in queries]
     golds[1]["output"] = ""
     return golds[::-1]
 
 
 @pytest.fixture
-def lampbench(capsys, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        with pytest.raises(SystemExit) as left:
-            main([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return left.value.code, captured.err, captured.out
-
-    return run
-
-
-@pytest.fixture
-def give(lampbench, tmp_path):
+def give(call, tmp_path):
     """Write a file of predictions and import it."""
 
     def run(golds, *options, task="LaMP_4", name="theirs.json"):
         held = golds if task is None else {"task": task, "golds": golds}
         text = held if isinstance(held, str) else json.dumps(held)
         (tmp_path / name).write_text(text)
-        return lampbench("import", "predictions", name, *OPTIONS, *options)
+        return call("import", "predictions", name, *OPTIONS, *options)
 
     return run
 
@@ -62,12 +41,12 @@ def only(tmp_path):
 
 @pytest.mark.parametrize("task", ["LaMP_4", "LaMP-4", None])
 def test_predictions_are_scored_against_the_datasets_own_references(
-    give, answers, dataset, tmp_path, task
+    give, answers, bundled_news, tmp_path, task
 ):
-    code, _, out = give(answers, "--seed", "3", "--title", "CoPe", task=task)
+    code, out, _ = give(answers, "--seed", "3", "--title", "CoPe", task=task)
     assert code == 0
     run = only(tmp_path)
-    asked = [(user.id, q.id, q.reference) for user in dataset.test_users for q in user.queries]
+    asked = [(user.id, q.id, q.reference) for user in bundled_news.test_users for q in user.queries]
     rows = run.predictions
     assert [(row.user, row.query, row.reference) for row in rows] == asked
     assert rows[0].prediction == f" {asked[0][2]} indeed\n"
@@ -79,43 +58,43 @@ def test_predictions_are_scored_against_the_datasets_own_references(
     assert (manifest.method, manifest.method_title, manifest.seed) == ("cope", "CoPe", 3)
     assert (manifest.preset, manifest.fidelity) == ("external", "external")
     assert manifest.external.file == "theirs.json"
-    assert manifest.dataset.fingerprint == dataset.fingerprint
+    assert manifest.dataset.fingerprint == bundled_news.fingerprint
     assert manifest.model_details.location == "mistralai/Mistral-7B-Instruct-v0.3"
     assert str(run.path.relative_to(tmp_path)) in out
 
 
-def test_a_round_trip(give, lampbench, answers, tmp_path):
+def test_a_round_trip(give, call, answers, tmp_path):
     give(answers)
     first = only(tmp_path)
-    code, _, _ = lampbench("export", first.path, "ours.json")
+    code, _, _ = call("export", first.path, "ours.json")
     assert code == 0
     held = json.loads((tmp_path / "ours.json").read_text())
     assert held["task"] == "LaMP_4"
     assert held["golds"] == answers[::-1]
     arguments = ["import", "predictions", "ours.json", *OPTIONS, "--results", "again"]
-    assert lampbench(*arguments)[0] == 0
+    assert call(*arguments)[0] == 0
     (second,), _ = load_runs(tmp_path / "again")
     assert second.predictions == first.predictions
     assert second.scores == first.scores
     assert second.manifest.files == first.manifest.files
     assert second.manifest.key == first.manifest.key
-    assert lampbench("export", first.manifest.key[:6], "by-key.json")[0] == 0
+    assert call("export", first.manifest.key[:6], "by-key.json")[0] == 0
     assert (tmp_path / "by-key.json").read_bytes() == (tmp_path / "ours.json").read_bytes()
 
 
-def test_what_is_exported_is_read_as_outputs_by_the_loader(give, lampbench, answers, tmp_path):
+def test_what_is_exported_is_read_as_outputs_by_the_loader(give, call, answers, tmp_path):
     """The form of `{part}_outputs.json`, which LaMP's evaluation also reads."""
     from lampbench.data.loaders.references import read_references
 
     give(answers)
-    lampbench("export", only(tmp_path).path, "ours.json")
+    call("export", only(tmp_path).path, "ours.json")
     found = read_references(tmp_path / "ours.json", "news_headline", "LaMP_4")
     assert found == {gold["id"]: gold["output"].strip() for gold in answers}
 
 
 def test_the_same_file_is_recorded_once(give, answers, tmp_path):
     assert give(answers)[0] == 0
-    code, err, _ = give(answers)
+    code, _, err = give(answers)
     assert code == 2
     assert "recorded already" in err
     answers[0]["output"] = "other"
@@ -138,7 +117,7 @@ def test_the_same_file_is_recorded_once(give, answers, tmp_path):
     ],
 )
 def test_files_that_do_not_fit_are_refused(give, answers, tmp_path, change, said):
-    code, err, _ = give(change(answers))
+    code, _, err = give(change(answers))
     assert code == 2
     assert len(err.splitlines()) == 1, err
     assert said in err
@@ -147,13 +126,13 @@ def test_files_that_do_not_fit_are_refused(give, answers, tmp_path, change, said
 
 
 def test_another_tasks_file(give, answers, tmp_path):
-    code, err, _ = give(answers, task="LaMP_5")
+    code, _, err = give(answers, task="LaMP_5")
     assert (code, len(err.splitlines())) == (2, 1)
     assert "theirs.json: holds LaMP_5, not LaMP_4 (news_headline)" in err
 
 
 def test_other_users_than_were_predicted(give, answers):
-    code, err, _ = give(answers, "--users", "3")
+    code, _, err = give(answers, "--users", "3")
     assert code == 2
     assert "has no prediction for" in err and "--users" in err
 
@@ -167,37 +146,37 @@ def test_other_users_than_were_predicted(give, answers):
         (["export", ".", "out.json"], "neither a run's folder nor"),
     ],
 )
-def test_bad_input_is_one_line(lampbench, tmp_path, arguments, said):
-    code, err, _ = lampbench(*arguments)
+def test_bad_input_is_one_line(call, tmp_path, arguments, said):
+    code, _, err = call(*arguments)
     assert code == 2
     assert len(err.splitlines()) == 1
     assert said in err
     assert not (tmp_path / "out.json").exists()
 
 
-def test_an_export_overwrites_nothing(give, lampbench, answers, tmp_path):
+def test_an_export_overwrites_nothing(give, call, answers, tmp_path):
     give(answers)
     (tmp_path / "mine.json").write_text("mine")
-    code, err, _ = lampbench("export", only(tmp_path).path, "mine.json")
+    code, _, err = call("export", only(tmp_path).path, "mine.json")
     assert (code, "is there already" in err) == (2, True)
     assert (tmp_path / "mine.json").read_text() == "mine"
-    code, err, _ = lampbench("export", only(tmp_path).path, "no/such/folder.json")
+    code, _, err = call("export", only(tmp_path).path, "no/such/folder.json")
     assert (code, "cannot be written" in err) == (2, True)
 
 
-def test_a_key_that_is_not_clear(give, lampbench, answers, tmp_path):
+def test_a_key_that_is_not_clear(give, call, answers, tmp_path):
     give(answers)
     run = only(tmp_path)
     for key in ("abc1", "abc2"):
         write_run(tmp_path / "results", replace(run.manifest, key=key), run.predictions, run.scores)
-    code, err, _ = lampbench("export", "abc", "out.json")
+    code, _, err = call("export", "abc", "out.json")
     assert code == 2
     assert "is the beginning of the keys of 2 runs" in err
-    assert lampbench("export", "abc2", "out.json")[0] == 0
+    assert call("export", "abc2", "out.json")[0] == 0
 
 
-def test_external_runs_can_be_scored_again(give, lampbench, answers, tmp_path):
+def test_external_runs_can_be_scored_again(give, call, answers, tmp_path):
     give(answers)
-    code, _, out = lampbench("score")
+    code, out, _ = call("score")
     assert (code, "up to date" in out) == (0, True)
     assert only(tmp_path).manifest.external

@@ -8,7 +8,6 @@ import pytest
 
 from lampbench.bundled import DATA
 from lampbench.cli.main import main
-from lampbench.engine.pool import EnginePool
 from lampbench.record.portable_paths import portable, portable_value
 from lampbench.record.runs import load_runs
 
@@ -58,8 +57,7 @@ def test_values_inside_values(places):
     assert portable_value(value) == {"a": ["x", 1, None], "b": ("~",)}
 
 
-def test_a_manifest_names_no_home_and_its_data_are_found_again(places, engine, monkeypatch, capsys):
-    monkeypatch.setattr(EnginePool, "_load", lambda self, name: engine)
+def test_a_manifest_names_no_home_and_its_data_are_found_again(places, on_fake_engine, capsys):
     home = places.parent
     shutil.copytree(DATA, home / "data")
     config = home / "settings.toml"

@@ -6,8 +6,6 @@ from hashlib import sha256
 
 import pytest
 
-from lampbench.cli.main import main
-from lampbench.engine.pool import EnginePool
 from lampbench.record.private import PRIVATE, without_texts
 from lampbench.record.runs import load_runs
 from lampbench.scoring import PredictionRow
@@ -17,17 +15,9 @@ RUN = ["run", "--method", "base", "--method", "tam", "--task", "news_headline", 
 
 
 @pytest.fixture
-def lampbench(capsys, tmp_path, monkeypatch, engine):
-    monkeypatch.setattr(EnginePool, "_load", lambda self, name: engine)
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        with pytest.raises(SystemExit) as left:
-            main([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return left.value.code, captured.out, captured.err
-
-    return run
+def lampbench(call, on_fake_engine):
+    """The command line, with an engine that only records."""
+    return call
 
 
 def all_text(folder):
@@ -68,6 +58,7 @@ def test_hashes_and_lengths_are_recorded(lampbench, tmp_path):
     (private, _), _ = load_runs(tmp_path / "closed")
     for known, row in zip(with_texts.predictions, private.predictions, strict=True):
         assert row.prediction is None and row.reference is None
+        assert known.prediction is not None
         assert row.prediction_sha256 == sha256(known.prediction.encode()).hexdigest()
         assert row.prediction_length == len(known.prediction)
         assert (row.user, row.query, row.new_tokens) == (known.user, known.query, known.new_tokens)

@@ -144,7 +144,8 @@ class run_lock_in_another_process:
         )  # fmt: skip
 
     def __enter__(self):
-        assert self.process.stdout.readline() == "held\n"
+        output = self.process.stdout
+        assert output is not None and output.readline() == "held\n"
 
     def __exit__(self, *_):
         self.process.communicate()
@@ -152,7 +153,7 @@ class run_lock_in_another_process:
 
 def test_a_writer_waits_and_says_for_whom(tmp_path):
     run = write(tmp_path, 1)
-    said = []
+    said: list[str] = []
     other = run_lock_in_another_process(run.path)
     with other:
         with run_lock_if_free(run.path) as free:

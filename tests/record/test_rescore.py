@@ -7,8 +7,6 @@ from dataclasses import asdict
 
 import pytest
 
-from lampbench.cli.main import main
-from lampbench.data import DataOptions, load_dataset
 from lampbench.record.dataset_files import record_dataset
 from lampbench.record.runs import load_runs
 from lampbench.registry import Registry
@@ -22,13 +20,8 @@ OPTIONS = {
 FURTHER = ("rouge2", "bleu", "length_ratio", "distinct1", "distinct2", "style", "history_copy")
 
 
-@pytest.fixture(scope="module")
-def dataset():
-    return load_dataset(Registry().task("news_headline"), "bundled", DataOptions(users=2))
-
-
 @pytest.fixture
-def record(tmp_path, dataset):
+def record(tmp_path, bundled_news):
     """A function that records a run as earlier versions did: without the later columns."""
 
     def make(key="k1", scoring=None, **changes):
@@ -37,28 +30,15 @@ def record(tmp_path, dataset):
                 user.id, query.id, f"{query.reference} again half \ud83d", query.reference,
                 7, 5, 0, False,
             )
-            for user in dataset.test_users for query in user.queries
+            for user in bundled_news.test_users for query in user.queries
         ]  # fmt: skip
         results = tmp_path / "results"
-        data = record_dataset(results, dataset, Registry().task("news_headline"))
+        data = record_dataset(results, bundled_news, Registry().task("news_headline"))
         scores = score_predictions(rows, None, scoring or Scoring(OLD))
         described = {**as_json(asdict(data)), **changes}
         return record_rows(results, rows, scores, key=key, dataset=described)
 
     return make
-
-
-@pytest.fixture
-def lampbench(capsys, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        with pytest.raises(SystemExit) as left:
-            main([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return left.value.code, captured.err, captured.out
-
-    return run
 
 
 def reread(tmp_path):
@@ -67,18 +47,18 @@ def reread(tmp_path):
     return runs
 
 
-def test_an_old_run_gets_the_later_columns(record, lampbench, tmp_path, dataset):
+def test_an_old_run_gets_the_later_columns(record, call, tmp_path, bundled_news):
     old = record()
     predictions = (old.path / "predictions.json.gz").read_bytes()
     before = old.scores
-    code, err, out = lampbench("score")
+    code, out, err = call("score")
     assert code == 0
     assert out.splitlines() == [f"{old.path.relative_to(tmp_path)}: scored"]
     (new,) = reread(tmp_path)
     assert (new.path / "predictions.json.gz").read_bytes() == predictions
     for was, now in zip(before, new.scores, strict=True):
         assert {name: now[name] for name in was} == was
-    expected = score_predictions(new.predictions, None, Scoring(histories=histories(dataset)))
+    expected = score_predictions(new.predictions, None, Scoring(histories=histories(bundled_news)))
     assert new.scores == expected
     for name in FURTHER:
         assert new.manifest.mean(name) is not None
@@ -87,11 +67,11 @@ def test_an_old_run_gets_the_later_columns(record, lampbench, tmp_path, dataset)
     assert "style is null" not in err
 
 
-def test_twice_is_once(record, lampbench, tmp_path):
+def test_twice_is_once(record, call, tmp_path):
     record()
-    lampbench("score")
+    call("score")
     before = {file: file.read_bytes() for file in (tmp_path / "results").rglob("*.json*")}
-    code, _, out = lampbench("score")
+    code, out, _ = call("score")
     assert (code, out.count("up to date")) == (0, 1)
     assert {file: file.read_bytes() for file in (tmp_path / "results").rglob("*.json*")} == before
 
@@ -106,11 +86,9 @@ def test_twice_is_once(record, lampbench, tmp_path):
         ({"options": None, "source": "a notebook"}, "does not say how its data, a notebook, was"),
     ],
 )
-def test_without_the_data_history_metrics_are_null_and_named(
-    record, lampbench, tmp_path, changes, said
-):
+def test_without_the_data_history_metrics_are_null_and_named(record, call, tmp_path, changes, said):
     record(**changes)
-    code, err, _ = lampbench("score")
+    code, _, err = call("score")
     assert code == 0
     lines = [line for line in err.splitlines() if line.startswith("style is null in 1 run: ")]
     assert len(lines) == 1
@@ -122,56 +100,56 @@ def test_without_the_data_history_metrics_are_null_and_named(
     assert run.manifest.mean("rouge2") is not None
 
 
-def test_data_that_moved_is_named(record, lampbench, tmp_path):
+def test_data_that_moved_is_named(record, call, tmp_path):
     record(options={**OPTIONS, "data": "lamp:/nowhere"})
-    code, err, _ = lampbench("score", "--data", "bundled", "--metric", "style")
+    code, _, err = call("score", "--data", "bundled", "--metric", "style")
     assert (code, "null" in err) == (0, False)
     (run,) = reread(tmp_path)
     assert run.manifest.mean("style") is not None
     assert set(run.scores[0]) == {"user", "query", *OLD, "style"}
 
 
-def test_a_recorded_value_is_kept_where_it_cannot_be_computed(record, lampbench, tmp_path, dataset):
-    record(scoring=Scoring(histories=histories(dataset)), fingerprint="0123456789abcdef")
+def test_a_recorded_value_is_kept_where_it_cannot_be_computed(record, call, tmp_path, bundled_news):
+    record(scoring=Scoring(histories=histories(bundled_news)), fingerprint="0123456789abcdef")
     (before,) = reread(tmp_path)
-    code, err, _ = lampbench("score")
+    code, _, err = call("score")
     assert (code, "style" in err) == (0, False)
     (after,) = reread(tmp_path)
     assert after.scores == before.scores
     assert after.manifest.mean("style") is not None
 
 
-def test_other_values_than_recorded_are_told(record, lampbench, tmp_path, monkeypatch):
+def test_other_values_than_recorded_are_told(record, call, tmp_path, monkeypatch):
     record()
     monkeypatch.setattr("lampbench.metrics.output.Words.score", lambda self, answer: 99)
-    _, _, out = lampbench("score")
+    _, out, _ = call("score")
     (run,) = reread(tmp_path)
     count = len(run.scores)
     assert f"  words: {count} values differ from those recorded before" in out.splitlines()
     assert run.manifest.mean("words") == 99
 
 
-def test_only_the_runs_asked_for(record, lampbench, tmp_path):
+def test_only_the_runs_asked_for(record, call, tmp_path):
     for key in ("aa1", "ab2"):
         record(key)
-    lampbench("score", "--run", "ab", "--metric", "rouge2")
+    call("score", "--run", "ab", "--metric", "rouge2")
     one, two = reread(tmp_path)
     assert ("rouge2" in one.scores[0], "rouge2" in two.scores[0]) == (False, True)
     assert "style" not in two.scores[0]
 
 
-def test_altered_runs_are_named_and_left_alone(record, lampbench, tmp_path):
+def test_altered_runs_are_named_and_left_alone(record, call, tmp_path):
     run = record()
     file = run.path / "predictions.json.gz"
     file.write_bytes(file.read_bytes()[:-1] + b"x")
     scores = (run.path / "scores.json.gz").read_bytes()
-    code, err, out = lampbench("score")
+    code, out, err = call("score")
     assert (code, out) == (0, "")
     assert "predictions.json.gz was changed" in err
     assert (run.path / "scores.json.gz").read_bytes() == scores
 
 
-def test_a_metric_of_ones_own(record, lampbench, tmp_path):
+def test_a_metric_of_ones_own(record, call, tmp_path):
     record()
     plugin = tmp_path / "mine.py"
     plugin.write_text(
@@ -181,18 +159,18 @@ def test_a_metric_of_ones_own(record, lampbench, tmp_path):
         "    title, high, reads_history = 'Texts', None, True\n"
         "    def score(self, answer):\n        return len(answer.history)\n"
     )
-    code, _, _ = lampbench("score", "--plugins", plugin, "--metric", "history_texts")
+    code, _, _ = call("score", "--plugins", plugin, "--metric", "history_texts")
     assert code == 0
     (run,) = reread(tmp_path)
     assert run.scores[0]["history_texts"] > 0
-    assert lampbench("score")[0] == 0
+    assert call("score")[0] == 0
     assert "history_texts" in reread(tmp_path)[0].scores[0], "columns of others stay"
-    assert lampbench("leaderboard")[0] == 0
-    code, _, out = lampbench("list", "metrics", "--plugins", plugin)
+    assert call("leaderboard")[0] == 0
+    code, out, _ = call("list", "metrics", "--plugins", plugin)
     assert "history_texts" in out
     broken = tmp_path / "broken.py"
     broken.write_text(plugin.read_text().replace("len(answer.history)", "1 / 0"))
-    code, err, _ = lampbench("score", "--plugins", broken, "--metric", "history_texts")
+    code, _, err = call("score", "--plugins", broken, "--metric", "history_texts")
     assert code == 2
     assert "ZeroDivisionError" in err.splitlines()[-1]
     assert reread(tmp_path)[0].scores[0]["history_texts"] > 0
@@ -207,9 +185,9 @@ def test_a_metric_of_ones_own(record, lampbench, tmp_path):
         (["--results", "nowhere"], "nowhere: no such folder"),
     ],
 )
-def test_bad_input_is_one_line(record, lampbench, arguments, said):
+def test_bad_input_is_one_line(record, call, arguments, said):
     record()
-    code, err, _ = lampbench("score", *arguments)
+    code, _, err = call("score", *arguments)
     assert code == 2
     assert len(err.splitlines()) == 1
     assert said in err

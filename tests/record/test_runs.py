@@ -8,6 +8,7 @@ import sys
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -79,7 +80,8 @@ def test_unequal_queries_are_refused(tmp_path):
     with pytest.raises(ValueError, match="same queries"):
         write_run(tmp_path, described, PREDICTIONS * 2, ScoreTable.from_rows([*SCORES] * 2))
     with pytest.raises(ValueError, match="seed must be an integer, it is text"):
-        write_run(tmp_path, replace(described, seed="0"), PREDICTIONS, SCORES)
+        text: Any = "0"
+        write_run(tmp_path, replace(described, seed=text), PREDICTIONS, SCORES)
     assert not list(tmp_path.rglob("manifest.json"))
 
 

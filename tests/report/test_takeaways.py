@@ -17,7 +17,9 @@ def said(tmp_path):
 
     def read():
         board = arrange(load_runs(tmp_path / "results")[0]).board
-        return {one.question: one.answer for one in takeaways(board, main_setup(board))}
+        setup = main_setup(board)
+        assert setup is not None
+        return {one.question: one.answer for one in takeaways(board, setup)}
 
     return read
 
@@ -127,7 +129,8 @@ def test_the_setup_with_the_most_cells_is_the_main_one(scored, tmp_path):
     for method in ("mine", "yours", "theirs"):
         scored(method, spread(), model="c", key="3")
     board = arrange(load_runs(tmp_path / "results")[0]).board
-    assert main_setup(board).model == "b"
+    setup = main_setup(board)
+    assert setup is not None and setup.model == "b"
 
 
 def test_without_a_method_of_the_paper_there_is_no_main_setup(scored, tmp_path, read):

@@ -11,6 +11,7 @@ import pytest
 
 from lampbench.core.dataset import Dataset, Query, Record, User
 from lampbench.core.fidelity import FIDELITIES
+from lampbench.engine.pool import EnginePool
 from lampbench.engine.protocol import (
     Completion,
     GenerateRequest,
@@ -28,7 +29,6 @@ from lampbench.execution.specification import RunSpecification
 from lampbench.paper.presets import defaults
 from lampbench.plugin.hyperparameter import ValueSources, parse_set
 from lampbench.registry import Registry
-from lampbench.util.errors import LampbenchError
 from lampbench.util.progress import Progress
 
 
@@ -140,6 +140,13 @@ def engine() -> RecordingEngine:
     return RecordingEngine()
 
 
+@pytest.fixture
+def on_fake_engine(engine: RecordingEngine, monkeypatch: pytest.MonkeyPatch) -> RecordingEngine:
+    """The recording engine, in place of the engine of every model."""
+    monkeypatch.setattr(EnginePool, "_load", lambda self, name: engine)
+    return engine
+
+
 Planner = Callable[..., Plan]
 
 
@@ -169,6 +176,3 @@ def planner(tmp_path: Path, dataset: Dataset, engine: RecordingEngine) -> Planne
         return make_plan(executor, settings, {}, "paper", tmp_path / "results")
 
     return plan
-
-
-__all__ = ["Killed", "LampbenchError", "replace"]

@@ -1,10 +1,13 @@
 """Scores of users' own words by stage: who is compared with whom, and in which direction."""
 
+from collections.abc import Iterable
+
 import pytest
 
 from lampbench.engine.protocol import Completion, ScoreResult
 from lampbench.execution.runner import build
-from lampbench.study.diagnose import Changes, diagnose_plan
+from lampbench.report.statistics import Paired
+from lampbench.study.diagnose import Changes, Choosing, Likelihood, diagnose_plan
 from lampbench.util.errors import LampbenchError
 
 
@@ -41,16 +44,23 @@ def scoring(engine, monkeypatch):
     monkeypatch.setattr(engine, "score", score)
 
 
+def gains(entries: Iterable[Likelihood | Choosing]) -> list[Paired]:
+    """What each entry gains over the one before it; the first has none before it."""
+    first, *later = [one.gain for one in entries]
+    found = [gain for gain in later if gain is not None]
+    assert first is None and len(found) == len(later)
+    return found
+
+
 def test_each_stage_is_compared_with_the_one_before(built, scoring):
     plan = built("cope")
     found = diagnose_plan(plan)
     assert [(one.stage, one.nats) for one in found.likelihoods] == [
         ("model", 4.0), ("task_sft", 3.0), ("user_sft", 2.0), ("user_dpo", 2.5)
     ]  # fmt: skip
-    first, *gains = [one.gain for one in found.likelihoods]
-    assert first is None
-    assert [gain.difference.mean for gain in gains] == [1.0, 1.0, -0.5]
-    assert (gains[2].better, gains[2].worse) == (0, 3)
+    by_stage = gains(found.likelihoods)
+    assert [gain.difference.mean for gain in by_stage] == [1.0, 1.0, -0.5]
+    assert (by_stage[2].better, by_stage[2].worse) == (0, 3)
 
 
 def test_margins_are_summed_over_tokens_and_relative_to_the_base(built, scoring):
@@ -99,9 +109,7 @@ def test_the_contrast_is_compared_with_each_model_alone(built, following):
     assert [(one.by, one.right) for one in found.choices] == [
         ("base model alone", 0.25), ("user's model alone", 0.5), ("contrast", 0.75)
     ]  # fmt: skip
-    first, *gains = [one.gain for one in found.choices]
-    assert first is None
-    assert [(gain.difference.mean, gain.better, gain.worse) for gain in gains] == [
+    assert [(gain.difference.mean, gain.better, gain.worse) for gain in gains(found.choices)] == [
         (0.25, 3, 0), (0.25, 3, 0)
     ]  # fmt: skip
     assert found.changes == Changes(tokens=5 * 4, changed=5 * 3, before=5 * 1, after=5 * 2)

@@ -7,7 +7,6 @@ from collections import Counter
 import pytest
 
 from lampbench.cli.main import main
-from lampbench.engine import pool
 from lampbench.engine.models import resolve_model
 from lampbench.paper.cast import cast
 from lampbench.paper.published import paper
@@ -17,10 +16,9 @@ from lampbench.util.errors import LampbenchError
 
 
 @pytest.fixture
-def lampbench(engine, monkeypatch, tmp_path, capsys):
+def lampbench(on_fake_engine, monkeypatch, tmp_path, capsys):
     """The command line on two bundled users, with an engine that only records."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(pool.EnginePool, "_load", lambda self, name: engine)
 
     def run(*arguments):
         with pytest.raises(SystemExit) as left:

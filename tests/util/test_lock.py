@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -31,20 +32,21 @@ def other(file, root):
     process = subprocess.Popen(
         [sys.executable, "-c", HOLDER, file], stdout=subprocess.PIPE, cwd=root, text=True
     )
-    assert process.stdout.readline() == "held\n"
+    output = process.stdout
+    assert output is not None and output.readline() == "held\n"
     yield process
     process.kill()
     process.wait()
-    process.stdout.close()
+    output.close()
 
 
 def wait_until_said(file, monkeypatch, then):
     """Wait for the lock; `then` is done when the first message has come."""
     monkeypatch.setattr(lock, "_QUIET", 0.1)
     monkeypatch.setattr(lock, "_AGAIN", 0.1)
-    said = []
+    said: list[str] = []
 
-    def say(text):
+    def say(text: str) -> None:
         if not said:
             then()
         said.append(text)
@@ -68,13 +70,13 @@ def test_a_stopped_holder_is_told_apart(file, other, monkeypatch):
 
 
 def test_another_host_is_told_apart(file, other, monkeypatch):
-    monkeypatch.setattr(lock.socket, "gethostname", lambda: "elsewhere")
+    monkeypatch.setattr(socket, "gethostname", lambda: "elsewhere")
     said = wait_until_said(file, monkeypatch, other.kill)
     assert "another host" in said and str(file) in said
 
 
 def test_a_free_lock_says_nothing_and_leaves_no_holder(file):
-    said = []
+    said: list[str] = []
     with hold(file, "adapters", said.append):
         assert file.with_name("one.holder").is_file()
     assert said == [] and not file.with_name("one.holder").exists()

@@ -2,22 +2,28 @@
 
 import json
 from html.parser import HTMLParser
+from typing import Any
 
+from lampbench.record.runs import Run
 from lampbench.report.page.build import page_of
 
 
 class Page(HTMLParser):
     """A page's elements, attributes, scripts, table rows and text."""
 
-    def __init__(self, text):
+    def __init__(self, text: str) -> None:
         super().__init__()
-        self.tags, self.attributes, self.scripts, self.rows, self.text = [], [], [], [], ""
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str]] = []
+        self.scripts: list[str] = []
+        self.rows: list[list[str]] = []
+        self.text = ""
         self._inside = ""  # the cell or script that text belongs to
         self.feed(text)
 
-    def handle_starttag(self, tag, attrs):
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
-        self.attributes += attrs
+        self.attributes += [(name, value or "") for name, value in attrs]
         if tag == "script":
             self.scripts.append("")
         elif tag == "tr":
@@ -29,11 +35,11 @@ class Page(HTMLParser):
         if tag in ("script", "th", "td"):
             self._inside = tag
 
-    def handle_endtag(self, tag):
+    def handle_endtag(self, tag: str) -> None:
         if tag == self._inside:
             self._inside = ""
 
-    def handle_data(self, data):
+    def handle_data(self, data: str) -> None:
         if self._inside == "script":
             self.scripts[-1] += data
             return
@@ -41,21 +47,21 @@ class Page(HTMLParser):
         if self._inside:
             self.rows[-1][-1] += data
 
-    def json(self, place):
+    def json(self, place: int) -> Any:
         return json.loads(self.scripts[place])
 
-    def row(self, label):
+    def row(self, label: str) -> list[str]:
         return next(row for row in self.rows if row and row[0] == label)
 
-    def labels(self, part):
+    def labels(self, part: str) -> list[str]:
         """Descriptions of plots that hold `part`."""
         return [value for name, value in self.attributes if name == "aria-label" and part in value]
 
-    def answers(self):
+    def answers(self) -> list[dict[str, Any]]:
         """The example browser's answers, in order."""
         tasks = [task for setup in self.json(0) for task in setup["tasks"]]
         return [answer for task in tasks for q in task["queries"] for answer in q["answers"]]
 
 
-def built(*runs, count=12):
+def built(*runs: Run, count: int = 12) -> Page:
     return Page(page_of(runs, count))

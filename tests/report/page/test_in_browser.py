@@ -25,6 +25,7 @@ HOSTILE = '</script><img src=x onerror="hacked=1"><script>hacked=1</script>\u202
 def driver(tmp_path_factory):
     from selenium import webdriver
 
+    assert CHROMIUM is not None
     options = webdriver.ChromeOptions()
     options.binary_location = CHROMIUM
     for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
