@@ -166,12 +166,22 @@ def test_reproduce_plans_the_paper(engine):
         ({"hyperparameters": {"decoding.alfa": 1}}, "did you mean decoding.alpha"),
         ({"hyperparameters": {"decoding.alpha": "x"}}, "give a value of type float"),
         ({"data": "nowhere"}, "nowhere"),
+        ({"user": 2}, "did you mean users"),
+        ({"users": "2"}, "whole number of at least 1"),
+        ({"users": True}, "whole number of at least 1"),
+        ({"batch_size": 0}, "whole number of at least 1"),
+        ({"preset": "papr"}, "choose one of"),
+        ({"fidelity": "x"}, "choose one of 'paper', 'reference'"),
+        ({"dtype": "fp16"}, "choose one of 'float32'"),
+        ({"engine": "many"}, "choose one of 'batched', 'reference'"),
+        ({"rewards": "yes"}, "give True or False"),
+        ({"config": "nowhere.toml"}, "nowhere.toml"),
         ({"model": "no-such"}, "no-such"),
     ],
 )
 def test_a_bad_option_is_one_line(settings, message):
     with pytest.raises(LampbenchError, match=message):
-        lampbench.run("cope", "news_headline", users=2, **settings)
+        lampbench.run("cope", "news_headline", **{"users": 2, **settings})
 
 
 def test_importing_lampbench_loads_no_torch_and_no_pandas(root):
@@ -191,3 +201,37 @@ def test_every_public_name_is_documented():
         if name != "__version__":
             assert getattr(lampbench, name).__doc__, name
             assert name in dir(lampbench)
+
+
+def test_a_single_value_is_a_list_of_one():
+    found = lampbench.run_all("base", "news_headline", models="bundled", seeds=1, users=2)
+    assert [run.manifest.method for run in found] == ["base"]
+    (plan,) = lampbench.plan("cope", "news_headline", grid={"decoding.alpha": 0.2}, users=2)
+    assert plan.settings["decoding.alpha"].value == 0.2
+
+
+def test_an_experiment_that_the_paper_does_not_have_is_refused():
+    with pytest.raises(LampbenchError, match="did you mean main"):
+        lampbench.reproduce(["mian"], models=["bundled"], data="bundled")
+
+
+class Faulty(Method):
+    """Fails where its author made a mistake."""
+
+    def predict(self, context, users):
+        yield Prediction("x", "y", str(users[0].nothing))
+
+
+class Nothing(Method):
+    """Yields what is not a prediction."""
+
+    def predict(self, context, users):
+        yield None
+
+
+def test_a_fault_of_a_method_is_told_as_its_own():
+    line = Faulty.predict.__code__.co_firstlineno + 1
+    with pytest.raises(LampbenchError, match=rf"method faulty failed .*test_api\.py:{line}: Attr"):
+        lampbench.run(Faulty, "news_headline", users=2)
+    with pytest.raises(LampbenchError, match="returned None, which is not a Prediction"):
+        lampbench.run(Nothing, "news_headline", users=2)

@@ -4,7 +4,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
-from lampbench.api.settings import EXPERIMENTS, AnyMethod, AnyTask, RunSettings
+from lampbench.api.settings import (
+    EXPERIMENTS,
+    AnyMethod,
+    AnyTask,
+    RunSettings,
+    as_list,
+    checked_settings,
+)
 from lampbench.engine.pool import EnginePool
 from lampbench.execution.options import RunOptions, engine_pool, grid_plans
 from lampbench.execution.plan import Plan
@@ -12,6 +19,7 @@ from lampbench.execution.runner import execute
 from lampbench.record.runs import DamagedRun, Run, Runs, read_run
 from lampbench.util.defaults import CACHE_DIR, RESULTS
 from lampbench.util.disk import writable
+from lampbench.util.errors import LampbenchError, suggestion
 from lampbench.util.progress import Progress
 
 if TYPE_CHECKING:
@@ -51,11 +59,11 @@ def run(
 
 
 def run_all(
-    methods: Sequence[AnyMethod],
-    tasks: Sequence[AnyTask],
+    methods: AnyMethod | Sequence[AnyMethod],
+    tasks: AnyTask | Sequence[AnyTask],
     *,
-    models: Sequence[str] = ("bundled",),
-    seeds: Sequence[int] = (0,),
+    models: str | Sequence[str] = ("bundled",),
+    seeds: int | Sequence[int] = (0,),
     results: Path | str = RESULTS,
     force: bool = False,
     command: str = "",
@@ -72,12 +80,12 @@ def run_all(
 
 
 def sweep(
-    methods: Sequence[AnyMethod],
-    tasks: Sequence[AnyTask],
-    grid: Mapping[str, Sequence[Any]],
+    methods: AnyMethod | Sequence[AnyMethod],
+    tasks: AnyTask | Sequence[AnyTask],
+    grid: Mapping[str, Any],
     *,
-    models: Sequence[str] = ("bundled",),
-    seeds: Sequence[int] = (0,),
+    models: str | Sequence[str] = ("bundled",),
+    seeds: int | Sequence[int] = (0,),
     results: Path | str = RESULTS,
     command: str = "",
     **settings: Unpack[RunSettings],
@@ -93,13 +101,13 @@ def sweep(
 
 
 def plan(
-    methods: Sequence[AnyMethod],
-    tasks: Sequence[AnyTask],
+    methods: AnyMethod | Sequence[AnyMethod],
+    tasks: AnyTask | Sequence[AnyTask],
     *,
-    models: Sequence[str] = ("bundled",),
-    seeds: Sequence[int] = (0,),
+    models: str | Sequence[str] = ("bundled",),
+    seeds: int | Sequence[int] = (0,),
     results: Path | str = RESULTS,
-    grid: Mapping[str, Sequence[Any]] | None = None,
+    grid: Mapping[str, Any] | None = None,
     **settings: Unpack[RunSettings],
 ) -> list[Plan]:
     """What `run_all`, or with `grid` `sweep`, would do, and what of it has been made.
@@ -110,25 +118,33 @@ def plan(
 
     chosen = options(methods, tasks, models=models, seeds=seeds, **settings)
     pool = _engines(chosen)
-    points = grid_points(grid or {}, source="grid")
+    axes = {path: as_list(values) for path, values in (grid or {}).items()}
+    points = grid_points(axes, source="grid")
     return [each for _, each in grid_plans(chosen, points, Path(results), pool)]
 
 
 def options(
-    methods: Sequence[AnyMethod],
-    tasks: Sequence[AnyTask],
+    methods: AnyMethod | Sequence[AnyMethod],
+    tasks: AnyTask | Sequence[AnyTask],
     *,
-    models: Sequence[str] = ("bundled",),
-    seeds: Sequence[int] = (0,),
+    models: str | Sequence[str] = ("bundled",),
+    seeds: int | Sequence[int] = (0,),
     **settings: Unpack[RunSettings],
 ) -> RunOptions:
-    """The options of a run as one frozen object, with the defaults of the command line."""
-    known: dict[str, Any] = dict(settings)
+    """The options of a run as one frozen object, with the defaults of the command line.
+
+    Raises:
+        LampbenchError: there is no such setting, or its value is of another type.
+    """
+    known = checked_settings(settings)
     cache_dir = Path(known.pop("cache_dir", None) or CACHE_DIR)
-    if "splits" in known:
-        known["splits"] = tuple(known["splits"])
     return RunOptions(
-        methods=methods, tasks=tasks, models=models, seeds=seeds, cache_dir=cache_dir, **known
+        methods=as_list(methods),
+        tasks=as_list(tasks),
+        models=as_list(models),
+        seeds=as_list(seeds),
+        cache_dir=cache_dir,
+        **known,
     )
 
 
@@ -176,12 +192,12 @@ def diagnose(
 
 
 def reproduce(
-    experiments: Sequence[str] = EXPERIMENTS,
+    experiments: str | Sequence[str] = EXPERIMENTS,
     *,
-    models: Sequence[str] = (),
-    methods: Sequence[str] = (),
-    tasks: Sequence[str] = (),
-    seeds: Sequence[int] = (0,),
+    models: str | Sequence[str] = (),
+    methods: str | Sequence[str] = (),
+    tasks: str | Sequence[str] = (),
+    seeds: int | Sequence[int] = (0,),
     lamp: str | None = None,
     longlamp: str | None = "longlamp",
     results: Path | str = RESULTS,
@@ -205,6 +221,11 @@ def reproduce(
     """
     from lampbench.study.reproduce import slice_plans
 
+    for name in (experiments := as_list(experiments)):
+        if name not in EXPERIMENTS:
+            raise LampbenchError(
+                f"the paper has no experiment {name!r}: {suggestion(name, EXPERIMENTS)}"
+            )
     chosen = options(methods, tasks, models=models, seeds=seeds, **settings)
     by_family = {family: settings.get("data") or source
                  for family, source in (("lamp", lamp), ("longlamp", longlamp))}  # fmt: skip
@@ -220,7 +241,7 @@ def _engines(chosen: RunOptions) -> EnginePool:
 
 def _call(function: str, *arguments: Any) -> str:
     *places, settings = arguments
-    words = [repr([_name(one) for one in place]) for place in places]
+    words = [repr([_name(one) for one in as_list(place)]) for place in places]
     words += [f"{name}={value!r}" for name, value in settings.items()]
     return f"lampbench.{function}({', '.join(words)})"
 

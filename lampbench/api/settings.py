@@ -1,12 +1,16 @@
 """What a run may be told, with the defaults of the command line."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict
 
+from lampbench.core.fidelity import FIDELITIES
 from lampbench.core.task import Task
 from lampbench.data.options import SplitBy
+from lampbench.engine.pool import ENGINES
+from lampbench.paper.presets import PRESETS
 from lampbench.plugin.method import Method
+from lampbench.util.errors import LampbenchError, suggestion
 
 AnyMethod = str | type[Method] | Method
 AnyTask = str | type[Task] | Task
@@ -29,7 +33,7 @@ class RunSettings(TypedDict, total=False):
         assignments: values as the command line writes them, "decoding.alpha=0.5".
         config: TOML file of hyper-parameters.
         fidelity: "paper", or "reference" for the choices of the paper's released code.
-        chat_template: a template of the paper's appendix D instead of the tokenizer's own.
+        chat_template: "mistral", "llama", "gemma", "qwen" or "vicuna", not the tokenizer's own.
         device: "cpu", "cuda", "cuda:1", "mps".
         dtype: "float32", "bfloat16" or "float16".
         batch_size: most rows in one decoding step.
@@ -60,3 +64,47 @@ class RunSettings(TypedDict, total=False):
     rewards: bool
     cache_dir: Path | str
     plugins: Sequence[str]
+
+
+def as_list(value: Any) -> list[Any]:
+    """A single value as a list of it; a string is one value, not a list of letters."""
+    single = isinstance(value, (str, bytes, type)) or not isinstance(value, Iterable)
+    return [value] if single else list(value)
+
+
+def checked_settings(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings as `RunOptions` takes them: single values as lists, text as paths.
+
+    Raises:
+        LampbenchError: there is no such setting, or its value is of another type.
+    """
+    known = dict(given)
+    for name, value in given.items():
+        if name not in RunSettings.__annotations__:
+            hint = suggestion(name, RunSettings.__annotations__)
+            raise LampbenchError(f"there is no setting {name!r}: {hint}")
+        if name in ("splits", "assignments", "plugins"):
+            known[name] = tuple(map(str, as_list(value)))
+        elif name in ("config", "cache_dir"):
+            known[name] = None if value is None else Path(value)
+        elif name in ("users", "min_history", "data_seed", "batch_size"):
+            least = 0 if name == "data_seed" else 1
+            optional = value is None and name in ("users", "batch_size")
+            sound = isinstance(value, int) and not isinstance(value, bool) and value >= least
+            if not optional and not sound:
+                raise LampbenchError(f"{name}={value!r}: give a whole number of at least {least}")
+        elif name in _CHOICES and value not in _CHOICES[name]:
+            usual = ", ".join(repr(one) for one in _CHOICES[name] if one is not None)
+            raise LampbenchError(f"{name}={value!r}: choose one of {usual}")
+        elif name in ("private", "rewards") and not isinstance(value, bool):
+            raise LampbenchError(f"{name}={value!r}: give True or False")
+    return known
+
+
+_CHOICES: dict[str, tuple[str | None, ...]] = {
+    "fidelity": tuple(FIDELITIES),
+    "dtype": (None, "float32", "bfloat16", "float16"),
+    "engine": ENGINES,
+    "split_by": (None, "user", "time"),
+    "preset": (None, *PRESETS),
+}

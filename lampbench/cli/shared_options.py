@@ -119,7 +119,7 @@ machine = apply(
            help="batched: many users per forward pass. reference: one user at a time; slow, for "
                 "checking."),
     option("--chat-template", metavar="NAME", heading=MODEL,
-           help="Chat template of the paper's appendix D (mistral, llama, gemma or qwen).  "
+           help="mistral, llama, gemma or qwen (the paper's appendix D), or vicuna.  "
                 "[default: the tokenizer's own]"),
     option("--device", metavar="DEVICE", heading=MODEL,
            help="cpu, cuda, cuda:1 or mps.  [default: the fastest one available]"),

@@ -12,6 +12,8 @@ from lampbench.engine.protocol import Engine
 from lampbench.util.errors import LampbenchError
 from lampbench.util.progress import Progress
 
+ENGINES = ("batched", "reference")
+
 
 @dataclass(frozen=True, slots=True)
 class EngineOptions:
@@ -79,7 +81,7 @@ class EnginePool:
 
             return ReferenceEngine(resolve_model(name), **options)
         raise LampbenchError(
-            f"no engine is called {self.options.engine!r}: there are batched, reference"
+            f"no engine is called {self.options.engine!r}: there are {', '.join(ENGINES)}"
         )
 
     def _unload(self) -> None:

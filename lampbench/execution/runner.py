@@ -21,7 +21,7 @@ from lampbench.record.runs import read_run
 from lampbench.record.unused_files import remove_unused_files
 from lampbench.record.write import write_run
 from lampbench.scoring import PredictionRow, Scoring, histories, score_predictions
-from lampbench.util.errors import LampbenchError
+from lampbench.util.errors import LampbenchError, place_in
 
 _REWARD_DIGITS = 3
 
@@ -123,6 +123,28 @@ def _built(plan: Plan, recipe: Recipe, owners: Sequence[Owner]) -> Iterator[obje
         )
 
 
+def _predictions(plan: Plan, users: Sequence[User]) -> Iterator[Prediction]:
+    """A method's predictions; a fault of its code is told as its own, with file and line."""
+    try:
+        for prediction in plan.method.predict(plan.executor, users):
+            if not isinstance(prediction, Prediction):
+                raise LampbenchError(
+                    f"method {plan.method.name} returned {prediction!r}, which is not a "
+                    "Prediction; fix its predict()"
+                )
+            yield prediction
+    except LampbenchError:
+        raise
+    except Exception as error:
+        place = place_in(error, type(plan.method))
+        if place is None:
+            raise
+        raise LampbenchError(
+            f"method {plan.method.name} failed in its predict() at {place}: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+
+
 def predict(plan: Plan) -> tuple[list[Prediction], Usage]:
     """Answer every test query; predictions are in the order of the dataset."""
     executor = plan.executor
@@ -132,7 +154,7 @@ def predict(plan: Plan) -> tuple[list[Prediction], Usage]:
     executor.progress.start(title, len(queries), "queries")
     executor.meter.start()
     answered: dict[tuple[str, str], Prediction] = {}
-    for prediction in plan.method.predict(executor, users):
+    for prediction in _predictions(plan, users):
         asked = (prediction.user, prediction.query)
         if asked not in queries:
             raise LampbenchError(

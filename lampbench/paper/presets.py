@@ -3,6 +3,7 @@
 from lampbench.core.task import Family, Task
 from lampbench.engine.models import BUNDLED
 from lampbench.plugin.hyperparameter import SourcedValue as Value
+from lampbench.util.errors import LampbenchError, suggestion
 
 _PAPER = "paper 4.1"
 _CODE = "reference code (the paper is silent)"
@@ -115,7 +116,13 @@ PRESETS = {
 
 
 def defaults(preset: str, task: Task) -> dict[str, Value]:
-    """Default values, by hyper-parameter path, of a preset for a task."""
+    """Default values, by hyper-parameter path, of a preset for a task.
+
+    Raises:
+        LampbenchError: no preset has that name.
+    """
+    if preset not in PRESETS:
+        raise LampbenchError(f"no preset is called {preset!r}: {suggestion(preset, PRESETS)}")
     budget = Value(task.max_new_tokens, f"task {task.name}")
     values = {
         **_EVERY_FAMILY,

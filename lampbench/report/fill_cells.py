@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import attrgetter
 
 from lampbench.record.manifest import Manifest
@@ -44,7 +44,9 @@ def fill_cells(runs: Iterable[Run]) -> tuple[list[CellScore], list[ExcludedRun]]
     setup that has runs of its model on its data; where there is none, in a setup of its own.
     """
     cells: dict[tuple[Setup, Column, str], list[Run]] = defaultdict(list)
-    alike, others = _alike(sorted(runs, key=age))
+    whole, others = _on_all_users(sorted(runs, key=age))
+    alike, unlike = _alike(whole)
+    others += unlike
     external = []
     for run in alike:
         changed = changes(run.manifest)
@@ -115,6 +117,33 @@ def earlier_defaults(settings: Mapping[str, str], wanted: Mapping[str, str]) -> 
         if settings.get(name) != wanted.get(name)
     ]
     return f"earlier defaults: {', '.join(changed)}" if changed else ""
+
+
+def _on_all_users(runs: Sequence[Run]) -> tuple[list[Run], list[ExcludedRun]]:
+    """Runs on all test users, and those on a number of users that was asked for.
+
+    Where nothing else is recorded of the same data, as after a first trial with few users, these
+    stay.
+    """
+    full = {_data_of(run) for run in runs if _users_asked(run) is None}
+    kept, others = [], []
+    for run in runs:
+        if (users := _users_asked(run)) is not None and _data_of(run) in full:
+            others.append(ExcludedRun(run, f"on {users} test users (--users); tables show all"))
+        else:
+            kept.append(run)
+    return kept, others
+
+
+def _users_asked(run: Run) -> int | None:
+    options = run.manifest.dataset.options
+    return options.users if options else None
+
+
+def _data_of(run: Run) -> tuple[Setup, str, object]:
+    """What a run's data is, whatever number of users it has."""
+    options = run.manifest.dataset.options
+    return setup_of(run), run.manifest.task, replace(options, users=None) if options else None
 
 
 def _alike(runs: Sequence[Run]) -> tuple[list[Run], list[ExcludedRun]]:

@@ -111,11 +111,15 @@ def _sweep(
             by_value[settings[path]].append(run)
     if not by_value:
         return (), passed
-    points = [_point(setup, column, defaults, _value(defaults[0], path), True)] if defaults else []
+    points = []
+    groups = [list(defaults)] if defaults else []
     for runs in by_value.values():
         chosen, doubles = newest_runs(runs)
         passed += doubles
-        points.append(_point(setup, column, chosen, _value(chosen[0], path), False))
+        groups.append(chosen)
+    for at, chosen in enumerate(_on_common_seeds(groups)):
+        is_default = bool(defaults) and at == 0
+        points.append(_point(setup, column, chosen, _value(chosen[0], path), is_default))
     return tuple(sorted(points, key=lambda point: _place(point.value))), passed
 
 
@@ -137,12 +141,25 @@ def _base_models(scores: Iterable[CellScore]) -> list[Sweep]:
         if len(variants) < 2:
             continue
         usual = min(variants.values(), key=_is_plugin)
+        listed = sorted(variants.items(), key=_untouched_last)
+        chosen = _on_common_seeds([list(score.chosen) for _, score in listed])
         points = tuple(
-            _point(setup, column, score.chosen, shown, score is usual and not _is_plugin(usual))
-            for shown, score in sorted(variants.items(), key=_untouched_last)
+            _point(setup, column, runs, shown, score is usual and not _is_plugin(usual))
+            for (shown, score), runs in zip(listed, chosen, strict=True)
         )
         found.append(Sweep(setup, column, usual.method, BASE_MODEL, points))
     return found
+
+
+def _on_common_seeds(groups: Sequence[list[Run]]) -> Sequence[list[Run]]:
+    """The runs of the seeds that every value has, so that only the value differs; all runs where
+    no seed is common.
+    """
+    seeds = [{run.manifest.seed for run in runs} for runs in groups]
+    common = set.intersection(*seeds) if seeds else set()
+    if not common:
+        return groups
+    return [[run for run in runs if run.manifest.seed in common] for runs in groups]
 
 
 def _untouched_last(variant: tuple[str, CellScore]) -> tuple[bool, str]:

@@ -15,7 +15,7 @@ from lampbench.report.method_table import (
     scores_of_column,
 )
 from lampbench.report.metric_format import PAPER_METRICS, metric_title
-from lampbench.report.notes import NO_FIGURE, data_notes
+from lampbench.report.notes import NO_RUN, data_notes
 from lampbench.report.numbers import score_number
 from lampbench.report.setups import Column, Setup
 from lampbench.report.table import Cell, Mark, Section, Table
@@ -90,8 +90,6 @@ def cross_model_summary(board: Board, metric: str, most: int) -> Table | None:
     notes = [note.replace("of its column", "of its row") for note in notes]
     if len(every) > len(places):
         notes.append(f"The first {len(places)} of {len(every)} rows.")
-    if any(NO_FIGURE in row for row in rows):
-        notes.append(f"{NO_FIGURE}: no run.")
     notes += data_notes(board, [column for column, _ in places])
     header = ("Task", "Model", *(board.method_title(method) for method in cast().main))
     title = f"Across models, {metric_title(metric)}"
@@ -99,5 +97,5 @@ def cross_model_summary(board: Board, metric: str, most: int) -> Table | None:
 
 
 def _without_interval(score: CellScore | None, mark: Mark) -> Cell:
-    number = score_number(score, mark) if score else NO_FIGURE
+    number = score_number(score, mark) if score else NO_RUN
     return number if isinstance(number, str) else replace(number, low=None, high=None)

@@ -14,7 +14,10 @@ from lampbench.report.sweeps import Sweep, SweepPoint
 from lampbench.report.table import Section, Table
 
 DEFAULT_MARK = "(default)"
-DEFAULT_NOTE = "One value differs from the method's defaults; everything else is equal."
+DEFAULT_NOTE = (
+    "One value differs from the method's defaults; everything else is equal. All values of a table "
+    "are of the same seeds where they have any in common."
+)
 ALONE_NOTE = f"{DEFAULT_NOTE} No run with the default is recorded."
 
 
