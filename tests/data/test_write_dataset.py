@@ -26,7 +26,7 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
 
 
 def test_nothing_is_left_half_written(tmp_path: Path) -> None:
-    unwritable = replace(USER, id=object())  # type: ignore[arg-type]
+    unwritable = replace(USER, id=object())  # type: ignore[arg-type]  # wrong on purpose
     with pytest.raises(TypeError):
         write_dataset(replace(DATASET, train_users=(USER, unwritable)), tmp_path / "other")
     assert not list(tmp_path.iterdir())

@@ -1,6 +1,9 @@
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+
+from lampbench.util.hashing import digest
 
 
 def key_of(plan, section, user=0):
@@ -96,9 +99,12 @@ def test_a_users_fingerprint_is_computed_once_for_all_plans(planner, monkeypatch
     from lampbench.core import dataset as core
 
     counted = []
-    monkeypatch.setattr(
-        core, "digest", lambda value, real=core.digest: counted.append(1) or real(value)
-    )
+
+    def counting(value):
+        counted.append(1)
+        return digest(value)
+
+    monkeypatch.setattr(core, "digest", counting)
     plans = [planner("cope"), planner("oppu"), planner("cope", "decoding.alpha=0.5")]
     for plan in plans:
         for stage in plan.stages:
@@ -133,7 +139,7 @@ def test_plans_of_a_grid_share_keys_and_each_is_what_it_is_alone(tmp_path):
     points = [{"user_sft.rank": SourcedValue(rank, "grid")} for rank in (2, 4)]
     methods = ["cope", "oppu", "pag"]
     together = planned(methods, points)
-    alone = {}
+    alone: dict[Path, list[str]] = {}
     for method in methods:
         for point in points if method != "pag" else [{}]:
             alone |= planned([method], [point])
