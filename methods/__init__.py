@@ -2,3 +2,19 @@
 
 if __name__ == "methods":
     raise ImportError("import lampbench.methods, not methods: two names make two of each class")
+
+VERSIONS = {
+    "base": 1,
+    "cope": 1,
+    "cope_init": 1,
+    "cope_oppu": 1,
+    "oppu": 1,
+    "oppu_cd": 1,
+    "oppu_dpo": 1,
+    "pag": 1,
+    "rag": 1,
+    "tam": 1,
+    "tam_head": 1,
+}
+"""The built-in methods. Raise a version when the method's code changes what it produces. Any other
+file in this folder is a plugin, identified by its source."""

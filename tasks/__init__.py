@@ -2,3 +2,12 @@
 
 if __name__ == "tasks":
     raise ImportError("import lampbench.tasks, not tasks: two names would make two of each class")
+
+VERSIONS = {
+    "abstract_generation": 1,
+    "news_headline": 1,
+    "review_writing": 1,
+    "scholarly_title": 1,
+    "topic_writing": 1,
+}
+"""The built-in tasks, as in `lampbench.methods`."""

@@ -207,6 +207,8 @@ def _refused_by_the_system(error: OSError) -> int:
         return _say(
             f"error: {where}no space left; free some space and run the same command again", 2
         )
+    if error.errno == errno.ENAMETOOLONG:
+        return _say(f"error: {error.filename!s:.80}...: this name is too long for a file", 2)
     if error.errno in _FORBIDDEN and error.filename:
         return _say(f"error: {error.filename}: {error.strerror}", 2)
     return _bug(error)

@@ -54,14 +54,14 @@ class Gather(Generic[Q, R]):
         journal = Journal[R](folder / JOURNAL, owner, _to_json, self._from_json, self._cache.say)
         group = _Group(user, [], journal)
         self._groups.append(group)
-        asked: set[str] = set()
+        most: dict[str, Q] = {}
         for request in requests:
             name = request_digest(request, self._cache.root)
-            samples = request.samples if isinstance(request, GenerateRequest) else 1
-            entries = [f"{name}/{sample}" for sample in range(samples)]
-            group.wanted.append(entries)
-            if name not in asked and any(entry not in journal.results for entry in entries):
-                asked.add(name)
+            group.wanted.append(_entries(name, request))
+            if name not in most or len(group.wanted[-1]) > len(_entries(name, most[name])):
+                most[name] = request
+        for name, request in most.items():  # the same request is asked once, for all its samples
+            if any(entry not in journal.results for entry in _entries(name, request)):
                 place = f"{request.id} [{len(self._entries)}]"  # errors show it
                 self._entries[place] = group, name
                 self.waiting.append(dataclasses.replace(request, id=place))
@@ -86,6 +86,11 @@ class Gather(Generic[Q, R]):
 
     def _from_json(self, value: dict[str, Any]) -> R:
         return self._result({k: tuple(v) if isinstance(v, list) else v for k, v in value.items()})
+
+
+def _entries(name: str, request: GenerateRequest | ScoreRequest) -> list[str]:
+    samples = request.samples if isinstance(request, GenerateRequest) else 1
+    return [f"{name}/{sample}" for sample in range(samples)]
 
 
 def request_digest(request: GenerateRequest | ScoreRequest, root: Path) -> str:

@@ -9,7 +9,7 @@ from lampbench.core.dataset import User
 from lampbench.execution.specification import Owner, RunSpecification, WholeTask
 from lampbench.plugin.context import Recipe, TaskRecipe, UserRecipe
 from lampbench.plugin.hyperparameter import Part, child_parts, hyper_fields
-from lampbench.plugin.identity import code_identity, identity
+from lampbench.plugin.identity import code_identity, identity, instance_state, other_fields
 from lampbench.plugin.prompting import Plain
 from lampbench.util.hashing import digest
 
@@ -40,7 +40,7 @@ class Keys:
     spec: RunSpecification
     models: ModelIdentities
     known: KnownKeys = field(default_factory=dict)
-    _fixed: dict[int, tuple[Part, list[Any], dict[str, Any], list[tuple[str, Part]]]] = field(
+    _fixed: dict[int, tuple[Part, dict[str, Any], list[tuple[str, Part]]]] = field(
         default_factory=dict
     )
 
@@ -61,7 +61,7 @@ class Keys:
         everything = {
             **self._circumstances,
             "model": self.models.identity(self.spec.model),
-            "method": [method.name, code_identity(type(method)), parts],
+            "method": [method.name, code_identity(type(method)), parts, *instance_state(method)],
             "data": self.spec.dataset.fingerprint,
         }
         return digest(everything)
@@ -104,7 +104,7 @@ class Keys:
 
     def _with_parents(self, part: Part, owner: Owner) -> dict[str, Any]:
         parts: dict[str, Any] = {}
-        _, code, values, children = self._without_owner(part)
+        _, fixed, children = self._without_owner(part)
         for name, child in children:
             if not isinstance(child, Recipe):
                 parts[name] = self._with_parents(child, owner)
@@ -112,16 +112,16 @@ class Keys:
                 parts[name] = identity(child)
             else:
                 parts[name] = self.of(child, owner)
-        return {"code": code, "hyper": values, "parts": parts}
+        return {**fixed, "parts": parts}
 
-    def _without_owner(
-        self, part: Part
-    ) -> tuple[Part, list[Any], dict[str, Any], list[tuple[str, Part]]]:
-        """The part, its code's identity, its hyper-parameters and its children: once per part."""
+    def _without_owner(self, part: Part) -> tuple[Part, dict[str, Any], list[tuple[str, Part]]]:
+        """The part, what identifies it but its children, and these: once per part."""
         found = self._fixed.get(id(part))
         if found is None:
             values = {f.name: getattr(part, f.name) for _, f in hyper_fields(part)}
-            found = part, code_identity(type(part)), values, list(child_parts(part))
+            code = code_identity(type(part))
+            fixed = {"code": code, "hyper": values, **other_fields(part)}
+            found = part, fixed, list(child_parts(part))
             self._fixed[id(part)] = found
         return found
 

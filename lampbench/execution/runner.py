@@ -44,7 +44,9 @@ def execute(plan: Plan, command: str, results: Path, force: bool = False) -> Pat
             _require_as_private(plan)
             say(f"already recorded: {plan.folder} (--force runs it again)")
         else:
-            _execute(plan, command, results, force)
+            # another results folder may be given the same run over this cache
+            with plan.executor.cache.lock(f"run-{plan.folder.name}", f"answers of {plan.title}"):
+                _execute(plan, command, results, force)
     return plan.folder
 
 
@@ -131,6 +133,12 @@ def _predictions(plan: Plan, users: Sequence[User]) -> Iterator[Prediction]:
                 raise LampbenchError(
                     f"method {plan.method.name} returned {prediction!r}, which is not a "
                     "Prediction; fix its predict()"
+                )
+            if not isinstance(prediction.text, str):
+                raise LampbenchError(
+                    f"method {plan.method.name} answered query {prediction.query!r} of user "
+                    f"{prediction.user!r} with {prediction.text!r:.80}, which is not text; fix its "
+                    "predict()"
                 )
             yield prediction
     except LampbenchError:

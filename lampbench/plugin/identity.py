@@ -2,20 +2,23 @@
 
 A key must change exactly when results may change. Built-ins count their versions by hand, so that
 neither a moved file nor a comment renames recorded runs. A plugin has no such discipline: the text
-of its file counts, and that of every local file it imports.
+of its file counts, that of every local file it imports, and the values that its class holds.
 """
 
-import ast
+import dataclasses
 import sys
-from collections.abc import Iterator
 from functools import cache
-from os.path import relpath
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any
 
-from lampbench.plugin.hyperparameter import UNSET, Part, child_parts, hyper_fields
-from lampbench.util.hashing import digest, file_digest
+from lampbench.plugin.hyperparameter import Part, child_parts, hyper_fields
+from lampbench.plugin.live_values import described
+from lampbench.plugin.source_files import source_digest
+from lampbench.util.errors import LampbenchError
+from lampbench.util.hashing import digest
+
+_PLUGIN_FOLDERS = ("lampbench.methods", "lampbench.tasks")
 
 
 def identity(part: Part) -> dict[str, Any]:
@@ -24,26 +27,49 @@ def identity(part: Part) -> dict[str, Any]:
         "code": code_identity(type(part)),
         "hyper": {field.name: getattr(part, field.name) for _, field in hyper_fields(part)},
         "parts": {name: identity(child) for name, child in child_parts(part)},
+        **other_fields(part),
     }
+
+
+def other_fields(part: Part) -> dict[str, Any]:
+    """What a part's fields hold that are neither hyper-parameters nor parts, as `{"fields": ...}`;
+    nothing where there are none, as in built-ins.
+    """
+    known = {field.name for _, field in hyper_fields(part)}
+    fields = dataclasses.fields(part)  # type: ignore[arg-type]
+    held = {one.name: getattr(part, one.name) for one in fields if one.name not in known}
+    plain = {k: v for k, v in held.items() if v is not None and not isinstance(v, Part)}
+    return {"fields": described(plain)} if plain else {}
 
 
 def code_identity(kind: type) -> list[Any]:
     """What stands for a class's code in keys.
 
-    A class of this package: its declared `name` and `version`, wherever its file is. Any other
-    class: the digest of its file and of the local files that it imports; for a class without a
-    file (made in a notebook) the digest of its compiled code and of what it refers to there.
+    A class of this package: its declared `name` and `version`, wherever its file is; methods and
+    tasks are built-in if their package lists them. Any other class: the digest of its file and of
+    the local files that it imports, with what the class itself holds; for a class without a file
+    (made in a notebook) the digest of its compiled code and of what it refers to.
 
     Raises:
         TypeError: a built-in does not declare a name of its own.
+        LampbenchError: a file was edited after it was imported, or a notebook's class refers to
+            something that cannot be told from something else.
     """
-    if kind.__module__.partition(".")[0] == "lampbench":
+    if (version := _built_in_version(kind)) is not None:
         name = vars(kind).get("name")
         if not name:
             raise TypeError(f"{kind.__module__}.{kind.__qualname__} must declare its name")
-        return ["built-in", name, getattr(kind, "version", 1)]
-    source = _source(kind) or digest(list(_described(kind, set())))
-    return ["plugin", kind.__qualname__, source]
+        return ["built-in", name, version]
+    if source := _source(kind):
+        state = described(kind, follow_code=False)
+        return ["plugin", kind.__qualname__, source, digest(state)]
+    return ["plugin", kind.__qualname__, digest(described(kind))]
+
+
+def instance_state(thing: object) -> list[Any]:
+    """What an instance holds that its class does not, but for parts; empty for built-ins."""
+    held = {k: v for k, v in vars(thing).items() if not isinstance(v, Part)}
+    return [described(held)] if held else []
 
 
 def label(part: Part) -> str:
@@ -51,122 +77,41 @@ def label(part: Part) -> str:
     return str(vars(type(part)).get("name") or type(part).__name__)
 
 
+def _built_in_version(kind: type) -> int | None:
+    """The version of a built-in; None for any other class, also in a built-in's folder."""
+    package, _, _ = kind.__module__.rpartition(".")
+    if package in _PLUGIN_FOLDERS:
+        listed: dict[str, int] = getattr(sys.modules[package], "VERSIONS", {})
+        return listed.get(str(vars(kind).get("name")))
+    return getattr(kind, "version", 1) if kind.__module__.startswith("lampbench.") else None
+
+
 @cache  # a class made anew, by a reload, is another class
 def _source(kind: type) -> str | None:
-    file = getattr(sys.modules.get(kind.__module__), "__file__", None)
-    return source_digest(Path(file).resolve()) if file and Path(file).is_file() else None
+    name = getattr(sys.modules.get(kind.__module__), "__file__", None)
+    if not name or not Path(name).is_file():
+        return None
+    file = Path(name).resolve()
+    _require_as_imported(kind, name)
+    return source_digest(file)
 
 
-def source_digest(file: Path) -> str:
-    """The digest of a Python file and of the local files it imports, directly or through them.
-
-    Local are files of the same package, or, for a file outside any package, those beside it.
-    Where the folder is does not matter. Data files are not seen.
-    """
-    files: set[Path] = set()
-    waiting = [file]
-    while waiting:
-        found = waiting.pop()
-        if found not in files:
-            files.add(found)
-            waiting += _local_imports(found)
-    return digest(sorted([relpath(one, file.parent), file_digest(one)] for one in files))
-
-
-def _local_imports(file: Path) -> Iterator[Path]:
-    top = file.parent
-    while (top / "__init__.py").is_file():
-        top = top.parent
-    for node in ast.walk(ast.parse(file.read_bytes())):
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield from _module_files(top, alias.name.split("."))
-        elif isinstance(node, ast.ImportFrom):
-            start = top
-            if node.level:
-                start = file.parents[node.level - 1]
-            path = node.module.split(".") if node.module else []
-            for alias in node.names:
-                yield from _module_files(start, [*path, alias.name])
+def _require_as_imported(kind: type, file: str) -> None:
+    """The source on disk must be what the class was made from, or its digest would be a lie."""
+    functions = [getattr(v, "__func__", v) for v in vars(kind).values()]
+    live = [
+        one.__code__
+        for one in functions
+        if isinstance(one, FunctionType) and one.__code__.co_filename == file
+    ]
+    written = set(_codes(compile(Path(file).read_bytes(), file, "exec")))
+    if any(code not in written for code in live):
+        raise LampbenchError(
+            f"{file} was edited after it was imported: start a new process (in a notebook, restart "
+            "the kernel), so that what runs is what is on disk"
+        )
 
 
-def _module_files(folder: Path, names: list[str]) -> Iterator[Path]:
-    """The files below `folder` that importing a dotted name runs."""
-    for name in names:
-        module = folder / f"{name}.py"
-        if module.is_file():
-            yield module.resolve()
-            return
-        folder = folder / name
-        package = folder / "__init__.py"
-        if package.is_file():
-            yield package.resolve()
-        elif not folder.is_dir():
-            return
-
-
-def _described(value: Any, seen: set[int]) -> Iterator[Any]:
-    """What a class or function of a notebook consists of, in JSON values."""
-    if id(value) in seen:
-        return
-    seen.add(id(value))
-    if isinstance(value, type):
-        yield ["class", value.__qualname__]
-        for base in value.__bases__:
-            if base.__module__ == value.__module__:
-                yield from _described(base, seen)
-        for name, held in sorted(vars(value).items()):
-            if name not in ("__dict__", "__weakref__", "__firstlineno__", "__static_attributes__"):
-                yield name
-                yield from _described(held, seen)
-    elif isinstance(value, (staticmethod, classmethod)):
-        yield from _described(value.__func__, seen)
-    elif isinstance(value, property):
-        yield from _described(value.fget, seen)
-    elif isinstance(value, FunctionType):
-        yield from _code(value.__code__)
-        for held in (value.__defaults__ or (), *(c.cell_contents for c in value.__closure__ or ())):
-            yield from _described(held, seen)
-        for name in sorted(_names(value.__code__)):
-            held = value.__globals__.get(name)
-            if getattr(held, "__module__", value.__module__) == value.__module__:
-                yield name
-                yield from _described(held, seen)
-    elif isinstance(value, Part):
-        yield from _declared(value)
-    elif isinstance(value, (list, tuple, set, frozenset)):
-        members = sorted(value, key=repr) if isinstance(value, (set, frozenset)) else value
-        for member in members:
-            yield from _described(member, seen)
-    elif isinstance(value, dict):
-        for name, held in value.items():
-            yield str(name)
-            yield from _described(held, seen)
-    elif isinstance(value, (str, int, float, bool, type(None))):
-        yield value
-
-
-def _declared(part: Part) -> Iterator[Any]:
-    """A part as a class declares it; what it leaves unset comes from presets and counts there."""
-    yield code_identity(type(part))
-    for path, field in hyper_fields(part):
-        value = getattr(part, field.name)
-        yield [path, "unset" if value is UNSET else value]
-    for name, child in child_parts(part):
-        yield name
-        yield from _declared(child)
-
-
-def _code(code: CodeType) -> Iterator[Any]:
-    yield code.co_code.hex()
-    yield list(code.co_names)
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from _code(constant)
-        else:
-            yield repr(constant)
-
-
-def _names(code: CodeType) -> set[str]:
-    inside = (_names(c) for c in code.co_consts if isinstance(c, CodeType))
-    return set(code.co_names).union(*inside)
+def _codes(code: CodeType) -> list[CodeType]:
+    inside = [one for one in code.co_consts if isinstance(one, CodeType)]
+    return [code, *(found for one in inside for found in _codes(one))]

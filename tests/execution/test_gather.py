@@ -93,6 +93,17 @@ def test_after_a_kill_each_answer_is_still_of_its_question(twice, engine):
         assert [row[:2] for row in resumed] == [row[:2] for row in whole], "no seed in a draft"
 
 
+def test_one_request_for_different_numbers_of_samples(planner, engine):
+    executor = planner("base").executor
+    user = executor.dataset.test_users[0]
+    one = GenerateRequest("q", Prompt("", (Piece("p"),)), (), SPEC, samples=1)
+    for samples in ((1, 3), (3, 1), (2, 2)):
+        work = [(user, [replace(one, samples=n, seed=sum(samples)) for n in samples])]
+        ((_, answers),) = executor.answer(work)
+        assert [len(found) for found in answers] == list(samples)
+        assert [one.sample for one in answers[0]] == list(range(samples[0]))
+
+
 SPEC = GenerationSpec(8)
 ASKED = GenerateRequest("a", Prompt("s", (Piece("p"),)), (), SPEC, seed=1)
 

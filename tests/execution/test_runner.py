@@ -150,6 +150,9 @@ def test_a_method_may_override_predict_alone(planner, tmp_path):
         ("yield Prediction('ann', 'nobody', '')", "unknown query 'nobody'"),
         ("yield from [Prediction('ann', 'ann-q0', '')] * 2", "two predictions for query"),
         ("yield Prediction('ann', 'ann-q0', '')", "no prediction for 4 queries"),
+        ("yield Prediction('ann', 'ann-q0', 7)", "with 7, which is not text"),
+        ("yield None", "returned None, which is not a Prediction"),
+        ("yield users[0].nothing", r"failed in its predict\(\) at .*wrong.py:5: AttributeError"),
     ],
 )
 def test_a_wrong_predict_is_named(planner, tmp_path, body, complaint):

@@ -1,17 +1,22 @@
 """What renames a run, and what must not."""
 
+import dataclasses
 import importlib
+import os
 import pkgutil
+import subprocess
 import sys
 
 import pytest
 
 import lampbench.plugin
 from lampbench.plugin.hyperparameter import Part
-from lampbench.plugin.identity import code_identity, label
+from lampbench.plugin.identity import code_identity, instance_state, label, other_fields
 from lampbench.plugin.negatives import LowestReward, Samples
 from lampbench.plugin.prompting import Plain
+from lampbench.plugin.source_files import source_digest
 from lampbench.registry import Registry
+from lampbench.util.errors import LampbenchError
 
 MINE = """
 from lampbench.plugin import Method, Prediction, register_method
@@ -110,6 +115,12 @@ class Mine(Method):
 """
 
 
+@pytest.fixture(autouse=True)
+def _as_in_a_notebook(monkeypatch):
+    """Where tests run, `__main__` has a file; in a notebook it has none."""
+    monkeypatch.delattr(sys.modules["__main__"], "__file__", raising=False)
+
+
 def cell(text):
     """What a notebook has: names of a module that has no file."""
     held = {"__name__": "__main__"}
@@ -117,8 +128,7 @@ def cell(text):
     return held["Mine"]
 
 
-def test_a_class_without_a_file_is_its_code_and_what_it_calls(monkeypatch):
-    monkeypatch.delattr(sys.modules["__main__"], "__file__", raising=False)
+def test_a_class_without_a_file_is_its_code_and_what_it_calls():
     one, again, two = (cell(CELL.format(word=word)) for word in ("'1'", "'1'", "'2'"))
     assert code_identity(one) == code_identity(again)
     assert code_identity(one) != code_identity(two)
@@ -141,3 +151,169 @@ def test_a_class_without_a_file_may_leave_settings_to_presets(monkeypatch):
     others = [("k=2", "TaskSFT()"), ("k=3", "TaskSFT()"), ("", "None"), ("", "TaskSFT(rank=4)")]
     changed = [code_identity(cell(DECLARED.format(k=k, start=start))) for k, start in others]
     assert len({str(one) for one in [unset, *changed]}) == 5
+
+
+NB = """
+import functools, re
+from lampbench.plugin import Method, Prediction
+{before}
+class Mine(Method):
+    name = "mine"
+    {attributes}
+    def predict(self, context, users):
+        yield from (Prediction(u.id, q.id, str({value})) for u in users for q in u.queries)
+"""
+
+
+def noted(before="", value="1", attributes="x = 1"):
+    return code_identity(cell(NB.format(before=before, value=value, attributes=attributes)))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"before": "C = {'a': 1, 'b': 2, 'use': 1}", "value": "C['use']"},
+         {"before": "C = {'a': 1, 'b': 2, 'use': 2}", "value": "C['use']"}),
+        ({"before": "C = ['a', 'b', 'a']", "value": "C"},
+         {"before": "C = ['a', 'b', 'b']", "value": "C"}),
+        ({"before": "C = [[5, 6], 7]", "value": "C"}, {"before": "C = [5, [6, 7]]", "value": "C"}),
+        ({"before": "C = {'a': 'b', 'c': 'd'}", "value": "C"},
+         {"before": "C = ['a', 'b', 'c', 'd']", "value": "C"}),
+        ({"before": "C = {1: 5}", "value": "C"}, {"before": "C = {'1': 5}", "value": "C"}),
+        ({"before": "C = {7}", "value": "C"}, {"before": "C = [7]", "value": "C"}),
+        ({"before": "def f(*, k=3): return k", "value": "f()"},
+         {"before": "def f(*, k=4): return k", "value": "f()"}),
+        ({"before": "@functools.cache\ndef f(): return 1", "value": "f()"},
+         {"before": "@functools.cache\ndef f(): return 2", "value": "f()"}),
+        ({"before": "f = functools.partial(int, '1')", "value": "f()"},
+         {"before": "f = functools.partial(int, '2')", "value": "f()"}),
+        ({"before": "C = re.compile('a')", "value": "C.pattern"},
+         {"before": "C = re.compile('b')", "value": "C.pattern"}),
+        ({"before": "def g(a, b): return a - b", "value": "g(a=2, b=1)"},
+         {"before": "def g(b, a): return a - b", "value": "g(a=2, b=1)"}),
+        ({"attributes": "x = 1; y = 2; z = 1"}, {"attributes": "x = 1; y = 2; z = 2"}),
+        ({"attributes": "x = True; y = False; z = True"},
+         {"attributes": "x = True; y = False; z = False"}),
+        ({"attributes": "x = b'1'"}, {"attributes": "x = b'2'"}),
+        ({"attributes": "x = 1"}, {"attributes": "x = 1.0"}),
+    ],
+)  # fmt: skip
+def test_whatever_a_notebook_class_refers_to_counts(one, other):
+    assert noted(**one) == noted(**one)
+    assert noted(**one) != noted(**other)
+
+
+def test_a_notebook_class_is_the_same_in_every_process(root):
+    text = (
+        "from lampbench.plugin.identity import code_identity\n"
+        "class A:\n"
+        "    def f(self, x):\n        return x in {'aa', 'bb', 'cc', 'dd'}\n"
+        "print(code_identity(A))\n"
+    )
+    outputs = {
+        subprocess.run(
+            [sys.executable, "-c", text], cwd=root, capture_output=True, text=True, check=True,
+            env={**os.environ, "PYTHONHASHSEED": seed},
+        ).stdout
+        for seed in ("1", "2", "3")
+    }  # fmt: skip
+    assert len(outputs) == 1
+
+
+def test_a_name_that_is_not_bound_yet_is_no_fault():
+    text = (
+        "from lampbench.plugin import Method\n"
+        "def make():\n"
+        "    class A(Method):\n        name = 'a'\n        def f(self):\n            return later\n"
+        "    found = A\n"
+        "    import lampbench.plugin.identity as i\n"
+        "    i.code_identity(A)\n"
+        "    later = 1\n"
+        "    return found\n"
+        "Mine = make()\n"
+    )
+    assert cell(text)
+
+
+FACTORY = """
+from lampbench.plugin import Method, Prediction
+
+def make(k):
+    class Const(Method):
+        name = "const"
+        def predict(self, context, users):
+            yield Prediction("u", "q", str(k))
+    return Const
+
+class Held(Method):
+    name = "held"
+    k = 1
+    def __init__(self, k):
+        self.k = k
+"""
+
+
+@pytest.fixture
+def factory(tmp_path, monkeypatch):
+    (tmp_path / "made_by_factory.py").write_text(FACTORY)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield importlib.import_module("made_by_factory"), tmp_path / "made_by_factory.py"
+    del sys.modules["made_by_factory"]
+
+
+def test_what_a_class_or_an_instance_holds_counts(factory):
+    module, _ = factory
+    assert code_identity(module.make(1)) == code_identity(module.make(1))
+    assert code_identity(module.make(1)) != code_identity(module.make(2))
+    assert instance_state(module.Held(1)) != instance_state(module.Held(2))
+    before = code_identity(module.Held)
+    module.Held.k = 2
+    assert code_identity(module.Held) != before
+
+
+def test_a_file_that_was_edited_after_its_import_is_refused(factory):
+    module, file = factory
+    file.write_text(FACTORY.replace("str(k)", "str(k) + '!'"))
+    with pytest.raises(LampbenchError, match=r"made_by_factory\.py was edited after it was imp"):
+        code_identity(module.make(1))
+
+
+def test_a_module_of_a_folder_without_init_counts(tmp_path, monkeypatch):
+    folder = tmp_path / "ns_of_test"
+    folder.mkdir()
+    (folder / "b.py").write_text("x = 1")
+    (folder / "a.py").write_text("from ns_of_test.b import x\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    importlib.import_module("ns_of_test.a")
+    before = source_digest(folder / "a.py")
+    (folder / "b.py").write_text("x = 2")
+    assert source_digest(folder / "a.py") != before
+    del sys.modules["ns_of_test.a"], sys.modules["ns_of_test.b"], sys.modules["ns_of_test"]
+
+
+def test_a_file_beside_the_built_in_methods_is_a_plugin(monkeypatch):
+    methods = importlib.import_module("lampbench.methods")
+    kind = type("Mine", (Plain,), {"__module__": "lampbench.methods.mine", "name": "mine"})
+    assert code_identity(kind)[0] == "plugin"
+    monkeypatch.setitem(methods.VERSIONS, "mine", 3)
+    assert code_identity(kind) == ["built-in", "mine", 3]
+
+
+def test_every_built_in_method_and_task_is_listed_with_its_version():
+    registry = Registry()
+    rows = {"lampbench.methods": registry.rows("method"), "lampbench.tasks": registry.rows("task")}
+    for package, found in rows.items():
+        listed = importlib.import_module(package).VERSIONS
+        own = {row.name for row in found if row.plugin is not None
+               and type(row.plugin).__module__.startswith(package)}  # fmt: skip
+        assert own == set(listed)
+
+
+def test_a_field_that_is_no_hyper_parameter_counts():
+    @dataclasses.dataclass(frozen=True)
+    class Mine(Plain):
+        name = "mine"
+        words: tuple[str, ...] = ()
+
+    assert other_fields(Mine(("a",))) != other_fields(Mine(("b",)))
+    assert other_fields(Plain()) == other_fields(LowestReward()) == {}

@@ -8,6 +8,7 @@ import re
 import pytest
 
 from lampbench.report.contents import CONTENTS
+from lampbench.util.terminal import visible
 
 FIELDS = {"method", "task", "model", "metric", "mean", "low", "high", "users", "queries", "seeds",
           "published"}  # fmt: skip
@@ -185,7 +186,7 @@ def test_csv_holds_no_formula(start, scored, call):
     scored("cope", {"ann": [0.1, 0.2]}, model=text, dataset={"notes": [text]})
     _, out, _ = call("table", "gains", "--baseline", "base", "--format", "csv")
     rows = list(csv.DictReader(io.StringIO(out)))
-    assert rows and all(row["model"] == f"'{text}" for row in rows)
+    assert rows and all(row["model"] == f"'{visible(text)}" for row in rows)
     assert all(float(row["points"]) < 0 for row in rows)
     for row in rows:
         for value in row.values():
