@@ -52,7 +52,7 @@ def _forget_damaged(root: Path, user: str, left: list[str]) -> Iterator[str]:
 
 
 def _forget_partial(root: Path, user: str, left: list[str]) -> Iterator[str]:
-    """Unfinished work: journals say whose it is; of checkpoints alone nobody knows."""
+    """Unfinished work: journals say whose it is, checkpoints alone do not."""
     unknown = 0
     for kind in folders(root / PARTIAL):
         for key in folders(root / PARTIAL / kind):

@@ -30,7 +30,7 @@ Checked = dict[tuple[Path, str], str | None]
 
 
 def checked_manifest(root: Path, path: Path, checked: Checked) -> Manifest | None:
-    """The manifest of the run in a folder, once nobody is replacing it; None if the folder is gone.
+    """The manifest of the run in a folder, once no process replaces it; None if the folder is gone.
 
     Args:
         root: the folder of all runs.

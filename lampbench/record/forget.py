@@ -23,9 +23,9 @@ def forget_in_results(
 ) -> tuple[list[str], list[str]]:
     """Remove a user's queries, answers, scores and histories from every run under `results`.
 
-    Counts and means are computed anew, and manifests count the users who were removed, without
-    naming them. A run of nobody else is deleted. Fingerprints and statistics of the data stay as
-    they were. A second call finishes what a killed one began.
+    Counts and means are computed again, and manifests count the users who were removed, without
+    naming them. A run that has no other user is deleted. Fingerprints and statistics of the data
+    stay as they were. A second call finishes what a killed one began.
 
     Returns:
         What was removed, and what still holds the user or may, one line each.

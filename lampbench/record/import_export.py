@@ -1,7 +1,7 @@
 """Predictions to and from elsewhere, in the form of LaMP's evaluation.
 
 `{"task": "LaMP_4", "golds": [{"id": "...", "output": "..."}]}` is what LaMP's evaluation reads and
-what the code of OPPU and CoPe writes, with the answers where the references would stand.
+what the code of OPPU and CoPe writes, with the answers in place of the references.
 """
 
 import json
@@ -38,7 +38,7 @@ def read_prediction_file(file: Path, task: Task, dataset: Dataset) -> list[Predi
     maker knows (token counts, whether an answer was truncated) is None.
 
     Raises:
-        LampbenchError: malformed, another task's, an id that stands twice or that the dataset
+        LampbenchError: malformed, another task's, an id that is there twice or that the dataset
             does not ask, or a query without prediction.
     """
     found = declared_task(file)

@@ -1,7 +1,7 @@
 """Paths in manifests: relative to the project folder or to home, so that no manifest names a home.
 
-A manifest is published with its run; where a home folder is says who made the run, and helps
-nobody to repeat it.
+A manifest is published with its run; where a home folder is says who made the run, and does
+not help to repeat it.
 """
 
 import re

@@ -12,8 +12,8 @@ _LONGEST = 200  # characters of a command that is repeated in a message
 def remedy(folder: Path, manifest: Manifest | None) -> str:
     """What to do about the damaged run in `folder`, whose manifest is None if it cannot be read.
 
-    Deleting the folder first makes the command record this run alone anew: it leaves others that
-    it names as they are, and takes everything trained from the cache.
+    Once the folder is deleted, the command records this run only: it leaves other runs that it
+    names as they are, and takes everything trained from the cache.
     """
     if manifest is None:
         again = _from_path(folder)

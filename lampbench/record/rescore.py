@@ -1,4 +1,4 @@
-"""Scores of recorded runs, computed anew from their predictions. No model runs."""
+"""Scores of recorded runs, computed again from their predictions. No model runs."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -86,7 +86,7 @@ def rescore(
     source: HistorySource,
     report: Callable[[int], object] | None = None,
 ) -> Rescored:
-    """Compute the metrics of `scoring` for a run and record it anew where anything differs.
+    """Compute the metrics of `scoring` for a run and record it again if anything differs.
 
     Columns of other metrics stay as they are, and so does a recorded column that cannot be
     computed here: it belongs to the same predictions. The run is locked and read again first, so

@@ -98,7 +98,7 @@ def _check_distinct(places: Sequence[tuple[str, str]]) -> None:
     seen: set[tuple[str, str]] = set()
     for user, query in places:
         if (user, query) in seen:
-            raise ValueError(f"query {brief(query)} of user {brief(user)} stands there twice")
+            raise ValueError(f"query {brief(query)} of user {brief(user)} is there twice")
         seen.add((user, query))
 
 

@@ -53,7 +53,7 @@ def run_lock(folder: Path, say: Callable[[str], object] | None = None) -> Iterat
 
 @contextlib.contextmanager
 def run_lock_if_free(folder: Path) -> Iterator[bool]:
-    """Hold the lock of a run if nobody else does; whether it is held. For readers: never waits."""
+    """Hold a run's lock if no other process does; yields whether. For readers: never waits."""
     file = _file(folder)
     if file in _taken.__dict__.get("files", ()):
         yield True

@@ -202,4 +202,5 @@ def _not_finite(name: str) -> Any:
 
 
 def _cut(text: str) -> str:
+    text = text if text.isprintable() else repr(text)[1:-1]
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

@@ -1,6 +1,6 @@
 """Scores of answers: per query, and their means over queries and over users.
 
-Definitions, ranges and sources stand in `docs/metrics.md`. Importing this package loads none of
+Definitions, ranges and sources are in `docs/metrics.md`. Importing this package loads none of
 the scoring libraries; scoring does.
 """
 

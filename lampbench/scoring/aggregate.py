@@ -31,8 +31,8 @@ class Counts:
 def aggregate(scores: ScoreTable) -> dict[str, Means]:
     """The means of each metric, in the order of tables.
 
-    Queries without a reference take no part in metrics that compare. A metric that lacks a value
-    on any other query is None as a whole: a mean never stands for fewer queries than it seems to.
+    Queries without a reference take no part in metrics that compare. A metric without a value
+    on any other query is None as a whole: a mean is always over all queries that it claims.
     Sums are exact before rounding (`math.fsum`), so the order of rows does not matter.
     """
     order = [name for name in METRICS if name in scores.columns]

@@ -8,9 +8,9 @@ class PredictionRow:
     """An answer beside what the user wrote.
 
     `reference` is None where it is withheld. Token counts and `truncated` (the answer reached the
-    token budget) are None where nobody knows them: the answer was made elsewhere. `quoted` are the
-    ids of the past records that the prompt quotes. `tokens` and their `rewards` (equation 2,
-    natural log) are recorded where contrastive decoding was asked for them.
+    token budget) are None where they are unknown, because the answer was made elsewhere. `quoted`
+    are the ids of the past records that the prompt quotes. `tokens` and their `rewards` (equation
+    2, natural log) are recorded where contrastive decoding was asked for them.
 
     In a private run `prediction`, like `reference`, is None; `prediction_sha256` and
     `prediction_length` (in characters) are those of the text.

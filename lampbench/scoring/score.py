@@ -164,7 +164,7 @@ def _checked(metric: Metric, answer: Answer, value: Any) -> Value:
         if metric.low <= value <= high:
             return value
     raise LampbenchError(
-        f"metric {metric.name} gave {value!r} for query {answer.query!r} of {answer.user!r}: mend "
+        f"metric {metric.name} gave {value!r} for query {answer.query!r} of {answer.user!r}: fix "
         f"it to give a number from {metric.low:g} to {_end(metric)}, or None"
     )
 
@@ -211,7 +211,7 @@ def _together(metric: Metric, answers: Sequence[Answer]) -> Iterator[Value]:
         raise LampbenchError(_failed(metric, asked[0], error)) from error
     if len(found) != len(asked):
         raise LampbenchError(
-            f"metric {metric.name} gave {len(found)} values for {len(asked)} answers: mend scores()"
+            f"metric {metric.name} gave {len(found)} values for {len(asked)} answers: fix scores()"
         )
     values = iter(found)
     for one in answers:

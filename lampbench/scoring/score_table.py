@@ -32,7 +32,7 @@ class ScoreTable(Sequence[Mapping[str, Any]]):
 
     @classmethod
     def from_rows(cls, rows: Iterable[Mapping[str, Any]]) -> "ScoreTable":
-        """A table of rows; a metric that a row lacks is None there."""
+        """A table of rows; a metric that is missing in a row is None there."""
         listed = list(rows)
         names = dict.fromkeys(name for row in listed for name in row)
         return cls(

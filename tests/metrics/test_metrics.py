@@ -282,7 +282,7 @@ def test_other_processes_give_the_same_scores_in_the_same_order(elsewhere, monke
 
 
 def test_an_error_elsewhere_is_the_same_error(elsewhere):
-    with pytest.raises(AttributeError, match="strip"):
+    with pytest.raises(ValueError, match="private run has no texts"):
         score_predictions([row("a", "b"), row(None, "x")])
 
 

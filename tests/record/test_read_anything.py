@@ -156,6 +156,14 @@ def test_any_content_of_a_file(run, name, content):
         look(run)
 
 
+def test_a_message_is_one_line_whatever_the_names_are(run):
+    """Found by the test below."""
+    content = {"user": ["u"], "query": ["1"], "fields": [{"\n\u2028": None}], "reference": ["r"]}
+    with unchanged(run):
+        publish_file(run, "queries", text_of(content))
+        look(run)
+
+
 @pytest.mark.parametrize("name", NAMES)
 @SETTINGS
 @given(data=st.data())
