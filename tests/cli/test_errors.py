@@ -34,6 +34,7 @@ RUN = ["run", "--method", "base", "--task", "news_headline"]
         (["nonsense"], "nonsense"),
         (["list", "everything"], "everything"),
         (["data", "stats", "--task", "topics"], "topic"),
+        (["run", "--method", "base", "--task", "news_headline", "--model", "x" * 5000], "too long"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(call, arguments, said, tmp_path):
