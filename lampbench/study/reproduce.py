@@ -14,6 +14,9 @@ from lampbench.study.sweep import grid_points, read_grid
 from lampbench.util.errors import LampbenchError
 
 
+_FAMILIES = {"lamp": "LaMP", "longlamp": "LongLaMP"}
+
+
 def slice_plans(
     wanted: str, choices: RunOptions, sources: Mapping[str, str], results: Path, pool: EnginePool
 ) -> list[Plan]:
@@ -70,7 +73,7 @@ def _by_source(choices: RunOptions, sources: Mapping[str, str]) -> dict[str, lis
         family = task.family
         if family not in sources:
             raise LampbenchError(
-                f"task {task.name} needs the data of {family}: name the source with --{family} "
+                f"task {task.name} needs {_FAMILIES[family]} data: name the source with --{family} "
                 "(--data names one source for all tasks)"
             )
         found.setdefault(sources[family], []).append(task.name)
