@@ -13,7 +13,6 @@ from lampbench.registry import Registry, plugin_paths
 from lampbench.study.sweep import grid_points, read_grid
 from lampbench.util.errors import LampbenchError
 
-
 _FAMILIES = {"lamp": "LaMP", "longlamp": "LongLaMP"}
 
 
