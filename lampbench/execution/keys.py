@@ -22,8 +22,8 @@ class ModelIdentities(Protocol):
         ...
 
 
-KnownKeys = dict[tuple[Recipe, Part, str], str]
-"""Keys by recipe, the prompting that it uses, and the owner's id."""
+KnownKeys = dict[tuple[str, str], str]
+"""Keys by what identifies recipe and prompting (equal parts may not: 0 == 0.0), and the owner."""
 
 _PLAIN = Plain()
 
@@ -43,16 +43,27 @@ class Keys:
     _fixed: dict[int, tuple[Part, dict[str, Any], list[tuple[str, Part]]]] = field(
         default_factory=dict
     )
+    _names: dict[int, tuple[Recipe, str]] = field(default_factory=dict)
 
     def of(self, recipe: Recipe, owner: Owner) -> str:
         """The key of a recipe's artifact for an owner."""
         if isinstance(recipe, TaskRecipe):
             owner = WholeTask(self.spec.task.name)
-        place = (recipe, self._prompting(recipe), owner.id)
+        # whole: a parent may use the prompting where the recipe itself does not
+        whose = owner.fingerprint if isinstance(owner, User) else owner.id
+        place = (self._name(recipe), whose)
         found = self.known.get(place)
         if found is None:
             found = self.known[place] = digest(self._determined_by(recipe, owner))
         return found
+
+    def _name(self, recipe: Recipe) -> str:
+        """What identifies a recipe and the prompting beside it, as text: once per recipe."""
+        found = self._names.get(id(recipe))
+        if found is None:
+            parts = [identity(recipe), identity(self.spec.method.prompting)]
+            found = self._names[id(recipe)] = recipe, digest(parts, 64)
+        return found[1]
 
     def run(self) -> str:
         """The key of the run over the whole dataset."""

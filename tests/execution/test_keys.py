@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from lampbench.execution.keys import Keys
 from lampbench.util.hashing import digest
 
 
@@ -144,3 +145,28 @@ def test_plans_of_a_grid_share_keys_and_each_is_what_it_is_alone(tmp_path):
         for point in points if method != "pag" else [{}]:
             alone |= planned([method], [point])
     assert together == alone
+
+
+def test_equal_values_of_other_types_share_no_key(planner):
+    """0 == 0.0, but their keys differ: which was asked for first must not matter."""
+    known: dict[tuple[str, str], str] = {}
+    keys = []
+    for value in (0, 0.0, 0):
+        plan = planner("oppu")
+        recipe = plan.stages[0].recipe
+        plain = replace(recipe, weight_decay=value)
+        alone = Keys(plan.spec, plan.executor.engines)
+        together = Keys(plan.spec, plan.executor.engines, known)
+        owner = plan.stages[0].owners[0]
+        assert together.of(plain, owner) == alone.of(plain, owner)
+        keys.append(alone.of(plain, owner))
+    assert keys[0] == keys[2] != keys[1]
+
+
+def test_users_of_one_id_and_other_histories_share_no_key(planner, dataset):
+    plan = planner("oppu")
+    recipe = plan.stages[-1].recipe
+    ann = dataset.test_users[0]
+    other = replace(ann, history=ann.history[:1])
+    keys = plan.executor.keys
+    assert keys.of(recipe, ann) != keys.of(recipe, other)
