@@ -47,6 +47,7 @@ def checked_manifest(root: Path, path: Path, checked: Checked) -> Manifest | Non
             "another process is replacing it", "read it again when that process has ended"
         )
         if before is not None:
+            absent = 0
             try:
                 return _check(root, path, checked)
             except Damage as damage:

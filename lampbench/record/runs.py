@@ -240,17 +240,18 @@ def with_runs(root: Path, use: Callable[[list[Run]], T]) -> tuple[T, list[Unread
 def _candidates(root: Path, depth: int = 4) -> Iterator[Path | UnreadableRun]:
     """Folders that are runs or ought to be."""
     try:
-        folders = sorted(path for path in root.iterdir() if path.is_dir())
+        found = sorted(root.iterdir())
     except (FileNotFoundError, NotADirectoryError):
         return
     except OSError as error:
         yield UnreadableRun(root, f"cannot be read ({error.strerror})", "make it readable")
         return
     if depth == 1:
-        yield from _runs_among(folders)
+        # a folder that is being replaced may be gone at this moment
+        yield from _runs_among([path for path in found if not path.is_file()])
         return
-    for path in folders:
-        if path.name.startswith("."):
+    for path in found:
+        if path.name.startswith(".") or not path.is_dir():
             continue
         if (path / MANIFEST).exists():
             yield path  # not where it belongs
@@ -266,8 +267,8 @@ def _runs_among(folders: Sequence[Path]) -> list[Path]:
         with run_lock_if_free(run) as free:
             if free:
                 restore(run)
-        if run.exists() or not free:
-            runs.add(run)  # in its place, or about to be
-        else:
-            runs.update(leftovers(run, TEMPORARY))
+            if run.exists() or not free:
+                runs.add(run)  # in its place, or about to be
+            else:
+                runs.update(leftovers(run, TEMPORARY))
     return sorted(runs)
