@@ -1,6 +1,7 @@
 """The predictions and scores of a run, from the content of its files; every value is checked."""
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
@@ -85,12 +86,15 @@ def _prediction(
     return replace(found, reference=query.reference)
 
 
+_LARGEST = sys.float_info.max
+
+
 def _scores(metric: str, values: Sequence[Any]) -> tuple[Value, ...]:
     for value in values:
         if value is not None and not isinstance(value, (bool, int, float)):
             raise ValueError(f"{brief(metric)} must be a number or null, one is {brief(value)}")
-        if value is not None and not math.isfinite(value):
-            raise ValueError(f"{brief(metric)} must be finite, one is {value}")
+        if value is not None and not -_LARGEST <= value <= _LARGEST:  # false for NaN too
+            raise ValueError(f"{brief(metric)} must be finite, one is not")
     return tuple(values)
 
 
