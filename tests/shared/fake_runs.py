@@ -29,6 +29,7 @@ from lampbench.execution.specification import RunSpecification
 from lampbench.paper.presets import defaults
 from lampbench.plugin.hyperparameter import ValueSources, parse_set
 from lampbench.registry import Registry
+from lampbench.util.disk import writing
 from lampbench.util.progress import Progress
 
 
@@ -91,8 +92,9 @@ class RecordingEngine:
                 yield TrainFailure(job.id, "the loss is nan at step 1")
                 continue
             on_step(job.id, 1, 2)
-            job.output.mkdir(parents=True, exist_ok=True)  # a killed run may have left it
-            (job.output / "adapter.json").write_text(json.dumps([job.id, number(job.data)]))
+            with writing(job.output):
+                job.output.mkdir(parents=True, exist_ok=True)  # a killed run may have left it
+                (job.output / "adapter.json").write_text(json.dumps([job.id, number(job.data)]))
             yield TrainResult(job.id, self.steps, 10, 0, (1.0, 0.5))
 
 
