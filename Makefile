@@ -1,4 +1,4 @@
-# make demo    the main job on the bundled data and model, then what it is held against: a table
+# make demo    the main job on the bundled data and model, then what it is compared with: a table
 #              of four methods and one example
 # make test    the tests
 # make bench   what the engine costs against its peers (an hour); bench-quick: the main ratios;
@@ -35,7 +35,7 @@ demo: env
 	$(BIN)/lampbench overview --task news_headline --results $(DEMO)/results
 	@printf '%s\n' '' 'Where to look next:' \
 		'  leaderboard.md       every method on every bundled task, with intervals and tests' \
-		'  docs/findings.md     why the methods stand as they do at this scale' \
+		'  docs/findings.md     what these results show, and how sure it is' \
 		'  docs/statistics.md   what these numbers can tell, and what they cannot' \
 		'  docs/plugins.md      a baseline of your own, in one short file' \
 		'  $(BIN)/lampbench report --results $(DEMO)/results   these runs as one page: report.html'

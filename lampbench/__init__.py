@@ -3,7 +3,7 @@
     import lampbench
 
     run = lampbench.run("cope", "news_headline", users=8)
-    run.scores["rougeL"], run.frame()
+    run.manifest.mean("rougeL"), run.frame()
     lampbench.runs()
     lampbench.table("main")
 

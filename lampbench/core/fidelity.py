@@ -18,13 +18,13 @@ class Fidelity:
         reference_bos: no BOS in training; at inference the template's BOS plus the tokenizer's
             (OPPU_sft+dpo.py:113).
         parse_outputs: cut baselines' outputs out of the decoded text by markers, CoPe's not
-            (utils.py:215-247).
+            (utils.py:207-249).
         raw_task_input: train the task adapter on the dataset's raw `input` (TAM.py:103).
         train_wording: train users' adapters on another wording of the review and topic prompts
             than they are tested on (prompt.json:34-49).
         raw_text_reward: rank negatives by the mean reward over raw prompt + response text in the
             run's precision, not the sum over response tokens (compute_scores.py:51-74).
-        log_eps: add 1e-8 inside the logarithms of the contrastive score (OPPU_sft+dpo.py:158).
+        log_eps: add 1e-8 inside the logarithms of the contrastive score (OPPU_sft+dpo.py:163-166).
         review_without_text: leave the review text out of what RAG quotes (prompt.json:36).
         profile_as_list: quote history in the profile prompt as a Python list (gen_profile.py:139).
     """

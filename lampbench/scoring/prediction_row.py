@@ -34,6 +34,11 @@ class PredictionRow:
     prediction_length: int | None = None
 
     def __post_init__(self) -> None:
+        if self.prediction is None and None in (self.prediction_sha256, self.prediction_length):
+            raise ValueError(
+                f"query {self.query!r} of user {self.user!r} has neither an answer nor, as in a "
+                "private run, its hash and length"
+            )
         if len(self.tokens) != len(self.rewards):
             raise ValueError(
                 f"query {self.query!r} of user {self.user!r} has {len(self.tokens)} tokens and "
