@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -283,7 +284,10 @@ def test_other_processes_give_the_same_scores_in_the_same_order(elsewhere, monke
 
 def test_an_error_elsewhere_is_the_same_error(elsewhere):
     with pytest.raises(ValueError, match="private run has no texts"):
-        score_predictions([row("a", "b"), row(None, "x")])
+        private = replace(
+            row("a", "x"), prediction=None, prediction_sha256="0", prediction_length=1
+        )
+        score_predictions([row("a", "b"), private])
 
 
 def python(code):

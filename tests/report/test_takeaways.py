@@ -100,8 +100,8 @@ def test_a_control_that_explains_the_gain(scored, said):
     scored("cope", noise(spread(0.1)))
     assert said()[CONTRAST] == (
         "The control has the candidate filter of equation 1, but no user's own weights: TAM + "
-        "V_head gains +5.0 points over TAM on 1 task, significant on News Headline (+5.0 [+5.0, +5.0]); "
-        "CoPe gains 0.0 points over TAM + V_head on 1 task, significant on none."
+        "V_head gains +5.0 points over TAM on 1 task, significant on News Headline (+5.0 [+5.0, "
+        "+5.0]); CoPe gains 0.0 points over TAM + V_head on 1 task, significant on none."
     )
 
 
