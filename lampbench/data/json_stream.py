@@ -63,7 +63,7 @@ def declared_task(path: Path) -> str | None:
     with path.open("rb") as stream:
         stream.seek(len(BOM) if stream.read(len(BOM)) == BOM else 0)
         try:
-            task = next(ijson.items(stream, "task"), None)
+            task = next(ijson.items(stream, "task", use_float=True), None)
         except (ijson.JSONError, UnicodeDecodeError):
             return None  # `stream_list` meets the same error and names the record
     return None if task is None else str(task)
@@ -101,6 +101,11 @@ def stream_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
                 raise LampbenchError(
                     f"{where}: is not UTF-8 (byte {error.start} of the line); save the file as "
                     "UTF-8"
+                ) from None
+            except (ValueError, RecursionError):  # JSON, but no sensible record
+                raise LampbenchError(
+                    f"{where}: a number of thousands of digits, or nested too deeply; correct the "
+                    "line"
                 ) from None
             yield where, as_object(value, where)
 

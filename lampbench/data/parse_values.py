@@ -3,10 +3,13 @@
 `where` is the file and the record, as errors show it; `name` is the value's key.
 """
 
+import sys
 from datetime import date
 from typing import Any
 
 from lampbench.util.errors import LampbenchError
+
+_LARGEST = sys.float_info.max
 
 
 def as_text(value: object, where: str, name: str) -> str:
@@ -16,11 +19,15 @@ def as_text(value: object, where: str, name: str) -> str:
     except a lone surrogate, which cannot be encoded, and NUL.
 
     Raises:
-        LampbenchError: neither text nor a number, a lone surrogate, or NUL.
+        LampbenchError: neither text nor a finite number, a lone surrogate, or NUL.
     """
     if value is None:
         return ""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
+        if not -_LARGEST <= value <= _LARGEST:  # false for NaN too
+            raise LampbenchError(
+                f"{where}: {name} is NaN, infinite or beyond all sense; leave it out or correct it"
+            )
         return str(value)
     if not isinstance(value, str):
         raise LampbenchError(
