@@ -30,11 +30,12 @@ LEGEND = """\
   over the seeds.
 - Brackets hold the 95% interval of a bootstrap that resamples users, then queries within each. It
   describes other users and queries, not other seeds. **Bold** is the best of a column, "≈" marks
-  what is not significantly worse (docs/statistics.md).
+  what is not significantly worse (docs/statistics.md). Marks and p come from the exchange test; near
+  the limit it and an interval can disagree.
 - A cell holds runs with the method's default settings and with every user. All rows of a table
   share model, weights, precision, chat template, preset and data.
 - "paper" is a figure that the paper prints. It is shown only beside runs of the same model.
-- "no run": nobody has run this. "—": the paper prints no figure. "n/a": could not be computed.
+- "no run": this has not been run. "—": the paper prints no figure. "n/a": could not be computed.
 """
 
 
