@@ -30,8 +30,8 @@ LEGEND = """\
   over the seeds.
 - Brackets hold the 95% interval of a bootstrap that resamples users, then queries within each. It
   describes other users and queries, not other seeds. **Bold** is the best of a column, "≈" marks
-  what is not significantly worse (docs/statistics.md). Marks and p come from the exchange test; near
-  the limit it and an interval can disagree.
+  what is not significantly worse (docs/statistics.md). Marks and p come from the exchange test;
+  near the limit it and an interval can disagree.
 - A cell holds runs with the method's default settings and with every user. All rows of a table
   share model, weights, precision, chat template, preset and data.
 - "paper" is a figure that the paper prints. It is shown only beside runs of the same model.
