@@ -14,6 +14,7 @@ from click.shell_completion import CompletionItem
 
 from lampbench.cli.command import Group, remember_arguments, takes_value
 from lampbench.cli.renamed import TABLES, current_command
+from lampbench.util.disk import is_full
 from lampbench.util.errors import LampbenchError, suggestion
 from lampbench.util.interrupt import TIME_IS_OVER, Stopped, stopping_on_signals
 from lampbench.util.terminal import SafeStream
@@ -193,7 +194,6 @@ def _end(stopped: Stopped, arguments: Sequence[str]) -> str:
     return f"{why} Run the same command again to resume." if resumes else why
 
 
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
@@ -201,7 +201,7 @@ def _refused_by_the_system(error: OSError) -> int:
     if error.errno == errno.EPIPE:  # the reader has closed the pipe
         _close_stdout()
         return 1
-    if error.errno in _FULL:
+    if is_full(error):
         _close_stdout()
         where = f"{error.filename}: " if error.filename else ""
         return _say(
