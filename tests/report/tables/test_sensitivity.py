@@ -127,3 +127,16 @@ def test_base_models_are_methods_that_differ_in_the_contrast_alone(scored, read,
         "task_sft (default)", "user_sft(start=task_sft)", "none (the untouched model)"
     ]  # fmt: skip
     assert [row["ROUGE-1"] for row in table.values()] == ["0.250", "0.350", "0.300"]
+
+
+def test_values_are_compared_on_the_seeds_that_all_have(scored, read, cells):
+    def make(score, seed, alpha=0.3, override=None):
+        scored("cope", {f"u{i}": [score] for i in range(8)}, seed=seed, key=f"k{score}",
+               hyperparameters=parts(alpha=alpha), overrides=override or {})  # fmt: skip
+
+    make(0.5, 0)
+    make(0.9, 1)
+    make(0.4, 0, alpha=1.0, override={"decoding.alpha": 1.0})
+    table = cells(read("sensitivity"), "News Headline, CoPe: decoding.alpha")
+    assert table["0.3 (default)"]["ROUGE-1"].startswith("0.500")
+    assert {row["Seeds"] for row in table.values()} == {"1"}
