@@ -165,3 +165,16 @@ def test_runs_of_other_queries_stand_apart_whatever_their_fingerprint(scored, re
     assert table["CoPe"]["News Headline"] != "no run"
     row = cells(read("excluded-runs"), "Runs in no other table")["News Headline"]
     assert (row["Method"], row["What differs"][:21]) == ("OPPU", "answers other queries")
+
+
+@pytest.mark.parametrize("full", [True, False])
+def test_runs_on_few_users_leave_the_tables_where_all_users_have_run(scored, read, full):
+    def data(users):
+        options = {"data": "bundled", "users": users, "min_history": 1, "seed": 0,
+                   "split_by": None, "splits": []}  # fmt: skip
+        return {"options": options, "fingerprint": f"data-{users}"}
+
+    scored("cope", SCORES, dataset=data(2), key="few")
+    if full:
+        scored("oppu", SCORES, dataset=data(None), key="all")
+    assert ("on 2 test users (--users)" in read("excluded-runs")) is full
