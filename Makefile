@@ -13,7 +13,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
 DEMO := .lampbench/demo
-# Of the 32 bundled users; all of them take two to three times as long.
+# Of the 55 bundled users; all of them take four to five times as long.
 DEMO_USERS ?= 8
 
 # The study: Base and RAG draw nothing, so that one seed is all there is of them.

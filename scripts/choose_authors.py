@@ -3,6 +3,7 @@
 Serves `scripts/build_bundled_data.py`; lampbench/bundled/data/README.md describes the choice.
 """
 
+import itertools
 import random
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -11,11 +12,13 @@ from typing import NamedTuple
 from lampbench.data.leaks.audit import name_letters
 from lampbench.data.leaks.ngrams import text_ngrams
 from scripts.source_texts import Json
+from scripts.unread_posts import POST_TEXT
 
 SEED = 0
-GOV_TEST_POSTS, GOV_DEV_POSTS = 10, 6
-GOV_TRAIN_SHARE, GOV_TRAIN_POSTS = 0.5, 2
-GOV_HISTORY, GOV_QUERY_SHARE, GOV_QUERIES, GOV_DEV_QUERIES = 24, 1 / 3, (3, 16), 2
+POST_DEV_AUTHORS, POST_TRAIN_POSTS = 12, 8
+TUNED_BEFORE = frozenset({"Victoria Bitzer-Wales"})
+"""Presets were chosen on this author's posts, in an earlier cut: never a test user."""
+POST_HISTORY, POST_QUERY_SHARE, POST_QUERIES = (7, 24), 1 / 3, (2, 8)
 ACL_TEST_AUTHORS, ACL_DEV_AUTHORS, ACL_SPARE_AUTHORS = 100, 20, 40
 ACL_HISTORY, ACL_QUERIES = (12, 16), 8
 ACL_TRAIN_AUTHORS, ACL_TRAIN_PAPERS = 150, 4
@@ -68,34 +71,59 @@ def without_ngrams(rows: Iterable[Json], text: Sequence[str], seen: set[str]) ->
 
 
 def split_posts(posts: Sequence[Json]) -> Split:
-    """Authors with enough posts are tested on their newest ones; those with fewer are dev users.
+    """Authors with enough posts are tested on their newest ones or kept for tuning; others train.
 
-    A share of all others trains the task adapters; what the rest wrote is left for pre-training.
+    Dev users are drawn from the same authors as test users, so that their histories are alike:
+    ordered by licence and number of posts, one of every few.
     """
+    text, seen = POST_TEXT, set[str]()
+    enough = POST_HISTORY[0] + POST_QUERIES[0]
     by_author = _by(posts, lambda post: post["author"])
-    text, seen = ("title", "summary", "article", "short"), set[str]()
-    test, dev = TestedUsers(), TestedUsers()
+    found, licences = TestedUsers(), dict[str, str]()
     for author, rows in sorted(by_author.items()):
-        if len(rows) >= GOV_TEST_POSTS:
-            kept = newest_distinct(rows, GOV_HISTORY + GOV_QUERIES[1], text, seen)
-            share = round(len(kept) * GOV_QUERY_SHARE)
-            queries = min(max(share, GOV_QUERIES[0]), GOV_QUERIES[1])
-            test[author] = (kept[:-queries][-GOV_HISTORY:], kept[-queries:])
-    for author, rows in sorted(by_author.items()):
-        if GOV_DEV_POSTS <= len(rows) < GOV_TEST_POSTS:
-            kept = newest_distinct(rows, len(rows), text, seen)
-            if len(kept) >= GOV_DEV_POSTS:
-                dev[author] = (kept[:-GOV_DEV_QUERIES], kept[-GOV_DEV_QUERIES:])
-    others = (post for post in posts if post["author"] not in test | dev)
-    train = _by(without_ngrams(others, text, seen), lambda post: post["author"])
-    chosen = random.Random(SEED).sample(sorted(train), round(len(train) * GOV_TRAIN_SHARE))
-    tested = {name_letters(author) for author in (*test, *dev)}
+        known = {*seen}
+        kept = newest_distinct(rows, POST_HISTORY[1] + POST_QUERIES[1], text, known)
+        if len(kept) >= enough:
+            seen, found[author] = known, _divided(kept)
+            licences[author] = rows[0]["license"]
+    order = sorted(found, key=lambda name: (licences[name], len(by_author[name]), name))
+    dev = _one_of_every_few(order, POST_DEV_AUTHORS)
+    testers = {name_letters(author) for author in found}
     trained = {
-        author: newest_distinct(train[author], GOV_TRAIN_POSTS, text, seen)
-        for author in sorted(chosen)
-        if name_letters(author) not in tested
+        author: newest_distinct(without_ngrams(rows, text, seen), POST_TRAIN_POSTS, text, seen)
+        for author, rows in sorted(by_author.items())
+        if name_letters(author) not in testers and not _may_be_one_of(author, found)
     }
-    return Split(test, dev, {author: rows for author, rows in trained.items() if rows})
+    return Split(
+        {name: own for name, own in found.items() if name not in dev},
+        {name: own for name, own in found.items() if name in dev},
+        {author: rows for author, rows in trained.items() if rows},
+    )
+
+
+def _may_be_one_of(author: str, others: Iterable[str]) -> bool:
+    """Whether one name is a single word of the other: "kate" may be any Kate."""
+    own = {*author.casefold().split()}
+    return any(
+        own & words and min(len(own), len(words)) == 1
+        for words in ({*other.casefold().split()} for other in others)
+    )
+
+
+def _divided(kept: list[Json]) -> tuple[list[Json], list[Json]]:
+    """An author's posts, oldest first, as (history, queries)."""
+    share = min(max(round(len(kept) * POST_QUERY_SHARE), POST_QUERIES[0]), POST_QUERIES[1])
+    queries = min(share, len(kept) - POST_HISTORY[0])
+    return kept[:-queries][-POST_HISTORY[1] :], kept[-queries:]
+
+
+def _one_of_every_few(names: Sequence[str], wanted: int) -> set[str]:
+    """Those tuned on before, and one drawn from each of equal parts of the others, in order."""
+    before = TUNED_BEFORE & {*names}
+    others = [name for name in names if name not in before]
+    parts, chance = wanted - len(before), random.Random(SEED)
+    ends = [round(len(others) * part / parts) for part in range(parts + 1)]
+    return before | {chance.choice(others[a:b]) for a, b in itertools.pairwise(ends)}
 
 
 def split_papers(papers: Sequence[Json]) -> Split:

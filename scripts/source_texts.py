@@ -1,4 +1,4 @@
-"""Read and clean the two sources: the public-domain posts and the ACL Anthology's papers.
+"""Read and clean the sources: posts in the public domain, posts of blogs, the Anthology's papers.
 
 Serves the scripts that make the bundled data and pre-train the models; nothing else imports it.
 """
@@ -13,9 +13,10 @@ from typing import Any
 
 Json = dict[str, Any]
 
-POSTS, PAPERS = "gov_posts.jsonl.gz", "acl_papers.jsonl.gz"
+POSTS, BLOGS, PAPERS = "gov_posts.jsonl.gz", "blog_posts.jsonl.gz", "acl_papers.jsonl.gz"
 COLUMNS = {
-    POSTS: ("id", "author", "date", "title", "summary", "content"),
+    POSTS: ("id", "author", "source", "date", "title", "summary", "content"),
+    BLOGS: ("id", "author", "source", "date", "title", "summary", "content", "url", "license"),
     PAPERS: ("id", "authors", "date", "title", "abstract"),
 }
 
@@ -24,7 +25,7 @@ CONTENT_WORDS, ARTICLE_WORDS = 150, 75
 
 
 def read_source(folder: Path, name: str) -> list[Json]:
-    """All rows of one of the two files.
+    """All rows of one of the files.
 
     Raises:
         SystemExit: with one line and exit code 2, if it is missing or malformed.
@@ -71,6 +72,14 @@ def clean_post(text: str) -> str:
     paragraphs = [" ".join(part.split()) for part in re.split(r"\n\s*\n", text)]
     kept = [part for part in paragraphs if re.search(r"\w", part)]
     return "\n\n".join(part for part in kept if not re.fullmatch(r"_.*_\.?", part))
+
+
+def join_words(text: str) -> str:
+    """The text without blank lines around single words within a sentence.
+
+    Some posts of the blogs have them where a link was.
+    """
+    return re.sub(r"(\n\n[a-z]+){2,}\n\n(?=[a-z])", lambda m: " ".join(m[0].split("\n\n")), text)
 
 
 def cut_words(text: str, most: int) -> str:

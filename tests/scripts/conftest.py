@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from scripts.source_texts import PAPERS, POSTS
+from scripts.source_texts import BLOGS, PAPERS, POSTS
 
 WORDS = [a + b for a in ("ka", "lo", "mi", "nu", "pe", "ra") for b in ("ben", "dor", "fil", "gam")]
 
@@ -22,9 +22,9 @@ def body(chance: random.Random, words: int) -> str:
 
 
 def made_posts(chance: random.Random) -> list[dict[str, Any]]:
-    authors = ["Ann Test"] * 12 + ["Bob Test"] * 11 + ["Dan Tuned"] * 7
-    authors += [f"Other {n}" for n in range(8)] * 2
-    return [
+    authors = [name for name in ("Ann Test", "Bob Test", "eve", "Dan Few") for _ in range(12)][:-7]
+    authors += ["Eve Other"] + [f"Other Author{n}" for n in range(8)] * 2
+    posts = [
         {
             "id": f"post-{number:03d}",
             "author": author,
@@ -33,6 +33,26 @@ def made_posts(chance: random.Random) -> list[dict[str, Any]]:
             "title": sentence(chance, 7),
             "summary": "" if number % 2 else sentence(chance, 12),
             "content": body(chance, 200) + "\n\n_About the author._",
+        }
+        for number, author in enumerate(authors)
+    ]
+    posts[0]["date"] = "None"  # as some rows of the real source
+    return posts
+
+
+def made_blogs(chance: random.Random) -> list[dict[str, Any]]:
+    authors = ["Cleo Blog"] * 40 + ["Finn Blog"] * 9 + ["Gus Blog"] * 8
+    return [
+        {
+            "id": f"blog-{number:03d}",
+            "author": author,
+            "source": "site",
+            "date": f"{2000 + number % 20}-05-01",
+            "title": sentence(chance, 6),
+            "summary": "",
+            "content": body(chance, 200),
+            "url": f"https://blog.example/{number}",
+            "license": "CC-BY-4.0",
         }
         for number, author in enumerate(authors)
     ]
@@ -58,10 +78,11 @@ def made_papers(chance: random.Random) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="session")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the two files that the scripts read."""
+    """A folder with the three files that the scripts read."""
     folder = tmp_path_factory.mktemp("source")
     chance = random.Random(0)
-    for name, rows in ((POSTS, made_posts(chance)), (PAPERS, made_papers(chance))):
+    made = {POSTS: made_posts, PAPERS: made_papers, BLOGS: made_blogs}
+    for name, rows in ((name, make(chance)) for name, make in made.items()):
         with gzip.open(folder / name, "wt", encoding="utf-8") as lines:
             lines.writelines(json.dumps(row) + "\n" for row in rows)
     return folder

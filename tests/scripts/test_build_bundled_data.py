@@ -1,7 +1,9 @@
 """The builder, on a made-up source."""
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,6 +22,7 @@ def small() -> Iterator[None]:
         patch.setattr(choose_authors, "ACL_TEST_AUTHORS", 1)
         patch.setattr(choose_authors, "ACL_DEV_AUTHORS", 1)
         patch.setattr(choose_authors, "ACL_SPARE_AUTHORS", 0)
+        patch.setattr(choose_authors, "POST_DEV_AUTHORS", 2)
         yield
 
 
@@ -41,16 +44,50 @@ def test_builds_a_split_without_leaks(built: Path, task: str) -> None:
     assert find_leaks(task, test, dev, train) == []
 
 
-def test_authors_with_enough_posts_are_tested_and_tuned_on(built: Path) -> None:
+def test_authors_with_nine_dated_posts_are_tested_or_tuned_on(built: Path) -> None:
     folder = built / "news_headline"
-    assert sizes(folder / "test.jsonl") == {"Ann Test": (8, 4), "Bob Test": (7, 4)}
-    assert sizes(folder / "dev.jsonl") == {"Dan Tuned": (5, 2)}
+    tested, tuned = sizes(folder / "test.jsonl"), sizes(folder / "dev.jsonl")
+    assert tested | tuned == {
+        "Ann Test": (7, 4),  # of twelve posts one has no date
+        "Bob Test": (8, 4),
+        "eve": (8, 4),
+        "Cleo Blog": (24, 8),
+        "Finn Blog": (7, 2),
+    }
+    assert len(tuned) == 2 and not {*tested} & {*tuned}
 
 
-def test_half_of_the_other_authors_of_posts_train(built: Path) -> None:
+def test_an_author_on_whom_was_tuned_before_is_never_tested(monkeypatch: Any) -> None:
+    names = [f"author {number}" for number in range(12)]
+    for name in names:
+        monkeypatch.setattr(choose_authors, "TUNED_BEFORE", frozenset({name, "someone else"}))
+        drawn = choose_authors._one_of_every_few(names, 4)
+        assert name in drawn and len(drawn) == 4
+
+
+def test_all_others_train_but_those_who_may_be_a_tested_author(built: Path) -> None:
     train = sizes(built / "news_headline" / "train.jsonl")
-    assert len(train) == 4  # the posts of the other four are left for pre-training
-    assert all(name.startswith("Other ") and size == (0, 2) for name, size in train.items())
+    expected = {f"Other Author{number}": (0, 2) for number in range(8)}
+    assert train == expected | {"Dan Few": (0, 5), "Gus Blog": (0, 8)}  # not Eve Other
+
+
+def test_every_post_is_credited(built: Path) -> None:
+    head, *lines = (built / "POSTS.tsv").read_text(encoding="utf-8").splitlines()
+    assert head == "id\tauthor\ttitle\tsite\turl\tlicence"
+    posts = {line.split("\t")[0]: line.split("\t") for line in lines}
+    users = [u for name in SPLITS for u in read_users(built / "news_headline" / f"{name}.jsonl")]
+    assert {*posts} == {record["id"] for user in users for record in records(user)}
+    row = posts["blog-048"]
+    assert row[1:2] + row[3:] == ["Finn Blog", "site", "https://blog.example/48", "CC-BY-4.0"]
+    assert posts["post-012"][3:] == ["blog", "", builder.GOV_LICENCE]
+
+
+def test_the_sources_digests_are_written(built: Path, source: Path) -> None:
+    lines = (built / "SOURCES.sha256").read_text(encoding="utf-8").splitlines()
+    found = {name: digest for digest, name in (line.split("  ") for line in lines)}
+    assert found == {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in source.iterdir()
+    }
 
 
 def test_last_authors_with_one_likely_person_are_tested(built: Path) -> None:
@@ -109,7 +146,7 @@ def test_builds_the_same_bytes_again(
 ) -> None:
     builder.main([str(source), "--output", str(tmp_path)])
     files = [path.relative_to(built) for path in built.rglob("*") if path.is_file()]
-    assert len(files) == 17
+    assert len(files) == 19
     assert all((built / name).read_bytes() == (tmp_path / name).read_bytes() for name in files)
 
 

@@ -1,11 +1,14 @@
 """The committed data: its shape, its size, and that nothing leaks."""
 
 import json
+import re
+import statistics
 from typing import Any
 
 import pytest
 
-from lampbench.bundled import DATA
+from lampbench.bundled import DATA, MODEL
+from lampbench.data.leaks.corpus_sketch import load_sketch
 from scripts.data_card import TASKS, statistics_table
 from scripts.user_rows import find_leaks, read_users, records
 
@@ -16,6 +19,9 @@ FIELDS = {
     "topic_writing": {"summary"},
     "review_writing": {"rating", "description", "summary"},
 }
+POST_TASKS = ("news_headline", "topic_writing")
+NEWS = (55, 12, 254)
+ATTRIBUTED = {"CC-BY", "CC-BY-3.0", "CC-BY-4.0", "MIT OR Apache-2.0", "Apache-2.0"}
 
 
 def users(task: str, name: str) -> list[dict[str, Any]]:
@@ -28,7 +34,7 @@ def evaluated(task: str) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize(
     ("task", "counts"),
-    [("news_headline", (32, 14, 224)), ("topic_writing", (32, 14, 224)),
+    [("news_headline", NEWS), ("topic_writing", NEWS),
      ("scholarly_title", (100, 20, 75)), ("abstract_generation", (100, 20, 75)),
      ("review_writing", (20, 8, 40))],
 )  # fmt: skip
@@ -73,6 +79,52 @@ def test_history_is_older_than_queries(task: str) -> None:
 
 
 @pytest.mark.parametrize("task", TASKS)
+def test_dates_are_dates(task: str) -> None:
+    for user in (*evaluated(task), *users(task, "train")):
+        for record in records(user):
+            assert re.fullmatch(r"\d{4}(-\d\d){0,2}", record["date"])
+
+
+@pytest.mark.parametrize("task", POST_TASKS)
+def test_dev_users_have_histories_and_queries_like_those_of_test_users(task: str) -> None:
+    test, dev = users(task, "test"), users(task, "dev")
+    for name, longest in (("history", 24), ("queries", 8)):
+        tested, tuned = ([len(user[name]) for user in group] for group in (test, dev))
+        assert (min(tested), max(tested)) == (min(tuned), max(tuned))
+        assert max(tested) == longest
+        assert 0.8 < statistics.mean(tuned) / statistics.mean(tested) < 1.25
+    assert min(len(user["history"]) for user in (*test, *dev)) == 7
+
+
+def test_every_post_is_credited_and_nothing_else() -> None:
+    head, *lines = (DATA / "POSTS.tsv").read_text(encoding="utf-8").splitlines()
+    assert head.split("\t") == ["id", "author", "title", "site", "url", "licence"]
+    credited = {line.split("\t")[0]: line.split("\t")[1:] for line in lines}
+    for task in POST_TASKS:
+        everyone = [*evaluated(task), *users(task, "train")]
+        owner = {record["id"]: user["id"] for user in everyone for record in records(user)}
+        assert owner == {name: author for name, (author, *_) in credited.items()}
+    for author, title, site, url, licence in credited.values():
+        assert author and title
+        if site in ("digital.gov", "18f"):
+            assert (url, licence) == ("", "CC0 1.0 / public domain in the United States")
+        else:
+            assert url.startswith("https://") and licence in ATTRIBUTED
+
+
+def test_nothing_is_under_a_share_alike_licence_and_licence_texts_are_there() -> None:
+    assert "-SA" not in (DATA / "POSTS.tsv").read_text(encoding="utf-8")
+    assert {path.name for path in (DATA / "licences").iterdir()} == {"MIT.txt", "Apache-2.0.txt"}
+
+
+def test_the_models_have_read_no_post_of_a_user() -> None:
+    read = load_sketch(MODEL / "corpus.npz").documents
+    for task in POST_TASKS:
+        for user in (*evaluated(task), *users(task, "train")):
+            assert not read & {record["id"] for record in records(user)}
+
+
+@pytest.mark.parametrize("task", TASKS)
 def test_ids_are_unique(task: str) -> None:
     everyone = [*evaluated(task), *users(task, "train")]
     ids = [record["id"] for user in everyone for record in records(user)]
@@ -89,7 +141,7 @@ def test_the_note_says_what_the_data_is(task: str) -> None:
     assert note["synthetic"] is (task == "review_writing")
 
 
-@pytest.mark.parametrize("task", ["news_headline", "topic_writing"])
+@pytest.mark.parametrize("task", POST_TASKS)
 def test_the_prompt_does_not_hold_the_answer(task: str) -> None:
     for user in (*evaluated(task), *users(task, "train")):
         for record in records(user):
@@ -104,7 +156,7 @@ def test_the_card_has_the_numbers_of_the_files() -> None:
 
 
 def test_the_data_is_small() -> None:
-    assert sum(path.stat().st_size for path in DATA.rglob("*") if path.is_file()) < 10 * 2**20
+    assert sum(path.stat().st_size for path in DATA.rglob("*") if path.is_file()) < 11 * 2**20
 
 
 def test_a_test_user_who_trains_under_another_spelling_is_a_leak() -> None:

@@ -1,6 +1,12 @@
 """Reading and cleaning of the posts and papers."""
 
-from scripts.source_texts import clean_paper_text, clean_post, cut_words, usable_posts
+from scripts.source_texts import (
+    clean_paper_text,
+    clean_post,
+    cut_words,
+    join_words,
+    usable_posts,
+)
 
 
 def test_cleaning_takes_out_template_marks() -> None:
@@ -33,3 +39,9 @@ def test_a_summary_that_begins_the_content_gives_way_to_the_title() -> None:
 def test_a_post_that_begins_with_its_headline_is_left_out() -> None:
     content = "About all the words: " + " ".join(f"word{number}" for number in range(120))
     assert usable_posts([{"title": "About all the words", "summary": "", "content": content}]) == []
+
+
+def test_single_words_on_lines_of_their_own_are_joined_to_their_sentence() -> None:
+    assert join_words("Some\n\nwords\n\nand\n\nlinks in a row.\n\nfinch\n\nfinch is one.") == (
+        "Some words and links in a row.\n\nfinch\n\nfinch is one."
+    )
