@@ -123,7 +123,7 @@ def _one_of_every_few(names: Sequence[str], wanted: int) -> set[str]:
     others = [name for name in names if name not in before]
     parts, chance = wanted - len(before), random.Random(SEED)
     ends = [round(len(others) * part / parts) for part in range(parts + 1)]
-    return before | {chance.choice(others[a:b]) for a, b in itertools.pairwise(ends)}
+    return {*before, *(chance.choice(others[a:b]) for a, b in itertools.pairwise(ends))}
 
 
 def split_papers(papers: Sequence[Json]) -> Split:

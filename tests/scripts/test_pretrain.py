@@ -163,8 +163,8 @@ def test_text_of_tested_users_is_not_trained_on(split: str, tmp_path: Path) -> N
         for name, text, who in papers
     ]
     poster = read_users(DATA / "news_headline" / "train.jsonl")[0]["id"]
-    post = {"id": "post", "author": poster, "date": "2020-01-01", "title": "A title of its own",
-            "summary": "", "content": fresh}  # fmt: skip
+    post = {"id": "post", "author": poster, "source": "site", "date": "2020-01-01",
+            "title": "A title of its own", "summary": "", "content": fresh}  # fmt: skip
     for file, lines in ((PAPERS, rows), (POSTS, [post])):
         with gzip.open(tmp_path / file, "wt", encoding="utf-8") as stream:
             stream.writelines(json.dumps(row) + "\n" for row in lines)
