@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lampbench.engine.next_token import next_scores, sample_tokens, uniform_numbers
+from lampbench.engine.flush_denormals import flush_denormals
+from lampbench.engine.next_token import next_scores, next_tokens
 from lampbench.engine.protocol import GenerateRequest
 from lampbench.util.hashing import seed_from
 
@@ -23,6 +24,7 @@ class PeftMixed:
     def __init__(self, engine: Any, tam: Any, users: Sequence[Any]) -> None:
         from peft import PeftModel
 
+        flush_denormals()
         self._encoder = engine._encoder
         self._plain = copy.deepcopy(engine._pristine)
         merged = PeftModel.from_pretrained(copy.deepcopy(engine._pristine), str(tam))
@@ -56,10 +58,10 @@ class PeftMixed:
             model, options = self._plain, {}
         seen = self._seen(tokens[: len(rows)], mask[: len(rows)])
         seeds = [seed_from(request.seed, n) for request, n in rows]
-        random = [torch.Generator(self._device).manual_seed(seed) for seed in seeds]
+        random = torch.tensor(seeds, device=self._device)
         cache = DynamicCache(config=self._plain.config)
         answers = []
-        for _ in range(spec.max_new_tokens):
+        for step in range(spec.max_new_tokens):
             positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, -tokens.shape[1] :]
             logits = model(
                 input_ids=tokens, attention_mask=mask, position_ids=positions,
@@ -67,11 +69,7 @@ class PeftMixed:
             ).logits[:, -1].float()  # fmt: skip
             base = logits[len(rows) :] if spec.contrast else None
             scores = next_scores(spec, logits[: len(rows)], base, seen)
-            if spec.sampling:
-                numbers = uniform_numbers(random, scores)
-                chosen = sample_tokens(scores, spec.sampling, numbers)
-            else:
-                chosen = scores.argmax(-1)
+            chosen = next_tokens(spec, scores, random, torch.tensor(step))
             seen.scatter_(1, chosen.unsqueeze(-1), True)
             answers.append(chosen)
             tokens = chosen.repeat(2 if spec.contrast else 1).unsqueeze(-1)

@@ -5,12 +5,12 @@ are natural. "User" is the request's own model, "base" the one it is contrasted 
 """
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from lampbench.engine.counter_random import child_keys, uniform_numbers
 from lampbench.engine.protocol import Contrast, GenerationSpec, Sampling
 
 
@@ -95,25 +95,30 @@ def nucleus(probabilities: Tensor, top_p: float) -> Tensor:
 
 
 def sample_tokens(scores: Tensor, sampling: Sampling, uniform: Tensor) -> Tensor:
-    """Random tokens [rows], from `uniform` numbers in [0, 1), by the Gumbel-max trick.
+    """Random tokens [rows], from `uniform` numbers in (0, 1), by the Gumbel-max trick.
 
     Each token has an exponential clock that runs at its probability; the first to ring is chosen. A
     row's draw depends on its own scores and numbers only, and rounding changes it only if two
-    clocks almost tie; the inverse of the distribution function has an edge at every token.
+    clocks almost tie; the inverse of the distribution function has an edge at every token. The
+    first clocks to ring have the numbers next to 0, where float32 is finest.
     """
     probabilities = (scores / sampling.temperature).softmax(dim=-1)
     if sampling.top_p < 1.0:
         probabilities = probabilities * nucleus(probabilities, sampling.top_p)
-    clocks = uniform.clamp(min=torch.finfo(uniform.dtype).tiny).log().neg_()
+    clocks = uniform.neg().log1p_().neg_()
     return (probabilities / clocks).argmax(dim=-1)
 
 
-def uniform_numbers(generators: Sequence[torch.Generator], scores: Tensor) -> Tensor:
-    """Random numbers in [0, 1) in the shape of `scores`, each row's from its own generator."""
-    drawn = torch.empty_like(scores)
-    for row, generator in zip(drawn, generators, strict=True):
-        row.uniform_(generator=generator)
-    return drawn
+def next_tokens(spec: GenerationSpec, scores: Tensor, seeds: Tensor, steps: Tensor) -> Tensor:
+    """The tokens [rows] chosen from `scores`: the best ones, or random ones.
+
+    The random numbers depend on `seeds` [rows] of the answers and their `steps`, counted from 0:
+    how many tokens each already has.
+    """
+    if spec.sampling is None:
+        return scores.argmax(dim=-1)
+    uniform = uniform_numbers(child_keys(seeds, steps), scores.shape[-1])
+    return sample_tokens(scores, spec.sampling, uniform)
 
 
 def _descending(probabilities: Tensor) -> Tensor:

@@ -105,7 +105,7 @@ class EnginePool:
                 "dtype": self.dtype(name),
                 "chat_template": self.chat_template(name),
             }
-            if self.options.engine != "batched":  # equal up to rounding and dropout's draws
+            if self.options.engine != "batched":  # equal up to rounding
                 self._identities[name]["engine"] = self.options.engine
         return self._identities[name]
 

@@ -1,6 +1,7 @@
 """Which examples a training step takes, and at what learning rate."""
 
 import math
+from functools import lru_cache
 
 import torch
 
@@ -31,6 +32,16 @@ def batch_indices(spec: OptimSpec, examples: int, seed: int, step: int) -> list[
     Each epoch has its own random order, drawn from the job's seed.
     """
     epoch, batch = divmod(step, math.ceil(examples / spec.batch_size))
+    order = _order(seed, epoch, examples)
+    return list(order[batch * spec.batch_size : (batch + 1) * spec.batch_size])
+
+
+def dropout_seed(seed: int, step: int, example: int) -> int:
+    """Seed of an example's dropout masks in a step of the job with `seed`."""
+    return seed_from(seed, "dropout", step, example)
+
+
+@lru_cache(maxsize=256)  # a job asks for it at every step
+def _order(seed: int, epoch: int, examples: int) -> tuple[int, ...]:
     generator = torch.Generator().manual_seed(seed_from(seed, "order", epoch))
-    order = torch.randperm(examples, generator=generator).tolist()
-    return order[batch * spec.batch_size : (batch + 1) * spec.batch_size]
+    return tuple(torch.randperm(examples, generator=generator).tolist())

@@ -26,7 +26,7 @@ class TaskSFT(LoraRecipe, TaskRecipe):
 
     name: ClassVar = "task_sft"
     section = "task_sft"
-    version: ClassVar = 2  # 2: random draws of the batched engine
+    version: ClassVar = 3  # 2: random draws of the batched engine; 3: of a counter
     sees_train_users = True
 
     def build(self, context: Context) -> None:
@@ -50,7 +50,7 @@ class UserSFT(LoraRecipe, UserRecipe):
 
     name: ClassVar = "user_sft"
     section = "user_sft"
-    version: ClassVar = 2
+    version: ClassVar = 3
 
     start: TaskSFT | None = None
 
@@ -85,7 +85,7 @@ class UserDPO(AdapterRecipe, UserRecipe):
 
     name: ClassVar = "user_dpo"
     section = "user_dpo"
-    version: ClassVar = 2
+    version: ClassVar = 3
 
     start: UserSFT = UserSFT()
     negatives: LowestReward = LowestReward()

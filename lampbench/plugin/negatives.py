@@ -26,7 +26,7 @@ class Samples(UserRecipe):
 
     name: ClassVar = "samples"
     section = "negatives"
-    version: ClassVar = 2  # 2: random draws of the batched engine
+    version: ClassVar = 3  # 2: random draws of the batched engine; 3: of a counter
 
     sampled_from: AdapterRecipe | None = None
     n: int = hyper("candidates per record (K in the paper)", low=1)

@@ -23,7 +23,7 @@ class UserProfile(UserRecipe):
 
     name: ClassVar = "user_profile"
     section = "profile"
-    version: ClassVar = 2  # 2: random draws of the batched engine
+    version: ClassVar = 3  # 2: random draws of the batched engine; 3: of a counter
     uses_prompting = False
 
     model: str = hyper(

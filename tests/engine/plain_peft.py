@@ -62,8 +62,7 @@ class PlainPeft:
     ) -> tuple[int, ...]:
         """New tokens, each from the whole sequence so far, in the terms of equations 1 to 3."""
         ids, begin = list(ids), len(ids)
-        random = torch.Generator().manual_seed(seed)
-        for _ in range(spec.max_new_tokens):
+        for step in range(spec.max_new_tokens):
             seen = torch.tensor(sorted(set(ids)))
             logits = self.logits(weights, ids)[-1]
             if spec.penalty_on == "logits":
@@ -77,7 +76,7 @@ class PlainPeft:
             if spec.penalty_on == "scores":
                 scores = _penalised(scores, seen, spec.repetition_penalty)
             if spec.sampling:
-                scores = _first(scores, spec.sampling, random)
+                scores = _first(scores, spec.sampling, splitmix(seed, step))
             token = int(scores.argmax())
             if token in stop:
                 break
@@ -151,12 +150,22 @@ def _penalised(scores: Tensor, seen: Tensor, penalty: float) -> Tensor:
     return scores.scatter(0, seen, worse)
 
 
-def _first(scores: Tensor, sampling: Sampling, random: torch.Generator) -> Tensor:
+def splitmix(key: int, number: int) -> int:
+    """Number `number`, from 0, of SplitMix64 with this key, in plain arithmetic."""
+    word = (key + (number + 1) * 0x9E3779B97F4A7C15) % 2**64
+    word = (word ^ word >> 30) * 0xBF58476D1CE4E5B9 % 2**64
+    word = (word ^ word >> 27) * 0x94D049BB133111EB % 2**64
+    return word ^ word >> 31
+
+
+def _first(scores: Tensor, sampling: Sampling, key: int) -> Tensor:
     """Highest for the token of the nucleus that rings first; its clock runs at its probability."""
     mass = (scores / sampling.temperature).softmax(-1)
     ordered, tokens = mass.sort(descending=True)
     kept = tokens[ordered.cumsum(0) - ordered < sampling.top_p]
-    rings = -torch.empty(len(mass)).uniform_(generator=random).double().log() / mass
+    words = [splitmix(key, token // 2) >> 32 * (token % 2) for token in range(len(mass))]
+    uniform = torch.tensor([word % 2**31 + 0.5 for word in words], dtype=torch.double) / 2**31
+    rings = -torch.log1p(-uniform) / mass
     return torch.full_like(mass, -torch.inf).scatter(0, kept, -rings[kept])
 
 

@@ -11,9 +11,9 @@ from lampbench.engine.next_token import (
     nucleus,
     penalise,
     plausible_tokens,
+    next_tokens,
     sample_tokens,
     token_rewards,
-    uniform_numbers,
 )
 from lampbench.engine.protocol import Contrast, GenerationSpec, Sampling
 
@@ -154,35 +154,44 @@ def test_nucleus_by_hand():
 @pytest.mark.parametrize(
     ("uniform", "token"),
     [
-        # clocks -log(u) / p: 1.39, 2.77, 3.47, 13.9
+        # clocks -log(1 - u) / p: 1.39, 2.77, 3.47, 13.9
         ((0.5, 0.5, 0.5, 0.5), 0),
         # 9.21, 5.55, 6.93, 27.7
-        ((0.01, 0.25, 0.25, 0.25), 1),
+        ((0.99, 0.75, 0.75, 0.75), 1),
         # 9.21, 5.55, 0.53, 27.7
-        ((0.01, 0.25, 0.9, 0.25), 2),
+        ((0.99, 0.75, 0.1, 0.75), 2),
         # 1.39, 2.77, 3.47, 0.2
-        ((0.5, 0.5, 0.5, 0.99), 3),
+        ((0.5, 0.5, 0.5, 0.01), 3),
     ],
 )
 def test_the_first_of_exponential_clocks_is_drawn(uniform, token):
     assert sample_tokens(USER.log(), Sampling(1.0, 1.0), torch.tensor([uniform])).item() == token
 
 
-@pytest.mark.parametrize("number", [0.0, 2**-24, 0.5, 1.0 - 2**-24])
+@pytest.mark.parametrize("number", [2**-32, 2**-24, 0.5, 1.0 - 2**-24])
 def test_tokens_without_probability_are_never_drawn(number):
     scores = torch.tensor([[-math.inf, 0.0, -math.inf, 0.0, -math.inf]])
-    for others in (0.0, 0.5, 1.0 - 2**-24):
+    for others in (2**-32, 0.5, 1.0 - 2**-24):
         uniform = torch.tensor([[others, number, others, number, others]])
         assert sample_tokens(scores, Sampling(1.0, 1.0), uniform).item() in (1, 3)
 
 
-def test_each_row_draws_its_own_numbers():
-    def numbers(seeds):
-        random = [torch.Generator().manual_seed(seed) for seed in seeds]
-        return uniform_numbers(random, torch.empty(len(seeds), 50))
+def test_each_row_and_step_draws_its_own_numbers():
+    spec, scores = GenerationSpec(9, sampling=Sampling(1.0, 1.0)), torch.zeros(3, 10_000)
+    seeds, steps = torch.tensor([3, 5, 8]), torch.tensor([0, 4, 1])
+    found = next_tokens(spec, scores, seeds, steps).tolist()
+    alone = [next_tokens(spec, scores[:1], s, n).item()
+             for s, n in zip(seeds.split(1), steps.split(1), strict=True)]  # fmt: skip
+    assert found == alone
+    others = {next_tokens(spec, scores[:1], seeds[:1], torch.tensor(n)).item() for n in range(5)}
+    assert len({*found, *others}) == 7
 
-    assert torch.equal(numbers([3, 5, 8])[1], numbers([5])[0])
-    assert not torch.equal(numbers([3, 5])[0], numbers([3, 5])[1])
+
+def test_a_rare_token_is_drawn_as_often_as_its_probability_says():
+    scores = torch.tensor([0.999, 0.001]).log().expand(300_000, 2)
+    spec = GenerationSpec(1, sampling=Sampling(1.0, 1.0))
+    drawn = next_tokens(spec, scores, torch.arange(len(scores)), torch.tensor(0))
+    assert drawn.sum().item() == pytest.approx(300, abs=70)  # four standard deviations
 
 
 def test_draws_follow_temperature_and_nucleus():

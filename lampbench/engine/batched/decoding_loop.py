@@ -19,12 +19,7 @@ from lampbench.engine.batched.packing import PassLimits, pack
 from lampbench.engine.batched.prompt_tree import PromptTree
 from lampbench.engine.batched.stacked_lora import RowAdapters, StackedLora
 from lampbench.engine.decoded_answer import DecodedAnswer
-from lampbench.engine.next_token import (
-    chosen_rewards,
-    next_scores,
-    sample_tokens,
-    uniform_numbers,
-)
+from lampbench.engine.next_token import chosen_rewards, next_scores, next_tokens
 from lampbench.engine.prompt_encoder import EncodedPrompt, TokenIds
 from lampbench.engine.protocol import GenerateRequest, GenerationSpec, Weights
 
@@ -84,10 +79,9 @@ class DecodingSettings:
 
 @dataclass(slots=True, eq=False)
 class _Slot:
-    """An answer being decoded: its random numbers, and its tokens and rewards so far."""
+    """An answer being decoded: its tokens and rewards so far."""
 
     encoded: EncodedRequest
-    random: torch.Generator
     tokens: list[int] = field(default_factory=list)
     rewards: list[float] = field(default_factory=list)
 
@@ -117,6 +111,7 @@ class DecodingLoop:
         self._seen = torch.zeros(slots, config.vocab_size, dtype=torch.bool, device=self._device)
         self._length = torch.zeros(slots, dtype=torch.long, device=self._device)
         self._last = torch.zeros(slots, dtype=torch.long, device=self._device)
+        self._seed = torch.zeros(slots, dtype=torch.long, device=self._device)
         self._slots: list[_Slot] = []
         self._capacity = slots
         adapters = settings.own_rows * (1 if settings.same_adapters else slots)
@@ -154,9 +149,9 @@ class DecodingLoop:
     def _admit(self, requests: list[EncodedRequest]) -> None:
         """Read prompts into free slots and choose their first tokens."""
         first = len(self._slots)
-        self._slots += [
-            _Slot(each, torch.Generator(self._device).manual_seed(each.seed)) for each in requests
-        ]
+        self._slots += map(_Slot, requests)
+        seeds = torch.tensor([each.seed for each in requests], device=self._device)
+        self._seed[first : len(self._slots)] = seeds
         own = self._settings.own_rows
         for slot, encoded in enumerate(requests, start=first):
             begin = 0 if self._settings.same_adapters else slot * own
@@ -240,11 +235,8 @@ class DecodingLoop:
         slots, spec = self._slots[active], self._settings.spec
         base = logits[:, 1] if self._width == 2 else None
         scores = next_scores(spec, logits[:, 0], base, self._seen[active])
-        if spec.sampling:
-            uniform = uniform_numbers([slot.random for slot in slots], scores)
-            chosen = sample_tokens(scores, spec.sampling, uniform)
-        else:
-            chosen = scores.argmax(dim=-1)
+        step = torch.tensor([len(slot.tokens) for slot in slots], device=self._device)
+        chosen = next_tokens(spec, scores, self._seed[active], step)
         if spec.rewards and base is not None:
             found = chosen_rewards(spec, logits[:, 0], base, chosen).tolist()
             for slot, value in zip(slots, found, strict=True):
@@ -286,7 +278,7 @@ class DecodingLoop:
         source, target = (torch.tensor(each, device=self._device) for each in (movers, gaps))
         longest = int(self._length[source].max())
         self._cache.move(self._rows(source, self._width), self._rows(target, self._width), longest)
-        for state in (self._seen, self._length, self._last):
+        for state in (self._seen, self._length, self._last, self._seed):
             state[target] = state[source]
         own = self._settings.own_rows
         if own and not self._settings.same_adapters:

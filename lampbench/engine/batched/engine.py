@@ -26,6 +26,7 @@ from lampbench.engine.batched.stacked_lora import StackedLora
 from lampbench.engine.batched.training_loop import TrainingLoop
 from lampbench.engine.batched.training_run import TrainingExample, TrainingRun
 from lampbench.engine.decoded_answer import DecodedAnswer, completion
+from lampbench.engine.flush_denormals import flush_denormals
 from lampbench.engine.load_model import load_model
 from lampbench.engine.lora_init import initial_matrices, peft_config
 from lampbench.engine.models import ModelSpec
@@ -126,6 +127,7 @@ class BatchedEngine:
             LampbenchError: a prompt does not fit into the context, an adapter cannot be used, or
                 the memory is too small for a single answer.
         """
+        flush_denormals()
         kinds: dict[_Kind, list[EncodedRequest]] = {}
         for request in requests:
             spec, against = request.spec, None
@@ -154,6 +156,7 @@ class BatchedEngine:
         Raises:
             LampbenchError: as in `generate`.
         """
+        flush_denormals()
         for shared, group in _grouped(requests, lambda r: split_shared(r.weights)[0]).items():
             yield from self._scorer.score(shared, list(self._scorer.trees(group)))
 
@@ -167,6 +170,7 @@ class BatchedEngine:
                 disk is full.
             Stopped: a signal, or the end of the given time, ended the process.
         """
+        flush_denormals()
         alike = _grouped(jobs, lambda job: (job.frozen, job.lora, job.dpo))
         for (frozen, lora, _), group in alike.items():
             layout = new_layout(self._model, lora)

@@ -6,7 +6,7 @@ costs the same whether its rows belong to one user or to a hundred (PEFT's mixed
 the users in every layer).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -16,26 +16,7 @@ from torch import Tensor
 from torch.nn.functional import linear
 
 from lampbench.engine.batched.adapter_layout import ScaledAdapters
-
-
-class RowDropout:
-    """Dropout on the LoRA's input whose masks depend on the row alone, not on the batch.
-
-    `seeds` and `lengths` (in tokens) are per row. A layer's mask is drawn from the row's seed and
-    the layer's number, so that a recomputed forward pass gets the same mask.
-    """
-
-    def __init__(self, rate: float, seeds: Sequence[int], lengths: Sequence[int]) -> None:
-        self._rate, self._seeds, self._lengths = rate, seeds, lengths
-
-    def __call__(self, inputs: Tensor, layer: int) -> Tensor:
-        """`inputs` [rows, tokens, width] with some numbers set to zero and the rest scaled up."""
-        kept = torch.zeros_like(inputs)
-        generator = torch.Generator(inputs.device)
-        for row, (seed, length) in enumerate(zip(self._seeds, self._lengths, strict=True)):
-            generator.manual_seed(seed + layer)
-            kept[row, :length].bernoulli_(1 - self._rate, generator=generator)
-        return inputs * kept.div_(1 - self._rate)
+from lampbench.engine.lora_dropout import LoraDropout
 
 
 @dataclass(frozen=True)
@@ -50,7 +31,7 @@ class RowAdapters:
     stride: int = 1
     indices: Tensor | None = None
     factor: float = 1.0
-    dropout: RowDropout | None = None
+    dropout: LoraDropout | None = None
 
 
 class StackedLora:
@@ -62,7 +43,6 @@ class StackedLora:
 
     def __init__(self, model: Any) -> None:
         self._model = model
-        self._number = {name: i for i, (name, _) in enumerate(model.named_modules())}
         self._hooked: set[str] = set()
         self._shared: dict[str, list[tuple[Tensor, Tensor]]] = {}
         self._own: Mapping[str, tuple[Tensor, Tensor]] = {}
@@ -92,14 +72,13 @@ class StackedLora:
     def _hook(self, name: str) -> Any:
         layer = self._model.get_submodule(name)
         if name not in self._hooked:
-            number = self._number[name]
             self._hooked.add(name)
             layer.register_forward_hook(
-                lambda _, inputs, output: self._add(name, number, inputs[0], output)
+                lambda _, inputs, output: self._add(name, inputs[0], output)
             )
         return layer
 
-    def _add(self, name: str, number: int, inputs: Tensor, output: Tensor) -> Tensor:
+    def _add(self, name: str, inputs: Tensor, output: Tensor) -> Tensor:
         for first, second in self._shared.get(name, ()):
             output = output + linear(linear(inputs.to(first.dtype), first), second).to(output.dtype)
         if name not in self._own:
@@ -107,8 +86,10 @@ class StackedLora:
         first, second = self._own[name]
         rows = self.rows
         given = inputs[:: rows.stride].to(first.dtype)
+        factor = rows.factor
         if rows.dropout is not None:
-            given = rows.dropout(given, number)
+            given = rows.dropout(given, name)
+            factor *= rows.dropout.scale
         if len(first) == 1:
             first, second = (each.expand(len(given), -1, -1) for each in (first, second))
         elif rows.indices is None:
@@ -116,9 +97,9 @@ class StackedLora:
         else:
             first, second = (each.index_select(0, rows.indices) for each in (first, second))
         low = torch.bmm(given, first.mT)
+        if factor != 1.0:
+            low = low * factor
         added = torch.bmm(low, second)
-        if rows.factor != 1.0:
-            added = added * rows.factor
         if torch.is_grad_enabled():
             return output + added.to(output.dtype)
         output[:: rows.stride] += added

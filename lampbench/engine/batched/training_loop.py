@@ -23,15 +23,15 @@ from lampbench.engine.batched.forward_pass import ForwardPass
 from lampbench.engine.batched.optimizer import StackedAdamW
 from lampbench.engine.batched.packing import PassLimits, pack
 from lampbench.engine.batched.prompt_tree import branch_logprobs, branch_sums
-from lampbench.engine.batched.stacked_lora import RowAdapters, RowDropout, StackedLora
+from lampbench.engine.batched.stacked_lora import RowAdapters, StackedLora
 from lampbench.engine.batched.training_checkpoints import TrainingCheckpoints
 from lampbench.engine.batched.training_run import TrainingExample, TrainingRun
 from lampbench.engine.divergence import divergence
 from lampbench.engine.dpo_loss import dpo_loss
 from lampbench.engine.load_model import quiet_libraries
+from lampbench.engine.lora_dropout import LoraDropout
 from lampbench.engine.protocol import StepHook, TrainFailure
-from lampbench.engine.training_schedule import batch_indices, learning_rate
-from lampbench.util.hashing import seed_from
+from lampbench.engine.training_schedule import batch_indices, dropout_seed, learning_rate
 from lampbench.util.interrupt import Stopped, unbroken
 
 _LARGE = 1_000_000_000  # parameters of a model whose activations are recomputed
@@ -162,7 +162,7 @@ class TrainingLoop:
         batch = [run.examples[i] for i in chosen]
         total = len(batch) if job.dpo else sum(example.tree.labels for example in batch)
         for number, example in zip(chosen, batch, strict=True):
-            seed = seed_from(job.seed, "dropout", run.done, number)
+            seed = dropout_seed(job.seed, run.done, number)
             yield _TrainingRow(slot, example, 1 / total, seed)
 
     def _gradients(self, rows: list[_TrainingRow]) -> tuple[dict[int, float], dict[int, float]]:
@@ -184,8 +184,9 @@ class TrainingLoop:
         trees = [row.example.tree for row in batch]
         dropout = None
         if lora.dropout:
-            lengths = [tree.tokens for tree in trees]
-            dropout = RowDropout(lora.dropout, [row.seed for row in batch], lengths)
+            seeds = torch.tensor([row.seed for row in batch], device=device)
+            columns = torch.arange(max(tree.tokens for tree in trees), device=device)
+            dropout = LoraDropout(lora.dropout, seeds, columns)
         self._stacked.rows = RowAdapters(
             indices=torch.tensor([row.slot for row in batch], device=device),
             factor=lora.alpha / lora.rank,

@@ -13,6 +13,7 @@ from lampbench.engine.adapter_files import (
 )
 from lampbench.engine.lora_init import initial_matrices, peft_config
 from lampbench.engine.protocol import TrainJob, Weights
+from lampbench.engine.reference.dropout import SeededDropout
 from lampbench.engine.reference.random_state import seeded
 
 _USER = "user"  # PEFT's name for the adapter that is not merged
@@ -73,6 +74,7 @@ class AdaptedModel:
             self._model = get_peft_model(plain, config, adapter_name=_USER)
         for name, pair in matrices.items():
             layer = self._model.base_model.model.get_submodule(name)
+            layer.lora_dropout[_USER] = SeededDropout(name)
             for module, matrix in zip((layer.lora_A, layer.lora_B), pair, strict=True):
                 module[_USER].weight.data = matrix.float().to(plain.device)
         return self._model

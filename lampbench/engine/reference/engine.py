@@ -18,14 +18,10 @@ from lampbench.core.fidelity import Fidelity
 from lampbench.engine.decoded_answer import DecodedAnswer, completion
 from lampbench.engine.divergence import divergence
 from lampbench.engine.dpo_loss import dpo_loss
+from lampbench.engine.flush_denormals import flush_denormals
 from lampbench.engine.load_model import load_model
 from lampbench.engine.models import ModelSpec
-from lampbench.engine.next_token import (
-    chosen_rewards,
-    next_scores,
-    sample_tokens,
-    uniform_numbers,
-)
+from lampbench.engine.next_token import chosen_rewards, next_scores, next_tokens
 from lampbench.engine.prompt_encoder import EncodedResponses, TokenIds, prompt_encoders
 from lampbench.engine.protocol import (
     Completion,
@@ -38,8 +34,13 @@ from lampbench.engine.protocol import (
     TrainResult,
 )
 from lampbench.engine.reference.adapted_model import AdaptedModel
-from lampbench.engine.reference.random_state import seeded
-from lampbench.engine.training_schedule import batch_indices, learning_rate, total_steps
+from lampbench.engine.reference.dropout import lora_dropout
+from lampbench.engine.training_schedule import (
+    batch_indices,
+    dropout_seed,
+    learning_rate,
+    total_steps,
+)
 from lampbench.util.hashing import seed_from
 
 
@@ -83,6 +84,7 @@ class ReferenceEngine:
         Raises:
             LampbenchError: a prompt does not fit into the context, or an adapter cannot be used.
         """
+        flush_denormals()
         for request in requests:
             room = self._encoder.context - request.spec.max_new_tokens
             prompt = self._encoder.encode_prompt(request.id, request.prompt, room)
@@ -99,6 +101,7 @@ class ReferenceEngine:
         Raises:
             LampbenchError: as in `generate`.
         """
+        flush_denormals()
         for request in requests:
             if request.format == "raw":
                 ids = self._encoder.encode_raw(request.prompt.text, request.response)
@@ -121,6 +124,7 @@ class ReferenceEngine:
         Raises:
             LampbenchError: as in `generate`; `start` has another shape than the job's LoRA.
         """
+        flush_denormals()
         for job in jobs:
             model = self._user.trainable(job)
             encoded = [
@@ -139,10 +143,8 @@ class ReferenceEngine:
                 for group in optimizer.param_groups:
                     group["lr"] = learning_rate(job.optim, step, steps)
                 chosen = batch_indices(job.optim, len(encoded), job.seed, step)
-                _set_dropout(model, True)
-                with seeded(seed_from(job.seed, "dropout", step), self.device):
-                    loss, margin = self._loss(model, job, [encoded[i] for i in chosen])
-                _set_dropout(model, False)
+                seeds = [dropout_seed(job.seed, step, number) for number in chosen]
+                loss, margin = self._loss(model, job, [encoded[i] for i in chosen], seeds)
                 torch.autograd.backward(loss)
                 limit = job.optim.max_grad_norm or math.inf
                 norm = float(torch.nn.utils.clip_grad_norm_(parameters, limit))
@@ -175,7 +177,7 @@ class ReferenceEngine:
         spec = request.spec
         user = self._user.with_adapters(request.weights)
         base = spec.contrast and self._against.with_adapters(spec.contrast.against)
-        random = torch.Generator(self.device).manual_seed(seed)
+        seeds = torch.tensor([seed], device=self.device)
         new = torch.tensor([prompt], device=self.device)
         seen = torch.zeros(1, user.config.get_text_config().vocab_size, device=self.device) > 0
         caches = DynamicCache(config=user.config), DynamicCache(config=user.config)
@@ -187,10 +189,7 @@ class ReferenceEngine:
                 of_user = _next_logits(user, new, caches[0])
                 of_base = None if base is None else _next_logits(base, new, caches[1])
                 scores = next_scores(spec, of_user, of_base, seen)
-                if spec.sampling:
-                    token = sample_tokens(scores, spec.sampling, uniform_numbers([random], scores))
-                else:
-                    token = scores.argmax(dim=-1)
+                token = next_tokens(spec, scores, seeds, torch.tensor(step))
                 if not forced and int(token) in self._stop:
                     return DecodedAnswer(tuple(chosen), False, tuple(rewards))
                 chosen.append(int(token))
@@ -201,21 +200,39 @@ class ReferenceEngine:
         return DecodedAnswer(tuple(chosen), True, tuple(rewards))
 
     def _loss(
-        self, model: Any, job: TrainJob, batch: Sequence[EncodedResponses]
+        self, model: Any, job: TrainJob, batch: Sequence[EncodedResponses], seeds: Sequence[int]
     ) -> tuple[Tensor, float]:
-        """Mean negative log-likelihood of the responses' tokens, or equation 6 and its margin."""
+        """Mean negative log-likelihood of the responses' tokens, or equation 6 and its margin.
+
+        `seeds` are those of the examples' dropout.
+        """
         reference = job.dpo and self._against.with_adapters(job.dpo.reference)
-        policy = self._batch_logprobs(model, batch)
+        policy = self._batch_logprobs(model, batch, job.lora.dropout, seeds)
         if job.dpo is None:
             return -torch.cat([logs for (logs,) in policy]).mean(), 0.0
         with torch.no_grad():
-            fixed = self._batch_logprobs(reference, batch)
+            fixed = self._batch_logprobs(reference, batch, 0.0, seeds)
         losses, margins = dpo_loss(_sums(policy), _sums(fixed), job.dpo.beta)
         return losses.mean(), float(margins.detach().mean())
 
-    def _batch_logprobs(self, model: Any, batch: Sequence[EncodedResponses]) -> list[list[Tensor]]:
-        """As `_logprobs`, by example and response."""
-        return [[self._logprobs(model, each.prompt, r) for r in each.responses] for each in batch]
+    def _batch_logprobs(
+        self, model: Any, batch: Sequence[EncodedResponses], dropout: float, seeds: Sequence[int]
+    ) -> list[list[Tensor]]:
+        """As `_logprobs`, by example and response, with dropout on the LoRA's input.
+
+        The responses to a prompt share its masks, and have neighbouring ones of their own.
+        """
+        logs: list[list[Tensor]] = []
+        for each, seed in zip(batch, seeds, strict=True):
+            logs.append([])
+            begin = len(each.prompt)
+            for response in each.responses:
+                end = begin + len(response)
+                positions = torch.tensor([*range(len(each.prompt)), *range(begin, end)])
+                begin = end
+                with lora_dropout(model, dropout, seed, positions.to(self.device)):
+                    logs[-1].append(self._logprobs(model, each.prompt, response))
+        return logs
 
     def _logprobs(self, model: Any, prompt: TokenIds, response: TokenIds) -> Tensor:
         """Log p(token | everything before it) of each token of the response."""
@@ -230,13 +247,6 @@ def _trained_tokens(job: TrainJob, encoded: Sequence[EncodedResponses]) -> int:
     """Tokens that went through the model: all of every sequence, in every epoch."""
     passes = job.optim.epochs * (2 if job.dpo else 1)  # the reference model reads them as often
     return passes * sum(len(each.prompt) + len(r) for each in encoded for r in each.responses)
-
-
-def _set_dropout(model: Any, active: bool) -> None:
-    """Switch the adapter's dropout; the base model's own stays off, as in every engine."""
-    for name, module in model.named_modules():
-        if name.endswith("lora_dropout"):
-            module.train(active)
 
 
 def _next_logits(model: Any, new: Tensor, cache: Any) -> Tensor:

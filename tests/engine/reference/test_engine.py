@@ -192,6 +192,27 @@ def test_another_adapter_at_the_same_path_is_noticed(
             )
 
 
+@pytest.mark.parametrize("kind", ["sft", "dpo"])
+def test_both_engines_train_alike_with_dropout(reference, engine, adapters, tmp_path, kind):
+    tam, user, _ = adapters()
+    options = {"frozen": (tam,), "lora": replace(USER_LORA, dropout=0.4)}
+    if kind == "dpo":
+        options |= {"start": user, "data": preferences(), "dpo": DPOSpec(0.3, (tam,))}
+    results = []
+    for made, name in ((reference, "one"), (engine(), "other")):
+        asked = job(tmp_path / name, "u", **options)
+        (result,) = made.train([asked], no_hook)
+        results.append((result, load_file(asked.output / WEIGHTS)))
+    (one, first), (other, second) = results
+    assert one.losses == pytest.approx(other.losses, abs=1e-5)
+    assert one.margins == pytest.approx(other.margins, abs=1e-5)
+    for name, matrix in first.items():
+        assert torch.allclose(matrix, second[name], atol=1e-5), name
+    dry = job(tmp_path / "dry", "u", **options | {"lora": replace(USER_LORA, dropout=0.0)})
+    (result,) = engine().train([dry], no_hook)
+    assert result.losses[-1] != pytest.approx(one.losses[-1], abs=1e-3)
+
+
 def test_dropout_does_not_depend_on_what_was_loaded_before(reference, adapters, tmp_path):
     """The second job finds the reference model of its DPO loaded, the first does not."""
     tam, user, other = adapters()

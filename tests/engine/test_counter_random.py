@@ -1,0 +1,65 @@
+"""The generator of all random draws."""
+
+import pytest
+import torch
+
+from lampbench.engine.counter_random import child_keys, dropped, random_words, uniform_numbers
+
+UNSIGNED = 2**64
+
+
+def test_published_numbers_of_splitmix64():
+    """Seed 1234567 is Rosetta Code's; seed 0 is the test of Java's SplittableRandom and of Vigna."""
+    expected = {
+        1234567: [
+            6457827717110365317,
+            3203168211198807973,
+            9817491932198370423,
+            4593380528125082431,
+            16408922859458223821,
+        ],
+        0: [0xE220A8397B1DCDAF, 0x6E789E6AA1B965F4, 0x06C45D188009454F, 0xF88BB8A8724C81EC],
+    }
+    for seed, numbers in expected.items():
+        found = random_words(torch.tensor(seed), len(numbers))
+        assert [int(one) % UNSIGNED for one in found] == numbers
+
+
+def test_a_childs_key_is_a_number_of_its_parent():
+    keys = torch.tensor([3, 5, 8])
+    assert torch.equal(child_keys(keys.unsqueeze(-1), torch.arange(7)), random_words(keys, 7))
+    assert torch.equal(child_keys(keys, 4), random_words(keys, 7)[:, 4])
+
+
+def test_a_rows_numbers_do_not_depend_on_the_other_rows_or_the_width():
+    keys = child_keys(torch.tensor(1), torch.arange(20))
+    for draw in (random_words, uniform_numbers, lambda k, n: dropped(k, n, 0.3)):
+        alone = draw(keys[4:5], 9)
+        assert torch.equal(draw(keys, 9)[4:5], alone)
+        assert torch.equal(draw(keys, 30)[4:5, :9], alone)
+        assert not torch.equal(draw(keys, 50)[4], draw(keys, 50)[5])
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.05, 0.5, 0.999])
+def test_dropped_has_its_rate(rate):
+    mask = dropped(child_keys(torch.tensor(7), torch.arange(1000)), 1001, rate)
+    assert mask.shape == (1000, 1001)
+    assert mask.float().mean().item() == pytest.approx(rate, abs=2e-3)
+    spread = mask.float().mean(0).std().item()  # of the columns' means
+    assert spread == pytest.approx((rate * (1 - rate) / 1000) ** 0.5, rel=0.2)
+
+
+def test_neighbouring_keys_columns_and_layers_are_not_correlated():
+    layers = child_keys(torch.tensor(11), torch.arange(4))
+    numbers = uniform_numbers(child_keys(layers.unsqueeze(-1), torch.arange(500)), 64) - 0.5
+    size = (1 / 12) * numbers[1:].numel() ** -0.5  # of the mean of products of independent numbers
+    shifts = (numbers[1:] * numbers[:-1]), (numbers[:, 1:] * numbers[:, :-1])
+    for products in (*shifts, numbers[..., 1:] * numbers[..., :-1]):
+        assert abs(products.mean().item()) < 5 * size
+
+
+def test_uniform_numbers_are_inside_zero_and_one_and_evenly_spread():
+    numbers = uniform_numbers(child_keys(torch.tensor(5), torch.arange(1000)), 1000)
+    assert 0 < numbers.min() < 1e-5 and 1 - 1e-5 < numbers.max() < 1
+    counts = torch.histc(numbers, 100, 0, 1)
+    assert ((counts - 10_000) ** 2 / 10_000).sum().item() < 150  # chi-squared, 99 degrees: p = 7e-4
