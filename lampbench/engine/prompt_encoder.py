@@ -182,6 +182,14 @@ class PromptEncoder:
         return int(token) if used else None
 
     @cached_property
+    def _bos_opens_turns(self) -> bool:
+        """Whether the template writes the BOS once for every turn, as some of ChatML's kind do."""
+        one = [_message("user", _USER)]
+        three = [*one, _message("assistant", _ANSWER), *one]
+        first, second = (self._encode(self._render(m, generation=False)) for m in (one, three))
+        return second.count(self.bos) > first.count(self.bos)
+
+    @cached_property
     def _takes_system(self) -> bool:
         """Whether the template shows a system message; some reject it, some drop it."""
         from jinja2 import TemplateError
@@ -219,15 +227,21 @@ class PromptEncoder:
         if self.bos is None:
             return ids
         if self._reference_bos:
-            return ids if self._training else [self.bos, *ids]
+            added = self._default("a")[:1] == [self.bos] and not self._training
+            return [self.bos, *ids] if added else ids
         if self.bos not in ids:
             ids = [self.bos, *ids]
-        if ids.count(self.bos) != 1 or ids[0] != self.bos:
+        self._require_one_beginning(ids)
+        return ids
+
+    def _require_one_beginning(self, ids: list[int]) -> None:
+        count = ids.count(self.bos)
+        doubled = ids[1:2] == [self.bos] if self._bos_opens_turns else count > 1
+        if doubled or ids[0] != self.bos:
             raise LampbenchError(
-                f"{self.tokenizer.name_or_path}: the chat template puts {ids.count(self.bos)} "
+                f"{self.tokenizer.name_or_path}: the chat template puts {count} "
                 f"tokens that begin a sequence into a prompt, or not at its start; {_CHOOSE}"
             )
-        return ids
 
     def _render(self, messages: list[dict[str, str]], *, generation: bool) -> str:
         text = self.tokenizer.apply_chat_template(
@@ -236,6 +250,7 @@ class PromptEncoder:
             tokenize=False,
             add_generation_prompt=generation,
             date_string=_DATE,
+            enable_thinking=False,  # Qwen3 would spend the token budget on it
         )
         return str(text)
 
