@@ -186,8 +186,13 @@ class PromptEncoder:
         """Whether the template writes the BOS once for every turn, as some of ChatML's kind do."""
         one = [_message("user", _USER)]
         three = [*one, _message("assistant", _ANSWER), *one]
-        first, second = (self._encode(self._render(m, generation=False)) for m in (one, three))
-        return second.count(self.bos) > first.count(self.bos)
+        few, more = (
+            self._encode(self._render(messages, generation=False)).count(
+                self.tokenizer.bos_token_id
+            )
+            for messages in (one, three)
+        )
+        return more > few
 
     @cached_property
     def _takes_system(self) -> bool:
@@ -224,20 +229,21 @@ class PromptEncoder:
             messages = [_message("user", f"{system}\n\n{user}")]
         # The paper's templates render stray white space, some of it in front of their BOS.
         ids = self._encode(self._render(messages, generation=True).lstrip())
-        if self.bos is None:
+        bos = self.bos
+        if bos is None:
             return ids
         if self._reference_bos:
-            added = self._default("a")[:1] == [self.bos] and not self._training
-            return [self.bos, *ids] if added else ids
-        if self.bos not in ids:
-            ids = [self.bos, *ids]
-        self._require_one_beginning(ids)
+            added = self._default("a")[:1] == [bos] and not self._training
+            return [bos, *ids] if added else ids
+        if bos not in ids:
+            ids = [bos, *ids]
+        self._require_one_beginning(ids, bos)
         return ids
 
-    def _require_one_beginning(self, ids: list[int]) -> None:
-        count = ids.count(self.bos)
-        doubled = ids[1:2] == [self.bos] if self._bos_opens_turns else count > 1
-        if doubled or ids[0] != self.bos:
+    def _require_one_beginning(self, ids: list[int], bos: int) -> None:
+        count = ids.count(bos)
+        doubled = ids[1:2] == [bos] if self._bos_opens_turns else count > 1
+        if doubled or ids[0] != bos:
             raise LampbenchError(
                 f"{self.tokenizer.name_or_path}: the chat template puts {count} "
                 f"tokens that begin a sequence into a prompt, or not at its start; {_CHOOSE}"

@@ -3,8 +3,10 @@
 import json
 import shutil
 from dataclasses import replace
+from importlib.metadata import PackageNotFoundError
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,8 +25,7 @@ from lampbench.execution.cache import Cache
 from lampbench.util.errors import LampbenchError
 
 SPEC = MODEL_PRESETS["smollm2-135m"]
-PACKAGED = SPEC.package
-assert PACKAGED is not None
+PACKAGED: Any = SPEC.package
 
 installed = pytest.mark.skipif(
     not (find_spec("gguf") and find_spec(PACKAGED.module)),
@@ -155,7 +156,7 @@ def test_sizes_are_known_before_the_conversion():
 
 def test_a_missing_package_is_one_line(tmp_path, monkeypatch):
     def no_package(name):
-        raise packaged_model.PackageNotFoundError
+        raise PackageNotFoundError(name)
 
     monkeypatch.setattr(packaged_model, "version", no_package)
     with pytest.raises(LampbenchError) as error:
