@@ -28,7 +28,7 @@ class RunSettings(TypedDict, total=False):
         split_by: "user" or "time", for LaMP and LongLaMP.
         splits: published splits to read: "train", "dev", "test".
         data_seed: orders users with equally long histories.
-        preset: default hyper-parameters: "paper", "small" or "reference".
+        preset: default hyper-parameters: "paper", "reference", "small", "smollm2-135m".
         hyperparameters: values by path, such as {"decoding.alpha": 0.5}.
         assignments: values as the command line writes them, "decoding.alpha=0.5".
         config: TOML file of hyper-parameters.

@@ -100,9 +100,10 @@ dataset = apply(
            help="Seed of the order of users with equally long histories."),
 )  # fmt: skip
 hyper = apply(
-    option("--preset", type=click.Choice(["paper", "small", "reference"]), heading=HYPER,
-           help="Where default values come from.  [default: small for bundled models, paper for "
-                "others, reference with --fidelity reference]"),
+    option("--preset", heading=HYPER,
+           type=click.Choice(["paper", "small", "smollm2-135m", "reference"]),
+           help="Where default values come from.  [default: small for bundled models, smollm2-135m "
+                "for that model, paper for others, reference with --fidelity reference]"),
     option("--set", "assignments", multiple=True, metavar="SECTION.NAME=VALUE", heading=HYPER,
            type=Assignment(),
            help="Set one value, for example decoding.alpha=0.5; repeatable. "

@@ -1,15 +1,13 @@
 """Loading a model and its tokenizer, from a folder or the hub."""
 
-import contextlib
-import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
-from logging import ERROR, getLogger
 from typing import Any
 
 import torch
 
-from lampbench.engine.models import ModelSpec, commit_of
+from lampbench.engine.model_files import commit_of
+from lampbench.engine.models import ModelSpec
+from lampbench.engine.quiet_libraries import quiet_libraries
 from lampbench.util.errors import LampbenchError
 
 _DTYPES = ("float32", "bfloat16", "float16")
@@ -79,26 +77,3 @@ def load_model(spec: ModelSpec, device: str | None, dtype: str) -> LoadedModel:
     # Prompts are fitted into `context`, and what is dropped is counted: no warning is needed.
     tokenizer.model_max_length = _NO_LIMIT
     return LoadedModel(model, tokenizer, context, chosen)
-
-
-@contextlib.contextmanager
-def quiet_libraries() -> Iterator[None]:
-    """Inside, transformers and peft print no notices and no progress bars."""
-    from transformers.utils import logging
-
-    notices: Any = logging  # untyped
-    before, bars = notices.get_verbosity(), notices.is_progress_bar_enabled()
-    notices.set_verbosity_error()
-    notices.disable_progress_bar()
-    others = getLogger("peft")
-    level = others.level
-    others.setLevel(ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        notices.set_verbosity(before)
-        if bars:
-            notices.enable_progress_bar()
-        others.setLevel(level)

@@ -1,18 +1,38 @@
-"""Models by name: the bundled ones, the paper's, any hub id or folder. Does not import torch."""
+"""Models by name: those of `models.toml`, any hub id or folder. Does not import torch."""
 
 import json
-import logging
 import re
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from lampbench.util.atomic import replace
-from lampbench.util.disk import writing
 from lampbench.util.errors import LampbenchError, suggestion
-from lampbench.util.hashing import digest, file_digest
+
+
+@dataclass(frozen=True, slots=True)
+class PackagedFile:
+    """A GGUF file in a Python package, from which a model is converted.
+
+    Attributes:
+        name: the package's name for pip.
+        version: the version whose file is known.
+        module: the package's name for `import`.
+        file: the file in the module's folder.
+        sha256: of the file.
+        weights_sha256: of the weights that the conversion makes.
+        config: sizes in the model's config.json, by name.
+    """
+
+    name: str
+    version: str
+    module: str
+    file: str
+    sha256: str
+    weights_sha256: str
+    config: tuple[tuple[str, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +42,15 @@ class ModelSpec:
     Attributes:
         name: the model's name in results: a preset's name, a hub id, or the last part of a folder's
             path (the fingerprint tells folders of the same name apart).
-        location: a folder or a hub id.
+        location: a folder, a hub id, or the package and version of a packaged model.
         revision: a commit, branch or tag on the hub; None is the default branch.
         chat_template: one of lampbench's chat templates; None is the tokenizer's own.
         dtype: precision of weights and activations.
+        package: the file that a packaged model is converted from.
+        preset: default hyper-parameters; None is the paper's.
+        parameters: their number; None where it is not known.
+        licence: of the weights; None where it is not known.
+        notes: what a reader of the model's scores must know.
     """
 
     name: str
@@ -33,37 +58,41 @@ class ModelSpec:
     revision: str | None = None
     chat_template: str | None = None
     dtype: str = "bfloat16"
+    package: PackagedFile | None = None
+    preset: str | None = None
+    parameters: int | None = None
+    licence: str | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def folder(self) -> Path | None:
-        """The folder of a local model; None for a model on the hub."""
+        """The folder of a local model; None for a model on the hub or in a package."""
         path = Path(self.location)
-        return path if path.is_dir() else None
+        return path if self.package is None and path.is_dir() else None
 
+
+def _read_presets() -> dict[str, ModelSpec]:
+    text = files("lampbench.engine").joinpath("models.toml").read_text("utf-8")
+    return {name: _preset(name, entry) for name, entry in tomllib.loads(text).items()}
+
+
+def _preset(name: str, entry: dict[str, Any]) -> ModelSpec:
+    if entry.pop("bundled", False):
+        entry["location"] = str(files("lampbench.bundled").joinpath(entry["location"]))
+    package = entry.pop("package", None)
+    if package is not None:
+        package = PackagedFile(**{**package, "config": tuple(package["config"].items())})
+    notes = tuple(entry.pop("notes", ()))
+    return ModelSpec(name, package=package, notes=notes, **entry)
+
+
+MODEL_PRESETS: Mapping[str, ModelSpec] = _read_presets()
+"""The models of `models.toml` by name."""
 
 BUNDLED = ("bundled", "bundled-small")
 """Names of the models that are part of every installation."""
 
-
-def _bundled(folder: str) -> str:
-    return str(files("lampbench.bundled").joinpath(folder))
-
-
-MODEL_PRESETS: Mapping[str, ModelSpec] = {
-    spec.name: spec
-    for spec in (
-        ModelSpec("bundled", _bundled("model"), dtype="float32"),
-        ModelSpec("bundled-small", _bundled("model-small"), dtype="float32"),
-        ModelSpec("mistral-7b", "mistralai/Mistral-7B-Instruct-v0.3"),
-        ModelSpec("llama-3.1-8b", "meta-llama/Llama-3.1-8B-Instruct"),
-        ModelSpec("gemma-3-4b", "google/gemma-3-4b-it"),
-        ModelSpec("qwen2.5-1.5b", "Qwen/Qwen2.5-1.5B-Instruct"),
-        ModelSpec("vicuna-7b", "lmsys/vicuna-7b-v1.5", chat_template="vicuna"),
-    )
-}
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
-_IDENTIFYING = ("*config.json", "*token*.json", "vocab.json", "merges.txt", "chat_template.json",
-                "*.jinja", "*.index.json", "*.safetensors", "*.bin", "*.model")  # fmt: skip
 
 
 def is_bundled(spec: ModelSpec) -> bool:
@@ -107,119 +136,3 @@ def _stored_dtype(folder: Path) -> str:
             f"{folder / 'config.json'}: no model configuration ({error}); save the model again"
         ) from error
     return found if found in ("float32", "bfloat16", "float16") else "bfloat16"
-
-
-def fingerprint(spec: ModelSpec, cache: Path) -> str:
-    """Identifies a model's weights, configuration and tokenizer.
-
-    For a folder, the digest of its files' bytes (kept in the folder `cache` by path, size and time
-    of change); for a hub id, the commit of its revision.
-
-    Raises:
-        LampbenchError: the folder is missing, or the hub cannot be reached and the model is not in
-            its local cache.
-    """
-    if (commit := commit_of(spec)) is not None:
-        return f"{spec.location}@{commit}"
-    folder = Path(spec.location)
-    named = {file for pattern in _IDENTIFYING for file in folder.glob(pattern)}
-    return digest([[file.name, _remembered_digest(file, cache)] for file in sorted(named)])
-
-
-def commit_of(spec: ModelSpec) -> str | None:
-    """The commit of a hub model's revision; None for a folder.
-
-    Raises:
-        LampbenchError: the folder is missing, or the hub cannot be reached and the model is not in
-            its local cache.
-    """
-    if spec.folder is not None:
-        return None
-    if Path(spec.location).is_absolute():
-        hint = "run scripts/pretrain.py" if spec.name in BUNDLED else "give another folder"
-        raise LampbenchError(f"{spec.location}: the model's folder is missing; {hint}")
-    return Path(_hub_file(spec, "config.json")).parent.name
-
-
-def _remembered_digest(file: Path, cache: Path) -> str:
-    """Digest of a large file, which is only read again if its size or time has changed."""
-    stat = file.stat()
-    memory = cache / "digests.json"
-    try:
-        known: dict[str, str] = dict(json.loads(memory.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
-        known = {}
-    name = f"{file.resolve()}:{stat.st_size}:{stat.st_mtime_ns}"
-    if name not in known:
-        known[name] = file_digest(file)
-        with writing(memory):
-            cache.mkdir(parents=True, exist_ok=True)
-        replace(memory, json.dumps(known, indent=1, sort_keys=True).encode())
-    return known[name]
-
-
-def _hub_file(spec: ModelSpec, name: str) -> str:
-    """Path of a file of a hub model: from the local cache, or downloaded into it."""
-    from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import (
-        GatedRepoError,
-        HfHubHTTPError,
-        LocalEntryNotFoundError,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
-
-    notices = logging.getLogger("huggingface_hub")
-    level = notices.level
-    notices.setLevel(logging.CRITICAL)
-    try:
-        return hf_hub_download(spec.location, name, revision=spec.revision)
-    except GatedRepoError as error:
-        raise LampbenchError(
-            f"model {spec.location}: access is restricted; ask for it on the model's page at "
-            "huggingface.co, then run `hf auth login`"
-        ) from error
-    except (RepositoryNotFoundError, RevisionNotFoundError) as error:
-        raise LampbenchError(
-            f"model {spec.location}: the hub has no model of that name with revision "
-            f"{spec.revision or 'main'}; check both at huggingface.co"
-        ) from error
-    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
-        raise LampbenchError(
-            f"model {spec.location}: the hub cannot be reached and the model is not downloaded; "
-            f"run `hf download {spec.location}` with a network connection, or give a folder"
-        ) from error
-    finally:
-        notices.setLevel(level)
-
-
-@dataclass(frozen=True, slots=True)
-class DecoderSizes:
-    """Number of decoder layers, and (inputs, outputs) of each kind of linear layer in a layer."""
-
-    layers: int
-    linear: Mapping[str, tuple[int, int]]
-
-
-def decoder_sizes(spec: ModelSpec) -> DecoderSizes | None:
-    """The sizes that determine those of an adapter; None if config.json does not give them."""
-    try:
-        file = spec.folder / "config.json" if spec.folder else _hub_file(spec, "config.json")
-        config: dict[str, Any] = json.loads(Path(file).read_text(encoding="utf-8"))
-        config = config.get("text_config", config)
-        hidden, heads = config["hidden_size"], config["num_attention_heads"]
-        head = config.get("head_dim") or hidden // heads
-        queries, keys = head * heads, head * config.get("num_key_value_heads", heads)
-        middle = config["intermediate_size"]
-        linear = {
-            "q_proj": (hidden, queries),
-            "k_proj": (hidden, keys),
-            "v_proj": (hidden, keys),
-            "o_proj": (queries, hidden),
-            "gate_proj": (hidden, middle),
-            "up_proj": (hidden, middle),
-            "down_proj": (middle, hidden),
-        }
-        return DecoderSizes(config["num_hidden_layers"], linear)
-    except (OSError, ValueError, KeyError):
-        return None

@@ -3,11 +3,12 @@
 import gc
 import sys
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from lampbench.core.fidelity import Fidelity
-from lampbench.engine.models import fingerprint, resolve_model
+from lampbench.engine.model_files import fingerprint
+from lampbench.engine.models import resolve_model
+from lampbench.engine.packaged_model import ArtifactStore, converted
 from lampbench.engine.protocol import Engine
 from lampbench.util.errors import LampbenchError
 from lampbench.util.progress import Progress
@@ -39,12 +40,13 @@ class EnginePool:
     """Engines by model name; knows what identifies a model without loading it.
 
     One engine is in memory at a time: a second model (the writer of PAG's profiles, or the next
-    one of several) replaces the first. The folder `cache` keeps the digests of model files.
+    one of several) replaces the first. `cache` keeps converted models, and its folder the digests
+    of model files.
     """
 
     options: EngineOptions
     fidelity: Fidelity
-    cache: Path
+    cache: ArtifactStore
     progress: Progress
     _engines: dict[str, Engine] = field(default_factory=dict)
     _identities: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -67,22 +69,23 @@ class EnginePool:
             "chat_template": self.chat_template(name),
             "fidelity": self.fidelity,
         }
+        if self.options.engine not in ENGINES:
+            raise LampbenchError(
+                f"no engine is called {self.options.engine!r}: there are {', '.join(ENGINES)}"
+            )
+        spec = converted(resolve_model(name), self.cache)
         if self.options.engine == "batched":
             from lampbench.engine.batched.engine import BatchedEngine
 
             return BatchedEngine(
-                resolve_model(name),
+                spec,
                 batch_size=self.options.batch_size,
                 say=self.progress.say,
                 **options,
             )
-        if self.options.engine == "reference":
-            from lampbench.engine.reference.engine import ReferenceEngine
+        from lampbench.engine.reference.engine import ReferenceEngine
 
-            return ReferenceEngine(resolve_model(name), **options)
-        raise LampbenchError(
-            f"no engine is called {self.options.engine!r}: there are {', '.join(ENGINES)}"
-        )
+        return ReferenceEngine(spec, **options)
 
     def _unload(self) -> None:
         if not self._engines:
@@ -101,7 +104,7 @@ class EnginePool:
         """
         if name not in self._identities:
             self._identities[name] = {
-                "fingerprint": fingerprint(resolve_model(name), self.cache),
+                "fingerprint": fingerprint(resolve_model(name), self.cache.root),
                 "dtype": self.dtype(name),
                 "chat_template": self.chat_template(name),
             }

@@ -182,6 +182,19 @@ class PromptEncoder:
         return int(token) if used else None
 
     @cached_property
+    def _bos_opens_turns(self) -> bool:
+        """Whether the template writes the BOS once for every turn, as some of ChatML's kind do."""
+        one = [_message("user", _USER)]
+        three = [*one, _message("assistant", _ANSWER), *one]
+        few, more = (
+            self._encode(self._render(messages, generation=False)).count(
+                self.tokenizer.bos_token_id
+            )
+            for messages in (one, three)
+        )
+        return more > few
+
+    @cached_property
     def _takes_system(self) -> bool:
         """Whether the template shows a system message; some reject it, some drop it."""
         from jinja2 import TemplateError
@@ -216,18 +229,25 @@ class PromptEncoder:
             messages = [_message("user", f"{system}\n\n{user}")]
         # The paper's templates render stray white space, some of it in front of their BOS.
         ids = self._encode(self._render(messages, generation=True).lstrip())
-        if self.bos is None:
+        bos = self.bos
+        if bos is None:
             return ids
         if self._reference_bos:
-            return ids if self._training else [self.bos, *ids]
-        if self.bos not in ids:
-            ids = [self.bos, *ids]
-        if ids.count(self.bos) != 1 or ids[0] != self.bos:
+            added = self._default("a")[:1] == [bos] and not self._training
+            return [bos, *ids] if added else ids
+        if bos not in ids:
+            ids = [bos, *ids]
+        self._require_one_beginning(ids, bos)
+        return ids
+
+    def _require_one_beginning(self, ids: list[int], bos: int) -> None:
+        count = ids.count(bos)
+        doubled = ids[1:2] == [bos] if self._bos_opens_turns else count > 1
+        if doubled or ids[0] != bos:
             raise LampbenchError(
-                f"{self.tokenizer.name_or_path}: the chat template puts {ids.count(self.bos)} "
+                f"{self.tokenizer.name_or_path}: the chat template puts {count} "
                 f"tokens that begin a sequence into a prompt, or not at its start; {_CHOOSE}"
             )
-        return ids
 
     def _render(self, messages: list[dict[str, str]], *, generation: bool) -> str:
         text = self.tokenizer.apply_chat_template(
@@ -236,6 +256,7 @@ class PromptEncoder:
             tokenize=False,
             add_generation_prompt=generation,
             date_string=_DATE,
+            enable_thinking=False,  # Qwen3 would spend the token budget on it
         )
         return str(text)
 

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from lampbench.engine.models import commit_of, is_bundled, resolve_model
+from lampbench.engine.model_files import commit_of
+from lampbench.engine.models import is_bundled, resolve_model
 from lampbench.execution.plan import Plan
 from lampbench.plugin.hyperparameter import Part, SourcedValue, child_parts
 from lampbench.plugin.identity import label

@@ -98,7 +98,8 @@ def engine_pool(choices: RunOptions, progress: Progress) -> EnginePool:
     engine = EngineOptions(
         choices.device, choices.dtype, choices.chat_template, choices.batch_size, choices.engine
     )
-    return EnginePool(engine, FIDELITIES[choices.fidelity], choices.cache_dir, progress)
+    cache = Cache(choices.cache_dir, progress.say)
+    return EnginePool(engine, FIDELITIES[choices.fidelity], cache, progress)
 
 
 def grid_plans(

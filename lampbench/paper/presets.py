@@ -1,7 +1,11 @@
 """Default hyper-parameters by task family, each with its source."""
 
+import tomllib
+from importlib.resources import files
+from typing import Any
+
 from lampbench.core.task import Family, Task
-from lampbench.engine.models import BUNDLED
+from lampbench.engine.models import MODEL_PRESETS
 from lampbench.plugin.hyperparameter import SourcedValue as Value
 from lampbench.util.errors import LampbenchError, suggestion
 
@@ -81,37 +85,14 @@ _REFERENCE: dict[str, Value] = {
     "decoding.repetition_penalty": Value(1.2, "OPPU_sft+dpo.py (1.2 to 1.3)"),
 }
 
-# A model a thousand times smaller than the paper's learns nothing at the paper's rates: with
-# 1e-5 a LoRA of the bundled model does not move. Only what scale forces is changed here, and what
-# dev users, who are never reported, showed to matter.
-_SMALL = "scale of the bundled model"
-_TUNED = "tuned on dev users (tuning/README.md)"
-_SMALL_SCALE: dict[str, Value] = {
-    "task_sft.learning_rate": Value(2e-3, _TUNED),
-    "user_sft.learning_rate": Value(2e-3, _TUNED),
-    "user_dpo.learning_rate": Value(5e-4, _TUNED),
-    "profile.max_new_tokens": Value(64, _SMALL),
-}
-_SMALL_FAMILY: dict[Family, dict[str, Value]] = {
-    "lamp": {
-        "user_sft.batch_size": Value(1, _TUNED),
-        "decoding.alpha": Value(0.1, _TUNED),
-        "decoding.max_new_tokens": Value(32, _SMALL),
-    },
-    "longlamp": {
-        "task_sft.learning_rate": Value(1e-3, _TUNED),
-        "user_dpo.beta": Value(0.3, _TUNED),
-        "decoding.alpha": Value(0.3, _TUNED),
-        "decoding.tau": Value(0.3, _TUNED),
-        "decoding.repetition_penalty": Value(2.0, _TUNED),
-        "decoding.max_new_tokens": Value(200, _SMALL),
-    },
-}
+_OF_MODELS: dict[str, dict[str, Any]] = tomllib.loads(
+    files("lampbench.paper").joinpath("model_presets.toml").read_text("utf-8")
+)
 
 PRESETS = {
     "paper": "the paper's section 4.1",
     "reference": "the defaults of the paper's reference code",
-    "small": "the paper's, with what the bundled models need otherwise",
+    **{name: preset["about"] for name, preset in _OF_MODELS.items()},
 }
 
 
@@ -131,14 +112,24 @@ def defaults(preset: str, task: Task) -> dict[str, Value]:
     }
     if preset == "reference":
         values |= _REFERENCE
-    elif preset == "small":
-        values |= {**_SMALL_SCALE, **_SMALL_FAMILY[task.family]}
+    elif preset in _OF_MODELS:
+        values |= _values(_OF_MODELS[preset], "all") | _values(_OF_MODELS[preset], task.family)
     values.setdefault("negatives.max_new_tokens", values["decoding.max_new_tokens"])
     return values
+
+
+def _values(preset: dict[str, Any], part: str) -> dict[str, Value]:
+    """What a model's preset changes for all tasks, or for those of a family."""
+    return {
+        f"{section}.{name}": Value(**entry)
+        for section, entries in preset.get(part, {}).items()
+        for name, entry in entries.items()
+    }
 
 
 def default_preset(model: str, fidelity: str) -> str:
     """The preset of a run for which the user chose none."""
     if fidelity == "reference":
         return "reference"
-    return "small" if model in BUNDLED else "paper"
+    known = MODEL_PRESETS.get(model)
+    return (known and known.preset) or "paper"

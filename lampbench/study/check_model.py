@@ -5,9 +5,12 @@ from typing import Any
 
 from lampbench.core.fidelity import PAPER
 from lampbench.core.prompt import Piece, Prompt
-from lampbench.engine.models import ModelSpec, commit_of, resolve_model
+from lampbench.engine.model_files import commit_of
+from lampbench.engine.models import ModelSpec, resolve_model
+from lampbench.engine.packaged_model import packaged_file, packaged_tokenizer, require_known
 from lampbench.study.check_machine import Check, within
 from lampbench.util.errors import LampbenchError
+from lampbench.util.hashing import file_digest
 
 _SECONDS = 60.0
 _HEAD = 12  # tokens that are shown
@@ -17,6 +20,7 @@ def check_model(name: str, seconds: float = _SECONDS) -> Iterator[Check]:
     """Every check of a model, without reading its weights; waits `seconds` for the hub at most."""
     try:
         spec = resolve_model(name)
+        yield from (Check("about", "note", note) for note in spec.notes)
         yield within(seconds, lambda: _files(spec))
         tokenizer = within(seconds, lambda: _tokenizer(spec))
         yield Check("tokenizer", "ok", f"{type(tokenizer).__name__}, {len(tokenizer):,} tokens")
@@ -30,6 +34,11 @@ def check_model(name: str, seconds: float = _SECONDS) -> Iterator[Check]:
 
 
 def _files(spec: ModelSpec) -> Check:
+    if (packaged := spec.package) is not None:
+        file = packaged_file(packaged)
+        require_known(packaged, file_digest(file))
+        size = file.stat().st_size
+        return Check("files", "ok", f"{file}: {size:,} bytes, as known; converted when first used")
     commit = commit_of(spec)
     if commit is not None:
         return Check("files", "ok", f"{spec.location} on the hub, commit {commit}")
@@ -47,8 +56,10 @@ def _files(spec: ModelSpec) -> Check:
 def _tokenizer(spec: ModelSpec) -> Any:
     from transformers import AutoTokenizer
 
-    from lampbench.engine.load_model import quiet_libraries
+    from lampbench.engine.quiet_libraries import quiet_libraries
 
+    if spec.package is not None:
+        return packaged_tokenizer(spec.package)
     with quiet_libraries():
         try:
             return AutoTokenizer.from_pretrained(spec.location, revision=commit_of(spec))

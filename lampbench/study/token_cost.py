@@ -5,7 +5,8 @@ from functools import singledispatch
 from pathlib import Path
 
 from lampbench.core.dataset import User
-from lampbench.engine.models import decoder_sizes, resolve_model
+from lampbench.engine.model_files import decoder_sizes
+from lampbench.engine.models import resolve_model
 from lampbench.execution.specification import Owner, RunSpecification
 from lampbench.plugin.adaptation import TaskSFT, UserDPO, UserSFT
 from lampbench.plugin.adapter_recipe import LoraRecipe

@@ -36,7 +36,7 @@ class Mine(Method):
         (["run", "--method", "cope", "--task", "news"], ["news_headline"]),
         (["run", "--task=news"], ["news_headline"]),
         (["run", "--model", "bundled"], ["bundled", "bundled-small"]),
-        (["run", "--preset", "s"], ["small"]),
+        (["run", "--preset", "s"], ["small", "smollm2-135m"]),
         (["show", "method", "tam"], ["tam", "tam_head"]),
         (["show", "task", "rev"], ["review_writing"]),
         (["score", "--metric", "rouge"], ["rouge1", "rouge2", "rougeL"]),

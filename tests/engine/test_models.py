@@ -5,8 +5,9 @@ import shutil
 
 import pytest
 
-from lampbench.engine import models
-from lampbench.engine.models import ModelSpec, decoder_sizes, fingerprint, resolve_model
+from lampbench.engine import model_files
+from lampbench.engine.model_files import decoder_sizes, fingerprint
+from lampbench.engine.models import ModelSpec, resolve_model
 from lampbench.util.errors import LampbenchError
 
 
@@ -66,7 +67,7 @@ def test_a_fingerprint_changes_with_weights_tokenizer_and_configuration(model_fo
 def test_a_file_is_read_once_for_its_digest(model_folder, tmp_path, monkeypatch):
     spec = resolve_model(str(model_folder("llama")))
     first = fingerprint(spec, tmp_path)
-    monkeypatch.setattr(models, "file_digest", lambda _: pytest.fail("read again"))
+    monkeypatch.setattr(model_files, "file_digest", lambda _: pytest.fail("read again"))
     assert fingerprint(spec, tmp_path) == first
 
 
@@ -130,7 +131,8 @@ def test_sizes_are_those_of_the_model(model_folder, engine, name):
 def test_names_and_fingerprints_need_no_torch(python, model_folder, tmp_path):
     code = f"""
 import sys
-from lampbench.engine.models import MODEL_PRESETS, fingerprint, decoder_sizes, resolve_model
+from lampbench.engine.model_files import fingerprint, decoder_sizes
+from lampbench.engine.models import MODEL_PRESETS, resolve_model
 import lampbench.engine.pool, lampbench.engine.protocol
 spec = resolve_model({str(model_folder("llama"))!r})
 fingerprint(spec, __import__("pathlib").Path({str(tmp_path)!r})), decoder_sizes(spec)

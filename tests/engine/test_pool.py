@@ -8,6 +8,7 @@ from lampbench.core.fidelity import PAPER
 from lampbench.engine.batched.engine import BatchedEngine
 from lampbench.engine.pool import EngineOptions, EnginePool
 from lampbench.engine.reference.engine import ReferenceEngine
+from lampbench.execution.cache import Cache
 from lampbench.util.errors import LampbenchError
 from lampbench.util.progress import Progress
 
@@ -15,7 +16,8 @@ from lampbench.util.progress import Progress
 @pytest.fixture
 def pool(tmp_path):
     def make(**options):
-        return EnginePool(EngineOptions(device="cpu", **options), PAPER, tmp_path, Progress())
+        cache = Cache(tmp_path, print)
+        return EnginePool(EngineOptions(device="cpu", **options), PAPER, cache, Progress())
 
     return make
 

@@ -1,5 +1,6 @@
 """From prompts to token ids: one BOS, one end of turn, only the right pieces shortened."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -135,6 +136,63 @@ def test_a_template_with_two_bos_is_refused(encoder, tokens):
     doubled.chat_template = "{{ bos_token }}" + doubled.chat_template
     with pytest.raises(LampbenchError, match="2 tokens that begin a sequence"):
         PromptEncoder(doubled, None, CONTEXT, PAPER).encode_prompt("q", prompt(), CONTEXT)
+
+
+CHATML = FAMILIES["qwen"].own_template
+TURN_OPENERS = {  # templates whose BOS opens every turn
+    "chatml": CHATML,
+    "chatml with a system turn of its own": "{% if messages[0]['role'] != 'system' %}"
+    "{{ '<|im_start|>system\nBe kind<|im_end|>\n' }}{% endif %}" + CHATML,
+}
+
+
+def chatml(template):
+    """A tokenizer like SmolLM2's: <|im_start|> is its BOS, and plain text gets none."""
+    family = replace(FAMILIES["qwen"], bos="<|im_start|>", special=("<|endoftext|>",))
+    made = tokenizer(family)
+    made.backend_tokenizer.post_processor = None
+    made.chat_template = template
+    return made
+
+
+@pytest.mark.parametrize("name", TURN_OPENERS)
+def test_a_bos_that_opens_every_turn_is_no_doubled_beginning(name):
+    made = PromptEncoder(chatml(TURN_OPENERS[name]), None, CONTEXT, PAPER)
+    ids = made.encode_prompt("q", prompt(), CONTEXT).ids
+    bos = made.tokenizer.bos_token_id
+    assert ids[0] == bos != ids[1]
+    assert ids.count(bos) == 3  # system, user, and the assistant's turn to come
+    (response,) = made.encode_responses("q", prompt(), ["Storm"]).responses
+    assert bos not in response
+    reference = PromptEncoder(made.tokenizer, None, CONTEXT, REFERENCE)
+    assert reference.encode_prompt("q", prompt(), CONTEXT).ids == ids, "its tokenizer adds none"
+
+
+@pytest.mark.parametrize("name", TURN_OPENERS)
+def test_a_doubled_beginning_is_refused_where_the_bos_opens_every_turn(name):
+    doubled = chatml("{{ bos_token }}" + TURN_OPENERS[name])
+    with pytest.raises(LampbenchError, match="4 tokens that begin a sequence"):
+        PromptEncoder(doubled, None, CONTEXT, PAPER).encode_prompt("q", prompt(), CONTEXT)
+
+
+@pytest.mark.parametrize("name", ["llama", "mistral", "gemma"])
+def test_a_second_bos_within_a_prompt_is_refused(name):
+    """Where turns do not begin with a BOS, a second one is an error wherever it is."""
+    doubled = tokenizer(FAMILIES[name])
+    doubled.chat_template += "{% if add_generation_prompt %}{{ bos_token }}{% endif %}"
+    with pytest.raises(LampbenchError, match="2 tokens that begin a sequence"):
+        PromptEncoder(doubled, None, CONTEXT, PAPER).encode_prompt("q", prompt(), CONTEXT)
+
+
+def test_thinking_is_off():
+    thinking = tokenizer(FAMILIES["qwen"])
+    thinking.chat_template += (
+        "{% if add_generation_prompt and enable_thinking is defined and not enable_thinking %}"
+        "{{ '<think>\n\n</think>\n\n' }}{% endif %}"
+    )
+    made = PromptEncoder(thinking, None, CONTEXT, PAPER)
+    text = text_of(made, made.encode_prompt("q", prompt(), CONTEXT).ids)
+    assert text.endswith("<|im_start|>assistant\n<think>\n\n</think>\n\n")
 
 
 def test_reference_has_no_bos_in_training_and_two_in_inference(encoder):

@@ -28,9 +28,9 @@ from lampbench.engine.batched.training_checkpoints import TrainingCheckpoints
 from lampbench.engine.batched.training_run import TrainingExample, TrainingRun
 from lampbench.engine.divergence import divergence
 from lampbench.engine.dpo_loss import dpo_loss
-from lampbench.engine.load_model import quiet_libraries
 from lampbench.engine.lora_dropout import LoraDropout
 from lampbench.engine.protocol import StepHook, TrainFailure
+from lampbench.engine.quiet_libraries import quiet_libraries
 from lampbench.engine.training_schedule import batch_indices, dropout_seed, learning_rate
 from lampbench.util.interrupt import Stopped, unbroken
 

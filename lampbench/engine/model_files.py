@@ -1,0 +1,146 @@
+"""A model's files: what identifies it, its commit on the hub, its sizes. Does not import torch."""
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lampbench.engine.models import BUNDLED, ModelSpec
+from lampbench.engine.packaged_model import packaged_file, packaged_fingerprint, require_known
+from lampbench.util.atomic import replace
+from lampbench.util.disk import writing
+from lampbench.util.errors import LampbenchError
+from lampbench.util.hashing import digest, file_digest
+
+_IDENTIFYING = ("*config.json", "*token*.json", "vocab.json", "merges.txt", "chat_template.json",
+                "*.jinja", "*.index.json", "*.safetensors", "*.bin", "*.model")  # fmt: skip
+
+
+def fingerprint(spec: ModelSpec, cache: Path) -> str:
+    """Identifies a model's weights, configuration and tokenizer.
+
+    For a folder, the digest of its files' bytes (kept in the folder `cache` by path, size and time
+    of change); for a hub id, the commit of its revision; for a packaged model, the digest of the
+    package's file and the version of its conversion.
+
+    Raises:
+        LampbenchError: the folder or package is missing, the package's file is another one than
+            lampbench knows, or the hub cannot be reached and the model is not in its local cache.
+    """
+    if (packaged := spec.package) is not None:
+        require_known(packaged, _remembered_digest(packaged_file(packaged), cache))
+        return packaged_fingerprint(packaged)
+    if (commit := commit_of(spec)) is not None:
+        return f"{spec.location}@{commit}"
+    folder = Path(spec.location)
+    named = {file for pattern in _IDENTIFYING for file in folder.glob(pattern)}
+    return digest([[file.name, _remembered_digest(file, cache)] for file in sorted(named)])
+
+
+def commit_of(spec: ModelSpec) -> str | None:
+    """The commit of a hub model's revision; None for a folder and for a packaged model.
+
+    Raises:
+        LampbenchError: the folder is missing, or the hub cannot be reached and the model is not in
+            its local cache.
+    """
+    if spec.folder is not None or spec.package is not None:
+        return None
+    if Path(spec.location).is_absolute():
+        hint = "run scripts/pretrain.py" if spec.name in BUNDLED else "give another folder"
+        raise LampbenchError(f"{spec.location}: the model's folder is missing; {hint}")
+    return Path(_hub_file(spec, "config.json")).parent.name
+
+
+def _remembered_digest(file: Path, cache: Path) -> str:
+    """Digest of a large file, which is only read again if its size or time has changed."""
+    stat = file.stat()
+    memory = cache / "digests.json"
+    try:
+        known: dict[str, str] = dict(json.loads(memory.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        known = {}
+    name = f"{file.resolve()}:{stat.st_size}:{stat.st_mtime_ns}"
+    if name not in known:
+        known[name] = file_digest(file)
+        with writing(memory):
+            cache.mkdir(parents=True, exist_ok=True)
+        replace(memory, json.dumps(known, indent=1, sort_keys=True).encode())
+    return known[name]
+
+
+def _hub_file(spec: ModelSpec, name: str) -> str:
+    """Path of a file of a hub model: from the local cache, or downloaded into it."""
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        LocalEntryNotFoundError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    notices = logging.getLogger("huggingface_hub")
+    level = notices.level
+    notices.setLevel(logging.CRITICAL)
+    try:
+        return hf_hub_download(spec.location, name, revision=spec.revision)
+    except GatedRepoError as error:
+        raise LampbenchError(
+            f"model {spec.location}: access is restricted; ask for it on the model's page at "
+            "huggingface.co, then run `hf auth login`"
+        ) from error
+    except (RepositoryNotFoundError, RevisionNotFoundError) as error:
+        raise LampbenchError(
+            f"model {spec.location}: the hub has no model of that name with revision "
+            f"{spec.revision or 'main'}; check both at huggingface.co"
+        ) from error
+    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
+        raise LampbenchError(
+            f"model {spec.location}: the hub cannot be reached and the model is not downloaded; "
+            f"run `hf download {spec.location}` with a network connection, or give a folder"
+        ) from error
+    finally:
+        notices.setLevel(level)
+
+
+@dataclass(frozen=True, slots=True)
+class DecoderSizes:
+    """Number of decoder layers, and (inputs, outputs) of each kind of linear layer in a layer."""
+
+    layers: int
+    linear: Mapping[str, tuple[int, int]]
+
+
+def decoder_sizes(spec: ModelSpec) -> DecoderSizes | None:
+    """The sizes that determine those of an adapter; None if config.json does not give them."""
+    try:
+        config = _config(spec)
+        hidden, heads = config["hidden_size"], config["num_attention_heads"]
+        head = config.get("head_dim") or hidden // heads
+        queries, keys = head * heads, head * config.get("num_key_value_heads", heads)
+        middle = config["intermediate_size"]
+        linear = {
+            "q_proj": (hidden, queries),
+            "k_proj": (hidden, keys),
+            "v_proj": (hidden, keys),
+            "o_proj": (queries, hidden),
+            "gate_proj": (hidden, middle),
+            "up_proj": (hidden, middle),
+            "down_proj": (middle, hidden),
+        }
+        return DecoderSizes(config["num_hidden_layers"], linear)
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def _config(spec: ModelSpec) -> dict[str, Any]:
+    """What config.json says of the text decoder."""
+    if spec.package is not None:
+        return dict(spec.package.config)
+    file = spec.folder / "config.json" if spec.folder else _hub_file(spec, "config.json")
+    config: dict[str, Any] = json.loads(Path(file).read_text(encoding="utf-8"))
+    text: dict[str, Any] = config.get("text_config", config)
+    return text
