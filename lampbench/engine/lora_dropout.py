@@ -1,6 +1,5 @@
 """Dropout on a LoRA's input, the same for an example whatever is trained beside it."""
 
-import torch
 from torch import Tensor
 
 from lampbench.engine.counter_random import child_keys, dropped

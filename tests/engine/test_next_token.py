@@ -8,10 +8,10 @@ import torch
 from lampbench.engine.next_token import (
     contrastive_scores,
     next_scores,
+    next_tokens,
     nucleus,
     penalise,
     plausible_tokens,
-    next_tokens,
     sample_tokens,
     token_rewards,
 )
