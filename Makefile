@@ -73,6 +73,8 @@ bench: env
 	$(BIN)/python -m benchmarks.scaling
 	$(BIN)/python -m benchmarks.sharing
 	$(BIN)/python -m benchmarks.metric_speed
+	$(BIN)/python -m benchmarks.coverage
+	$(BIN)/python -m benchmarks.coverage_page
 	$(BIN)/python -m benchmarks.results_page
 
 bench-gpu: env

@@ -17,7 +17,8 @@ HEAD = """\
 
 A ratio says how many times as fast our engine is: the median of paired rounds in one process, with
 the smallest and the largest in brackets. [The README](../README.md) says what is compared. Absolute
-times mean little on these machines.
+times mean little on these machines. Coverage is in percent of simulated experiments, on whatever
+machine; [docs/statistics.md](../../docs/statistics.md) has its tables.
 """
 
 

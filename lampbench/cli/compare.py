@@ -81,6 +81,9 @@ def _text(found: "Comparison", most: int) -> list[str]:
         "detectable: the smallest true difference that these queries would show at the 5% level "
         f"with {POWER:.0%} power (docs/statistics.md)",
     ]  # fmt: skip
+    lines += _over_seeds(found)
+    for one in found.differences:
+        lines += [f"{METRICS[one.metric].title}: {said}" for said in one.paired.warnings()]
     if found.ours.manifest.dataset.synthetic:
         lines.append("SYNTHETIC data: these scores say nothing about real users.")
     if findings := leaks_first(found.ours.manifest.dataset.findings):
@@ -99,6 +102,24 @@ def _text(found: "Comparison", most: int) -> list[str]:
     lines += ["", "What differs between the manifests of the two runs",
               table(["", "A", "B"], rows) if rows else "nothing"]  # fmt: skip
     return lines
+
+
+def _over_seeds(found: "Comparison") -> list[str]:
+    """How far the difference varies between seeds, as far as runs of other seeds tell."""
+    from lampbench.report.table import Number
+    from lampbench.scoring.catalog import METRICS
+
+    title = METRICS[found.metric].title
+    if found.seeds is None:
+        alone = "one seed: how much A - B varies between seeds is unknown; record both with others"
+        return [alone] if found.draws else []
+    spread, both = found.seeds.spread, found.seeds.interval
+    gaps = zip(spread.seeds, spread.differences, strict=True)
+    each = ", ".join(f"{Number(gap, signed=True).text()} (seed {seed})" for seed, gap in gaps)
+    shown = Number(both.mean, low=both.low, high=both.high, signed=True)
+    bounded = both.low == both.low  # not NaN: a single query leaves it open
+    ends = f" {shown.interval()} for other users and other seeds" if bounded else ""
+    return [f"{title}, A - B with each recorded seed: {each}; mean {shown.text()}{ends}"]
 
 
 def _name(manifest: "Manifest") -> str:
@@ -170,7 +191,9 @@ def _record(found: "Comparison") -> dict[str, Any]:
         "synthetic": found.ours.manifest.dataset.synthetic,
         "data_findings": leaks_first(found.ours.manifest.dataset.findings),
         "differences": differences,
+        "warnings": {one.metric: one.paired.warnings() for one in found.differences},
         "metric": found.metric,
+        "seeds": asdict(found.seeds) if found.seeds else None,
         "users": [asdict(one) for one in found.users],
         "queries": [asdict(one) for one in found.queries],
         "causes": [asdict(one) for one in found.causes],

@@ -129,13 +129,14 @@ def _method(board: "Board", cell: "CellScore", first: "CellScore") -> dict[str, 
         }
     gain = None
     if cell is not first and cell.scores and first.scores:
-        paired = board.paired(cell, first)
+        paired, spread = board.paired(cell, first), board.seed_spread(cell, first)
         gain = {
             "over": first.method,
             "metric": METRIC,
             "mean": paired.difference.mean,
             "low": paired.difference.low,
             "high": paired.difference.high,
+            "by_seed": dict(zip(spread.seeds, spread.differences, strict=True)) if spread else {},
             "detectable": paired.detectable,
             "p": paired.exchange,
             "users_better": paired.better,

@@ -59,27 +59,41 @@ def _table(board: "Board", cells: Sequence["CellScore"]) -> str:
         row = [one_line(cell.method_title), _shown(score_number(other) if other else NO_VALUE),
                _shown(score_number(cell))]  # fmt: skip
         if cell is first:
-            row += [""] * 5
+            row += [""] * 6
         elif not (cell.scores and first.scores):
-            row += [NO_VALUE] * 5
+            row += [NO_VALUE] * 6
         else:
             found = board.paired(cell, first)
             gap, bounded = found.difference, cell.interval is not None
             ends = (gap.low, gap.high) if bounded else (None, None)
             row += [
                 _shown(Number(gap.mean, low=ends[0], high=ends[1], signed=True)),
+                _by_seed(board, cell, first) or NO_VALUE,
                 f"{found.detectable:.3f}" if bounded else NO_VALUE,
                 *(str(count) for count in (found.better, found.equal, found.worse)),
             ]
         rows.append(row)
     gain = f"gain over {one_line(first.method_title)}"
-    heads = ["", "ROUGE-1", "ROUGE-L", gain, "detectable", "users better", "equal", "worse"]
+    heads = ["", "ROUGE-1", "ROUGE-L", gain, "by seed", "detectable", "users better", "equal",
+             "worse"]  # fmt: skip
     return (
         f"{tabulate(rows, headers=heads, disable_numparse=True)}\n\n"
         f"Means over queries with 95% intervals. {gain}: in ROUGE-L, on the same queries. "
-        "detectable: the smallest\ntrue difference that these queries would show at the 5% level "
-        f"with {POWER:.0%} power (docs/statistics.md)."
+        "by seed: the lowest and\nthe highest with one seed. detectable: the smallest true "
+        f"difference that these queries would show at the\n5% level with {POWER:.0%} power "
+        "(docs/statistics.md)."
     )
+
+
+def _by_seed(board: "Board", ours: "CellScore", theirs: "CellScore") -> str:
+    """The lowest and the highest difference with one seed; empty for fewer than two seeds."""
+    from lampbench.report.table import Number
+
+    spread = board.seed_spread(ours, theirs)
+    if spread is None:
+        return ""
+    ends = (min(spread.differences), max(spread.differences))
+    return " to ".join(Number(end, signed=True).text() for end in ends)
 
 
 def _shown(cell: "Cell") -> str:

@@ -11,6 +11,7 @@ from lampbench.report.cell_scores import CellScore
 from lampbench.report.setups import Column, Setup
 
 if TYPE_CHECKING:
+    from lampbench.report.seed_spread import SeedSpread
     from lampbench.report.statistics import Paired
 
 SYNTHETIC_MARK = "†"
@@ -52,6 +53,12 @@ class Board:
         if pair not in self._paired:
             self._paired[pair] = paired(ours.scores, theirs.scores)
         return self._paired[pair]
+
+    def seed_spread(self, ours: CellScore, theirs: CellScore) -> "SeedSpread | None":
+        """How the difference of two scores varies between seeds; None for fewer than two."""
+        from lampbench.report.seed_spread import spread_over_seeds
+
+        return spread_over_seeds(ours, theirs)
 
     def setups(self) -> list[Setup]:
         """Every setup that fills a cell, in order."""

@@ -2,13 +2,15 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from lampbench.core.findings import leaks_first
 from lampbench.paper.published import paper
+from lampbench.plugin.decoding import Contrastive, Greedy
+from lampbench.record.manifest import PREDICT
 from lampbench.record.runs import Run
 from lampbench.report.setups import Column, Setup, age
 from lampbench.scoring.aggregate import mean
@@ -61,12 +63,43 @@ class CellScore:
         if self.mean is None:
             return {}
         found: dict[tuple[str, str], list[float]] = defaultdict(list)
-        for run in self.chosen:
-            table = run.scores
-            for place, value in zip(table.places, table.columns[self.metric], strict=True):
-                if value is not None:
-                    found[place].append(float(value))
+        for scores in self.by_seed.values():
+            for place, value in scores.items():
+                found[place].append(value)
         return {place: mean(values) for place, values in sorted(found.items())}
+
+    @cached_property
+    def by_seed(self) -> Mapping[int, "Scores"]:
+        """Each query's score by (user, query), for each seed; empty where `mean` is None.
+
+        Raises:
+            LampbenchError: a run's scores cannot be read.
+        """
+        if self.mean is None:
+            return {}
+        return {
+            run.manifest.seed: {
+                place: float(value)
+                for place, value in zip(
+                    run.scores.places, run.scores.columns[self.metric], strict=True
+                )
+                if value is not None
+            }
+            for run in self.chosen
+        }
+
+    @property
+    def draws(self) -> bool:
+        """Whether scores can depend on the seed; also where nothing is known of the method.
+
+        They cannot where nothing is trained or generated but the answers, and these greedily.
+        """
+        manifest = self.chosen[-1].manifest
+        parts = manifest.method_parts
+        answers_only = {stage.stage for stage in manifest.stages} == {PREDICT}
+        untrained = "adaptation" in parts and parts["adaptation"] is None
+        greedy = (parts.get("decoding") or {}).get("part") in (Greedy.name, Contrastive.name)
+        return not (answers_only and untrained and greedy)
 
     @cached_property
     def interval(self) -> "Interval | None":

@@ -8,6 +8,7 @@ from typing import Any
 from lampbench.record.manifest import PREDICT, Manifest
 from lampbench.record.runs import Run
 from lampbench.report.cell_scores import score_cell
+from lampbench.report.other_seeds import SeedComparison, compare_seeds
 from lampbench.report.setups import column_of, setup_of
 from lampbench.report.statistics import Paired, Scores, holm, paired
 from lampbench.scoring.aggregate import mean
@@ -71,6 +72,8 @@ class Comparison:
     """Every difference between two runs, in their scores and in their manifests.
 
     `users` and `queries` are ordered by how much `metric` changed, the largest change first.
+    `seeds` is of `metric`; None where both are recorded with no second seed. `draws` says whether
+    the scores of either depend on its seed.
     """
 
     ours: Run
@@ -80,6 +83,8 @@ class Comparison:
     users: tuple[Change, ...]
     queries: tuple[Change, ...]
     causes: tuple[Cause, ...]
+    seeds: SeedComparison | None
+    draws: bool
 
 
 def compare_runs(ours: Run, theirs: Run, metric: str = "rougeL") -> Comparison:
@@ -115,6 +120,8 @@ def compare_runs(ours: Run, theirs: Run, metric: str = "rougeL") -> Comparison:
         users=tuple(_largest(_users(*scores))),
         queries=tuple(_largest(_queries(*scores))),
         causes=tuple(_causes(ours.manifest, theirs.manifest)),
+        draws=any(records[metric].draws for records in both),
+        seeds=compare_seeds(ours, theirs, metric),
     )
 
 

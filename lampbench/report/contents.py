@@ -23,6 +23,7 @@ from lampbench.report.tables.paper_scores import paper_sections
 from lampbench.report.tables.power import power_sections
 from lampbench.report.tables.scores import score_sections
 from lampbench.report.tables.sensitivity import sensitivity_sections
+from lampbench.report.tables.variance import variance_sections
 from lampbench.util.errors import LampbenchError, suggestion
 
 
@@ -103,6 +104,12 @@ CONTENTS = {
         "Detectable differences",
         "How small a difference between two methods the queries of each task can detect.",
         lambda found: power_sections(found.board),
+    ),
+    "variance": Content(
+        "Components of variance",
+        "How much scores and differences vary between users, between a user's queries, and between "
+        "seeds.",
+        lambda found: variance_sections(found.board),
     ),
     "paper": Content(
         "The paper's scores",

@@ -28,10 +28,10 @@ LEGEND = """\
 - A score is a mean over queries of F1, per query, between 0 and 1 (docs/metrics.md). "By user" is
   the mean over users of each user's mean. In a cell with several seeds, a query's score is its mean
   over the seeds.
-- Brackets hold the 95% interval of a bootstrap that resamples users, then queries within each. It
-  describes other users and queries, not other seeds. **Bold** is the best of a column, "≈" marks
-  what is not significantly worse (docs/statistics.md). Marks and p come from the exchange test;
-  near the limit it and an interval can disagree.
+- Brackets hold the 95% interval of a bootstrap that draws users, each with all their queries. It
+  describes other users, not other seeds; what seeds add stands beside every gain. **Bold** is the
+  best of a column, "≈" marks what is not significantly worse (docs/statistics.md). Marks and p come
+  from the exchange test; a note says where it and an interval disagree.
 - A cell holds runs with the method's default settings and with every user. All rows of a table
   share model, weights, precision, chat template, preset and data.
 - "paper" is a figure that the paper prints. It is shown only beside runs of the same model.
@@ -65,7 +65,10 @@ def _leaderboard(board: Board, tables: Path) -> Iterator[str]:
     yield f"Model {escaped(title)} {index}.\n"
     for takeaway in takeaways(board, setup):
         yield f"- **{escaped(takeaway.question)}** {escaped(takeaway.answer)}"
-    yield f"\nA point is 0.01 {metric_title(TAKEAWAY_METRIC)}. Brackets hold 95% intervals.\n"
+    yield (
+        f"\nA point is 0.01 {metric_title(TAKEAWAY_METRIC)}. Brackets hold 95% intervals for other "
+        "users and, where it says so, for other seeds too.\n"
+    )
     for metric in PAPER_METRICS:
         if table := main_table(board, setup, metric):
             title = f"{CONTENTS['main'].title}, {table.title}"

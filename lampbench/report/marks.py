@@ -2,10 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from lampbench.report.board import Board
 from lampbench.report.cell_scores import CellScore
 from lampbench.report.table import NEAR, Mark
+
+if TYPE_CHECKING:
+    from lampbench.report.statistics import Paired
 
 SIGNIFICANT = 0.05
 NEAR_NOTE = (
@@ -13,6 +17,7 @@ NEAR_NOTE = (
     f"(approximate randomization by user, Holm-adjusted over {{}}, {SIGNIFICANT})."
 )
 FEW_NOTE = "Too few users for these tests to find anything worse: {}."
+CARRIED_NOTE = "Significantly worse, but few users carry most of the difference: {}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +44,9 @@ def standings(
     from lampbench.report.statistics import holm
 
     standing: list[dict[str, Standing]] = []
-    tests: list[tuple[int, str, float]] = []
+    tests: list[_Test] = []
     users: dict[int, int] = {}
-    for place, (_, column) in enumerate(columns):
+    for place, (title, column) in enumerate(columns):
         scored = [
             (score.mean, row, score)
             for row, score in column.items()
@@ -56,17 +61,39 @@ def standings(
             if mean == highest:
                 standing[place][row] = Standing("best")
             else:
-                tests.append((place, row, board.paired(best, score).exchange))
-    adjusted = holm([p for *_, p in tests])
-    for (place, row, _), p in zip(tests, adjusted, strict=True):
-        standing[place][row] = Standing("near" if p > SIGNIFICANT else "", p)
+                named = score.method_title if row == score.method else row
+                tests.append(_Test(place, row, f"{title}, {named}", board.paired(best, score)))
+    adjusted = holm([test.found.exchange for test in tests])
+    for test, p in zip(tests, adjusted, strict=True):
+        standing[test.place][test.row] = Standing("near" if p > SIGNIFICANT else "", p)
     notes = []
     if tests:
         notes.append(NEAR_NOTE.format(f"{len(tests)} tests" if len(tests) > 1 else "1 test"))
-    tested = [users[place] for place, *_ in tests]
-    if few := [columns[place][0] for place, n in users.items() if _too_few(n, tested)]:
-        notes.append(FEW_NOTE.format("; ".join(few)))
+    notes += _carried(tests, adjusted)
+    tested = [users[test.place] for test in tests]
+    if too_few := [columns[place][0] for place, n in users.items() if _too_few(n, tested)]:
+        notes.append(FEW_NOTE.format("; ".join(too_few)))
     return standing, notes
+
+
+@dataclass(frozen=True, slots=True)
+class _Test:
+    """A column's best compared with a row's score, which is named for notes."""
+
+    place: int
+    row: str
+    named: str
+    found: "Paired"
+
+
+def _carried(tests: Sequence[_Test], adjusted: Sequence[float]) -> list[str]:
+    """A note on the significant differences that few users carry, if there are any."""
+    found = [
+        f"{test.named} ({test.found.concentration.top} of {test.found.concentration.users} users)"
+        for test, p in zip(tests, adjusted, strict=True)
+        if p <= SIGNIFICANT and test.found.concentration.carried
+    ]
+    return [CARRIED_NOTE.format("; ".join(found))] if found else []
 
 
 def _too_few(users: int, tested: Sequence[int]) -> bool:

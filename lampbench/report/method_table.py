@@ -8,7 +8,7 @@ from lampbench.report.board import Board
 from lampbench.report.cell_scores import CellScore
 from lampbench.report.machine_readable import entry
 from lampbench.report.marks import standings
-from lampbench.report.notes import NO_RUN, data_notes, external_notes, paper_notes
+from lampbench.report.notes import NO_RUN, data_notes, external_notes, paper_notes, seed_notes
 from lampbench.report.numbers import paper_number, score_number
 from lampbench.report.setups import Column, Setup
 from lampbench.report.table import Cell, Table
@@ -54,6 +54,7 @@ def method_table(
                 entries.append({**found, "best": stand.mark == "best", "p_best": stand.p})
         rows.append(tuple(row))
     notes += paper_notes(board, printed)
+    notes += seed_notes((title, column.values()) for title, column in columns)
     notes += data_notes(board, [slot.column for slot in slots])
     notes += external_notes(board.method_title(method) for method in methods)
     return Table(title, tuple(header), tuple(rows), notes=tuple(notes), entries=lambda: entries)

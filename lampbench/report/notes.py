@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from lampbench.paper.published import Published, paper
 from lampbench.report.board import SYNTHETIC_MARK, Board
-from lampbench.report.cell_scores import EXTERNAL_MARK
+from lampbench.report.cell_scores import EXTERNAL_MARK, CellScore
 from lampbench.report.setups import Column
 
 NO_RUN, NO_VALUE, NO_FIGURE = "no run", "n/a", "—"
@@ -24,6 +24,28 @@ def data_notes(board: Board, columns: Iterable[Column]) -> list[str]:
         for column in shown
         if (found := "; ".join(board.findings(column)))
     ]
+
+
+def seed_notes(columns: Iterable[tuple[str, Iterable[CellScore | None]]]) -> list[str]:
+    """Which scores of columns (title, scores) have one seed only, of those that depend on it."""
+    drawn = [
+        (title, score)
+        for title, scores in columns
+        for score in scores
+        if score and score.mean is not None and score.draws
+    ]
+    single = [(title, score) for title, score in drawn if len(score.seeds) == 1]
+    if not single:
+        return []
+    if len(single) == len(drawn):
+        seeds = sorted({seed for _, score in single for seed in score.seeds})
+        named = f"seed {', '.join(map(str, seeds))}"
+        return [f"One seed per score ({named}): how much they vary between seeds is unknown."]
+    where: dict[str, list[str]] = {}
+    for title, score in single:
+        where.setdefault(title, []).append(score.method_title)
+    listed = "; ".join(f"{title}: {', '.join(methods)}" for title, methods in where.items())
+    return [f"One seed only, where others have several: {listed}."]
 
 
 def external_notes(methods: Iterable[str]) -> list[str]:

@@ -1,11 +1,11 @@
 """Random draws that all scores of one column share: bootstrap resamples and exchanges of users.
 
-Which queries a resample holds depends only on how many queries each user has. So all methods and
-metrics of a column are resampled by the same draws, which are made once. Their number and their
-seed are fixed: the same scores give the same numbers.
+Which users a resample holds depends only on how many there are. So all methods and metrics of a
+column are resampled by the same draws, which are made once. Their number and their seed are fixed:
+the same scores give the same numbers.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 import numpy as np
@@ -22,17 +22,19 @@ DECIMALS = 12
 """Means and totals are rounded to these, since their last bits depend on the processor."""
 
 
-def bootstrap_means(values: Floats, counts: Sequence[int], resamples: int) -> Floats:
-    """Means over queries of `resamples` two-step draws: users first, then each user's queries.
+def bootstrap_means(sums: Floats, sizes: Floats, resamples: int) -> Floats:
+    """Means over queries of `resamples` draws of as many users as there are, with replacement.
 
-    `values` holds the scores of all queries, one user after the other; user u has `counts[u]` of
-    them. A resample draws as many users as there are, with replacement, and for each drawn user as
-    many of that user's queries as there are, with replacement.
+    User u has `sizes[u]` scores, which add up to `sums[u]`. A drawn user brings all of them: a
+    resample's mean is the ratio of two sums over the users drawn (Davison and Hinkley 1997,
+    section 3.8, "Strategy 1" of resampling groups).
     """
-    small = resamples * len(values) <= _KEPT
-    draw = _kept_weights if small else _weights
-    means = np.concatenate([chunk @ values for chunk in draw(tuple(counts), resamples)])
-    return np.round(means, DECIMALS)
+    small = resamples * len(sums) <= _KEPT
+    draw = _kept_multiplicities if small else _multiplicities
+    chunks = draw(len(sums), resamples)
+    return np.round(
+        np.concatenate([(times @ sums) / (times @ sizes) for times in chunks]), DECIMALS
+    )
 
 
 def exchange_p(sums: Floats, exchanges: int) -> float:
@@ -55,21 +57,13 @@ def exchange_p(sums: Floats, exchanges: int) -> float:
     return (as_far(draw(users, exchanges)) + 1) / (exchanges + 1)
 
 
-def _weights(counts: tuple[int, ...], resamples: int) -> Iterator[Floats]:
-    """The share of each query (column) in each resample's mean (row), some rows at a time."""
+def _multiplicities(users: int, resamples: int) -> Iterator[Floats]:
+    """How many times each user (column) is in each resample (row), some rows at a time."""
     rng = np.random.default_rng(SEED)
-    lengths = np.asarray(counts)
-    starts = np.cumsum(lengths) - lengths
-    users, queries = len(counts), sum(counts)
-    for size in _sizes(resamples, queries):
-        who = rng.integers(users, size=(size, users))
-        drawn = lengths[who]
-        each = np.repeat(drawn.ravel(), drawn.ravel())
-        query = np.repeat(starts[who].ravel(), drawn.ravel())
-        query += (rng.random(len(each)) * each).astype(np.intp)
-        row = np.repeat(np.arange(size), drawn.sum(axis=1))
-        times = np.bincount(row * queries + query, minlength=size * queries)
-        yield times.reshape(size, queries) / drawn.sum(axis=1, keepdims=True)
+    for size in _sizes(resamples, users):
+        drawn = rng.integers(users, size=(size, users)) + users * np.arange(size)[:, None]
+        times = np.bincount(drawn.ravel(), minlength=size * users)
+        yield times.reshape(size, users).astype(np.float64)
 
 
 def _signs(users: int, exchanges: int) -> Iterator[Floats]:
@@ -80,8 +74,8 @@ def _signs(users: int, exchanges: int) -> Iterator[Floats]:
 
 
 @lru_cache(maxsize=8)
-def _kept_weights(counts: tuple[int, ...], resamples: int) -> tuple[Floats, ...]:
-    return tuple(_weights(counts, resamples))
+def _kept_multiplicities(users: int, resamples: int) -> tuple[Floats, ...]:
+    return tuple(_multiplicities(users, resamples))
 
 
 @lru_cache(maxsize=8)

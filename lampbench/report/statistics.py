@@ -1,9 +1,11 @@
 """How certain a score is: intervals, and paired tests of two methods on the same queries.
 
-The queries of one user are not independent, because they share an author. So the bootstrap
-resamples users first and then the queries of each drawn user, and the randomization test exchanges
-all scores of a user together (Davison and Hinkley 1997, section 3.8; Riezler and Maxwell 2005).
-Everything is computed from the scores with a fixed seed: the same scores give the same numbers.
+The queries of one user are not independent, because they share an author. So users are what is
+drawn, each with all their queries: the bootstrap resamples users (Davison and Hinkley 1997,
+section 3.8), and the randomization test exchanges all scores of a user together (Riezler and
+Maxwell 2005). Resampling queries again within each drawn user would count the spread within users
+twice. Everything is computed from the scores with a fixed seed: the same scores give the same
+numbers.
 """
 
 import math
@@ -12,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lampbench.report.concentration import Concentration, concentration
 from lampbench.report.resampling import DECIMALS, Floats, bootstrap_means, exchange_p
 
 Scores = Mapping[tuple[str, str], float]
@@ -20,8 +23,13 @@ Scores = Mapping[tuple[str, str], float]
 LEVEL = 0.95
 POWER = 0.8
 """The probability of finding a true difference as large as the detectable one."""
-RESAMPLES = 2_000
+NOTABLE = 0.1
+"""Differences with a larger p-value are not claimed by anybody, and need no warnings."""
+RESAMPLES = 10_000
 EXCHANGES = 9_999
+FEWEST_RESAMPLED = 5
+"""With fewer users, resamples cannot reach as far as an expanded 95% interval: of four users, 1 in
+256 resamples holds the lowest alone, and their interval needs 1 in 8,000 below it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +48,11 @@ class Interval:
         """About how far a mean must be from zero for the interval to exclude zero."""
         return (self.high - self.low) / 2
 
+    @property
+    def excludes_zero(self) -> bool:
+        """Whether both ends are on the same side of zero."""
+        return self.low > 0 or self.high < 0
+
 
 @dataclass(frozen=True, slots=True)
 class Paired:
@@ -49,8 +62,10 @@ class Paired:
     interval of such an experiment excludes zero with probability `POWER` (Card et al. 2020). It is
     NaN where `difference` has no interval.
 
-    `bootstrap` and `exchange` are two-sided p-values, of the paired bootstrap and of approximate
-    randomization. `better`, `equal` and `worse` count users by the sign of their mean difference.
+    `bootstrap` and `exchange` are two-sided p-values, of the bootstrap and of approximate
+    randomization. `bootstrap` is at most 0.05 exactly where the interval excludes zero; it is 1
+    where there is no interval. `better`, `equal` and `worse` count users by the sign of their mean
+    difference; `concentration` says how much of it a few of them carry.
     """
 
     difference: Interval
@@ -60,28 +75,46 @@ class Paired:
     better: int
     equal: int
     worse: int
+    concentration: Concentration
+
+    def warnings(self) -> list[str]:
+        """What else must be known before the difference is believed; none where it is not found.
+
+        A difference counts as found here where the exchange test has p <= 0.1, or the interval
+        excludes zero.
+        """
+        if self.exchange > NOTABLE and not self.difference.excludes_zero:
+            return []
+        found = self.concentration.warnings()
+        if self.borderline:
+            found.append("borderline: the interval and the exchange test disagree at 5%")
+        return found
+
+    @property
+    def borderline(self) -> bool:
+        """Whether the interval and the exchange test disagree at 5%."""
+        return self.difference.excludes_zero != (self.exchange <= 1 - LEVEL)
 
 
 def interval(scores: Scores) -> Interval:
-    """The mean over queries with its expanded percentile interval, from a two-step bootstrap.
+    """The mean over queries with its 95% interval, from a bootstrap over users.
 
-    Plain percentiles are too narrow for few users, as a normal interval is compared with Student's.
-    So the interval is widened as Hesterberg (2015, section 4.2) gives it for that many users. With
-    a single user, it describes that user's queries.
+    It lies between two percentiles of resampled means, further out than 2.5% and 97.5%, because
+    plain percentiles are too narrow for few users, as a normal interval is compared with Student's
+    (Hesterberg 2015, section 4.2). With two to four users it is Student's t interval from the
+    bootstrap's standard error. With a single user, it describes that user's queries.
 
     Raises:
         ValueError: no scores.
     """
-    users = _by_user(scores)
-    return _interval(users, _resampled(users))
+    return _Resampled(_units(grouped_by_user(scores))).interval()
 
 
 def paired(ours: Scores, theirs: Scores) -> Paired:
     """The difference of two methods, ours minus theirs, tested on the same queries.
 
-    The bootstrap's p-value is twice the share of resampled differences on the rarer side of zero.
-    That of approximate randomization is the share of exchanges of both methods' scores, user by
-    user, whose difference is at least as far from zero: of all 2^users exchanges where that is
+    The p-value of approximate randomization is the share of exchanges of both methods' scores, user
+    by user, whose difference is at least as far from zero: of all 2^users exchanges where that is
     fewer than 10,000, and of 9,999 random ones otherwise.
 
     Raises:
@@ -89,18 +122,18 @@ def paired(ours: Scores, theirs: Scores) -> Paired:
     """
     if ours.keys() != theirs.keys():
         raise ValueError("scores of different queries cannot be paired")
-    gaps = _by_user({query: ours[query] - theirs[query] for query in ours})
-    means = _resampled(gaps)
-    side = min(int((means <= 0).sum()), int((means >= 0).sum()))
+    gaps = grouped_by_user({query: ours[query] - theirs[query] for query in ours})
+    resampled = _Resampled(_units(gaps))
     sums = np.round([user.sum() for user in gaps], DECIMALS)
     return Paired(
-        difference=_interval(gaps, means),
-        detectable=_detectable(gaps, means),
-        bootstrap=min(1.0, 2 * (side + 1) / (len(means) + 1)),
+        difference=resampled.interval(),
+        detectable=resampled.detectable(),
+        bootstrap=resampled.p_value(),
         exchange=exchange_p(sums, EXCHANGES),
         better=int((sums > 0).sum()),
         equal=int((sums == 0).sum()),
         worse=int((sums < 0).sum()),
+        concentration=concentration(sums, np.asarray([float(len(user)) for user in gaps])),
     )
 
 
@@ -115,48 +148,81 @@ def holm(values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def _interval(users: Sequence[Floats], means: Floats) -> Interval:
-    from scipy.special import ndtr
+class _Resampled:
+    """What follows from the resampled means of some independent units, each with its scores."""
 
-    mean, independent = float(np.mean(np.concatenate(users))), _independent(users)
-    if independent == 1:
-        return Interval(mean, math.nan, math.nan)
-    cut = float(ndtr(_errors((1 - LEVEL) / 2, independent)))
-    low, high = np.quantile(means, [cut, 1 - cut])
-    return Interval(mean, float(low), float(high))
+    def __init__(self, units: Sequence[Floats]) -> None:
+        sums = np.asarray([unit.sum() for unit in units])
+        sizes = np.asarray([float(len(unit)) for unit in units])
+        self.units = len(units)
+        self.mean = float(np.mean(np.concatenate(units)))
+        self.means = bootstrap_means(sums, sizes, RESAMPLES) if self.units > 1 else None
+
+    def interval(self) -> Interval:
+        """The mean and its 95% interval; the ends are NaN of a single unit."""
+        from scipy.special import ndtr
+
+        if self.means is None:
+            return Interval(self.mean, math.nan, math.nan)
+        reach = _errors((1 + LEVEL) / 2, self.units)
+        if self.units < FEWEST_RESAMPLED:
+            far = reach * self._error()
+            return Interval(self.mean, self.mean - far, self.mean + far)
+        outside = max(1, int((len(self.means) + 1) * float(ndtr(-reach))))
+        ordered = np.sort(self.means)
+        return Interval(self.mean, float(ordered[outside - 1]), float(ordered[-outside]))
+
+    def p_value(self) -> float:
+        """One minus the level of the interval that ends at zero."""
+        from scipy.special import ndtri, stdtr
+
+        if self.means is None:
+            return 1.0
+        error, least = self._error(), 2 / (len(self.means) + 1)
+        if self.units >= FEWEST_RESAMPLED:
+            side = min(int((self.means <= 0).sum()), int((self.means >= 0).sum()))
+            far = -float(ndtri(min(0.5, (side + 1) / (len(self.means) + 1))))
+        elif error > 0:
+            far = abs(self.mean) / error
+        else:
+            far = math.inf if self.mean else 0.0
+        freedom = self.units - 1
+        p = 2 * float(stdtr(freedom, -far / math.sqrt(self.units / freedom)))
+        return min(1.0, max(p, least))
+
+    def detectable(self) -> float:
+        """(1.96 + 0.84) standard errors for many units, more for few; NaN for a single one."""
+        if self.means is None:
+            return math.nan
+        reach = _errors((1 + LEVEL) / 2, self.units) + _errors(POWER, self.units)
+        return reach * self._error()
+
+    def _error(self) -> float:
+        """The standard error of the bootstrap."""
+        return 0.0 if self.means is None else float(self.means.std(ddof=1))
 
 
-def _detectable(users: Sequence[Floats], means: Floats) -> float:
-    """(1.96 + 0.84) standard errors for many users, more for few, as their interval is wider."""
-    independent = _independent(users)
-    if independent == 1:
-        return math.nan
-    reach = _errors((1 + LEVEL) / 2, independent) + _errors(POWER, independent)
-    return reach * float(means.std(ddof=1))
-
-
-def _errors(share: float, independent: int) -> float:
+def _errors(share: float, units: int) -> float:
     """A quantile of Student's t, in standard errors of the bootstrap.
 
     Of n independent draws, these are too small by sqrt((n - 1) / n) (Hesterberg 2015, section 4.2).
     """
     from scipy.special import stdtrit
 
-    factor = math.sqrt(independent / (independent - 1))
-    return factor * float(stdtrit(independent - 1, share))
+    return math.sqrt(units / (units - 1)) * float(stdtrit(units - 1, share))
 
 
-def _independent(users: Sequence[Floats]) -> int:
-    """The number of users; of a single user, the number of queries."""
-    return len(users) if len(users) > 1 else len(users[0])
+def _units(users: Sequence[Floats]) -> list[Floats]:
+    """What is drawn: users with all their scores; of a single user, the queries."""
+    return list(users) if len(users) > 1 else [np.asarray([score]) for score in users[0]]
 
 
-def _resampled(users: Sequence[Floats]) -> Floats:
-    return bootstrap_means(np.concatenate(users), [len(user) for user in users], RESAMPLES)
+def grouped_by_user(scores: Scores) -> list[Floats]:
+    """Each user's scores, users and queries in the order of their ids.
 
-
-def _by_user(scores: Scores) -> list[Floats]:
-    """Each user's scores, users and queries in the order of their ids."""
+    Raises:
+        ValueError: no scores.
+    """
     if not scores:
         raise ValueError("no scores")
     grouped: dict[str, list[float]] = {}

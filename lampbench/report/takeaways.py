@@ -131,12 +131,22 @@ def _gained(board: Board, found: Sequence[Gain], over: str) -> str:
     significant = [gain for gain in found if gain.p <= SIGNIFICANT]
     if not significant:
         return f"{text}, significant on none"
-    shown = []
-    for gain in significant:
-        number = Number(gain.points.value, 1, gain.points.low, gain.points.high, signed=True)
-        size = f"{number.text()} {number.interval()}".rstrip()
-        shown.append(f"{board.column_title(gain.column)} ({size})")
+    shown = [f"{board.column_title(gain.column)} ({_size(gain)})" for gain in significant]
     return f"{text}, significant on {_listed(shown)}"
+
+
+def _size(gain: Gain) -> str:
+    """A gain with its interval, and how far other seeds may change it, to hundredths of a point."""
+    points = gain.points
+    text = f"{points.text()} {points.interval()}".rstrip()
+    if gain.spread is None:
+        return f"{text}, one seed" if gain.seeds == "1" else text
+    gaps = [Number(100 * gap, 2, signed=True).text() for gap in gain.spread.differences]
+    text += f"; by seed {_listed(gaps)}"
+    if (both := gain.users_and_seeds) is not None:
+        ends = Number(points.value, 2, 100 * both.low, 100 * both.high, signed=True)
+        text += f"; for other seeds too {ends.interval()}"
+    return text
 
 
 def _span(numbers: Sequence[float], digits: int) -> str:

@@ -59,12 +59,24 @@ def test_every_method_against_the_first(four, call):
         f"{2 * ours.mean:.3f} [{2 * ours.low:.3f}, {2 * ours.high:.3f}]",
         f"{ours.mean:.3f} [{ours.low:.3f}, {ours.high:.3f}]",
         f"{gain.mean:+.3f} [{gain.low:.3f}, {gain.high:+.3f}]",  # zero, which has no sign
+        "n/a",
         f"{found.detectable:.3f}",
         "2", "0", "0",
     ]  # fmt: skip
-    assert rows["TAM"][2].startswith("0.000 ") and rows["TAM"][4:] == ["0", "2", "0"]
+    assert rows["TAM"][2].startswith("0.000 ") and rows["TAM"][5:] == ["0", "2", "0"]
     assert len(rows["Base"]) == 2
     assert four.path.relative_to(four.path.parents[4]).as_posix() in out
+
+
+def test_gains_are_shown_by_seed(scored, call):
+    for seed, shift in ((0, 0.1), (1, 0.3)):
+        scored("base", {"a": [0.2, 0.4]}, seed=seed)
+        scored("cope", {"a": [0.2 + shift, 0.4 + shift]}, seed=seed)
+    options = [*NEWS, "--method", "base", "--method", "cope"]
+    assert table(call(*options)[1])["CoPe"][3] == "+0.050 to +0.150"
+    (found,) = json.loads(call(*options, "--format", "json")[1])["datasets"]
+    gain = found["methods"][1]["gain"]
+    assert gain["by_seed"] == pytest.approx({"0": 0.05, "1": 0.15})
 
 
 def test_the_example_is_the_median_of_those_that_differ(four, call):
@@ -118,7 +130,7 @@ def test_what_is_not_recorded_is_said(record, amend, call):
         amend(record(method), lambda row: {"reference": None})
     code, out, err = call(*NEWS, "--method", "base", "--method", "cope")
     assert (code, err) == (0, "")
-    assert table(out)["CoPe"] == ["n/a"] * 7
+    assert table(out)["CoPe"] == ["n/a"] * 8
     shown = answers(out)
     assert shown["wrote before"] == shown["query"] == "not recorded"
     assert shown["user's own"] == "withheld"
@@ -128,7 +140,7 @@ def test_a_single_query_leaves_intervals_open(scored, call):
     scored("base", {"a": [0.2]})
     scored("cope", {"a": [0.4]})
     rows = table(call(*NEWS, "--method", "base", "--method", "cope")[1])
-    assert rows["CoPe"] == ["0.400", "0.200", "+0.100", "n/a", "1", "0", "0"]
+    assert rows["CoPe"] == ["0.400", "0.200", "+0.100", "n/a", "n/a", "1", "0", "0"]
 
 
 def test_data_that_a_method_has_not_answered_is_left_out(four, scored, call):

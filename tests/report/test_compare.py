@@ -142,6 +142,50 @@ def test_a_metric_that_was_not_computed(two, call):
     assert code == 2 and "has no meteor: choose rouge1 or rougeL" in err
 
 
+def shifted(shift):
+    return {user: [value + shift for value in row] for user, row in THEIRS.items()}
+
+
+def test_other_seeds_of_both_runs_are_compared_too(scored, call):
+    """ROUGE-L is half of each shift."""
+    for seed, shift in enumerate((0.08, 0.1, 0.12)):
+        scored("cope", shifted(shift), seed=seed, key=f"c{seed}")
+        scored("oppu", THEIRS, seed=seed, key=f"o{seed}")
+    scored("cope", shifted(0.3), seed=3, key="c3")  # the other has no such seed
+    scored("cope", shifted(0.4), seed=4, key="c4", overrides={"decoding.alpha": 0.5})
+    scored("oppu", THEIRS, seed=4, key="o4")
+    found = json.loads(call("compare", "c1", "o1", "--format", "json")[1])
+    assert found["seeds"]["spread"]["seeds"] == [0, 1, 2]
+    assert found["seeds"]["spread"]["differences"] == pytest.approx([0.04, 0.05, 0.06])
+    far = 4.302653 * 0.01 / 3**0.5
+    assert found["seeds"]["interval"]["low"] == pytest.approx(0.05 - far)
+    said = "+0.040 (seed 0), +0.050 (seed 1), +0.060 (seed 2); mean +0.050 [+0.025, +0.075]"
+    assert said in call("compare", "c1", "o1")[1]
+
+
+def test_one_seed_is_said_to_be_one(two, scored, call):
+    assert (
+        "one seed: how much A - B varies between seeds is unknown" in call("compare", "aa", "ab")[1]
+    )
+    scored("cope", THEIRS, key="ac33", seed=1,
+           hyperparameters={"decoding.alpha": {"value": 0.3, "source": "x"}})  # fmt: skip
+    # two seeds of one method differ in nothing else: that is the spread itself
+    assert json.loads(call("compare", "aa", "ac", "--format", "json")[1])["seeds"] is None
+
+
+def test_few_users_who_carry_a_difference_are_named(scored, call):
+    theirs = {f"u{n:02}": [0.2, 0.3 + n / 1000] for n in range(40)}
+    ours = {user: [v + (0.3 if user < "u04" else 0.001) for v in row]
+            for user, row in theirs.items()}  # fmt: skip
+    scored("cope", ours, key="k1")
+    scored("oppu", theirs, key="k2")
+    said = "4 of 40 users carry 97% of what users differ by in this direction"
+    assert f"ROUGE-L: {said}" in call("compare", "k1", "k2")[1]
+    assert json.loads(call("compare", "k1", "k2", "--format", "json")[1])["warnings"] == {
+        "rouge1": [said], "rougeL": [said]
+    }  # fmt: skip
+
+
 def test_without_torch(two, tmp_path):
     script = (
         "import sys\nfrom lampbench.cli.main import main\n"

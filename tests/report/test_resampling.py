@@ -9,62 +9,61 @@ from scipy.stats import permutation_test
 from lampbench.report import resampling
 from lampbench.report.resampling import bootstrap_means, exchange_p
 
-COUNTS = (3, 1, 7, 2, 2)
+SIZES = np.array([3.0, 1.0, 7.0, 2.0, 2.0])
 
 
 @pytest.fixture
-def values():
-    return np.random.default_rng(5).standard_normal(sum(COUNTS))
+def sums():
+    return np.random.default_rng(5).standard_normal(len(SIZES)) * SIZES
 
 
-def test_a_resampled_mean_is_over_queries_of_the_users_drawn():
-    """Users of one value each: every mean is one of the six that two users can give."""
-    possible = {1.0, 5.0, (3 * 1.0 + 5.0) / 4}
-    values, counts = np.array([1.0, 1.0, 1.0, 5.0]), (3, 1)
-    assert set(np.round(bootstrap_means(values, counts, 2_000), 9)) == possible
+def test_a_resampled_mean_is_over_all_queries_of_the_users_drawn():
+    """Two users: a resample holds the first alone, the second alone, or both with every query."""
+    means = bootstrap_means(np.array([3 * 1.0, 5.0]), np.array([3.0, 1.0]), 2_000)
+    assert set(np.round(means, 9)) == {1.0, 5.0, (3 * 1.0 + 5.0) / 4}
 
 
-def test_the_draws_have_the_moments_of_the_two_step_bootstrap(values):
-    """Users of equal size: the variance of such a bootstrap is known (Davison and Hinkley 1997,
-    section 3.8): that of user means over users, and that within users over all queries.
+def test_the_draws_have_the_moments_of_a_bootstrap_of_users():
+    """Of users of equal size, who are drawn whole: the variance of their means over users. How
+    much the queries of a user differ adds nothing (Davison and Hinkley 1997, section 3.8).
     """
-    users, queries = 10, 4
-    table = np.random.default_rng(6).standard_normal((users, queries))
-    means = bootstrap_means(table.ravel(), (queries,) * users, 40_000)
-    expected = table.mean(axis=1).var() / users + table.var(axis=1).mean() / (users * queries)
-    assert means.mean() == pytest.approx(table.mean(), abs=4 * (expected / 40_000) ** 0.5)
+    of_users = np.random.default_rng(6).standard_normal(10)
+    means = bootstrap_means(4 * of_users, np.full(10, 4.0), 40_000)
+    expected = of_users.var() / 10
+    assert means.mean() == pytest.approx(of_users.mean(), abs=4 * (expected / 40_000) ** 0.5)
     assert means.var() == pytest.approx(expected, rel=0.03)
 
 
-def test_scores_of_one_column_share_their_draws(values):
-    other = np.random.default_rng(7).standard_normal(len(values))
-    gap = bootstrap_means(values - other, COUNTS, 500)
-    apart = bootstrap_means(values, COUNTS, 500) - bootstrap_means(other, COUNTS, 500)
+def test_scores_of_one_column_share_their_draws(sums):
+    other = np.random.default_rng(7).standard_normal(len(sums))
+    gap = bootstrap_means(sums - other, SIZES, 500)
+    apart = bootstrap_means(sums, SIZES, 500) - bootstrap_means(other, SIZES, 500)
     assert gap == pytest.approx(apart, abs=1e-11)
 
 
-def test_draws_that_are_not_kept_are_the_same(values, monkeypatch):
-    sums = np.random.default_rng(8).standard_normal(20)
-    means, p = bootstrap_means(values, COUNTS, 500), exchange_p(sums, 999)
+def test_draws_that_are_not_kept_are_the_same(sums, monkeypatch):
+    far = np.random.default_rng(8).standard_normal(20)
+    means, p = bootstrap_means(sums, SIZES, 500), exchange_p(far, 999)
     monkeypatch.setattr(resampling, "_KEPT", 0)
-    assert np.array_equal(bootstrap_means(values, COUNTS, 500), means)
-    assert exchange_p(sums, 999) == p
+    assert np.array_equal(bootstrap_means(sums, SIZES, 500), means)
+    assert exchange_p(far, 999) == p
 
 
 def test_chunks_are_bounded_and_hold_all_rows(monkeypatch):
     monkeypatch.setattr(resampling, "_CHUNK", 100)
-    weights, signs = list(resampling._weights(COUNTS, 50)), list(resampling._signs(7, 50))
-    for chunks, columns in ((weights, sum(COUNTS)), (signs, 7)):
+    times, signs = list(resampling._multiplicities(5, 50)), list(resampling._signs(7, 50))
+    for chunks, columns in ((times, 5), (signs, 7)):
         assert sum(len(chunk) for chunk in chunks) == 50
         assert all(chunk.shape[1] == columns and chunk.size <= 100 for chunk in chunks)
+    assert all((chunk.sum(axis=1) == 5).all() for chunk in times)
 
 
-def test_one_row_is_drawn_where_a_chunk_cannot_hold_more(values, monkeypatch):
+def test_one_row_is_drawn_where_a_chunk_cannot_hold_more(sums, monkeypatch):
     monkeypatch.setattr(resampling, "_CHUNK", 1)
     monkeypatch.setattr(resampling, "_KEPT", 0)
-    means = bootstrap_means(values, COUNTS, 300)
+    means = bootstrap_means(sums, SIZES, 300)
     assert len(means) == 300
-    assert means.mean() == pytest.approx(values.mean(), abs=0.2)
+    assert means.mean() == pytest.approx(sums.sum() / SIZES.sum(), abs=0.2)
 
 
 @pytest.mark.parametrize("users", [2, 3, 9, 13])

@@ -24,18 +24,38 @@ def quick(monkeypatch):
     monkeypatch.setattr(statistics, "EXCHANGES", 399)
 
 
-@pytest.mark.parametrize(("users", "spread"), [(25, 0.0), (25, 0.2), (8, 0.2)])
+@pytest.mark.parametrize(
+    ("users", "spread"), [(25, 0.0), (25, 0.2), (8, 0.2), (4, 0.2), (3, 0.0), (2, 0.2)]
+)
 def test_intervals_cover_the_truth_as_often_as_they_say(quick, users, spread):
-    """Whether users differ or not, few or many; queries are drawn again too, so that an interval
-    is a little too wide rather than too narrow where users do not differ.
-    """
+    """Whether users differ or not, few or many; neither too rarely nor too often."""
     rng = np.random.default_rng(7)
     inside = 0
-    for _ in range(400):
+    for _ in range(600):
         found = interval(drawn(rng, users, spread=spread))
         inside += found.low <= 0.3 <= found.high
-    assert binomtest(inside, 400, 0.95, alternative="less").pvalue > 0.01
-    assert inside < 400
+    assert binomtest(inside, 600, 0.93, alternative="less").pvalue > 0.01
+    assert binomtest(inside, 600, 0.97, alternative="greater").pvalue > 0.01
+
+
+@pytest.mark.parametrize("users", [2, 4, 5, 12])
+def test_the_bootstraps_p_value_decides_as_its_interval(users):
+    rng = np.random.default_rng(10)
+    decided = set()
+    for _ in range(150):
+        ours = drawn(rng, users, effect=0.15)
+        found = paired(ours, dict.fromkeys(ours, 0.0))
+        assert (found.bootstrap <= 0.05) == found.difference.excludes_zero
+        decided.add(found.difference.excludes_zero)
+    assert decided == {True, False}
+
+
+def test_queries_of_a_user_count_as_one_where_they_are_equal(quick):
+    """Ten copies of every query tell nothing new, however the bootstrap draws."""
+    once = drawn(np.random.default_rng(11), users=9)
+    copies = {(u, f"{q}-{n}"): value for (u, q), value in once.items() for n in range(10)}
+    one, ten = interval(once), interval(copies)
+    assert (one.low, one.high) == pytest.approx((ten.low, ten.high))
 
 
 def test_drawing_queries_alone_would_not_cover(quick):
@@ -82,7 +102,7 @@ def gaps_of(rng, users, spread=0.1, effect=0.0):
 
 @pytest.mark.parametrize("users", [8, 400])
 def test_the_detectable_difference_is_that_of_the_t_test(users):
-    """With a query a user the bootstrap's standard error is sd / sqrt(n), whatever is drawn."""
+    """With one query per user, the bootstrap's standard error is sd / sqrt(n)."""
     ours, theirs = gaps_of(np.random.default_rng(8), users)
     error = np.std(list(ours.values()), ddof=1) / users**0.5
     reach = t.ppf(0.975, users - 1) + t.ppf(0.8, users - 1)
@@ -125,7 +145,7 @@ def test_numbers_worked_by_hand():
     assert (found.better, found.equal, found.worse) == (1, 0, 1)
     apart = paired({("a", "1"): 1.0, ("b", "1"): 1.0}, {("a", "1"): 0.0, ("b", "1"): 0.0})
     assert apart.exchange == 0.5
-    assert apart.bootstrap == pytest.approx(2 / (statistics.RESAMPLES + 1))
+    assert apart.bootstrap == pytest.approx(2 / (statistics.RESAMPLES + 1))  # the least there is
     assert (apart.difference.low, apart.difference.high) == (1.0, 1.0)
 
 

@@ -61,7 +61,7 @@ def test_a_method_that_is_better_everywhere(scored, said):
     for question, ours, theirs in ((WEIGHTS, "OPPU", "TAM"), (METHOD, "CoPe", "OPPU")):
         assert found[question] == (
             f"{ours} gains +5.0 points over {theirs} on 2 tasks, significant on Review Writing † "
-            "(+5.0 [+5.0, +5.0]) and News Headline (+5.0 [+5.0, +5.0])."
+            "(+5.00 [+5.00, +5.00], one seed) and News Headline (+5.00 [+5.00, +5.00], one seed)."
         )
     assert "TAM + V_head" not in found[CONTRAST] and "has no run" in found[CONTRAST]
     assert found[DATA] == (
@@ -90,7 +90,7 @@ def test_a_method_that_is_worse(scored, said):
     scored("cope", spread())
     assert said()[METHOD] == (
         "CoPe gains -5.0 points over OPPU on 1 task, significant on News Headline "
-        "(-5.0 [-5.0, -5.0])."
+        "(-5.00 [-5.00, -5.00], one seed)."
     )
 
 
@@ -100,8 +100,22 @@ def test_a_control_that_explains_the_gain(scored, said):
     scored("cope", noise(spread(0.1)))
     assert said()[CONTRAST] == (
         "The control has the candidate filter of equation 1, but no user's own weights: TAM + "
-        "V_head gains +5.0 points over TAM on 1 task, significant on News Headline (+5.0 [+5.0, "
-        "+5.0]); CoPe gains 0.0 points over TAM + V_head on 1 task, significant on none."
+        "V_head gains +5.0 points over TAM on 1 task, significant on News Headline (+5.00 "
+        "[+5.00, +5.00], one seed); CoPe gains 0.0 points over TAM + V_head on "
+        "1 task, significant on none."
+    )
+
+
+def test_a_claim_on_several_seeds_says_what_other_seeds_may_change(scored, said):
+    """Three seeds, whose gains are 4, 5 and 6 points of ROUGE-L for every user."""
+    for seed, shift in enumerate((0.08, 0.1, 0.12)):
+        scored("oppu", spread(), seed=seed)
+        scored("cope", spread(shift), seed=seed)
+    far = 4.302653 / 3**0.5  # Student's t with two degrees of freedom; seeds' sd is one point
+    assert said()[METHOD] == (
+        "CoPe gains +5.0 points over OPPU on 1 task, significant on News Headline (+5.00 [+5.00, "
+        "+5.00]; by seed +4.00, +5.00 and +6.00; for other seeds too "
+        f"[+{5 - far:.2f}, +{5 + far:.2f}])."
     )
 
 

@@ -14,13 +14,17 @@ _DOTS = 200  # users above which the box alone is drawn
 
 @dataclass(frozen=True, slots=True)
 class PlottedValue:
-    """A labelled value with the ends of its interval, NaN where they are open."""
+    """A labelled value with the ends of its interval, NaN where they are open.
+
+    `parts` are values that it is the mean of, such as those of several seeds.
+    """
 
     label: str
     value: float
     low: float
     high: float
     note: str = ""
+    parts: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +60,11 @@ def element(name: str, *content: str, **attributes: object) -> Markup:
 
 
 def intervals(marks: Sequence[PlottedValue], description: str) -> Markup:
-    """A row per value: a dot on its interval, zero as a line, the note at the right."""
-    ends = [v for mark in marks for v in (mark.low, mark.value, mark.high) if math.isfinite(v)]
+    """A row per value: a dot on its interval, its parts as small ones, zero as a line, the note at
+    the right.
+    """
+    values = [v for mark in marks for v in (mark.low, mark.value, mark.high, *mark.parts)]
+    ends = [value for value in values if math.isfinite(value)]
     ticks = _ticks(min([0.0, *ends]), max([0.0, *ends]), 3)
     axis = _Axis(ticks[0], ticks[-1], _LABELS, _WIDTH - 62)
 
@@ -66,6 +73,7 @@ def intervals(marks: Sequence[PlottedValue], description: str) -> Markup:
         drawn = []
         if math.isfinite(mark.low):
             drawn.append(_line(axis(mark.low), y, axis(mark.high), y, "whisker"))
+        drawn += [element("circle", cx=axis(v), cy=y - 7, r=2, class_="part") for v in mark.parts]
         drawn.append(element("circle", cx=axis(mark.value), cy=y, r=4, class_="dot"))
         note = element("text", mark.note, x=_WIDTH - 2, y=y + 4, class_="note", text_anchor="end")
         return [*drawn, note]

@@ -67,7 +67,7 @@ def differences(group: SetupGroup) -> Iterator[Figure]:
     for column in group.columns():
         cells = [cell for cell in group.of(column) if MAIN in cell.scores]
         if len(cells) > 1:
-            yield _paired_figure(group.column_title(column), cells[0], cells[1:])
+            yield _paired_figure(group, cells[0], cells[1:])
 
 
 def ablation(group: SetupGroup) -> tuple[list[Grid], list[Figure]]:
@@ -97,7 +97,7 @@ def ablation(group: SetupGroup) -> tuple[list[Grid], list[Figure]]:
         rest = [cell for cell in cells if cell.column == column and cell.method != neither]
         rest = [cell for cell in rest if MAIN in cell.scores]
         if start is not None and MAIN in start.scores and rest:
-            figures.append(_paired_figure(group.column_title(column), start, rest))
+            figures.append(_paired_figure(group, start, rest))
     return grids, figures
 
 
@@ -180,19 +180,33 @@ def _number(value: float | None, digits: int, without: str) -> Entry:
     return Entry(without) if value is None else Entry(f"{value:,.{digits}f}", "", value)
 
 
-def _paired_figure(title: str, start: PageCell, rest: Sequence[PageCell]) -> Figure:
-    """Differences from `start`; the exchange test's p-values, Holm-adjusted over the plot."""
+def _paired_figure(group: SetupGroup, start: PageCell, rest: Sequence[PageCell]) -> Figure:
+    """Differences from `start`, also by seed; p-values of the exchange test, adjusted by Holm's
+    method over the plot.
+    """
+    title = group.column_title(start.column)
     found = [difference(cell, start, MAIN) for cell in rest]
     values = holm([each.exchange for each in found])
     marks, said = [], []
     for cell, each, p in zip(rest, found, values, strict=True):
         shown = "p < 0.001" if p < 0.001 else f"p {p:.3f}"
         gap = each.difference
-        marks.append(PlottedValue(cell.title, gap.mean, gap.low, gap.high, shown))
+        by_seed = _by_seed(group, cell, start)
+        marks.append(PlottedValue(cell.title, gap.mean, gap.low, gap.high, shown, by_seed))
         ends = f" ({gap.low:+.3f} to {gap.high:+.3f})" if math.isfinite(gap.low) else ""
-        said.append(f"{cell.title} {gap.mean:+.3f}{ends}, {shown}")
+        seeds = f", by seed {', '.join(f'{one:+.3f}' for one in by_seed)}" if by_seed else ""
+        said.append(f"{cell.title} {gap.mean:+.3f}{ends}, {shown}{seeds}")
     text = f"ROUGE-L minus that of {start.title}: {'; '.join(said)}"
     return Figure(f"{title}, minus {start.title}", plots.intervals(marks, text))
+
+
+def _by_seed(group: SetupGroup, ours: PageCell, theirs: PageCell) -> tuple[float, ...]:
+    """The difference with each seed that both have; empty for fewer than two."""
+    one, other = (
+        group.board.cell(cell.setup, cell.column, cell.method, MAIN) for cell in (ours, theirs)
+    )
+    spread = group.board.seed_spread(one, other) if one and other else None
+    return spread.differences if spread else ()
 
 
 def _cost_plot(points: Sequence[tuple[str, float, float]]) -> Markup:

@@ -18,14 +18,19 @@ from lampbench.report.tables.main import MAIN_TABLES
 from lampbench.scoring.aggregate import mean
 
 if TYPE_CHECKING:
-    from lampbench.report.statistics import Paired
+    from lampbench.report.seed_spread import SeedSpread
+    from lampbench.report.statistics import Interval, Paired
 
 GAIN_METRICS = (*PAPER_METRICS, "meteor")
 _NOTE = (
-    "A point is 0.01. The interval and both p-values are paired by query, and users are resampled "
-    "first; p (Holm) adjusts p (exchange) over the table. Detectable: the smallest true "
-    "difference, in points, found at 5% with 80% power (docs/statistics.md). A user is better off "
-    "if the user's mean is higher."
+    "A point is 0.01. The interval and both p-values are paired by query and describe other users; "
+    "p (Holm) adjusts p (exchange) over the table. By seed: the lowest and the highest difference "
+    "with one seed. Users and seeds: the interval for other users and other seeds. Detectable: the "
+    "smallest true difference, in points, found at 5% with 80% power (docs/statistics.md). A user "
+    "is better off if the user's mean is higher."
+)
+_ONE_SEED_NOTE = (
+    f"Seeds 1: how much such a difference varies between seeds is unknown ({NO_VALUE})."
 )
 _MEAN_NOTE = "Means over tasks are means of the tasks' differences, as in the paper."
 _PAPER_NOTE = "paper %: computed from the paper's printed scores of the same model."
@@ -36,12 +41,14 @@ class Gain:
     """A method's score compared with a baseline's on the same queries.
 
     `p` is the exchange test's p-value, adjusted by Holm's method over the gains of one table.
+    `spread` is None where both have fewer than two seeds in common.
     """
 
     ours: CellScore
     theirs: CellScore
     paired: "Paired"
     p: float
+    spread: "SeedSpread | None"
 
     @property
     def column(self) -> Column:
@@ -54,6 +61,28 @@ class Gain:
         found, bounded = self.paired.difference, self.ours.interval is not None
         low, high = (100 * found.low, 100 * found.high) if bounded else (None, None)
         return Number(100 * found.mean, 2, low, high, signed=True)
+
+    @property
+    def seeds(self) -> str:
+        """How many seeds both have, or that neither draws anything."""
+        if not (self.ours.draws or self.theirs.draws):
+            return "none drawn"
+        return str(len(self.spread.seeds)) if self.spread else "1"
+
+    @property
+    def by_seed(self) -> str:
+        """The lowest and the highest difference with one seed, in points; empty for one seed."""
+        if self.spread is None:
+            return ""
+        ends = (min(self.spread.differences), max(self.spread.differences))
+        return " to ".join(Number(100 * end, 2, signed=True).text() for end in ends)
+
+    @property
+    def users_and_seeds(self) -> "Interval | None":
+        """The interval of the difference for other users and seeds; None for one seed or query."""
+        if self.spread is None or self.ours.interval is None:
+            return None
+        return self.spread.users_and_seeds(self.paired.difference)
 
     @property
     def detectable(self) -> float | None:
@@ -119,7 +148,7 @@ def gains(board: Board, setup: Setup, method: str, baseline: str) -> list[Gain]:
     compared = [board.paired(ours, theirs) for ours, theirs in cells]
     adjusted = holm([found.exchange for found in compared])
     return [
-        Gain(ours, theirs, found, p)
+        Gain(ours, theirs, found, p, board.seed_spread(ours, theirs))
         for (ours, theirs), found, p in zip(cells, compared, adjusted, strict=True)
     ]
 
@@ -133,10 +162,13 @@ def _table(board: Board, found: Sequence[Gain]) -> Table:
             rows.append(_mean_row(of, printed))
     notes = [_NOTE] + ([_MEAN_NOTE] if len(rows) > len(found) else [])
     notes += [_PAPER_NOTE] if printed else []
+    notes += [_ONE_SEED_NOTE] if any(gain.seeds == "1" for gain in found) else []
+    notes += _warnings(board, found)
     notes += data_notes(board, [gain.column for gain in found])
     titles = [score.method_title for score in (found[0].ours, found[0].theirs)]
     notes += external_notes(titles)
-    header = ("Task", "Metric", "Points", "Detectable", "Relative %",
+    header = ("Task", "Metric", "Points", "Seeds", "By seed", "Users and seeds", "Detectable",
+              "Relative %",
               *(["paper %"] if printed else []),
               "p (bootstrap)", "p (exchange)", "p (Holm)", "Users better", "equal",
               "worse")  # fmt: skip
@@ -150,6 +182,9 @@ def _row(board: Board, gain: Gain, printed: bool) -> tuple[Cell, ...]:
         board.column_title(gain.column),
         metric_title(gain.ours.metric),
         gain.points,
+        gain.seeds,
+        gain.by_seed or NO_VALUE,
+        _ends(gain.users_and_seeds),
         _hundredths(gain.detectable, NO_VALUE, signed=False),
         _hundredths(gain.relative, NO_VALUE),
         *([_hundredths(gain.printed, NO_FIGURE)] if printed else []),
@@ -163,16 +198,34 @@ def _mean_row(found: Sequence[Gain], printed: bool) -> tuple[Cell, ...]:
         f"Mean of {len(found)}",
         metric_title(found[0].ours.metric),
         Number(mean(gain.points.value for gain in found), 2, signed=True),
-        "",
+        *[""] * 4,
         _hundredths(_whole_mean([gain.relative for gain in found]), NO_VALUE),
         *([_hundredths(_whole_mean([g.printed for g in found]), NO_FIGURE)] if printed else []),
         *[""] * 6,
     )
 
 
+def _warnings(board: Board, found: Iterable[Gain]) -> list[str]:
+    """A note for each warning about gains, with the tasks and metrics that it is about."""
+    about: dict[str, list[str]] = {}
+    for gain in found:
+        for warning in gain.paired.warnings():
+            where = f"{board.column_title(gain.column)} ({metric_title(gain.ours.metric)})"
+            about.setdefault(warning, []).append(where)
+    return [f"{', '.join(where)}: {warning}." for warning, where in about.items()]
+
+
+def _ends(interval: "Interval | None") -> str:
+    """The ends of an interval of a difference, in points."""
+    if interval is None:
+        return NO_VALUE
+    ends = (interval.low, interval.high)
+    return " to ".join(Number(100 * end, 2, signed=True).text() for end in ends)
+
+
 def _entry(gain: Gain) -> dict[str, Any]:
     """A gain for programs. `published` is the paper's relative gain in percent."""
-    ours, found, points = gain.ours, gain.paired, gain.points
+    ours, found, points, both = gain.ours, gain.paired, gain.points, gain.users_and_seeds
     return {
         **entry(ours.method, ours.column.task, ours.metric, ours, None),
         "published": gain.printed,
@@ -184,6 +237,10 @@ def _entry(gain: Gain) -> dict[str, Any]:
         "points_high": points.high,
         "points_half_width": None if points.low is None else 100 * found.difference.half_width,
         "points_detectable": gain.detectable,
+        "common_seeds": list(gain.spread.seeds) if gain.spread else [],
+        "points_by_seed": [100 * gap for gap in gain.spread.differences] if gain.spread else [],
+        "points_low_users_and_seeds": 100 * both.low if both else None,
+        "points_high_users_and_seeds": 100 * both.high if both else None,
         "relative": gain.relative,
         "p_bootstrap": found.bootstrap,
         "p_exchange": found.exchange,
@@ -191,6 +248,7 @@ def _entry(gain: Gain) -> dict[str, Any]:
         "users_better": found.better,
         "users_equal": found.equal,
         "users_worse": found.worse,
+        "warnings": found.warnings(),
     }
 
 

@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import asdict
+from statistics import mean
 
 import pytest
 from click.testing import CliRunner
@@ -45,6 +46,17 @@ def test_differences_are_paired_with_the_first_method(record):
     (said,) = built(base, cope).labels("minus")
     assert f"CoPe {found.difference.mean:+.3f}" in said
     assert f"p {found.exchange:.3f}" in said
+
+
+def test_differences_by_seed_are_drawn_beside_the_mean(record):
+    runs = [record(m, good=g, seed=s) for m, g, s in
+            (("base", 2, 0), ("base", 2, 1), ("cope", 6, 0), ("cope", 8, 1))]  # fmt: skip
+    page = built(*runs)
+    (said,) = page.labels("minus")
+    gaps = [mean(scores(run).values()) - mean(scores(runs[0]).values()) for run in runs[2:]]
+    assert f"by seed {gaps[0]:+.3f}, {gaps[1]:+.3f}" in said
+    assert [v for n, v in page.attributes if n == "class"].count("part") == 2
+    assert "by seed" not in built(*runs[::2]).labels("minus")[0]
 
 
 def test_p_values_are_adjusted_for_the_comparisons_of_a_plot(record, amend):

@@ -3,6 +3,7 @@
 import re
 
 import numpy as np
+from scipy.stats import norm, t
 
 from lampbench.report.statistics import interval, paired
 
@@ -91,4 +92,67 @@ def test_a_p_value_is_never_zero(scored, read, cells):
     found = paired(flat(spread(shift=0.1)), flat(spread()))
     assert found.exchange < 0.0005  # 2 of 4,096 exchanges
     assert row["p (exchange)"] == "\\<0.001"
-    assert row["p (bootstrap)"] == "0.001"  # 2 / 2,001, the smallest there is
+    # no resample is below zero; as far out as 1 of 10,001, in Student's t of 11 degrees of freedom
+    far = norm.isf(1 / 10_001) / (12 / 11) ** 0.5
+    assert row["p (bootstrap)"] == f"{2 * t.sf(far, 11):.3f}" == "0.004"
+
+
+def by_seed(scored, shifts, method="cope", over="oppu", **kwargs):
+    for seed, shift in enumerate(shifts):
+        scored(method, spread(shift=shift, **kwargs), seed=seed)
+        scored(over, spread(**kwargs), seed=seed)
+
+
+def test_seeds_stand_beside_a_gain(scored, read, cells):
+    by_seed(scored, (0.08, 0.1, 0.12))
+    row = cells(read("gains"), "CoPe over OPPU")["News Headline"]
+    far = t.ppf(0.975, 2) / 3**0.5  # the standard deviation of seeds is one point of ROUGE-L
+    assert (row["Seeds"], row["By seed"]) == ("3", "+4.00 to +6.00")
+    assert row["Users and seeds"] == f"+{5 - far:.2f} to +{5 + far:.2f}"
+    assert "Seeds 1:" not in read("gains")
+
+
+def test_one_seed_is_said_to_be_one(scored, read, cells):
+    scored("cope", spread(shift=0.1))
+    scored("oppu", spread())
+    row = cells(read("gains"), "CoPe over OPPU")["News Headline"]
+    assert (row["Seeds"], row["By seed"], row["Users and seeds"]) == ("1", "n/a", "n/a")
+    assert "Seeds 1: how much such a difference varies between seeds is unknown" in read("gains")
+    assert "One seed per score (seed 0)" in read("main")
+
+
+def test_scores_of_one_seed_among_others_are_named(scored, read):
+    by_seed(scored, (0.08, 0.1))
+    scored("tam", spread())
+    assert "One seed only, where others have several: News Headline: TAM." in read("main").replace(
+        "tam", "TAM"
+    )
+
+
+def test_a_method_that_draws_nothing_is_compared_with_every_seed(scored, read, cells):
+    parts = {"adaptation": None, "decoding": {"part": "greedy"}}
+    scored("tam", spread(), method_parts=parts, stages=[{"stage": "predict", "key": "p"}])
+    for seed, shift in enumerate((0.08, 0.12)):
+        scored("cope", spread(shift=shift), seed=seed)
+    row = cells(read("gains"), "CoPe over TAM")["News Headline"]
+    assert (row["Seeds"], row["By seed"]) == ("2", "+4.00 to +6.00")
+    assert "One seed" not in read("main")
+    scored("oppu", spread(), method_parts=parts, stages=[{"stage": "predict", "key": "q"}])
+    assert cells(read("gains"), "OPPU over TAM")["News Headline"]["Seeds"] == "none drawn"
+
+
+def test_few_users_who_carry_a_gain_are_named(scored, read):
+    theirs = spread(users=40)
+    ours = {user: [value + (0.3 if int(user[1:]) < 4 else 0.001) for value in row]
+            for user, row in theirs.items()}  # fmt: skip
+    scored("cope", ours)
+    scored("oppu", theirs)
+    note = "4 of 40 users carry 97% of what users differ by in this direction"
+    assert f"News Headline (ROUGE-1), News Headline (ROUGE-L): {note}" in read("gains")
+    assert "few users carry most of the difference: News Headline" in read("main")
+
+
+def test_a_gain_of_all_users_needs_no_warning(scored, read):
+    scored("cope", spread(users=40, shift=0.02))
+    scored("oppu", spread(users=40))
+    assert "users carry" not in read("gains") and "users carry" not in read("main")
