@@ -113,6 +113,8 @@ def test_the_pages_sentences_are_the_recorded_numbers():
     assert f"disagree** in {span('disagree', ('100',))} of experiments with 100 users" in said
     assert f"in {span('disagree', ('32',))} with 32" in said
     assert f"in {span('disagree', ('6',))} with 6 users" in said
+    again = [f["covers_two_step"] for n, f in FAIR if "large" not in n]
+    assert f"drawn again it was {min(again)}% to {max(again)}% for users who differ little" in said
     tenth = [f for n, f in RECORDED["results"].items() if "tenth" in n]
     sizes = [f"{round(found['size_exchange'])}%" for found in tenth]
     assert f"errs in {', '.join(sizes[:2])} and {sizes[2]} of experiments" in said

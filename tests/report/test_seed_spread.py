@@ -34,12 +34,15 @@ def test_seeds_that_move_every_user_alike():
 
 
 def test_seeds_that_only_change_which_users_gain_add_nothing():
-    """Means of seeds that differ by less than users alone would make them."""
-    found = seed_spread(gaps((0.1, 0.1, 0.1), own=(0.2, -0.2)))
-    assert found.differences == pytest.approx((0.1, 0.1, 0.1))
-    assert found.error == 0
-    users = Interval(0.1, 0.05, 0.2)
-    assert found.users_and_seeds(users) == users
+    """One of two users gains 0.2 more with each seed: the means of seeds differ by as much as such
+    users alone would make them differ.
+    """
+    found = seed_spread(gaps((0.1, 0.1, 0.1), own=(0.2, 0.0)))
+    assert found.differences == pytest.approx((0.1, 0.2, 0.3))
+    assert found.error == pytest.approx(0, abs=1e-9)
+    users = Interval(0.2, 0.05, 0.4)
+    both = found.users_and_seeds(users)
+    assert (both.low, both.high) == pytest.approx((0.05, 0.4))
 
 
 def test_of_a_single_user_all_spread_is_of_seeds():

@@ -26,14 +26,22 @@ def simulated(rng, users=25, seeds=3, most=10, sd=SD):
     return found
 
 
-def test_estimates_are_those_that_the_scores_were_drawn_with():
+@pytest.mark.parametrize(
+    ("users", "seeds", "sd"),
+    [
+        (25, 3, SD),
+        # users who react to the seed move the means of seeds, most where they are few and unequal
+        (6, 8, {"user": 1.0, "query": 0.2, "seed": 0.8, "user_seed": 1.0, "rest": 0.2}),
+    ],
+)
+def test_estimates_are_those_that_the_scores_were_drawn_with(users, seeds, sd):
     rng = np.random.default_rng(0)
-    found = [variance_components(simulated(rng)) for _ in range(400)]
-    for name, sd in SD.items():
+    found = [variance_components(simulated(rng, users, seeds, sd=sd)) for _ in range(400)]
+    for name, part in sd.items():
         values = [getattr(one, name) for one in found]
         error = np.std(values) / 20
         # cutting at zero, which happens to the small ones, lifts the mean a little
-        assert np.mean(values) == pytest.approx(sd**2, abs=4 * error + 0.004), name
+        assert np.mean(values) == pytest.approx(part**2, abs=4 * error + 0.004), name
 
 
 def test_one_seed_has_users_and_queries_alone():
