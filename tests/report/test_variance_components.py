@@ -12,7 +12,7 @@ SD = {"user": 0.5, "query": 0.7, "seed": 0.3, "user_seed": 0.2, "rest": 0.4}
 
 
 def simulated(rng, users=25, seeds=3, most=10, sd=SD):
-    found = {seed: {} for seed in range(seeds)}
+    found: dict[int, dict[tuple[str, str], float]] = {seed: {} for seed in range(seeds)}
     shifts = sd["seed"] * rng.standard_normal(seeds)
     for user in range(users):
         own, both = sd["user"] * rng.standard_normal(), sd["user_seed"] * rng.standard_normal(seeds)
