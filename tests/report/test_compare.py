@@ -196,3 +196,12 @@ def test_without_torch(two, tmp_path):
         [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True
     )
     assert done.stdout.splitlines()[-1] == "HEAVY []", done.stderr
+
+
+def test_equal_scores_as_json_have_no_share_that_few_carry(scored, call):
+    scored("cope", OURS, key="k1")
+    scored("oppu", OURS, key="k2")
+    out = call("compare", "k1", "k2", "--format", "json")[1]
+    found = json.loads(out, parse_constant=pytest.fail)["differences"][0]["paired"]
+    assert found["concentration"]["share"] is None
+    assert (found["bootstrap"], found["exchange"]) == (1, 1)
