@@ -10,9 +10,10 @@ import click
 from lampbench.cli import shared_options as options
 from lampbench.cli.command import Command, Group, option
 from lampbench.cli.output import echo_json, table
+from lampbench.cli.values import Number
 
 _SHOWN = 10
-_DAYS = 7.0
+_DAYS, _LONGEST_DAYS = 7.0, 36_500.0
 
 
 @click.group(cls=Group)
@@ -62,10 +63,10 @@ def _date(seconds: float) -> str:
 @cache.command(cls=Command)
 @options.cache_dir
 @option("--results", multiple=True, default=(Path("results"),), show_default=True, metavar="DIR",
-        type=click.Path(path_type=Path, file_okay=False), heading=options.OUTPUT,
+        type=click.Path(path_type=Path, file_okay=False), heading=options.PLACES,
         help="Folder of recorded runs whose artifacts are kept; repeatable.")  # fmt: skip
 @options.plugins
-@option("--older-than", type=click.FloatRange(min=0), default=_DAYS, show_default=True,
+@option("--older-than", type=Number(0, _LONGEST_DAYS), default=_DAYS, show_default=True,
         metavar="N", help="Keep everything that was used in the last N days.")  # fmt: skip
 @option("--yes", is_flag=True, help="Remove it; without this, nothing is removed.")
 def gc(

@@ -10,6 +10,7 @@ from lampbench.cli.command import Command, option
 from lampbench.cli.example_record import example_record
 from lampbench.cli.names import ModelName, PluginName
 from lampbench.cli.output import echo_json
+from lampbench.cli.values import COUNT
 from lampbench.paper.cast import cast
 
 
@@ -41,7 +42,7 @@ from lampbench.paper.cast import cast
 )
 @option(
     "--count",
-    type=click.IntRange(min=1),
+    type=COUNT,
     default=3,
     show_default=True,
     metavar="N",

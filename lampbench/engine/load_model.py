@@ -5,12 +5,12 @@ from typing import Any
 
 import torch
 
+from lampbench.core.precision import PRECISIONS
 from lampbench.engine.model_files import commit_of
 from lampbench.engine.models import ModelSpec
 from lampbench.engine.quiet_libraries import quiet_libraries
 from lampbench.util.errors import LampbenchError
 
-_DTYPES = ("float32", "bfloat16", "float16")
 _NO_LIMIT = 10**9  # tokenizers without a limit of their own say 1e30
 
 
@@ -33,8 +33,14 @@ def choose_device(asked: str | None) -> torch.device:
     if asked is None or asked == "auto":
         mps = "mps" if torch.backends.mps.is_available() else "cpu"
         return torch.device("cuda" if torch.cuda.is_available() else mps)
+    usable = _usable_devices()
+    if asked not in usable:
+        listed = ", ".join(dict.fromkeys(usable))
+        raise LampbenchError(
+            f"device {asked!r} cannot be used: here are {listed}; choose one of them with --device"
+        )
+    device = torch.device(asked)
     try:
-        device = torch.device(asked)
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         cause = str(error).partition("\n")[0]
@@ -42,6 +48,16 @@ def choose_device(asked: str | None) -> torch.device:
             f"device {asked!r} cannot be used: {cause}; choose another one with --device"
         ) from error
     return device
+
+
+def _usable_devices() -> list[str]:
+    """The devices that this machine has, by torch's names."""
+    found = ["cpu"]
+    if torch.cuda.is_available():
+        found += ["cuda", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
+    if torch.backends.mps.is_available():
+        found.append("mps")
+    return found
 
 
 def load_model(spec: ModelSpec, device: str | None, dtype: str) -> LoadedModel:
@@ -53,8 +69,8 @@ def load_model(spec: ModelSpec, device: str | None, dtype: str) -> LoadedModel:
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    if dtype not in _DTYPES:
-        raise LampbenchError(f"no precision is called {dtype!r}: there are {', '.join(_DTYPES)}")
+    if dtype not in PRECISIONS:
+        raise LampbenchError(f"no precision is called {dtype!r}: there are {', '.join(PRECISIONS)}")
     chosen = choose_device(device)
     options = {"revision": commit_of(spec)}
     with quiet_libraries():

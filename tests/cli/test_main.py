@@ -121,23 +121,29 @@ def test_a_closed_pipe_is_silent(start):
     assert (process.returncode, err) == (1, "")
 
 
-def test_a_pipe_is_sent_no_control_characters_of_others_either(call):
-    said = "\\u001b]0;x\\u0007: no run is recorded\n"
-    assert call("list", "runs", "--results", "\x1b]0;x\x07") == (0, "", said)
+@pytest.fixture
+def hostile(tmp_path):
+    """A folder of results whose only run is half-written and has a name that a terminal obeys."""
+    (tmp_path / "results/task/model/method/\x1b]0;x\x07").mkdir(parents=True)
+
+
+def test_a_pipe_is_sent_no_control_characters_of_others_either(call, hostile):
+    code, out, err = call("list", "runs")
+    assert (code, out) == (0, "")
+    assert err.startswith("results/task/model/method/\\u001b]0;x\\u0007: left out")
 
 
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="the system has no pseudo-terminals")
-def test_a_terminal_is_sent_no_control_characters_of_others(start):
+def test_a_terminal_is_sent_no_control_characters_of_others(start, hostile):
     ours, theirs = os.openpty()
-    with start(
-        "list", "runs", "--results", "\x1b]0;x\x07", stdout=theirs, stderr=theirs
-    ) as process:
+    with start("list", "runs", stdout=theirs, stderr=theirs) as process:
         os.close(theirs)
         process.wait(timeout=60)
     shown = os.read(ours, 10_000).decode()
     os.close(ours)
     assert process.returncode == 0
-    assert shown == "\\u001b]0;x\\u0007: no run is recorded\r\n"
+    assert shown.startswith("results/task/model/method/\\u001b]0;x\\u0007: left out")
+    assert shown.replace("\r\n", "").isprintable()
 
 
 def test_ctrl_c_leaves_no_traceback(start, tmp_path):
