@@ -111,21 +111,35 @@ def gc(
 @options.cache_dir
 @click.pass_context
 def verify(ctx: click.Context, cache_dir: Path) -> None:
-    """Check every stored artifact against the digests that were recorded when it was made.
+    """Check what is stored against the digests that were recorded when it was made.
 
-    The exit code is 1 if one is damaged. The next run that needs it makes it again.
+    Checked are artifacts, and the journals and checkpoints of unfinished work. The exit code is 1
+    if one is damaged. The next run that needs it makes it again.
     """
     from lampbench.execution.cache_contents import artifacts, damaged_artifacts
+    from lampbench.execution.partial_work import checked_work
 
     count = sum(1 for _ in artifacts(cache_dir))
-    damaged = 0
+    damaged = unfinished = unknown = 0
     for each, damage in damaged_artifacts(cache_dir):
         damaged += 1
         click.echo(f"{each.folder}: {damage}")
+    for file, problem in checked_work(cache_dir):
+        unfinished += 1
+        unknown += problem is None
+        if problem:
+            damaged += 1
+            click.echo(f"{file}: {problem}")
+    if unknown:
+        click.echo(
+            f"{cache_dir}: {unknown:,} journals were not checked: an earlier version began them, and "
+            "they do not say whose they are"
+        )
+    held = f"{count:,} artifacts and {unfinished:,} files of unfinished work"
     if damaged:
         click.echo(
-            f"{cache_dir}: {damaged:,} of {count:,} artifacts are damaged; the next run that needs "
-            "one makes it again"
+            f"{cache_dir}: {damaged:,} of {held} are damaged; the next run that needs one makes it "
+            "again"
         )
         ctx.exit(1)
-    click.echo(f"{cache_dir}: all {count:,} artifacts are sound")
+    click.echo(f"{cache_dir}: no damage in {held}")

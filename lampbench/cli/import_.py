@@ -34,6 +34,7 @@ def import_() -> None:
 @options.plugins
 @options.dataset
 @options.results
+@options.private
 def predictions(
     file: Path,
     method: str,
@@ -43,6 +44,7 @@ def predictions(
     seed: int,
     results: Path,
     plugins: tuple[str, ...],
+    private: bool,
     **rest: Any,
 ) -> None:
     """Score predictions that were made elsewhere and record them as an external run.
@@ -69,5 +71,6 @@ def predictions(
         seed=seed,
         results=results,
         command=command_line(),
+        private=private,
     )
     print_summary([run.path])

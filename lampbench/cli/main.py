@@ -197,6 +197,7 @@ def _end(stopped: Stopped, arguments: Sequence[str]) -> str:
 
 
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
+_STRANGE = "it was changed by something else, or is not what belongs there; move it and try again"
 
 
 def _refused_by_the_system(error: OSError) -> int:
@@ -211,19 +212,25 @@ def _refused_by_the_system(error: OSError) -> int:
         )
     if error.errno == errno.ENAMETOOLONG:
         return _say(f"error: {error.filename}: this name is too long for a file", 2)
-    if error.errno in _FORBIDDEN and error.filename:
-        return _say(f"error: {error.filename}: {error.strerror}", 2)
-    return _bug(error)
+    if (path := error.filename2 or error.filename) is None:
+        return _bug(error)
+    _show_traceback()
+    remedy = "check its permissions" if error.errno in _FORBIDDEN else _STRANGE
+    return _say(f"error: {path}: {error.strerror}; {remedy}", 2)
 
 
 def _bug(error: Exception) -> int:
-    if os.environ.get("LAMPBENCH_TRACEBACK"):
-        traceback.print_exc()
+    _show_traceback()
     return _say(
         f"bug in lampbench or a plugin: {type(error).__name__}: {error} (LAMPBENCH_TRACEBACK=1 "
         "shows where; finished work is kept)",
         1,
     )
+
+
+def _show_traceback() -> None:
+    if os.environ.get("LAMPBENCH_TRACEBACK"):
+        traceback.print_exc()
 
 
 def _say(text: str, status: int) -> int:

@@ -13,6 +13,7 @@ from lampbench.util.atomic import replace
 from lampbench.util.disk import writing
 from lampbench.util.errors import LampbenchError
 from lampbench.util.hashing import digest, file_digest
+from lampbench.util.regular_file import read_regular
 
 _IDENTIFYING = ("*config.json", "*token*.json", "vocab.json", "merges.txt", "chat_template.json",
                 "*.jinja", "*.index.json", "*.safetensors", "*.bin", "*.model")  # fmt: skip
@@ -59,8 +60,8 @@ def _remembered_digest(file: Path, cache: Path) -> str:
     stat = file.stat()
     memory = cache / "digests.json"
     try:
-        known: dict[str, str] = dict(json.loads(memory.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        known: dict[str, str] = dict(json.loads(read_regular(memory)))
+    except (OSError, ValueError, TypeError, RecursionError):
         known = {}
     name = f"{file.resolve()}:{stat.st_size}:{stat.st_mtime_ns}"
     if name not in known:

@@ -155,7 +155,8 @@ class Executor(Context):
                 f"{self.dataset.source}: {who} of {self.task.name} have no example to train "
                 f"{recipe.section} on; raise --min-history or choose other data"
             )
-        folder = self.cache.partial(recipe.section, self.keys.of(recipe, owner))
+        whose = owner.id if isinstance(owner, User) else None
+        folder = self.cache.partial_of(recipe.section, self.keys.of(recipe, owner), whose)
         return TrainJob(
             id=owner.id,
             frozen=frozen,
@@ -273,8 +274,9 @@ class Executor(Context):
     def _partial(self, recipe: UserRecipe | None, user: User) -> Path:
         """Where results wait until they are complete: with the artifact, or with the run."""
         if recipe is not None:
-            return self.cache.partial(recipe.section, self.keys.of(recipe, user))
-        return self.cache.partial(PREDICTIONS, f"{self.keys.run()}/{digest(user.id)}")
+            return self.cache.partial_of(recipe.section, self.keys.of(recipe, user), user.id)
+        name = f"{self.keys.run()}/{digest(user.id)}"
+        return self.cache.partial_of(PREDICTIONS, name, user.id)
 
     def _commit(self, recipe: Recipe, owner: Owner, payload: Path | None, value: Any) -> None:
         meta = {

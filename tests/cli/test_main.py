@@ -80,10 +80,17 @@ def test_a_full_disk_names_the_file(failing, number):
 
 def test_a_forbidden_file_is_named(failing):
     error = OSError(errno.EACCES, "Permission denied", "results/x")
-    assert failing(error) == (2, "", "error: results/x: Permission denied\n")
+    said = "error: results/x: Permission denied; check its permissions\n"
+    assert failing(error) == (2, "", said)
 
 
-def test_other_refusals_of_the_system_are_bugs(failing):
+@pytest.mark.parametrize("number", [errno.EISDIR, errno.EEXIST, errno.ELOOP, errno.EIO])
+def test_another_refusal_names_the_file_too(failing, number):
+    code, out, err = failing(OSError(number, os.strerror(number), "a temporary", None, "results/x"))
+    assert (code, out) == (2, "") and err.startswith(f"error: results/x: {os.strerror(number)}; ")
+
+
+def test_a_refusal_that_names_no_file_is_a_bug(failing):
     code, _, err = failing(OSError(errno.EINVAL, "Invalid argument"))
     assert code == 1 and err.startswith("bug in lampbench or a plugin: OSError: ")
 
