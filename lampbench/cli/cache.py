@@ -132,8 +132,8 @@ def verify(ctx: click.Context, cache_dir: Path) -> None:
             click.echo(f"{file}: {problem}")
     if unknown:
         click.echo(
-            f"{cache_dir}: {unknown:,} journals were not checked: an earlier version began them, and "
-            "they do not say whose they are"
+            f"{cache_dir}: {unknown:,} journals were not checked: an earlier version began them, "
+            "and they do not say whose they are"
         )
     held = f"{count:,} artifacts and {unfinished:,} files of unfinished work"
     if damaged:

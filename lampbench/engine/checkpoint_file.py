@@ -1,7 +1,7 @@
 """The file of a training checkpoint: content with the digest of itself and of its job.
 
-The file is one line of text, then the content. The line holds the format, the digest of the job, and
-the SHA-256 of both. Does not import torch.
+The file is one line of text, then the content. The line holds the format, the digest of the job,
+and the SHA-256 of both. Does not import torch.
 """
 
 from hashlib import sha256

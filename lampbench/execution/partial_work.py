@@ -1,4 +1,4 @@
-"""Unfinished work in a cache: journals and checkpoints, whose they are, and whether they are sound."""
+"""Unfinished work in a cache: journals and checkpoints, whose they are, whether they are sound."""
 
 import os
 from collections.abc import Iterator

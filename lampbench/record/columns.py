@@ -49,7 +49,8 @@ def compress(text: bytes) -> bytes:
     """
     if len(text) > LARGEST:
         raise LampbenchError(
-            f"a file of {len(text):,} bytes cannot be recorded, {LARGEST:,} at most; run fewer users"
+            f"a file of {len(text):,} bytes cannot be recorded, {LARGEST:,} at most; "
+            "run fewer users"
         )
     buffer = io.BytesIO()
     with gzip.GzipFile("", "wb", compresslevel=9, fileobj=buffer, mtime=0) as stream:

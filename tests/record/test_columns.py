@@ -2,6 +2,7 @@
 
 import gzip
 import tracemalloc
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ def test_the_same_text_gives_the_same_bytes():
 
 
 def test_columns_keep_texts_that_utf_8_cannot_hold():
-    table = {"user": ["a", "\ud83d"], "score": [1.5, None]}
+    table: dict[str, list[Any]] = {"user": ["a", "\ud83d"], "score": [1.5, None]}
     assert from_text(to_text(table)) == table
 
 
@@ -56,7 +57,7 @@ def test_a_bomb_that_understates_its_length_is_unpacked_no_further(small, claime
      compress(b"text") + b"more", compress(b"one") + compress(b"two")],
 )  # fmt: skip
 def test_what_is_not_one_whole_file_is_refused(data):
-    with pytest.raises(ValueError, match="not a gzip file|its text has"):
+    with pytest.raises(ValueError, match=r"not a gzip file|its text has"):
         decompress(data)
 
 

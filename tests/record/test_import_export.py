@@ -193,7 +193,7 @@ def test_a_private_import_records_scores_and_no_text(give, answers, tmp_path):
     assert problems == [] and private.manifest.private
     assert private.manifest.key == known.manifest.key
     assert private.scores == known.scores
-    lengths = [len(row.prediction) for row in known.predictions]
+    lengths = [len(row.prediction or "") for row in known.predictions]
     assert [row.prediction_length for row in private.predictions] == lengths
     files = [file for file in (tmp_path / "closed").rglob("*") if file.is_file()]
     content = b"".join(
