@@ -10,7 +10,7 @@ from lampbench.cli import shared_options as options
 from lampbench.cli.command import Command, argument, option
 from lampbench.cli.names import RunName
 from lampbench.cli.output import echo_json
-from lampbench.cli.values import WholeNumber
+from lampbench.cli.values import OneOf, WholeNumber
 from lampbench.core.findings import leaks_first
 from lampbench.record.private import shown_text
 
@@ -27,7 +27,7 @@ _TEXT = 160  # characters of an answer that are shown
 @argument("run_b", metavar="RUN_B", type=RunName())
 @option(
     "--metric",
-    type=click.Choice(["rouge1", "rougeL", "meteor"]),
+    type=OneOf(["rouge1", "rougeL", "meteor"]),
     default="rougeL",
     show_default=True,
     heading=options.SHOWN,

@@ -10,7 +10,7 @@ from lampbench.cli.command import Command, option
 from lampbench.cli.example_record import example_record
 from lampbench.cli.names import ModelName, PluginName
 from lampbench.cli.output import echo_json
-from lampbench.cli.values import COUNT
+from lampbench.cli.values import COUNT, OneOf
 from lampbench.paper.cast import cast
 
 
@@ -33,7 +33,7 @@ from lampbench.paper.cast import cast
 @options.given_runs
 @option(
     "--pick",
-    type=click.Choice(["drawn", "gain", "loss", "median"]),
+    type=OneOf(["drawn", "gain", "loss", "median"]),
     default="drawn",
     show_default=True,
     heading=options.SHOWN,

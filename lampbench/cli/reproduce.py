@@ -9,19 +9,19 @@ from lampbench.cli import shared_options as options
 from lampbench.cli.command import Command, argument, command_line, option
 from lampbench.cli.names import ModelName, PluginName
 from lampbench.cli.recorded_runs import require_sound
-from lampbench.cli.values import SEED
+from lampbench.cli.values import SEED, OneOf
 
 SLICES = ("main", "cross-model", "ablation", "sensitivity")
 _FASTEST = 1e12  # tokens per second
 
 
 @click.command(cls=Command)
-@argument("what", type=click.Choice(["paper"]))
+@argument("what", type=OneOf(["paper"]))
 @option(
     "--experiment",
     "slices",
     multiple=True,
-    type=click.Choice(SLICES),
+    type=OneOf(SLICES),
     heading=options.WHAT,
     help="main: Table 1. cross-model: Tables 2 and 5 to 7. ablation: Table 3. sensitivity: "
     "Figure 3. Repeatable.  [default: all]",

@@ -8,7 +8,7 @@ import click
 
 from lampbench.cli.command import OTHER, option
 from lampbench.cli.names import Assignment, ModelName, PluginName
-from lampbench.cli.values import COUNT, SEED
+from lampbench.cli.values import COUNT, SEED, OneOf
 from lampbench.core.precision import PRECISIONS
 from lampbench.util.defaults import CACHE_DIR, RESULTS
 from lampbench.util.interrupt import checked_hours
@@ -68,7 +68,7 @@ given_runs = option(
          "repeatable.",
 )  # fmt: skip
 output_format = option(
-    "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True,
+    "--format", "form", type=OneOf(["text", "json"]), default="text", show_default=True,
     heading=OUTPUT, help="json: one JSON document on standard output.",
 )  # fmt: skip
 
@@ -98,10 +98,10 @@ dataset = apply(
                 "[default: 100; all in bundled data and where the data names its test users]"),
     option("--min-history", type=COUNT, default=1, show_default=True,
            metavar="N", heading=DATA, help="Leave out test users with fewer past records."),
-    option("--split-by", type=click.Choice(["user", "time"]), heading=DATA,
+    option("--split-by", type=OneOf(["user", "time"]), heading=DATA,
            help="Split LaMP or LongLaMP by user or by time, as published.  "
                 "[default: user for LaMP, time for LongLaMP]"),
-    option("--split", "splits", multiple=True, type=click.Choice(["train", "dev", "test"]),
+    option("--split", "splits", multiple=True, type=OneOf(["train", "dev", "test"]),
            heading=DATA,
            help="Read only this split of LaMP or LongLaMP; repeatable. With bundled data and "
                 "lampbench:DIR, dev tests on the users kept for tuning.  [default: all splits]"),
@@ -110,7 +110,7 @@ dataset = apply(
 )  # fmt: skip
 hyper = apply(
     option("--preset", heading=HYPER,
-           type=click.Choice(["paper", "small", "smollm2-135m", "reference"]),
+           type=OneOf(["paper", "small", "smollm2-135m", "reference"]),
            help="Where default values come from.  [default: small for bundled models, smollm2-135m "
                 "for that model, paper for others, reference with --fidelity reference]"),
     option("--set", "assignments", multiple=True, metavar="SECTION.NAME=VALUE", heading=HYPER,
@@ -119,12 +119,12 @@ hyper = apply(
                 "lampbench show method NAME --task NAME lists them."),
     option("--config", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
            heading=HYPER, help="TOML file of values, one table per section."),
-    option("--fidelity", type=click.Choice(["paper", "reference"]), default="paper",
+    option("--fidelity", type=OneOf(["paper", "reference"]), default="paper",
            show_default=True, heading=HYPER,
            help="Which source wins where the paper and its released code disagree."),
 )  # fmt: skip
 machine = apply(
-    option("--engine", type=click.Choice(["batched", "reference"]), default="batched",
+    option("--engine", type=OneOf(["batched", "reference"]), default="batched",
            show_default=True, heading=MODEL,
            help="batched: many users per forward pass. reference: one user at a time; slow, for "
                 "checking."),
@@ -133,7 +133,7 @@ machine = apply(
                 "[default: the tokenizer's own]"),
     option("--device", metavar="DEVICE", heading=MODEL,
            help="cpu, cuda, cuda:1 or mps.  [default: the fastest one available]"),
-    option("--dtype", type=click.Choice(PRECISIONS), heading=MODEL,
+    option("--dtype", type=OneOf(PRECISIONS), heading=MODEL,
            help="Precision of weights and activations.  [default: the model's own]"),
     option("--batch-size", type=COUNT, metavar="N", heading=MODEL,
            help="Maximum number of rows per decoding step.  [default: as many as fit in memory]"),

@@ -72,7 +72,8 @@ def show_method(
     click.echo(f"\n{_settings(resolved)}")
     if len(columns) > 1:
         click.echo(
-            f"\nRuns of {model} use the preset {used!r}; --preset {columns[0]} changes that."
+            f"\nAn empty cell under {used}: the value is the one under {columns[0]}.\n"
+            f"Runs of {model} use the preset {used!r}; --preset {columns[0]} changes that."
         )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lampbench.util.bounds import LARGEST_COUNT, LARGEST_SEED, LONGEST_NAME, LONGEST_TEXT
+from lampbench.util.errors import suggestion
 from lampbench.util.terminal import visible
 
 if TYPE_CHECKING:
@@ -64,6 +65,21 @@ class Number(_Number):
             bounds = f"{'above' if self.above else 'from'} {self.low:g} to {self.high:,g}"
             self.fail(f"{_brief(str(value))} is not a number {bounds}.", param, ctx)
         return number
+
+
+class OneOf(click.Choice):
+    """A choice of words; another word is answered with the nearest one."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        """The word.
+
+        Raises:
+            click.BadParameter: it is none of them.
+        """
+        if value not in self.choices:
+            hint = suggestion(str(value), [str(choice) for choice in self.choices])
+            self.fail(f"there is no {_brief(str(value))}: {hint}", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 class RecordedName(_Text):

@@ -196,7 +196,8 @@ class Executor(Context):
 
         def on_step(job: str, step: int, steps: int) -> None:
             done[job] = step / steps
-            self.progress.update(sum(done.values()))
+            note = f"step {step} of {steps}" if len(done) == 1 else ""
+            self.progress.update(sum(done.values()), note)
 
         for result in self._engine(recipe).train([job for _, job in jobs], on_step):
             owner, job = owners[result.id]
