@@ -239,7 +239,7 @@ def test_a_fault_of_a_method_is_told_as_its_own():
         lampbench.run(Nothing, "news_headline", users=2)
 
 
-def test_plans_and_comparisons_are_short_in_a_notebook(monkeypatch):
+def test_plans_and_comparisons_are_short_in_a_notebook():
     (plan,) = lampbench.plan("tam", "news_headline", users=2)
     assert repr(plan).startswith("<Plan: tam on news_headline, model bundled, seed 0, to be ")
     assert "<td>task_sft</td><td>1</td><td>0</td>" in plan._repr_html_()

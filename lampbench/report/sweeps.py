@@ -167,12 +167,8 @@ def _titles_of_weights(scores: Iterable[CellScore]) -> dict[str, str]:
         parts = score.chosen[-1].manifest.method_parts
         plain = (parts.get("prompting") or {}).get("part") == Plain.name
         greedy = (parts.get("decoding") or {}).get("part") == Greedy.name
-        if (
-            plain
-            and greedy
-            and parts.get("adaptation")
-            and score.method_title not in titles.values()
-        ):
+        known = score.method_title in titles.values()
+        if plain and greedy and parts.get("adaptation") and not known:
             titles.setdefault(_expression(parts["adaptation"]), score.method_title)
     return titles
 
