@@ -9,8 +9,10 @@ The packages are those of constraints.txt; the licences are what the installed p
 import argparse
 import re
 import sys
+from email.message import Message
 from importlib import metadata
 from pathlib import Path
+from typing import cast
 
 from packaging.requirements import Requirement
 
@@ -43,8 +45,8 @@ _ABOUT = """\
 
 What the packages of `constraints.txt` say of their licences. lampbench contains none of them; pip
 installs them beside it. `run`: needed to use lampbench; `develop`: only by its tests, tools and
-extras. Written by `make licences`; CI checks that it is up to date. Platforms may add packages, such
-as NVIDIA's libraries for CUDA, which have licences of their own.
+extras. Written by `make licences`; CI checks that it is up to date. Platforms may add packages,
+such as NVIDIA's libraries for CUDA, which have licences of their own.
 
 | package | version | licence | needed to |
 |---|---|---|---|"""
@@ -64,7 +66,7 @@ def licence(package: str) -> str:
         SystemExit: it is not installed, or says nothing.
     """
     try:
-        about = metadata.metadata(package)
+        about = cast(Message, metadata.metadata(package))
     except metadata.PackageNotFoundError:
         sys.exit(f"{package} is not installed; run this in the environment of `make env`")
     if expression := about.get("License-Expression"):

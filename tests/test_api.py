@@ -277,7 +277,8 @@ def test_a_plan_refuses_what_a_run_would(folder, settings, said):
 
 def test_numpys_integers_are_integers():
     plans = lampbench.plan(
-        "base", "news_headline", users=numpy.int64(2), seeds=numpy.arange(2, dtype=numpy.int32)
-    )
+        "base", "news_headline",
+        users=numpy.int64(2), seeds=numpy.arange(2, dtype=numpy.int32),  # type: ignore[arg-type]
+    )  # fmt: skip
     assert [plan.spec.seed for plan in plans] == [0, 1]
     assert {type(plan.spec.seed) for plan in plans} == {int}

@@ -1,7 +1,9 @@
 """The list of licences, and the audit of dependencies: neither passes in silence."""
 
 import json
+import shutil
 import sys
+from importlib import metadata
 
 import pytest
 
@@ -37,14 +39,14 @@ def test_the_page_lists_every_pinned_package(root):
 def test_what_a_package_says(monkeypatch, about, said):
     from email import message_from_string
 
-    monkeypatch.setattr(licences.metadata, "metadata", lambda name: message_from_string(about))
+    monkeypatch.setattr(metadata, "metadata", lambda name: message_from_string(about))
     assert licences.licence("x") == said
 
 
 def test_a_package_that_says_nothing_and_one_of_another_version_are_named(monkeypatch):
     from email import message_from_string
 
-    monkeypatch.setattr(licences.metadata, "metadata", lambda name: message_from_string("Name: x"))
+    monkeypatch.setattr(metadata, "metadata", lambda name: message_from_string("Name: x"))
     with pytest.raises(SystemExit, match="x does not say what its licence is"):
         licences.licence("x")
     monkeypatch.undo()
@@ -91,7 +93,7 @@ def program(tmp_path, monkeypatch):
             file.write_text(f"#!{sys.executable}\n{script}\n")
             file.chmod(0o755)
         monkeypatch.setattr(
-            audit_dependencies.shutil, "which",
+            shutil, "which",
             lambda name, path=None: None if script is None else str(tmp_path / name),
         )  # fmt: skip
 
