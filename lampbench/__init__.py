@@ -11,7 +11,7 @@ Plugin authors import from `lampbench.plugin`. Importing this package loads no t
 """
 
 # Nothing but what the interpreter has imported already: until this package is imported, no command
-# can catch Ctrl-C. `typing` alone would take longer than all of it, and `__future__` is a file, too.
+# can catch Ctrl-C. `typing` alone would take longer than all of it; `__future__` is a file, too.
 import os
 
 TYPE_CHECKING = False

@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     _Whole = click.ParamType[int]
     _Number = click.ParamType[float]
     _Text = click.ParamType[str]
+    _Choice = click.Choice[str]
 else:
     _Whole = _Number = _Text = click.ParamType
+    _Choice = click.Choice
 
 _DIGITS = re.compile(r"[+-]?[0-9]{1,30}")
 _SHOWN = 40  # characters of a refused value that are shown
@@ -67,7 +69,7 @@ class Number(_Number):
         return number
 
 
-class OneOf(click.Choice):
+class OneOf(_Choice):
     """A choice of words; another word is answered with the nearest one."""
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Any:

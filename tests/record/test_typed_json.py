@@ -78,12 +78,8 @@ def test_what_is_no_strict_json(text):
 def test_brief_is_one_short_line():
     assert brief("a\nb") == r"'a\nb'"
     assert len(brief("x" * 900)) < 50
-    assert [brief(one) for one in (3, [], {}, None)] == [
-        "an integer",
-        "a list",
-        "an object",
-        "null",
-    ]
+    values: list[Any] = [3, [], {}, None]
+    assert list(map(brief, values)) == ["an integer", "a list", "an object", "null"]
 
 
 def test_frozen_makes_tuples():
