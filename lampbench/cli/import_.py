@@ -68,5 +68,6 @@ def predictions(
         seed=seed,
         results=results,
         command=command_line(),
+        plugins=tuple(plugin_paths(plugins)),
     )
     print_summary([run.path])

@@ -22,7 +22,7 @@ from lampbench.record.manifest import ExternalFile, Manifest, ModelDetails
 from lampbench.record.runs import Run
 from lampbench.record.versions import versions
 from lampbench.record.write import RecordedAlready, write_run
-from lampbench.scoring import PredictionRow, Scoring, histories, score_predictions
+from lampbench.scoring import METRICS, PredictionRow, Scoring, histories, score_predictions
 from lampbench.util.atomic import replace
 from lampbench.util.errors import LampbenchError
 from lampbench.util.hashing import digest, file_digest
@@ -88,6 +88,7 @@ def import_predictions(
     seed: int,
     results: Path,
     command: str,
+    plugins: tuple[Path, ...] = (),
 ) -> Run:
     """Score a file of predictions and record it as an external run.
 
@@ -98,7 +99,7 @@ def import_predictions(
         RecordedAlready: this file was imported before.
     """
     rows = read_prediction_file(file, task, dataset)
-    scoring = Scoring(histories=histories(dataset))
+    scoring = Scoring((*METRICS, *task.metrics), plugins, histories(dataset), task.choices)
     spec = MODEL_PRESETS.get(model)
     location = "lampbench.bundled" if model in BUNDLED else spec.location if spec else model
     data = record_dataset(results, dataset, task)
@@ -125,7 +126,7 @@ def import_predictions(
     )
     scores = score_predictions(rows, None, scoring)
     try:
-        return write_run(results, manifest, rows, scores)
+        return write_run(results, manifest, rows, scores, metrics=scoring.load())
     except RecordedAlready as error:
         raise RecordedAlready(f"{error} with these predictions; nothing is left to do") from error
 

@@ -1,10 +1,6 @@
 """How tables show a metric: its title and its decimals, also where the metric is unknown here."""
 
-from functools import cache
-
-from lampbench.plugin.metric import Metric
-from lampbench.registry import Registry
-from lampbench.util.errors import LampbenchError
+from lampbench.scoring.catalog import find_metric
 
 PAPER_METRICS = ("rouge1", "rougeL")
 """The metrics of the paper's tables."""
@@ -14,32 +10,17 @@ UNKNOWN_DIGITS = 3
 
 def metric_title(name: str) -> str:
     """The heading of a metric's column: the name itself where the registry does not know it."""
-    metric = _known(name)
+    metric = find_metric(name)
     return metric.title if metric else name
 
 
 def metric_digits(name: str) -> int:
     """How many decimals of a metric are shown."""
-    metric = _known(name)
+    metric = find_metric(name)
     return metric.digits if metric else UNKNOWN_DIGITS
 
 
 def is_goal(name: str) -> bool:
     """Whether methods are judged by a metric, which is so where higher is better."""
-    metric = _known(name)
+    metric = find_metric(name)
     return metric is not None and metric.better == "higher"
-
-
-@cache
-def _known(name: str) -> Metric | None:
-    """The metric, None if a run has it from a plugin that is missing or broken here."""
-    try:
-        metric: Metric = _registry().metric(name)
-    except LampbenchError:
-        return None
-    return metric
-
-
-@cache
-def _registry() -> Registry:
-    return Registry()
