@@ -6,8 +6,12 @@ aside. Any other answer is wrong. Source: Salemi et al. (2024) and the benchmark
 """
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from lampbench.plugin.metric import Answer, Metric, register_metric
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 _PLACES = 1000
 
@@ -49,7 +53,7 @@ class MacroF1(Metric):
         chosen = place_of(answer.text, answer.choices)
         return (len(answer.choices) * _PLACES + wanted) * _PLACES + chosen
 
-    def summary(self, values: Sequence[float], weights: Sequence[float]) -> float:
+    def summary(self, values: "ArrayLike", weights: "ArrayLike") -> float:
         """Mean over choices of 2 TP / (references + answers)."""
         import numpy as np
 

@@ -7,10 +7,13 @@ Salemi et al. (2024) and the benchmark's `eval/evaluation.py`.
 """
 
 import math
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from lampbench.metrics.choices import read_rating
 from lampbench.plugin.metric import Answer, Metric, register_metric
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 
 class _Error(Metric):
@@ -45,11 +48,9 @@ class RootMeanSquaredError(_Error):
         error = distance(answer)
         return None if error is None else error * error
 
-    def summary(self, values: Sequence[float], weights: Sequence[float]) -> float:
+    def summary(self, values: "ArrayLike", weights: "ArrayLike") -> float:
         """The root of the mean."""
-        import numpy as np
-
-        return math.sqrt(np.dot(values, weights))
+        return math.sqrt(super().summary(values, weights))
 
 
 def distance(answer: Answer) -> float | None:

@@ -1,11 +1,13 @@
 """The Metric plugin kind: one number for each answer."""
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeVar
 
 from lampbench.core.registration import mark
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 Better = Literal["higher", "lower", "neither"]
 Value = float | int | bool | None
@@ -75,13 +77,15 @@ class Metric:
         """The number for each answer, in order."""
         yield from map(self.score, answers)
 
-    def summary(self, values: Sequence[float], weights: Sequence[float]) -> float:
+    def summary(self, values: "ArrayLike", weights: "ArrayLike") -> float:
         """The number of a run, from the numbers of its answers; by default their mean.
 
         `weights` are each answer's share and add up to 1. They are equal for a run; resampling
-        for an interval gives others. Both may be NumPy arrays.
+        for an interval gives others. Both are lists or arrays of one length.
         """
-        return math.fsum(value * weight for value, weight in zip(values, weights, strict=True))
+        import numpy as np
+
+        return float(np.dot(values, weights))
 
     @property
     def pooled(self) -> bool:

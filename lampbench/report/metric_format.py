@@ -24,3 +24,21 @@ def is_goal(name: str) -> bool:
     """Whether methods are judged by a metric, which is so where higher is better."""
     metric = find_metric(name)
     return metric is not None and metric.better == "higher"
+
+
+def lower_is_better(name: str) -> bool:
+    """Whether a metric is an error: the lowest of a column is the best."""
+    metric = find_metric(name)
+    return metric is not None and metric.better == "lower"
+
+
+def reads_choices(name: str) -> bool:
+    """Whether a metric is of tasks whose answers are from a fixed set."""
+    metric = find_metric(name)
+    return metric is not None and metric.reads_choices
+
+
+def judges(name: str) -> bool:
+    """Whether a metric compares answers with references, so that methods are ranked by it."""
+    metric = find_metric(name)
+    return metric is not None and metric.compares and metric.better != "neither"

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from lampbench.engine.models import BUNDLED
 from lampbench.paper.cast import Contest, Control, cast
+from lampbench.paper.published import paper
 from lampbench.report.board import Board
 from lampbench.report.marks import SIGNIFICANT, standings
 from lampbench.report.metric_format import PAPER_METRICS, metric_title
@@ -32,7 +33,7 @@ def main_setup(board: Board) -> Setup | None:
     none the setup in which they fill the most cells.
     """
     filled = {
-        setup: [_filled(board, setup, column) for column in board.columns(setup)]
+        setup: [_filled(board, setup, column) for column in board.paper_columns(setup)]
         for setup in board.setups()
     }
     for setup, counts in filled.items():
@@ -66,7 +67,7 @@ def takeaways(board: Board, setup: Setup) -> list[Takeaway]:
 
 def _best(board: Board, setup: Setup) -> str:
     """Which of the paper's methods leads on each task, and how many others are worse."""
-    columns = board.columns(setup)
+    columns = board.paper_columns(setup)
     scores = [{m: board.cell(setup, c, m, TAKEAWAY_METRIC) for m in cast().main} for c in columns]
     titles = [board.column_title(column) for column in columns]
     standing, _ = standings(board, list(zip(titles, scores, strict=True)))
@@ -111,7 +112,7 @@ def _control(board: Board, setup: Setup, control: Control) -> str:
 
 def _data(board: Board, setup: Setup) -> str:
     """How much data there is, and how small a difference it can detect."""
-    columns = board.columns(setup)
+    columns = board.paper_columns(setup)
     rows = [power(board, setup, column) for column in columns]
     users, queries = (_span([row[name] for row in rows], 0) for name in ("users", "queries"))
     text = f"With {users} test users and {queries} queries per task"
@@ -132,7 +133,11 @@ def _data(board: Board, setup: Setup) -> str:
 def _gains(board: Board, setup: Setup, method: str, over: str) -> list[Gain]:
     """The gains in the sentences' metric, from the table of gains, whose p-values they share."""
     found = gains(board, setup, method, over)
-    return [gain for gain in found if gain.ours.metric == TAKEAWAY_METRIC]
+    return [
+        gain
+        for gain in found
+        if gain.ours.metric == TAKEAWAY_METRIC and gain.column.task in paper().tasks
+    ]
 
 
 def _gained(board: Board, found: Sequence[Gain], over: str) -> str:
