@@ -15,6 +15,9 @@ from lampbench.report.resampling import SEED
 from lampbench.report.statistics import LEVEL, RESAMPLES, Interval
 from lampbench.scoring.catalog import find_metric
 
+_FEW = 5
+"""With fewer users, resamples reach no further than their own numbers: Student's t interval."""
+
 
 def pooled_interval(name: str, runs: Sequence[Run]) -> Interval | None:
     """The interval of a metric's number, averaged over runs of different seeds.
@@ -42,9 +45,14 @@ def pooled_interval(name: str, runs: Sequence[Run]) -> Interval | None:
 
     rng = np.random.default_rng(SEED)
     drawn = rng.integers(units, size=(RESAMPLES, units))
-    numbers = [number(np.bincount(row, minlength=units)) for row in drawn]
-    low, high = np.quantile(numbers, _ends(units))
-    return Interval(number(np.ones(units, np.int64)), float(low), float(high))
+    numbers = np.asarray([number(np.bincount(row, minlength=units)) for row in drawn])
+    reach = _reach(units)
+    center = number(np.ones(units, np.int64))
+    if units < _FEW:
+        far = reach * float(numbers.std(ddof=1))
+        return Interval(center, center - far, center + far)
+    low, high = np.quantile(numbers, _cuts(reach))
+    return Interval(center, float(low), float(high))
 
 
 def _known(run: Run, name: str) -> dict[tuple[str, str], float]:
@@ -52,8 +60,14 @@ def _known(run: Run, name: str) -> dict[tuple[str, str], float]:
     return {place: float(value) for place, value in pairs if value is not None}
 
 
-def _ends(units: int) -> tuple[float, float]:
-    from scipy.special import ndtr, stdtrit
+def _reach(units: int) -> float:
+    """Half an interval in standard errors of the bootstrap, which are too small by this root."""
+    from scipy.special import stdtrit
 
-    reach = math.sqrt(units / (units - 1)) * float(stdtrit(units - 1, (1 + LEVEL) / 2))
+    return math.sqrt(units / (units - 1)) * float(stdtrit(units - 1, (1 + LEVEL) / 2))
+
+
+def _cuts(reach: float) -> tuple[float, float]:
+    from scipy.special import ndtr
+
     return float(ndtr(-reach)), float(ndtr(reach))
