@@ -28,6 +28,8 @@ def pooled_interval(name: str, runs: Sequence[Run]) -> Interval | None:
         LampbenchError: a run's scores cannot be read.
     """
     metric = find_metric(name)
+    if metric is None:
+        return None
     tables = [_known(run, name) for run in runs]
     places = sorted(set.intersection(*(set(table) for table in tables)))
     owners = np.asarray([user for user, _ in places])
@@ -35,7 +37,7 @@ def pooled_interval(name: str, runs: Sequence[Run]) -> Interval | None:
     if len(users) == 1:  # of a single user, the queries are drawn
         owner = np.arange(len(places))
     units = int(owner.max()) + 1 if len(places) else 0
-    if metric is None or units < 2:
+    if units < 2:
         return None
     columns = [np.asarray([table[place] for place in places]) for table in tables]
 
