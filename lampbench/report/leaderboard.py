@@ -61,7 +61,7 @@ def _leaderboard(board: Board, tables: Path) -> Iterator[str]:
     setup = main_setup(board)
     index = link("All tables, and how to read them", (tables / INDEX).as_posix())
     if setup is None:
-        yield f"No run of the paper's methods on its tasks is recorded. {index}.\n"
+        yield f"No run of the paper's methods is recorded. {index}.\n"
         if others := other_task_sections(board):
             yield as_markdown(others, 2)
         return

@@ -2,8 +2,10 @@
 
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -22,8 +24,8 @@ WORDS = ("cat", "dog", "sun", "rain", "article", "headline", "new")
 class Encoder:
     """Vectors of word counts; remembers what it was asked."""
 
-    loaded: list[tuple[str, str | None]] = []
-    encoded: list[list[str]] = []
+    loaded: ClassVar[list[tuple[str, str | None]]] = []
+    encoded: ClassVar[list[list[str]]] = []
 
     def __init__(self, model: str, revision: str | None = None) -> None:
         self.loaded.append((model, revision))
@@ -55,7 +57,9 @@ def ready(part: Dense) -> Dense:
     return resolve(part, ValueSources({}, {}), "a test", {})
 
 
-def ranked(planner: Planner, part: Dense, texts: list[str], asked: str, k: int = 2) -> list[str]:
+def ranked(
+    planner: Planner, part: Dense, texts: Sequence[str], asked: str, k: int = 2
+) -> list[str]:
     """Ids of the records, named by their places, that are found for a query."""
     history = tuple(Record(str(n), {"text": text}, "") for n, text in enumerate(texts))
     user = User("ann", history, (Query("q", {"text": asked}, "x"),))
@@ -66,7 +70,7 @@ def ranked(planner: Planner, part: Dense, texts: list[str], asked: str, k: int =
 
 @pytest.mark.usefixtures("encoder")
 class TestRanking:
-    TEXTS = ["cat cat cat dog dog", "cat", "rain", "cat cat sun"]
+    TEXTS = ("cat cat cat dog dog", "cat", "rain", "cat cat sun")
 
     def test_cosine_compares_directions(self, planner) -> None:
         assert ranked(planner, Dense(), self.TEXTS, "cat") == ["1", "3"]
