@@ -142,9 +142,8 @@ class TestIntervals:
         one = judged("cope", "ratings", near, users=1, queries=6)
         found = pooled_interval("rmse", [one])
         assert math.isfinite(found.low) and found.low < found.high
-        assert (
-            pooled_interval("rmse", [judged("oppu", "ratings", near, users=1, queries=1)]) is None
-        )
+        alone = judged("oppu", "ratings", near, users=1, queries=1)
+        assert pooled_interval("rmse", [alone]) is None
 
     def test_a_metric_that_is_not_here_has_none(self, judged):
         run = judged("cope", "ratings", near)
