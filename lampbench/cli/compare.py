@@ -83,7 +83,7 @@ def _text(found: "Comparison", most: int) -> list[str]:
     ]  # fmt: skip
     lines += _over_seeds(found)
     for one in found.differences:
-        lines += [f"{METRICS[one.metric].title}: {said}" for said in one.paired.warnings()]
+        lines += [f"{metric_title(one.metric)}: {said}" for said in one.paired.warnings()]
     if found.ours.manifest.dataset.synthetic:
         lines.append("SYNTHETIC data: these scores say nothing about real users.")
     if findings := leaks_first(found.ours.manifest.dataset.findings):

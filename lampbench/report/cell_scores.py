@@ -74,12 +74,12 @@ class CellScore:
 
     @cached_property
     def by_seed(self) -> Mapping[int, "Scores"]:
-        """Each query's score by (user, query), for each seed; empty where `mean` is None.
+        """Each query's score by (user, query), for each seed; empty as `scores`.
 
         Raises:
             LampbenchError: a run's scores cannot be read.
         """
-        if self.mean is None:
+        if self.mean is None or self.pooled:
             return {}
         return {
             run.manifest.seed: {

@@ -1,22 +1,18 @@
 """Intervals of metrics that are no means, such as F1 over all answers or a root of a mean.
 
-Users are resampled with all their answers, and the metric is computed of each resample. The
-percentiles are widened for few users as those of means are (Hesterberg 2015, section 4.2). The
-scores of several seeds share the draws, and their numbers are averaged as in tables.
+Users are resampled with all their answers, by the draws that means have, and the metric is computed
+of each resample. The runs of several seeds share the draws, and their numbers are averaged as in
+tables.
 """
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
 
 from lampbench.record.runs import Run
-from lampbench.report.resampling import SEED
-from lampbench.report.statistics import LEVEL, RESAMPLES, Interval
+from lampbench.report.resampling import Floats, drawn_users
+from lampbench.report.statistics import RESAMPLES, Interval, resampled_interval
 from lampbench.scoring.catalog import find_metric
-
-_FEW = 5
-"""With fewer users, resamples reach no further than their own numbers: Student's t interval."""
 
 
 def pooled_interval(name: str, runs: Sequence[Run]) -> Interval | None:
@@ -32,29 +28,17 @@ def pooled_interval(name: str, runs: Sequence[Run]) -> Interval | None:
         return None
     tables = [_known(run, name) for run in runs]
     places = sorted(set.intersection(*(set(table) for table in tables)))
-    owners = np.asarray([user for user, _ in places])
-    users, owner = np.unique(owners, return_inverse=True)
-    if len(users) == 1:  # of a single user, the queries are drawn
-        owner = np.arange(len(places))
-    units = int(owner.max()) + 1 if len(places) else 0
+    units, owner = _owners([user for user, _ in places])
     if units < 2:
         return None
     columns = [np.asarray([table[place] for place in places]) for table in tables]
 
-    def number(times: "np.ndarray[tuple[int], np.dtype[np.int64]]") -> float:
+    def number(times: Floats) -> float:
         weights = times[owner] / times[owner].sum()
         return float(np.mean([metric.summary(values, weights) for values in columns]))
 
-    rng = np.random.default_rng(SEED)
-    drawn = rng.integers(units, size=(RESAMPLES, units))
-    numbers = np.asarray([number(np.bincount(row, minlength=units)) for row in drawn])
-    reach = _reach(units)
-    center = number(np.ones(units, np.int64))
-    if units < _FEW:
-        far = reach * float(numbers.std(ddof=1))
-        return Interval(center, center - far, center + far)
-    low, high = np.quantile(numbers, _cuts(reach))
-    return Interval(center, float(low), float(high))
+    numbers = [number(times) for chunk in drawn_users(units, RESAMPLES) for times in chunk]
+    return resampled_interval(number(np.ones(units)), np.asarray(numbers), units)
 
 
 def _known(run: Run, name: str) -> dict[tuple[str, str], float]:
@@ -62,14 +46,9 @@ def _known(run: Run, name: str) -> dict[tuple[str, str], float]:
     return {place: float(value) for place, value in pairs if value is not None}
 
 
-def _reach(units: int) -> float:
-    """Half an interval in standard errors of the bootstrap, which are too small by this root."""
-    from scipy.special import stdtrit
-
-    return math.sqrt(units / (units - 1)) * float(stdtrit(units - 1, (1 + LEVEL) / 2))
-
-
-def _cuts(reach: float) -> tuple[float, float]:
-    from scipy.special import ndtr
-
-    return float(ndtr(-reach)), float(ndtr(reach))
+def _owners(users: Sequence[str]) -> tuple[int, "np.ndarray[tuple[int], np.dtype[np.intp]]"]:
+    """How many units are drawn, and each query's: its user, or with a single user itself."""
+    names, owner = np.unique(np.asarray(users), return_inverse=True)
+    if len(names) == 1:
+        return len(users), np.arange(len(users))
+    return len(names), owner

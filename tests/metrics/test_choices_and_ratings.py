@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lampbench.record.rescore import HistorySource, rescore
-from lampbench.record.runs import load_runs
+from lampbench.record.runs import Run, load_runs
 from lampbench.registry import Registry
 from lampbench.scoring import PredictionRow, Scoring, aggregate, score_predictions
 
@@ -124,14 +124,19 @@ def recorded(tmp_path: Path, on_fake_engine, monkeypatch):
     return lampbench.run("rag", "product_rating", data=f"lamp:{folder}")
 
 
+def pooled(run: Run) -> tuple[str, ...]:
+    assert run.manifest.scoring is not None
+    return run.manifest.scoring.pooled
+
+
 class TestRuns:
     def test_a_run_has_its_tasks_metrics(self, recorded, tmp_path) -> None:
         (run,), problems = load_runs(tmp_path / "results")
         assert not problems
         scores = run.manifest.scores
         assert scores["unparsed"].queries == 1.0
-        assert run.manifest.scoring.pooled == ("rmse",)
-        errors = [naive_rating("none", row.reference) for row in run.predictions]
+        assert pooled(run) == ("rmse",)
+        errors = [naive_rating("none", row.reference or "") for row in run.predictions]
         assert scores["mae"].queries == pytest.approx(sum(map(abs, errors)) / len(errors))
         squares = [error * error for error in errors]
         assert scores["rmse"].queries == pytest.approx(math.sqrt(sum(squares) / len(squares)))
@@ -150,6 +155,7 @@ class TestRuns:
 
         (run,), _ = load_runs(tmp_path / "results")
         columns = {n: c for n, c in run.scores.columns.items() if n not in ("mae", "rmse")}
+        assert run.manifest.scoring is not None
         older = replace(run.manifest.scoring, pooled=())
         write_run(
             tmp_path / "results", replace(run.manifest, scoring=older), run.predictions,
@@ -161,7 +167,7 @@ class TestRuns:
         (again,), problems = load_runs(tmp_path / "results")
         assert not problems
         assert again.manifest.scores == run.manifest.scores
-        assert again.manifest.scoring.pooled == ("rmse",)
+        assert pooled(again) == ("rmse",)
 
     def test_a_forged_number_is_found(self, recorded, tmp_path) -> None:
         from dataclasses import replace
@@ -205,7 +211,7 @@ def test_a_plugins_summary_is_kept_and_read_without_the_plugin(tmp_path, recorde
     rescore(run, Scoring(("midrange",), (plugin,)), HistorySource(Registry((plugin,))))
     (again,), problems = load_runs(tmp_path / "results")
     assert not problems
-    lengths = [len(row.prediction.strip()) for row in run.predictions]
+    lengths = [len((row.prediction or "").strip()) for row in run.predictions]
     assert again.manifest.scores["midrange"].queries == (min(lengths) + max(lengths)) / 2
     assert again.manifest.scores["midrange"].users is None
-    assert set(again.manifest.scoring.pooled) == {"rmse", "midrange"}
+    assert set(pooled(again)) == {"rmse", "midrange"}

@@ -4,9 +4,13 @@ Expected texts are what LaMP's `prompts.py` (`create_classification_citation_pro
 makes of the same profiles where nothing is too long.
 """
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
-from lampbench.core.dataset import Query, Record
+from lampbench.core.dataset import Query, Record, User
+from lampbench.core.task import Task
 from lampbench.plugin import RetrievalAugmented
 from lampbench.plugin.hyperparameter import ValueSources, resolve
 from lampbench.plugin.prompting import Plain
@@ -17,22 +21,17 @@ from tests.shared.further_tasks import PUBLISHED, write_published
 LAMP = ("citation_identification", "movie_tagging", "product_rating", "tweet_paraphrasing")
 
 
-class Asking:
+def asking(task: Task) -> Any:
     """What a prompt needs of a run."""
-
-    def __init__(self, task) -> None:
-        self.task = task
-
-    def quote(self, record: Record) -> str:
-        return self.task.show(record)
+    return SimpleNamespace(task=task, quote=task.show)
 
 
 def quoting(name: str, history: list[Record], fields: dict[str, str]) -> str:
     """The user message with the whole history quoted, in its order."""
     prompting = RetrievalAugmented(k=9, retriever=lambda history, text, k: history)
     part = resolve(prompting, ValueSources({}, {}), "a test", {})
-    user = type("User", (), {"id": "u", "history": tuple(history)})
-    context = Asking(Registry().task(name))
+    user = User("u", tuple(history), ())
+    context = asking(Registry().task(name))
     return part.render(context, user, Query("q", fields, None)).text
 
 
@@ -44,7 +43,7 @@ def test_a_prompt_is_the_input_of_the_files(name, tmp_path) -> None:
     found = read(task, f"lamp:{write_published(tmp_path, name)}")
     for user in found.test_users:
         for query in user.queries:
-            prompt = Plain().render(Asking(task), user, query)
+            prompt = Plain().render(asking(task), user, query)
             assert prompt.text == PUBLISHED[name].asked(query.id)
             assert prompt.system == ""
 

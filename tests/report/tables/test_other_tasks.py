@@ -1,6 +1,7 @@
 """Tasks outside the paper: a table of their own, by their own metrics; the main tables stay."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -121,6 +122,7 @@ class TestIntervals:
         """A root keeps the order: the interval is the root of that of the mean squared error."""
         run = judged("cope", "ratings", near, users=20)
         found = pooled_interval("rmse", [run])
+        assert found is not None
         squares = np.asarray(run.scores.columns["rmse"], float).reshape(20, 4).mean(axis=1)
         drawn = np.random.default_rng(0).integers(20, size=(20_000, 20))
         spread = np.sqrt(squares[drawn].mean(axis=1))
@@ -136,11 +138,14 @@ class TestIntervals:
             judged("cope", "tags", answer, seed=seed) for seed, answer in enumerate((near, far))
         ]
         numbers = [run.manifest.scores["macro_f1"].queries for run in runs]
-        assert pooled_interval("macro_f1", runs).mean == pytest.approx(sum(numbers) / 2)
+        found = pooled_interval("macro_f1", runs)
+        assert found is not None
+        assert found.mean == pytest.approx(sum(numbers) / 2)
 
     def test_one_user_and_one_query(self, judged):
         one = judged("cope", "ratings", near, users=1, queries=6)
         found = pooled_interval("rmse", [one])
+        assert found is not None
         assert math.isfinite(found.low) and found.low < found.high
         alone = judged("oppu", "ratings", near, users=1, queries=1)
         assert pooled_interval("rmse", [alone]) is None
@@ -170,6 +175,8 @@ class TestIntervals:
         for _ in range(trials):
             own = rng.normal(0, 1, (users, 1))
             errors = (own + rng.normal(0, 1, (users, 4))) ** 2
-            found = pooled_interval("rmse", [Fake(errors)])
+            made: Any = Fake(errors)
+            found = pooled_interval("rmse", [made])
+            assert found is not None
             held += found.low <= truth <= found.high
         assert 0.84 * trials <= held <= 0.99 * trials, held
