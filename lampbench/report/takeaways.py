@@ -39,8 +39,9 @@ def main_setup(board: Board) -> Setup | None:
     for setup, counts in filled.items():
         if setup.model not in BUNDLED and max(counts, default=0) == len(cast().main):
             return setup
-    best = max(filled, key=lambda setup: sum(filled[setup]), default=None)
-    return best if best is not None and sum(filled[best]) else None
+    totals = {setup: sum(counts) for setup, counts in filled.items()}
+    best = max(totals, key=totals.__getitem__, default=None)
+    return best if best is not None and totals[best] else None
 
 
 def _filled(board: Board, setup: Setup, column: Column) -> int:
