@@ -293,7 +293,7 @@ def _wrong(found: PluginLocation, marked: Sequence[type]) -> str | None:
         return f"{kind.__name__} must be a subclass of {base.__name__}"
     if issubclass(kind, Task):
         unset = [n for n in Task.__annotations__ if n != "name" and not hasattr(kind, n)]
-        return f"set {', '.join(unset)}" if unset else None
+        return f"set {', '.join(unset)}" if unset else _wrong_task(kind)
     if issubclass(kind, Metric):
         return _wrong_metric(kind)
     choices = {"prompting": Prompting, "adaptation": AdapterRecipe, "decoding": Decoding}
@@ -301,6 +301,23 @@ def _wrong(found: PluginLocation, marked: Sequence[type]) -> str | None:
         value = getattr(kind, name)
         if not isinstance(value, choice) and (name, value) != ("adaptation", None):
             return f"{name} must be an instance of a {choice.__name__}, not {value!r}"
+    return None
+
+
+def _wrong_task(kind: type["Task"]) -> str | None:
+    for name in ("fields", "optional", "record_fields", "compared", "indexed", "choices",
+                 "metrics"):  # fmt: skip
+        value = getattr(kind, name)
+        if value is not None and not (
+            isinstance(value, tuple) and all(isinstance(one, str) for one in value)
+        ):
+            return f'{name} must be a tuple of texts, such as ("text",), not {value!r}'
+    known = {*kind.fields, *kind.optional, *(kind.record_fields or ()), "target"}
+    for name in (*(kind.compared or ()), *(kind.indexed or ())):
+        if name not in known:
+            return f"compared and indexed name fields, and {name!r} is none of the task's"
+    if len(set(kind.choices)) < len(kind.choices):
+        return f"choices must differ from each other, and {kind.choices!r} do not"
     return None
 
 

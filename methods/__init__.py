@@ -13,6 +13,10 @@ VERSIONS = {
     "oppu_dpo": 1,
     "pag": 1,
     "rag": 1,
+    "rag_contriever": 1,
+    "rag_dense": 1,
+    "rag_random": 1,
+    "rag_recent": 1,
     "tam": 1,
     "tam_head": 1,
 }

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from lampbench import methods, tasks
 from lampbench.core.task import Task
 from lampbench.plugin.method import Method
 from lampbench.registry import Kind, Registry, plugin_paths
@@ -13,17 +14,7 @@ from lampbench.util.errors import LampbenchError
 
 Python = Callable[..., subprocess.CompletedProcess[str]]
 
-METHODS = [
-    "base", "cope", "cope_init", "cope_oppu", "oppu", "oppu_cd", "oppu_dpo", "pag", "rag", "tam",
-    "tam_head",
-]  # fmt: skip
-TASKS = [
-    "abstract_generation",
-    "news_headline",
-    "review_writing",
-    "scholarly_title",
-    "topic_writing",
-]
+METHODS, TASKS = sorted(methods.VERSIONS), sorted(tasks.VERSIONS)
 
 SOUND = """
 from lampbench.plugin import Method, register_method

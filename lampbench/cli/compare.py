@@ -62,9 +62,9 @@ def compare(run_a: str, run_b: str, results: Path, metric: str, most: int, form:
 def _text(found: "Comparison", most: int) -> list[str]:
     from tabulate import tabulate
 
+    from lampbench.report.metric_format import metric_title
     from lampbench.report.statistics import POWER
     from lampbench.report.table import one_line
-    from lampbench.scoring.catalog import METRICS
 
     def table(heads: list[str], rows: list[list[str]]) -> str:
         clean = [[one_line(cell) for cell in row] for row in rows]
@@ -77,19 +77,19 @@ def _text(found: "Comparison", most: int) -> list[str]:
         table(
             ["metric", "A", "B", "A - B", "95% interval", "detectable", "relative", "p (bootstrap)",
              "p (exchange)", "p (Holm)", "users: A better", "equal", "B better"],
-            [_row(METRICS[one.metric].title, one) for one in found.differences],
+            [_row(metric_title(one.metric), one) for one in found.differences],
         ),
         "detectable: the smallest true difference that these queries would show at the 5% level "
         f"with {POWER:.0%} power (docs/statistics.md)",
     ]  # fmt: skip
     lines += _over_seeds(found)
     for one in found.differences:
-        lines += [f"{METRICS[one.metric].title}: {said}" for said in one.paired.warnings()]
+        lines += [f"{metric_title(one.metric)}: {said}" for said in one.paired.warnings()]
     if found.ours.manifest.dataset.synthetic:
         lines.append("SYNTHETIC data: these scores say nothing about real users.")
     if findings := leaks_first(found.ours.manifest.dataset.findings):
         lines.append(f"Data: {one_line('; '.join(findings))}")
-    title = METRICS[found.metric].title
+    title = metric_title(found.metric)
     if most and found.users:
         rows = [[one.user, str(one.queries), *_scores(one)] for one in found.users[:most]]
         lines += ["", f"Users who changed most ({title}, means of their queries)",

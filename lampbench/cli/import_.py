@@ -72,5 +72,6 @@ def predictions(
         results=results,
         command=command_line(),
         private=private,
+        plugins=tuple(plugin_paths(plugins)),
     )
     print_summary([run.path])

@@ -28,7 +28,11 @@ def expression(part: "Part | None") -> str:
 
 def reads(metric: Any) -> list[str]:
     """What a metric needs besides the answer."""
-    named = {"reference": metric.compares, "history": metric.reads_history}
+    named = {
+        "reference": metric.compares,
+        "history": metric.reads_history,
+        "choices": metric.reads_choices,
+    }
     return [name for name, needed in named.items() if needed]
 
 

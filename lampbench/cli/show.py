@@ -95,6 +95,8 @@ def show_task(name: str, plugins: tuple[str, ...], form: str) -> None:
             "lamp_id": task.files.task_id if task.files else None,
             "longlamp_config": task.hub.config if task.hub else None,
             "system": task.system, "prompt": task.template, "past_record": task.example,
+            "record_fields": list(task.fields_of_records), "record_prompt": task.record_template,
+            "choices": list(task.choices), "metrics": list(task.metrics),
         })  # fmt: skip
         return
     fields = [*task.fields, *(f"{field} (optional)" for field in task.optional)]
@@ -110,6 +112,11 @@ def show_task(name: str, plugins: tuple[str, ...], form: str) -> None:
         "prompt": task.template,
         "a past record": task.example,
     }
+    if task.record_fields is not None:
+        rows["its fields"] = ", ".join(task.record_fields) or "-"
+        rows["its own prompt"] = task.record_template or "- (nothing can be trained on it)"
+    rows |= {"choices": ", ".join(task.choices)} if task.choices else {}
+    rows |= {"own metrics": ", ".join(task.metrics)} if task.metrics else {}
     click.echo(_labelled(rows))
 
 

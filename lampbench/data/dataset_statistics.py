@@ -56,11 +56,18 @@ class Table4Row:
 
 
 def dataset_statistics(dataset: Dataset, task: Task, length: TextLength, unit: str) -> Table4Row:
-    """Statistics of a dataset; `length` gives a text's length in `unit`s."""
+    """Statistics of a dataset; `length` gives a text's length in `unit`s.
+
+    Of past records that are no examples of the task, and so have no prompt, the fields count.
+    """
 
     def prompt_length(fields: Mapping[str, str]) -> int:
         prompt = task.prompt(fields)
         return length(f"{prompt.system}\n{prompt.text}")
+
+    def record_length(fields: Mapping[str, str]) -> int:
+        has_prompt = task.records_are_examples
+        return prompt_length(fields) if has_prompt else length(" ".join(fields.values()))
 
     train = [query for user in dataset.train_users for query in user.queries]
     records = [record for user in dataset.test_users for record in user.history]
@@ -75,7 +82,7 @@ def dataset_statistics(dataset: Dataset, task: Task, length: TextLength, unit: s
         users=len(dataset.test_users),
         queries=sum(len(user.queries) for user in dataset.test_users),
         profile=mean_and_sd(len(user.history) for user in dataset.test_users),
-        profile_in=mean_and_sd(prompt_length(record.fields) for record in records),
+        profile_in=mean_and_sd(record_length(record.fields) for record in records),
         profile_out=mean_and_sd(length(record.target) for record in records),
         notes=dataset.notes,
     )

@@ -42,6 +42,7 @@ def load_source(task: Task, data: str, options: DataOptions) -> Dataset:
     else:
         dataset = FOLDER_LOADERS[kind](task, Path(place), options)
     check_test_users(dataset)
+    check_choices(task, dataset)
     notes = [*dataset.notes, *leak_notes(dataset, task.fields)]
     if options.split_by and kind not in ("lamp", "longlamp"):
         notes.append(f"--split-by {options.split_by} ignored: this source has a single split")
@@ -84,6 +85,24 @@ def check_test_users(dataset: Dataset) -> None:
             raise LampbenchError(
                 f"{dataset.source}: test user {user.id!r} has {what}; add some or remove the user"
             )
+
+
+def check_choices(task: Task, dataset: Dataset) -> None:
+    """Check that every reference is one of the task's choices, where it has a fixed set.
+
+    Raises:
+        LampbenchError: a reference is not.
+    """
+    if not task.choices:
+        return
+    for user in (*dataset.test_users, *dataset.train_users):
+        for query in user.queries:
+            if query.reference is not None and query.reference not in task.choices:
+                raise LampbenchError(
+                    f"{dataset.source}: the reference of query {query.id!r}, "
+                    f"{query.reference[:48]!r}, is none of the answers of {task.name} "
+                    f"({', '.join(task.choices)}); correct it or give this task's files"
+                )
 
 
 def _lampbench_folder(task: Task, data: str) -> Path | None:

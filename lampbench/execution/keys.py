@@ -7,8 +7,9 @@ from typing import Any, Protocol
 
 from lampbench.core.dataset import User
 from lampbench.execution.specification import Owner, RunSpecification, WholeTask
+from lampbench.plugin.added_fields import keyed_parts
 from lampbench.plugin.context import Recipe, TaskRecipe, UserRecipe
-from lampbench.plugin.hyperparameter import Part, child_parts, hyper_fields
+from lampbench.plugin.hyperparameter import Part, hyper_fields
 from lampbench.plugin.identity import code_identity, identity, instance_state, other_fields
 from lampbench.plugin.prompting import Plain
 from lampbench.util.hashing import digest
@@ -82,9 +83,10 @@ class Keys:
         code = [
             recipe.section,
             identity(recipe),
-            self.models.identity(recipe.model_name(self.spec.model)),
+            self._model(recipe),
         ]
-        return digest([code, self.spec.task.name, self.spec.seed])
+        seed = None if recipe.from_data_alone else self.spec.seed
+        return digest([code, self.spec.task.name, seed])
 
     def joint(self, recipe: Recipe, owners: Sequence[Owner]) -> str:
         """One key for the artifacts of several owners."""
@@ -93,12 +95,21 @@ class Keys:
 
     def _determined_by(self, recipe: Recipe, owner: Owner) -> dict[str, Any]:
         return {
-            **self._circumstances,
-            "model": self.models.identity(recipe.model_name(self.spec.model)),
+            **self._circumstances_of(recipe),
+            "model": self._model(recipe),
             "recipe": self._with_parents(recipe, owner),
             "prompting": self._with_parents(self._prompting(recipe), owner),
             "data": self._data(recipe, owner),
         }
+
+    def _model(self, recipe: Recipe) -> Any:
+        if recipe.from_data_alone:
+            return None
+        return self.models.identity(recipe.model_name(self.spec.model))
+
+    def _circumstances_of(self, recipe: Recipe) -> dict[str, Any]:
+        everything = self._circumstances
+        return {"task": everything["task"]} if recipe.from_data_alone else everything
 
     def _prompting(self, recipe: Recipe) -> Part:
         return self.spec.method.prompting if recipe.uses_prompting else _PLAIN
@@ -132,7 +143,7 @@ class Keys:
             values = {f.name: getattr(part, f.name) for _, f in hyper_fields(part)}
             code = code_identity(type(part))
             fixed = {"code": code, "hyper": values, **other_fields(part)}
-            found = part, fixed, list(child_parts(part))
+            found = part, fixed, list(keyed_parts(part))
             self._fixed[id(part)] = found
         return found
 

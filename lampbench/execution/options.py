@@ -111,6 +111,9 @@ def grid_plans(
     registry = Registry(plugin_paths(choices.plugins))
     methods = [registry.method(name) for name in _named(choices.methods, registry, "method")]
     tasks = [registry.task(name) for name in _named(choices.tasks, registry, "task")]
+    for task in tasks:
+        for name in task.metrics:
+            registry.metric(name)
     everywhere = read_overrides(choices.config, choices.assignments) | {
         path: SourcedValue(value, "hyperparameters")
         for path, value in choices.hyperparameters.items()
@@ -155,8 +158,9 @@ def _plan(
     preset = choices.preset or default_preset(model, fidelity.name)
     ready, settings = resolve_method(method, task, preset, given)
     spec = RunSpecification(
-        ready, task, dataset, model, fidelity, seed, choices.rewards, choices.private
-    )
+        ready, task, dataset, model, fidelity, seed, choices.rewards, choices.private,
+        tuple(plugin_paths(choices.plugins)),
+    )  # fmt: skip
     executor = Executor(spec, cache, pool, pool.progress, known)
     decoding = ready.decoding
     if decoding.penalty_on == "logits" and decoding.repetition_penalty >= RUINOUS:

@@ -9,12 +9,13 @@ from lampbench.core.dataset import User
 from lampbench.engine.models import resolve_model
 from lampbench.execution.executor import Executor
 from lampbench.execution.specification import Owner, RunSpecification, WholeTask
-from lampbench.plugin.context import Recipe, TaskRecipe
+from lampbench.plugin.context import Recipe, TaskRecipe, UserRecipe
 from lampbench.plugin.hyperparameter import Setting
 from lampbench.plugin.method import Method
 from lampbench.plugin.recipe_graph import build_order, parents
 from lampbench.record.manifest import MANIFEST
 from lampbench.record.paths import run_path
+from lampbench.util.errors import LampbenchError
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,14 +113,37 @@ def make_plan(
     preset: str,
     results: Path,
 ) -> Plan:
-    """Order the recipes behind a method and find the folder of its record."""
+    """Order the recipes behind a method and find the folder of its record.
+
+    Raises:
+        LampbenchError: the method trains on past records, and the task's are no examples.
+    """
     spec = executor.spec
     # What prompts are made from comes first: training may read it.
     recipes = build_order([spec.method.prompting, *spec.method.parts().values()])
+    _check_trainable(spec, recipes)
     stages = [Stage(recipe, tuple(_owners(spec, recipe, recipes))) for recipe in recipes]
     model = resolve_model(spec.model).name
     folder = run_path(results, spec.task.name, model, spec.method.name, executor.keys.run())
     return Plan(executor, settings, overridden, preset, tuple(stages), folder)
+
+
+def _check_trainable(spec: RunSpecification, recipes: Sequence[Recipe]) -> None:
+    """Refuse to train on past records that are no examples of the task, before anything is made.
+
+    Raises:
+        LampbenchError: a recipe makes something of the prompts of a user's records, and these
+            have none.
+    """
+    if spec.task.records_are_examples:
+        return
+    for recipe in recipes:
+        if isinstance(recipe, UserRecipe) and recipe.uses_prompting:
+            raise LampbenchError(
+                f"{spec.method.name} cannot run on {spec.task.name}: {recipe.section} trains on "
+                "or samples from past records, and those of this task have no input and answer; "
+                "choose a method that quotes them or leaves them out"
+            )
 
 
 def _owners(spec: RunSpecification, recipe: Recipe, recipes: Sequence[Recipe]) -> Sequence[Owner]:

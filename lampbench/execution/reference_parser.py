@@ -16,11 +16,12 @@ def reference_parse(task: Task, method: Method, model: str, prompt: Prompt, answ
     It decodes prompt and answer together and searches for the answer: after the last marker
     (`headline:`) for Mistral; for every other model, what the task's `reference_parsing` says: all
     text after the marker, the last line in quotes, or the first line numbered 1. A missing marker
-    gives the empty answer.
+    gives the empty answer. A prompt that ends in no marker is none of that code's, and nothing is
+    cut out of its answer.
     """
-    if isinstance(method.decoding, Contrastive):
-        return answer.strip()
     marker = task.template.split()[-1]
+    if isinstance(method.decoding, Contrastive) or "{" in marker:
+        return answer.strip()
     whole = prompt.text + answer
     after = whole.rpartition(marker)
     found = after[2].strip() if after[1] else ""

@@ -20,7 +20,7 @@ from lampbench.record.run_lock import run_lock
 from lampbench.record.runs import read_run
 from lampbench.record.unused_files import remove_unused_files
 from lampbench.record.write import write_run
-from lampbench.scoring import PredictionRow, Scoring, histories, score_predictions
+from lampbench.scoring import METRICS, PredictionRow, Scoring, histories, score_predictions
 from lampbench.util.errors import LampbenchError, place_in
 
 _REWARD_DIGITS = 3
@@ -65,19 +65,22 @@ def _execute(plan: Plan, command: str, results: Path, force: bool) -> None:
     )
     title = f"{plan.title}: score"
     executor.progress.start(title, len(predictions), "answers")
-    scoring = Scoring(histories=histories(executor.dataset))
+    task = executor.task
+    scoring = Scoring(
+        (*METRICS, *task.metrics), plan.spec.plugins, histories(executor.dataset), task.choices
+    )
     scores = score_predictions(rows, executor.progress.update, scoring)
     executor.progress.finish()
     private = plan.spec.private
-    dataset = record_dataset(results, executor.dataset, executor.task, private=private)
+    dataset = record_dataset(results, executor.dataset, task, private=private)
     manifest = describe(plan, costs, predictions, command, dataset, scoring.describe())
     if private:
         # the first prompt's tokens are text
         manifest = replace(manifest, private=True, prompt_head=())
         rows = [without_texts(row) for row in rows]
-    write_run(results, manifest, rows, scores, replace=force)
+    write_run(results, manifest, rows, scores, replace=force, metrics=scoring.load())
     if private:
-        remove_unused_files(results, executor.task.name)  # those of a record with texts
+        remove_unused_files(results, task.name)  # those of a record with texts
     executor.cache.drop_partial(PREDICTIONS, run)
 
 

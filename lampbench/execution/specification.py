@@ -1,6 +1,7 @@
 """What one run is: everything that its numbers depend on, frozen."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from lampbench.core.dataset import Dataset, User
 from lampbench.core.fidelity import Fidelity
@@ -13,8 +14,8 @@ class RunSpecification:
     """One method on one task, model, dataset and seed.
 
     `method` has every hyper-parameter set. `rewards` asks contrastive decoding for its tokens'
-    rewards, to be recorded; `private` keeps all texts out of the record. Neither changes a
-    prediction or a key.
+    rewards, to be recorded; `private` keeps all texts out of the record; `plugins` are files where
+    the task's metrics may be. None of them changes a prediction or a key.
     """
 
     method: Method
@@ -25,6 +26,7 @@ class RunSpecification:
     seed: int
     rewards: bool = False
     private: bool = False
+    plugins: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

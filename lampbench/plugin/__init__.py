@@ -27,6 +27,7 @@ from lampbench.plugin.adaptation import TaskSFT, UserDPO, UserSFT
 from lampbench.plugin.adapter_recipe import AdapterRecipe, LoraRecipe
 from lampbench.plugin.context import Context, Recipe, TaskRecipe, UserRecipe
 from lampbench.plugin.decoding import Contrastive, Decoding, Greedy
+from lampbench.plugin.dense_retrieval import CONTRIEVER, Dense, Embeddings
 from lampbench.plugin.hyperparameter import Part, hyper
 from lampbench.plugin.method import Method, Prediction
 from lampbench.plugin.metric import Answer, Metric, register_metric
@@ -36,6 +37,14 @@ from lampbench.plugin.prompting import (
     ProfileAugmented,
     Prompting,
     RetrievalAugmented,
+)
+from lampbench.plugin.retrieval import (
+    BM25,
+    RandomRecords,
+    Ranking,
+    Recent,
+    Retriever,
+    before,
     nearest,
     relevant,
 )
@@ -68,6 +77,8 @@ def register_task(name: str) -> Callable[[T], T]:
 
 
 __all__ = [
+    "BM25",
+    "CONTRIEVER",
     "AdapterRecipe",
     "Answer",
     "Completion",
@@ -75,6 +86,8 @@ __all__ = [
     "Contrastive",
     "Dataset",
     "Decoding",
+    "Dense",
+    "Embeddings",
     "FileFormat",
     "GenerateRequest",
     "GenerationSpec",
@@ -93,9 +106,13 @@ __all__ = [
     "Prompt",
     "Prompting",
     "Query",
+    "RandomRecords",
+    "Ranking",
+    "Recent",
     "Recipe",
     "Record",
     "RetrievalAugmented",
+    "Retriever",
     "Samples",
     "Sampling",
     "ScoreRequest",
@@ -109,6 +126,7 @@ __all__ = [
     "UserRecipe",
     "UserSFT",
     "Weights",
+    "before",
     "fill",
     "hyper",
     "nearest",

@@ -163,11 +163,14 @@ class Recipe(Part):
     """How to make one kind of artifact. Its parents are recipes too, so they form a graph.
 
     `sees_train_users` says whether the task-training users' data goes into it (its key then
-    depends on their fingerprint), `uses_prompting` whether the method's prompts do.
+    depends on their fingerprint), `uses_prompting` whether the method's prompts do. An artifact
+    `from_data_alone` is made without the run's model and seed, and shared by runs that differ in
+    these.
     """
 
     sees_train_users: ClassVar[bool] = False
     uses_prompting: ClassVar[bool] = True
+    from_data_alone: ClassVar[bool] = False
 
     def model_name(self, run_model: str) -> str:
         """The model that makes this artifact; the run's own unless a recipe says otherwise."""

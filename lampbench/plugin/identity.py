@@ -12,7 +12,8 @@ from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any
 
-from lampbench.plugin.hyperparameter import Part, child_parts, hyper_fields
+from lampbench.plugin.added_fields import keyed_parts, unchanged_fields
+from lampbench.plugin.hyperparameter import Part, hyper_fields
 from lampbench.plugin.live_values import described
 from lampbench.plugin.source_files import source_digest
 from lampbench.util.errors import LampbenchError
@@ -26,7 +27,7 @@ def identity(part: Part) -> dict[str, Any]:
     return {
         "code": code_identity(type(part)),
         "hyper": {field.name: getattr(part, field.name) for _, field in hyper_fields(part)},
-        "parts": {name: identity(child) for name, child in child_parts(part)},
+        "parts": {name: identity(child) for name, child in keyed_parts(part)},
         **other_fields(part),
     }
 
@@ -35,7 +36,7 @@ def other_fields(part: Part) -> dict[str, Any]:
     """What a part's fields hold that are neither hyper-parameters nor parts, as `{"fields": ...}`;
     nothing where there are none, as in built-ins.
     """
-    known = {field.name for _, field in hyper_fields(part)}
+    known = {field.name for _, field in hyper_fields(part)} | unchanged_fields(part)
     fields = dataclasses.fields(part)  # type: ignore[arg-type]
     held = {one.name: getattr(part, one.name) for one in fields if one.name not in known}
     plain = {k: v for k, v in held.items() if v is not None and not isinstance(v, Part)}

@@ -94,5 +94,5 @@ class Method:
                     answer.prompt_head,
                     answer.token_texts,
                     answer.rewards,
-                    tuple(record.id for record in self.prompting.quotes(user, query)),
+                    tuple(record.id for record in self.prompting.quotes(context, user, query)),
                 )

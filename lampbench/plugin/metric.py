@@ -2,9 +2,12 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeVar
 
 from lampbench.core.registration import mark
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 Better = Literal["higher", "lower", "neither"]
 Value = float | int | bool | None
@@ -17,7 +20,8 @@ class Answer:
     `text` and `reference` are stripped of outer white space, as LaMP's evaluation does;
     `reference` is None where it is withheld. `truncated` says whether the token budget ended the
     answer, None where it is unknown. `history` are the texts that the user wrote before (the
-    targets of the records), None where the data is not at hand.
+    targets of the records), None where the data is not at hand. `choices` are the task's possible
+    answers, empty where any text may be one.
     """
 
     user: str
@@ -26,6 +30,7 @@ class Answer:
     reference: str | None
     truncated: bool | None = False
     history: tuple[str, ...] | None = None
+    choices: tuple[str, ...] = ()
 
 
 class Metric:
@@ -33,8 +38,13 @@ class Metric:
 
     Subclasses set `title` and override `score`. `better` says which end is desirable; "neither"
     marks a control that explains scores but is no goal. A metric that `compares` is asked only
-    about answers with a reference, one that `reads_history` only where the history is at hand;
-    elsewhere the value is null. `digits` are the decimals shown in tables.
+    about answers with a reference, one that `reads_history` only where the history is at hand, one
+    that `reads_choices` only on tasks that have a fixed set of answers; elsewhere the value is
+    null. `digits` are the decimals shown in tables.
+
+    The number of a run is the mean of its answers' numbers. A metric that is no mean (a root, an
+    F1 over all answers) overrides `summary`; its `score` then gives what the summary needs of one
+    answer. It has no mean over users, and is shown with an interval but without tests.
 
     A metric runs in several processes at once; one that is `batched` runs in one and gets all
     answers together (`scores`), for models and services.
@@ -47,6 +57,7 @@ class Metric:
     better: ClassVar[Better] = "neither"
     compares: ClassVar[bool] = False
     reads_history: ClassVar[bool] = False
+    reads_choices: ClassVar[bool] = False
     batched: ClassVar[bool] = False
     digits: ClassVar[int] = 3
 
@@ -65,6 +76,21 @@ class Metric:
     def scores(self, answers: Sequence[Answer]) -> Iterator[Value]:
         """The number for each answer, in order."""
         yield from map(self.score, answers)
+
+    def summary(self, values: "ArrayLike", weights: "ArrayLike") -> float:
+        """The number of a run, from the numbers of its answers; by default their mean.
+
+        `weights` are each answer's share and add up to 1. They are equal for a run; resampling
+        for an interval gives others. Both are lists or arrays of one length.
+        """
+        import numpy as np
+
+        return float(np.dot(values, weights))
+
+    @property
+    def pooled(self) -> bool:
+        """Whether the number of a run is no mean of its answers' numbers."""
+        return type(self).summary is not Metric.summary
 
 
 M = TypeVar("M", bound=type[Metric])

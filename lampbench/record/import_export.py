@@ -25,7 +25,7 @@ from lampbench.record.runs import Run, read_run
 from lampbench.record.unused_files import remove_unused_files
 from lampbench.record.versions import versions
 from lampbench.record.write import RecordedAlready, write_run
-from lampbench.scoring import PredictionRow, Scoring, histories, score_predictions
+from lampbench.scoring import METRICS, PredictionRow, Scoring, histories, score_predictions
 from lampbench.util.atomic import replace
 from lampbench.util.errors import LampbenchError
 from lampbench.util.hashing import digest, file_digest
@@ -92,6 +92,7 @@ def import_predictions(
     results: Path,
     command: str,
     private: bool = False,
+    plugins: tuple[Path, ...] = (),
 ) -> Run:
     """Score a file of predictions and record it as an external run.
 
@@ -103,7 +104,7 @@ def import_predictions(
         RecordedAlready: this file was imported before.
     """
     rows = read_prediction_file(file, task, dataset)
-    scoring = Scoring(histories=histories(dataset))
+    scoring = Scoring((*METRICS, *task.metrics), plugins, histories(dataset), task.choices)
     spec = MODEL_PRESETS.get(model)
     location = "lampbench.bundled" if model in BUNDLED else spec.location if spec else model
     data = record_dataset(results, dataset, task, private=private)
@@ -133,7 +134,7 @@ def import_predictions(
     if private:
         rows = [without_texts(row) for row in rows]
     try:
-        return write_run(results, manifest, rows, scores)
+        return write_run(results, manifest, rows, scores, metrics=scoring.load())
     except RecordedAlready as error:
         folder = run_path(results, manifest.task, manifest.model, manifest.method, manifest.key)
         what = "nothing is left to do"

@@ -12,6 +12,7 @@ from lampbench.record.runs import Run, read_run
 from lampbench.record.write import write_run
 from lampbench.registry import Registry
 from lampbench.scoring import (
+    METRICS,
     ScoreTable,
     Scoring,
     ScoringDescription,
@@ -39,6 +40,8 @@ class Rescored:
 
 class HistorySource:
     """The histories of users, from the datasets that runs name; each dataset is read once.
+
+    Also knows what runs' tasks say of scoring.
 
     `data` is where the data is now, for runs that name another place. What is read must have the
     fingerprint of the run's own data.
@@ -69,6 +72,18 @@ class HistorySource:
             )
             return None, why
         return texts, why
+
+    def for_task(self, scoring: Scoring, task: str) -> Scoring:
+        """The scoring with a task's choices, and its metrics beside those of every run.
+
+        Where the task's plugin is not here, both are unknown.
+        """
+        if task not in self._registry.names("task"):
+            return scoring
+        found = self._registry.task(task)
+        every = set(METRICS) <= set(scoring.metrics)
+        own = tuple(found.metrics) if every else ()
+        return replace(scoring, metrics=(*scoring.metrics, *own), choices=found.choices)
 
     def _load(
         self, task: str, data: str, options: dict[str, Any]
@@ -108,8 +123,12 @@ def _rescore(
 ) -> Rescored:
     if run.manifest.private:
         return _private(run, scoring)
+    scoring = source.for_task(scoring, run.manifest.task)
     metrics = scoring.load()
     missing = dict(scoring.missing())
+    if not scoring.choices:
+        why = f"task {run.manifest.task} has no fixed set of answers here"
+        missing.update({m.name: why for m in metrics if m.reads_choices})
     if any(metric.reads_history for metric in metrics):
         texts, why = source.histories(run.manifest)
         scoring = replace(scoring, histories=texts)
@@ -127,7 +146,8 @@ def _rescore(
     if scores == before and described == run.manifest.scoring:
         return Rescored(run, False, missing, {})
     manifest = replace(run.manifest, scoring=described)
-    written = write_run(run.path.parents[3], manifest, predictions, scores, replace=True)
+    results = run.path.parents[3]
+    written = write_run(results, manifest, predictions, scores, replace=True, metrics=metrics)
     return Rescored(written, True, missing, _changed(before, scores))
 
 
@@ -151,11 +171,13 @@ def _described(
     now = scoring.describe()
     renewed = {metric.name for metric in metrics} - kept
     signatures = {n: s for n, s in known.signatures.items() if n not in renewed}
+    kept_pooled = [name for name in known.pooled if name not in renewed]
     reasons = {n: why for n, why in known.missing.items() if n not in renewed}
     return ScoringDescription(
         signatures={**signatures, **now.signatures},
         missing={**reasons, **missing},
         versions=now.versions,
+        pooled=tuple(dict.fromkeys([*kept_pooled, *now.pooled])),
     )
 
 

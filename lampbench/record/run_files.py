@@ -1,7 +1,7 @@
 """The predictions and scores of a run, from the content of its files; every value is checked."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -13,6 +13,7 @@ from lampbench.record.dataset_files import RecordedQuery
 from lampbench.record.manifest import MANIFEST, Manifest
 from lampbench.record.typed_json import brief, from_json
 from lampbench.scoring.aggregate import Means, aggregate, counts
+from lampbench.scoring.catalog import is_built_in
 from lampbench.scoring.prediction_row import PredictionRow
 from lampbench.scoring.score_table import ScoreTable
 from lampbench.util.regular_file import read_regular
@@ -69,7 +70,11 @@ def read_scores(content: bytes, manifest: Manifest) -> ScoreTable:
         tuple(users), tuple(queries), {name: _scores(name, c) for name, c in columns.items()}
     )
     _check_distinct(found.places)
-    same = counts(found) == manifest.counts and _equal(manifest.scores, aggregate(found))
+    pooled = manifest.scoring.pooled if manifest.scoring else ()
+    means = aggregate(found, pooled)
+    # what a plugin makes of its values is its own affair, and the plugin may not be here
+    checked = {name for name in means if name not in pooled or is_built_in(name)}
+    same = counts(found) == manifest.counts and _equal(manifest.scores, means, checked)
     if not same:
         raise ValueError(f"the scores in {MANIFEST} are not the means of this file")
     return found
@@ -106,12 +111,12 @@ def _check_distinct(places: Sequence[tuple[str, str]]) -> None:
         seen.add((user, query))
 
 
-def _equal(one: Mapping[str, Means], other: Mapping[str, Means]) -> bool:
-    """Whether two sets of means agree up to rounding."""
+def _equal(one: Mapping[str, Means], other: Mapping[str, Means], checked: Collection[str]) -> bool:
+    """Whether two sets have the same metrics, and the means of those `checked` agree."""
     return one.keys() == other.keys() and all(
         _close(one[name].queries, other[name].queries)
         and _close(one[name].users, other[name].users)
-        for name in other
+        for name in checked
     )
 
 

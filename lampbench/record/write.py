@@ -8,6 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from lampbench.plugin.metric import Metric
 from lampbench.record.columns import compress, to_text
 from lampbench.record.dataset_files import read_queries, shared_path
 from lampbench.record.leftovers import REPLACED, TEMPORARY, new_leftover, put_right
@@ -40,10 +41,12 @@ def write_run(
     scores: ScoreTable,
     *,
     replace: bool = False,
+    metrics: Sequence[Metric] = (),
 ) -> Run:
     """Record a run, under its lock.
 
-    `files`, `counts` and `scores` (the means) of the manifest are filled in. References are not
+    `files`, `counts` and `scores` (the means) of the manifest are filled in; `metrics` has what
+    makes the number of those that are no means and are not found by name. References are not
     repeated: the dataset's queries are recorded already (`record_dataset`). Leftovers of killed
     writers of the same run are removed.
 
@@ -70,7 +73,7 @@ def write_run(
         _without_homes(manifest),
         files={name: sha256(data).hexdigest() for name, data in content.items()},
         counts=counts(scores),
-        scores=aggregate(scores),
+        scores=aggregate(scores, manifest.scoring.pooled if manifest.scoring else (), metrics),
     )
     content[MANIFEST] = complete.to_json()
     complete = Manifest.from_json(content[MANIFEST])  # what cannot be read must not be recorded

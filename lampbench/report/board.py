@@ -9,7 +9,9 @@ from lampbench.engine.models import BUNDLED
 from lampbench.paper.cast import cast
 from lampbench.paper.published import paper
 from lampbench.report.cell_scores import CellScore
+from lampbench.report.metric_format import reads_choices
 from lampbench.report.setups import Column, Setup
+from lampbench.scoring.catalog import METRICS
 
 if TYPE_CHECKING:
     from lampbench.report.seed_spread import SeedSpread
@@ -73,6 +75,23 @@ class Board:
             if setup in (None, where) and task in (None, column.task)
         }
         return sorted(found, key=lambda column: (_place(column.task, paper().tasks), column))
+
+    def paper_columns(self, setup: Setup | None = None) -> list[Column]:
+        """As `columns`, of the paper's tasks alone: the main tables are about these."""
+        return [column for column in self.columns(setup) if column.task in paper().tasks]
+
+    def text_columns(self, setup: Setup | None = None) -> list[Column]:
+        """As `columns`, without tasks whose answers are from a fixed set."""
+        return [column for column in self.columns(setup) if not self.has_choices(column)]
+
+    def own_metrics(self, column: Column) -> list[str]:
+        """The metrics that a column's runs have beside those of every run."""
+        named = {s.metric: None for s in self.scores if s.column == column}
+        return [name for name in named if name not in METRICS]
+
+    def has_choices(self, column: Column) -> bool:
+        """Whether a column's answers are from a fixed set, as its metrics say."""
+        return any(reads_choices(name) for name in self.own_metrics(column))
 
     def methods(self) -> list[str]:
         """The methods that fill a cell: those of the paper's cast first, then others by name."""

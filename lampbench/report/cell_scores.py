@@ -27,9 +27,10 @@ class CellScore:
     """One metric of one cell.
 
     `mean` is over queries, `users_mean` over users' means; both are means over `seeds` and None
-    where the metric could not be computed. `users` and `queries` count those with a reference.
-    `paper_model` is the hub id of the paper's model where the runs used one. `chosen` are the runs,
-    whose scores are read when they are asked for.
+    where the metric could not be computed. A `pooled` metric is no mean: `mean` is its number over
+    all queries, and it has no scores of queries. `users` and `queries` count those with a
+    reference. `paper_model` is the hub id of the paper's model where the runs used one. `chosen`
+    are the runs, whose scores are read when they are asked for.
     """
 
     setup: Setup
@@ -47,6 +48,7 @@ class CellScore:
     synthetic: bool
     paper_model: str | None
     chosen: tuple[Run, ...] = field(repr=False)
+    pooled: bool = False
 
     @property
     def findings(self) -> list[str]:
@@ -55,12 +57,14 @@ class CellScore:
 
     @cached_property
     def scores(self) -> "Scores":
-        """Each query's mean over the seeds, by user and query in order; empty where `mean` is None.
+        """Each query's mean over the seeds, by user and query in order.
+
+        Empty where `mean` is None, and for a pooled metric.
 
         Raises:
             LampbenchError: a run's scores cannot be read.
         """
-        if self.mean is None:
+        if self.mean is None or self.pooled:
             return {}
         found: dict[tuple[str, str], list[float]] = defaultdict(list)
         for scores in self.by_seed.values():
@@ -70,12 +74,12 @@ class CellScore:
 
     @cached_property
     def by_seed(self) -> Mapping[int, "Scores"]:
-        """Each query's score by (user, query), for each seed; empty where `mean` is None.
+        """Each query's score by (user, query), for each seed; empty as `scores`.
 
         Raises:
             LampbenchError: a run's scores cannot be read.
         """
-        if self.mean is None:
+        if self.mean is None or self.pooled:
             return {}
         return {
             run.manifest.seed: {
@@ -104,6 +108,10 @@ class CellScore:
     @cached_property
     def interval(self) -> "Interval | None":
         """The interval of `mean`; None where there is no score or only one."""
+        if self.pooled:
+            from lampbench.report.pooled import pooled_interval
+
+            return pooled_interval(self.metric, self.chosen) if self.mean is not None else None
         return _interval(self.scores)
 
     @cached_property
@@ -140,6 +148,7 @@ def score_cell(setup: Setup, column: Column, runs: Sequence[Run]) -> list[CellSc
             synthetic=newest.dataset.synthetic,
             paper_model=model,
             chosen=tuple(runs),
+            pooled=newest.scoring is not None and metric in newest.scoring.pooled,
         )
         for metric in newest.scores
     ]

@@ -9,6 +9,7 @@ from typing import Any
 from lampbench.record.manifest import PREDICT, Manifest
 from lampbench.record.runs import Run
 from lampbench.report.cell_scores import score_cell
+from lampbench.report.metric_format import judges
 from lampbench.report.other_seeds import SeedComparison, compare_seeds
 from lampbench.report.setups import column_of, setup_of
 from lampbench.report.statistics import Paired, Scores, holm, paired
@@ -132,7 +133,10 @@ def compare_runs(ours: Run, theirs: Run, metric: str = "rougeL") -> Comparison:
         {record.metric: record for record in score_cell(setup_of(run), column_of(run), [run])}
         for run in (ours, theirs)
     ]
-    metrics = [name for name in COMPARED if all(name in r and r[name].scores for r in both)]
+    own = [name for name in both[0] if name not in METRICS and judges(name)]
+    metrics = [
+        name for name in (*own, *COMPARED) if all(name in r and r[name].scores for r in both)
+    ]
     if metric not in metrics:
         raise LampbenchError(
             f"{ours.path} or {theirs.path} has no {metric}: choose "

@@ -19,6 +19,7 @@ from lampbench.report.tables.further_methods import (
 from lampbench.report.tables.further_metrics import further_metric_sections
 from lampbench.report.tables.gains import gain_sections
 from lampbench.report.tables.main import main_sections
+from lampbench.report.tables.other_tasks import other_task_sections
 from lampbench.report.tables.paper_scores import paper_sections
 from lampbench.report.tables.power import power_sections
 from lampbench.report.tables.scores import score_sections
@@ -77,6 +78,11 @@ CONTENTS = {
         "Further methods",
         "Methods from plugins and answers made elsewhere, beside the six.",
         lambda found: further_method_sections(found.board),
+    ),
+    "other-tasks": Content(
+        "Other tasks",
+        "Every method on tasks outside the paper, by the metrics that judge each.",
+        lambda found: other_task_sections(found.board),
     ),
     "sensitivity": Content(
         "Sensitivity",

@@ -15,6 +15,7 @@ from lampbench.report.table import Section
 from lampbench.report.tables.ablation import ablation_table
 from lampbench.report.tables.cross_model import cross_model_summary
 from lampbench.report.tables.main import main_table
+from lampbench.report.tables.other_tasks import other_task_sections
 from lampbench.report.takeaways import TAKEAWAY_METRIC, main_setup, takeaways
 
 GENERATED = "<!-- Generated from recorded runs by `lampbench leaderboard`. Do not edit. -->"
@@ -61,6 +62,8 @@ def _leaderboard(board: Board, tables: Path) -> Iterator[str]:
     index = link("All tables, and how to read them", (tables / INDEX).as_posix())
     if setup is None:
         yield f"No run of the paper's methods is recorded. {index}.\n"
+        if others := other_task_sections(board):
+            yield as_markdown(others, 2)
         return
     title = f"{board.section_title(setup)}. Methods: {paper().reference}."
     yield f"Model {escaped(title)} {index}.\n"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from lampbench.report.board import Board
 from lampbench.report.cell_scores import CellScore
+from lampbench.report.metric_format import lower_is_better
 from lampbench.report.table import NEAR, Mark
 
 if TYPE_CHECKING:
@@ -55,10 +56,11 @@ def standings(
         standing.append({row: Standing() for row in column})
         if len(scored) < 2:
             continue
-        highest, _, best = max(scored, key=lambda one: one[0])
+        choose = min if lower_is_better(scored[0][2].metric) else max
+        leading, _, best = choose(scored, key=lambda one: one[0])
         users[place] = best.users
         for mean, row, score in scored:
-            if mean == highest:
+            if mean == leading:
                 standing[place][row] = Standing("best")
             else:
                 named = score.method_title if row == score.method else row

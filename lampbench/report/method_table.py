@@ -68,15 +68,18 @@ def task_slots(
     *,
     tables: tuple[int, ...],
     needed: Sequence[str] | None = None,
+    further_tasks: bool = False,
 ) -> list[Slot]:
-    """One slot for each task's data of a setup on which one of the `needed` methods has run.
+    """One slot for each of the paper's tasks of a setup on which a `needed` method has run.
+
+    With `further_tasks` also for other tasks whose answers are free text.
 
     `needed` are all `methods` unless others are given. `tables` are the paper's tables that are
     searched for figures, in this order.
     """
     asked = methods if needed is None else needed
     slots = []
-    for column in board.columns(setup):
+    for column in board.text_columns(setup) if further_tasks else board.paper_columns(setup):
         if not any(board.cell(setup, column, method, metric) for method in asked):
             continue
         find = printed_figures(tables, column.task, board.paper_model(setup), metric)

@@ -1,10 +1,6 @@
 """How tables show a metric: its title and its decimals, also where the metric is unknown here."""
 
-from functools import cache
-
-from lampbench.plugin.metric import Metric
-from lampbench.registry import Registry
-from lampbench.util.errors import LampbenchError
+from lampbench.scoring.catalog import find_metric
 
 PAPER_METRICS = ("rouge1", "rougeL")
 """The metrics of the paper's tables."""
@@ -14,32 +10,35 @@ UNKNOWN_DIGITS = 3
 
 def metric_title(name: str) -> str:
     """The heading of a metric's column: the name itself where the registry does not know it."""
-    metric = _known(name)
+    metric = find_metric(name)
     return metric.title if metric else name
 
 
 def metric_digits(name: str) -> int:
     """How many decimals of a metric are shown."""
-    metric = _known(name)
+    metric = find_metric(name)
     return metric.digits if metric else UNKNOWN_DIGITS
 
 
 def is_goal(name: str) -> bool:
     """Whether methods are judged by a metric, which is so where higher is better."""
-    metric = _known(name)
+    metric = find_metric(name)
     return metric is not None and metric.better == "higher"
 
 
-@cache
-def _known(name: str) -> Metric | None:
-    """The metric, None if a run has it from a plugin that is missing or broken here."""
-    try:
-        metric: Metric = _registry().metric(name)
-    except LampbenchError:
-        return None
-    return metric
+def lower_is_better(name: str) -> bool:
+    """Whether a metric is an error: the lowest of a column is the best."""
+    metric = find_metric(name)
+    return metric is not None and metric.better == "lower"
 
 
-@cache
-def _registry() -> Registry:
-    return Registry()
+def reads_choices(name: str) -> bool:
+    """Whether a metric is of tasks whose answers are from a fixed set."""
+    metric = find_metric(name)
+    return metric is not None and metric.reads_choices
+
+
+def judges(name: str) -> bool:
+    """Whether a metric compares answers with references, so that methods are ranked by it."""
+    metric = find_metric(name)
+    return metric is not None and metric.compares and metric.better != "neither"

@@ -29,12 +29,16 @@ def bootstrap_means(sums: Floats, sizes: Floats, resamples: int) -> Floats:
     resample's mean is the ratio of two sums over the users drawn (Davison and Hinkley 1997,
     section 3.8, "Strategy 1" of resampling groups).
     """
-    small = resamples * len(sums) <= _KEPT
-    draw = _kept_multiplicities if small else _multiplicities
-    chunks = draw(len(sums), resamples)
+    chunks = drawn_users(len(sums), resamples)
     return np.round(
         np.concatenate([(times @ sums) / (times @ sizes) for times in chunks]), DECIMALS
     )
+
+
+def drawn_users(users: int, resamples: int) -> Iterable[Floats]:
+    """How many times each user (column) is in each resample (row), some rows at a time."""
+    small = resamples * users <= _KEPT
+    return (_kept_multiplicities if small else _multiplicities)(users, resamples)
 
 
 def exchange_p(sums: Floats, exchanges: int) -> float:
@@ -58,7 +62,6 @@ def exchange_p(sums: Floats, exchanges: int) -> float:
 
 
 def _multiplicities(users: int, resamples: int) -> Iterator[Floats]:
-    """How many times each user (column) is in each resample (row), some rows at a time."""
     rng = np.random.default_rng(SEED)
     for size in _sizes(resamples, users):
         drawn = rng.integers(users, size=(size, users)) + users * np.arange(size)[:, None]

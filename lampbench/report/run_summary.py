@@ -1,6 +1,6 @@
 """The table that ends `lampbench run`: the scores of the runs just recorded."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -9,6 +9,7 @@ from tabulate import tabulate
 from lampbench.core.findings import LEAK, is_leak, leaks_first
 from lampbench.record.manifest import PREDICT, Manifest
 from lampbench.record.runs import Run, read_run
+from lampbench.report.metric_format import metric_digits, metric_title, reads_choices
 from lampbench.scoring import METRICS
 
 _COLUMNS = {
@@ -30,8 +31,9 @@ def print_summary(folders: Sequence[Path]) -> None:
     for (task, model), members in groups.items():
         data = members[0].manifest.dataset
         click.echo(f"\n{task}, {model}: {data.test_users} users, {data.queries} queries")
-        rows = [_row(run.manifest) for run in members]
-        click.echo(tabulate(rows, headers=["method", "seed", *_COLUMNS], disable_numparse=True))
+        columns = _columns(members)
+        rows = [_row(run.manifest, columns) for run in members]
+        click.echo(tabulate(rows, headers=["method", "seed", *columns], disable_numparse=True))
         if data.synthetic:
             click.echo("SYNTHETIC data: these scores say nothing about real users.")
         for note in leaks_first(note for run in members for note in run.manifest.dataset.findings):
@@ -40,7 +42,8 @@ def print_summary(folders: Sequence[Path]) -> None:
     for run in runs:
         _say_what_was_cut(run.manifest)
         _say_who_is_missing(run.manifest)
-    if reason := METRICS["meteor"].missing():
+    shown = {metric for members in groups.values() for metric, _ in _columns(members).values()}
+    if "meteor" in shown and (reason := METRICS["meteor"].missing()):
         click.echo(f"\n{reason}")
     click.echo("\nMeans over queries. Recorded in:")
     for folder in folders:
@@ -69,9 +72,18 @@ def _say_who_is_missing(manifest: Manifest) -> None:
             click.echo(f"  {user}: {why}")
 
 
-def _row(manifest: Manifest) -> list[str]:
+def _columns(runs: Sequence[Run]) -> dict[str, tuple[str, int]]:
+    """Metric and decimals by heading: a task's own metrics first, and no words for labels."""
+    named = dict.fromkeys(name for run in runs for name in run.manifest.scores)
+    own = {metric_title(n): (n, metric_digits(n)) for n in named if n not in METRICS}
+    labels = any(reads_choices(name) for name in named)
+    kept = ("truncated",) if labels else tuple(_COLUMNS)
+    return own | {heading: _COLUMNS[heading] for heading in kept}
+
+
+def _row(manifest: Manifest, columns: Mapping[str, tuple[str, int]]) -> list[str]:
     cells = [manifest.method, str(manifest.seed)]
-    for metric, digits in _COLUMNS.values():
+    for metric, digits in columns.values():
         value = manifest.mean(metric)
         cells.append("-" if value is None else f"{value:.{digits}f}")
     return cells

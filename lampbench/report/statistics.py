@@ -148,6 +148,22 @@ def holm(values: Sequence[float]) -> list[float]:
     return adjusted
 
 
+def resampled_interval(value: float, resampled: Floats, units: int) -> Interval:
+    """The 95% interval of a number, from its values in resamples of two units or more.
+
+    Its ends are percentiles, widened for few units; of fewer than five, it is Student's.
+    """
+    from scipy.special import ndtr
+
+    reach = _errors((1 + LEVEL) / 2, units)
+    if units < FEWEST_RESAMPLED:
+        far = reach * float(resampled.std(ddof=1))
+        return Interval(value, value - far, value + far)
+    outside = max(1, int((len(resampled) + 1) * float(ndtr(-reach))))
+    ordered = np.sort(resampled)
+    return Interval(value, float(ordered[outside - 1]), float(ordered[-outside]))
+
+
 class _Resampled:
     """What follows from the resampled means of some independent units, each with its scores."""
 
@@ -160,17 +176,9 @@ class _Resampled:
 
     def interval(self) -> Interval:
         """The mean and its 95% interval; the ends are NaN of a single unit."""
-        from scipy.special import ndtr
-
         if self.means is None:
             return Interval(self.mean, math.nan, math.nan)
-        reach = _errors((1 + LEVEL) / 2, self.units)
-        if self.units < FEWEST_RESAMPLED:
-            far = reach * self._error()
-            return Interval(self.mean, self.mean - far, self.mean + far)
-        outside = max(1, int((len(self.means) + 1) * float(ndtr(-reach))))
-        ordered = np.sort(self.means)
-        return Interval(self.mean, float(ordered[outside - 1]), float(ordered[-outside]))
+        return resampled_interval(self.mean, self.means, self.units)
 
     def p_value(self) -> float:
         """One minus the level of the interval that ends at zero."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from lampbench.engine.models import BUNDLED
 from lampbench.paper.cast import Contest, Control, cast
+from lampbench.paper.published import paper
 from lampbench.report.board import Board
 from lampbench.report.marks import SIGNIFICANT, standings
 from lampbench.report.metric_format import PAPER_METRICS, metric_title
@@ -32,14 +33,15 @@ def main_setup(board: Board) -> Setup | None:
     none the setup in which they fill the most cells.
     """
     filled = {
-        setup: [_filled(board, setup, column) for column in board.columns(setup)]
+        setup: [_filled(board, setup, column) for column in board.paper_columns(setup)]
         for setup in board.setups()
     }
     for setup, counts in filled.items():
         if setup.model not in BUNDLED and max(counts, default=0) == len(cast().main):
             return setup
-    best = max(filled, key=lambda setup: sum(filled[setup]), default=None)
-    return best if best is not None and sum(filled[best]) else None
+    totals = {setup: sum(counts) for setup, counts in filled.items()}
+    best = max(totals, key=totals.__getitem__, default=None)
+    return best if best is not None and totals[best] else None
 
 
 def _filled(board: Board, setup: Setup, column: Column) -> int:
@@ -66,7 +68,7 @@ def takeaways(board: Board, setup: Setup) -> list[Takeaway]:
 
 def _best(board: Board, setup: Setup) -> str:
     """Which of the paper's methods leads on each task, and how many others are worse."""
-    columns = board.columns(setup)
+    columns = board.paper_columns(setup)
     scores = [{m: board.cell(setup, c, m, TAKEAWAY_METRIC) for m in cast().main} for c in columns]
     titles = [board.column_title(column) for column in columns]
     standing, _ = standings(board, list(zip(titles, scores, strict=True)))
@@ -111,7 +113,7 @@ def _control(board: Board, setup: Setup, control: Control) -> str:
 
 def _data(board: Board, setup: Setup) -> str:
     """How much data there is, and how small a difference it can detect."""
-    columns = board.columns(setup)
+    columns = board.paper_columns(setup)
     rows = [power(board, setup, column) for column in columns]
     users, queries = (_span([row[name] for row in rows], 0) for name in ("users", "queries"))
     text = f"With {users} test users and {queries} queries per task"
@@ -132,7 +134,11 @@ def _data(board: Board, setup: Setup) -> str:
 def _gains(board: Board, setup: Setup, method: str, over: str) -> list[Gain]:
     """The gains in the sentences' metric, from the table of gains, whose p-values they share."""
     found = gains(board, setup, method, over)
-    return [gain for gain in found if gain.ours.metric == TAKEAWAY_METRIC]
+    return [
+        gain
+        for gain in found
+        if gain.ours.metric == TAKEAWAY_METRIC and gain.column.task in paper().tasks
+    ]
 
 
 def _gained(board: Board, found: Sequence[Gain], over: str) -> str:

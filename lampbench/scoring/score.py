@@ -35,12 +35,14 @@ class ScoringDescription:
     """What scores depend on besides the texts, for the manifest.
 
     `signatures` are the settings of metrics that have any, `missing` says why a metric could not
-    be computed, `versions` are those of the scoring libraries; by name.
+    be computed, `versions` are those of the scoring libraries; by name. `pooled` are the metrics
+    whose number is no mean of the queries' values (`Metric.summary`).
     """
 
     signatures: Mapping[str, str]
     missing: Mapping[str, str]
     versions: Mapping[str, str | None]
+    pooled: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -49,12 +51,14 @@ class Scoring:
 
     `metrics` are names that the registry knows, `plugins` where it looks for more. `histories`
     holds the texts that each user wrote before, by user id; a user who is not in it, or all where
-    it is None, has no value of a metric that reads history.
+    it is None, has no value of a metric that reads history. `choices` are the task's possible
+    answers, empty where it has no fixed set.
     """
 
     metrics: tuple[str, ...] = tuple(METRICS)
     plugins: tuple[Path, ...] = ()
     histories: Mapping[str, tuple[str, ...]] | None = None
+    choices: tuple[str, ...] = ()
 
     def load(self) -> list[Metric]:
         """The metrics.
@@ -75,7 +79,8 @@ class Scoring:
         missing = self.missing()
         usable = [metric for metric in self.load() if metric.name not in missing]
         signatures = {metric.name: sign for metric in usable if (sign := metric.signature())}
-        return ScoringDescription(signatures, missing, releases(_PACKAGES))
+        pooled = tuple(metric.name for metric in self.load() if metric.pooled)
+        return ScoringDescription(signatures, missing, releases(_PACKAGES), pooled)
 
 
 def histories(dataset: "Dataset") -> dict[str, tuple[str, ...]]:
@@ -126,12 +131,15 @@ def _answer(row: PredictionRow, scoring: Scoring) -> Answer:
         reference=None if row.reference is None else row.reference.strip(),
         truncated=row.truncated,
         history=None if scoring.histories is None else scoring.histories.get(row.user),
+        choices=scoring.choices,
     )
 
 
 def applies(metric: Metric, answer: Answer) -> bool:
     """Whether a metric has what it reads."""
     if metric.compares and answer.reference is None:
+        return False
+    if metric.reads_choices and not answer.choices:
         return False
     return not metric.reads_history or answer.history is not None
 

@@ -12,6 +12,7 @@ from lampbench.plugin.adaptation import TaskSFT, UserDPO, UserSFT
 from lampbench.plugin.adapter_recipe import LoraRecipe
 from lampbench.plugin.context import Recipe
 from lampbench.plugin.decoding import Contrastive
+from lampbench.plugin.dense_retrieval import Embeddings
 from lampbench.plugin.negatives import LowestReward, Samples
 from lampbench.plugin.user_profile import UserProfile
 
@@ -117,6 +118,11 @@ def _(recipe: UserProfile, spec: RunSpecification, user: User, lengths: Lengths)
     read = sum(lengths.of(*record.fields.values(), record.target) for record in shown)
     budget = recipe.max_new_tokens
     return Cost(read=read, written=budget, disk=4 * budget)
+
+
+@user_cost.register
+def _(recipe: Embeddings, spec: RunSpecification, user: User, lengths: Lengths) -> Cost:
+    return Cost()  # an encoder reads the records, not the language model
 
 
 def answer_cost(spec: RunSpecification, lengths: Lengths) -> Cost:

@@ -34,8 +34,9 @@ def runs(scored, tmp_path):
     scored("cope", {"ann": [0.1, 0.2], "bob": [0.2, 0.3]}, key="odd", dataset=data,
            overrides={"decoding.alpha": 0.7, "decoding.tau": 0.2})  # fmt: skip
     rows = [PredictionRow("ann", "q0", "w", "w"), PredictionRow("ann", "q1", "x", "w")]
-    record_rows(tmp_path / "results", rows, key="all", method="tam", task="review_writing",
-                dataset=data)  # fmt: skip
+    for task in ("review_writing", "diary"):
+        record_rows(tmp_path / "results", rows, key="all", method="tam", task=task,
+                    dataset=data)  # fmt: skip
     return made
 
 

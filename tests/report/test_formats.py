@@ -84,6 +84,7 @@ def test_markdown_is_the_pages_own(three, record, scored, call, table, read):
     scored("cope", {"a": [0.5, 0.7], "b": [0.6]}, overrides={"user_sft.rank": 4}, key="rank")
     scored("cope", {"a": [0.5, 0.7], "b": [0.6]}, "topic_writing")
     record("cope", "review_writing")
+    record("cope", "diary")
     page = read(table)
     code, out, _ = call("table", table)
     lines = [line for line in out.splitlines() if line and not line.startswith("#")]

@@ -256,7 +256,8 @@ def _compared_texts(
         for entry in entries:
             written = entry.target if isinstance(entry, Record) else entry.reference
             texts = (*entry.fields.values(), *([written] if written else []))
-            key = _key([entry.fields.get(name, "") for name in fields])
+            given = [entry.fields[name] for name in fields if name in entry.fields]
+            key = _key(given or texts)  # a record without input is what was written
             yield ComparedText(group, role, user.id, entry.id, texts, key, ngram_hashes(texts))
 
 

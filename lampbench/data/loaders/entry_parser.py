@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lampbench.core.dataset import Record
+from lampbench.core.dataset import Query, Record
 from lampbench.core.task import FileFormat, HubSource, Task
 from lampbench.data.parse_values import as_date, as_id, as_object, as_text
 from lampbench.util.errors import LampbenchError
@@ -80,9 +80,18 @@ class EntryParser:
         )
         return Record(name, fields, target, as_date(date, where))
 
-    def input_key(self, fields: Mapping[str, str]) -> int:
-        """A digest of the fields that records and queries share: equal for the same text."""
-        shared = (" ".join(fields.get(name, "").split()).casefold() for name in self.record)
+    def input_key(self, item: Query | Record) -> int:
+        """A digest of the fields that records and queries share: equal for the same text.
+
+        Where they share none, what was written counts; a query whose reference is withheld is then
+        equal to nothing.
+        """
+        if self.record:
+            texts = [item.fields.get(name, "") for name in self.record]
+        else:
+            written = item.target if isinstance(item, Record) else item.reference
+            texts = [item.id, "withheld"] if written is None else [written]
+        shared = (" ".join(text.split()).casefold() for text in texts)
         return _digest_number("\0".join(shared))
 
     def record_key(self, record: Record) -> int:

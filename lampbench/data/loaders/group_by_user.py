@@ -131,7 +131,7 @@ def _first_reading(
             counts["queries renamed SPLIT:ID because another split has the same id"] += 1
             query = replace(query, id=f"{row.split}:{query.id}")
         person.queries.append(query)
-        person.asked.add(parser.input_key(query.fields))
+        person.asked.add(parser.input_key(query))
     return people, askers
 
 
@@ -151,7 +151,7 @@ def _record_digests(row: PublishedRow, parser: EntryParser, counts: Counter[str]
         elif key in found:
             counts["repeated profile entries, one kept (all users)"] += 1
         else:
-            found[key] = parser.input_key(record.fields)
+            found[key] = parser.input_key(record)
     return found
 
 
@@ -166,7 +166,7 @@ def _histories(
     histories: dict[str, dict[int, Record]] = {name: {} for name in chosen}
     for name, row in zip(askers, rows, strict=True):
         for record in row.profile if name in chosen else ():
-            if record.target and parser.input_key(record.fields) not in people[name].asked:
+            if record.target and parser.input_key(record) not in people[name].asked:
                 histories[name].setdefault(parser.record_key(record), record)
     ordered = {name: _in_order(_with_own_ids(found)) for name, found in histories.items()}
     undated = sum(not dated for _, dated in ordered.values())

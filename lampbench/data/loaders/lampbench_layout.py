@@ -192,12 +192,13 @@ def _items(
         name = as_id(item.get("id"), here)
         _check_unused(name, taken, here, "id")
         given = as_object(item.get("fields"), f"{here}: fields")
-        missing = [field for field in task.fields if field not in given]
+        needed = task.fields_of_records if key == "history" else task.fields
+        missing = [field for field in needed if field not in given]
         if missing:
             raise LampbenchError(
                 f"{here}: fields has no {', '.join(missing)}, which task {task.name} needs; add it"
             )
-        known = [field for field in (*task.fields, *task.optional) if field in given]
+        known = [field for field in (*needed, *task.optional) if field in given]
         fields = {field: as_text(given[field], here, field) for field in known}
         target = as_text(item.get("target"), here, "target") or None
         if target is None and (key == "history" or item.get("target") is not None):

@@ -53,7 +53,7 @@ def compared(board: Board) -> list[tuple[Column, list[Setup]]]:
         return models.index(model) if model else -1
 
     found = []
-    for column in board.columns():
+    for column in board.paper_columns():
         setups = {s.setup for s in board.scores if s.column == column and s.method in cast().main}
         if len(setups) > 1:
             found.append((column, sorted(sorted(setups), key=place)))

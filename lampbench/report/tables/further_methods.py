@@ -13,7 +13,7 @@ from lampbench.report.tables.main import MAIN_TABLES
 def further_method_sections(board: Board) -> list[Section]:
     """A section for each setup that has run a method outside the paper's cast."""
     further = [method for method in board.methods() if method not in cast().methods()]
-    return beside_main(board, further)
+    return beside_main(board, further, further_tasks=True)
 
 
 def control_method_sections(board: Board) -> list[Section]:
@@ -21,7 +21,9 @@ def control_method_sections(board: Board) -> list[Section]:
     return beside_main(board, [control.method for control in cast().controls])
 
 
-def beside_main(board: Board, added: Sequence[str]) -> list[Section]:
+def beside_main(
+    board: Board, added: Sequence[str], *, further_tasks: bool = False
+) -> list[Section]:
     """The main table with the rows of `added`, on the tasks on which one of these has run."""
     sections = []
     for setup in board.setups():
@@ -29,7 +31,10 @@ def beside_main(board: Board, added: Sequence[str]) -> list[Section]:
         methods = [*cast().main, *(method for method in added if method in own)]
         tables = []
         for metric in PAPER_METRICS:
-            slots = task_slots(board, setup, methods, metric, tables=MAIN_TABLES, needed=added)
+            slots = task_slots(
+                board, setup, methods, metric, tables=MAIN_TABLES, needed=added,
+                further_tasks=further_tasks,
+            )  # fmt: skip
             if slots:
                 tables.append(method_table(board, metric_title(metric), slots, methods, metric))
         sections.append(Section(board.section_title(setup), tuple(tables)))

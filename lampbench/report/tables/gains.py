@@ -139,7 +139,7 @@ def gains(board: Board, setup: Setup, method: str, baseline: str) -> list[Gain]:
     cells = [
         (ours, theirs)
         for metric in GAIN_METRICS
-        for column in board.columns(setup)
+        for column in board.text_columns(setup)
         if (ours := board.cell(setup, column, method, metric))
         and (theirs := board.cell(setup, column, baseline, metric))
         and ours.scores

@@ -19,8 +19,12 @@ _NOTE = (
 
 
 def power_sections(board: Board) -> list[Section]:
-    """A section for each setup."""
-    return [Section(board.section_title(s), (power_table(board, s),)) for s in board.setups()]
+    """A section for each setup, but for tasks whose answers are from a fixed set."""
+    return [
+        Section(board.section_title(setup), (power_table(board, setup),))
+        for setup in board.setups()
+        if board.text_columns(setup)
+    ]
 
 
 def power_table(board: Board, setup: Setup) -> Table:
@@ -28,7 +32,7 @@ def power_table(board: Board, setup: Setup) -> Table:
     rows: list[tuple[Cell, ...]] = []
     shown: list[str] = []
     entries = []
-    for column in board.columns(setup):
+    for column in board.text_columns(setup):
         found = power(board, setup, column)
         entries.append(found)
         names = [found["power_method"], found["power_baseline"]]
@@ -46,7 +50,7 @@ def power_table(board: Board, setup: Setup) -> Table:
     for metric in PAPER_METRICS:
         title = metric_title(metric)
         header += [f"{title} half width", f"{title} detectable"]
-    notes = [_NOTE, *data_notes(board, board.columns(setup)), *external_notes(shown)]
+    notes = [_NOTE, *data_notes(board, board.text_columns(setup)), *external_notes(shown)]
     return Table(
         "Smallest differences", tuple(header), tuple(rows), 2, tuple(notes), lambda: entries
     )

@@ -43,7 +43,7 @@ def _tables(board: Board, setup: Setup) -> Iterator[Table]:
     for metric in PAPER_METRICS:
         pairs = [
             (column, ours, theirs)
-            for column in board.columns(setup)
+            for column in board.text_columns(setup)
             for method, over in planned_pairs()
             if (ours := board.cell(setup, column, method, metric))
             and (theirs := board.cell(setup, column, over, metric))
@@ -52,7 +52,7 @@ def _tables(board: Board, setup: Setup) -> Iterator[Table]:
             yield table
         scores = [
             (column, score, None)
-            for column in board.columns(setup)
+            for column in board.text_columns(setup)
             for method in board.methods()
             if (score := board.cell(setup, column, method, metric))
         ]

@@ -1,0 +1,54 @@
+"""Intervals of metrics that are no means, such as F1 over all answers or a root of a mean.
+
+Users are resampled with all their answers, by the draws that means have, and the metric is computed
+of each resample. The runs of several seeds share the draws, and their numbers are averaged as in
+tables.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from lampbench.record.runs import Run
+from lampbench.report.resampling import Floats, drawn_users
+from lampbench.report.statistics import RESAMPLES, Interval, resampled_interval
+from lampbench.scoring.catalog import find_metric
+
+
+def pooled_interval(name: str, runs: Sequence[Run]) -> Interval | None:
+    """The interval of a metric's number, averaged over runs of different seeds.
+
+    None where there is nothing to resample, or the metric's code is not here.
+
+    Raises:
+        LampbenchError: a run's scores cannot be read.
+    """
+    metric = find_metric(name)
+    if metric is None:
+        return None
+    tables = [_known(run, name) for run in runs]
+    places = sorted(set.intersection(*(set(table) for table in tables)))
+    units, owner = _owners([user for user, _ in places])
+    if units < 2:
+        return None
+    columns = [np.asarray([table[place] for place in places]) for table in tables]
+
+    def number(times: Floats) -> float:
+        weights = times[owner] / times[owner].sum()
+        return float(np.mean([metric.summary(values, weights) for values in columns]))
+
+    numbers = [number(times) for chunk in drawn_users(units, RESAMPLES) for times in chunk]
+    return resampled_interval(number(np.ones(units)), np.asarray(numbers), units)
+
+
+def _known(run: Run, name: str) -> dict[tuple[str, str], float]:
+    pairs = zip(run.scores.places, run.scores.columns[name], strict=True)
+    return {place: float(value) for place, value in pairs if value is not None}
+
+
+def _owners(users: Sequence[str]) -> tuple[int, "np.ndarray[tuple[int], np.dtype[np.intp]]"]:
+    """How many units are drawn, and each query's: its user, or with a single user itself."""
+    names, owner = np.unique(np.asarray(users), return_inverse=True)
+    if len(names) == 1:
+        return len(users), np.arange(len(users))
+    return len(names), owner
