@@ -9,7 +9,7 @@ from typing import Any
 from lampbench.core.dataset import Record
 from lampbench.core.task import FileFormat, HubSource, Task
 from lampbench.data.parse_values import as_date, as_id, as_object, as_text
-from lampbench.util.errors import LampbenchError
+from lampbench.util.errors import LampbenchError, short_repr
 from lampbench.util.hashing import digest
 
 
@@ -50,7 +50,7 @@ class EntryParser:
         if match is None:
             raise LampbenchError(
                 f"{where}: input is not a prompt of {self.task} ({self.task_id}): it begins with "
-                f"{sentence[:48]!r}; give this task's files or another --task"
+                f"{short_repr(sentence, 48)}; give this task's files or another --task"
             )
         found = {name: (value or "").strip() for name, value in match.groupdict().items()}
         return {name: found[name] for name in found if found[name] or name in self.fields}
@@ -93,9 +93,14 @@ class EntryParser:
     def _refuse_without(self, key: str, entry: Mapping[str, Any], where: str) -> None:
         raise LampbenchError(
             f"{where}: has no {key!r}, which every entry of {self.task} ({self.task_id}) has (it "
-            f"has {', '.join(map(repr, entry)) or 'nothing'}); give this task's files or another "
-            "--task"
+            f"has {names_of(entry)}); give this task's files or another --task"
         )
+
+
+def names_of(entry: Mapping[str, Any]) -> str:
+    """The first keys of an entry, as an error shows them."""
+    names = [short_repr(key, 20) for key in list(entry)[:8]]
+    return ", ".join([*names, *(["..."] if len(entry) > len(names) else [])]) or "nothing"
 
 
 def entry_parser(task: Task, spec: FileFormat | HubSource | None) -> EntryParser:

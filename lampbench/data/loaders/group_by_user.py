@@ -15,7 +15,7 @@ from lampbench.data.choose_test_users import choose_test_users
 from lampbench.data.loaders.entry_parser import EntryParser
 from lampbench.data.loaders.infer_user_ids import ProfileMatcher
 from lampbench.data.options import DataOptions
-from lampbench.util.errors import LampbenchError
+from lampbench.util.errors import LampbenchError, short_repr
 from lampbench.util.hashing import digest
 
 _DATE = re.compile(r"\d{4}(?:-\d{2}(?:-\d{2}.*)?)?", re.DOTALL)
@@ -112,8 +112,12 @@ def _first_reading(
     askers: list[str] = []
     split_of_id: dict[str, str] = {}
     matcher = ProfileMatcher()
+    named: PublishedRow | None = None
     for row in rows:
         records = _record_digests(row, parser, counts)
+        named = named or row
+        if (row.user is None) != (named.user is None):
+            raise LampbenchError(_named_in_part(named, row))
         name = row.user
         if name is None:
             name = matcher.user_of(frozenset(records), row.query.id)
@@ -135,6 +139,14 @@ def _first_reading(
     return people, askers
 
 
+def _named_in_part(first: PublishedRow, row: PublishedRow) -> str:
+    has, lacks = (row, first) if first.user is None else (first, row)
+    return (
+        f"{lacks.where}: has no user_id, and {has.where} has one: a user of both would count as "
+        "two people; give every question of all splits its user_id, or none"
+    )
+
+
 def _record_digests(row: PublishedRow, parser: EntryParser, counts: Counter[str]) -> dict[int, int]:
     """Digests of a profile: whole record -> its fields. An id must not have two contents."""
     found: dict[int, int] = {}
@@ -143,7 +155,7 @@ def _record_digests(row: PublishedRow, parser: EntryParser, counts: Counter[str]
         key = parser.record_key(record)
         if ids.setdefault(record.id, key) != key:
             raise LampbenchError(
-                f"{row.where}: two records of the profile have the id {record.id!r}; "
+                f"{row.where}: two records of the profile have the id {short_repr(record.id)}; "
                 "give each its own"
             )
         if not record.target:

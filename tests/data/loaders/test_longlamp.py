@@ -256,7 +256,7 @@ def test_broken_files(topic: Task, folder: Path) -> None:
     config = folder / "topic_writing_temporal"
     path = config / "train-00000-of-00001.jsonl"
     path.write_text(path.read_text() + '{"author": \n')
-    check_refused(topic, folder, f"{path.name}:4: malformed JSON", "correct the line")
+    check_refused(topic, folder, f"{path.name}:4: malformed JSON", "correct it")
     path.unlink()
     (config / "train.parquet").write_bytes(b"not parquet")
     check_refused(topic, folder, "train.parquet: cannot be read as parquet", "download it again")

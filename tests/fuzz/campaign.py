@@ -1,0 +1,238 @@
+"""Give many changed inputs to everything that reads files, and record what happened.
+
+    python -m tests.fuzz.campaign --inputs 100000 --seed 1 --output benchmarks/results/fuzzing.json
+
+Each format is read in a process of its own, all its inputs one after another, under a limit of
+memory and of 10 s per input. Input number N of a seed is the same in every campaign, so that a
+finding is repeated with `--format NAME --first N --inputs 1`.
+"""
+
+import argparse
+import faulthandler
+import json
+import multiprocessing
+import re
+import resource
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from random import Random
+from types import FrameType
+
+from lampbench.util.errors import LONGEST_LINE, LampbenchError
+from lampbench.util.terminal import visible
+from tests.fuzz.formats import Files, Format
+from tests.fuzz.mutations import empty_folder
+
+SLOWEST = 10.0
+"""Seconds that one input may take."""
+MORE_MEMORY = 2 * 2**30
+"""Bytes that a process may use beyond what it uses before the first input."""
+
+
+class Hang(BaseException):
+    """An input took longer than `SLOWEST`."""
+
+
+@dataclass
+class Outcome:
+    """What the inputs of a format did.
+
+    `findings` has the first input of each kind of failure, by the kind; `refusals` counts
+    messages, with what is particular to an input taken out.
+    """
+
+    inputs: int = 0
+    read: int = 0
+    refused: int = 0
+    failed: int = 0
+    slowest: float = 0.0
+    longest_message: int = 0
+    findings: dict[str, int] = field(default_factory=dict)
+    refusals: dict[str, int] = field(default_factory=dict)
+
+
+def give(form: Format, seed: int, first: int, count: int, place: Path) -> Iterator[Outcome]:
+    """Give inputs to a format in this process; after each, the outcome so far.
+
+    `place` is an empty folder to write them to.
+    """
+    outcome = Outcome()
+    files = form.make()
+    for number in range(first, first + count):
+        _write(place, files)
+        form.change(Random(f"{seed} {form.name} {number}"), place, files)
+        _give_one(form, place, number, outcome)
+        yield outcome
+    empty_folder(place)
+
+
+def _write(place: Path, files: Files) -> None:
+    empty_folder(place)
+    for name, content in files.items():
+        file = place / name
+        if not file.parent.is_dir():
+            file.parent.mkdir(parents=True)
+        file.write_bytes(content)
+
+
+def _give_one(form: Format, place: Path, number: int, outcome: Outcome) -> None:
+    outcome.inputs += 1
+    began = time.monotonic()
+    try:
+        form.read(place)
+        outcome.read += 1
+    except LampbenchError as error:
+        outcome.refused += 1
+        text = f"error: {error}"
+        outcome.longest_message = max(outcome.longest_message, len(text))
+        kind = _template(text, place)
+        outcome.refusals[kind] = outcome.refusals.get(kind, 0) + 1
+        if wrong := wrong_with(text, place if form.named else None):
+            _fail(outcome, f"{wrong}: {_template(text, place)}", number)
+    except (Exception, Hang) as error:
+        _fail(outcome, _signature(error), number)
+    outcome.slowest = max(outcome.slowest, time.monotonic() - began)
+
+
+def wrong_with(text: str, place: Path | None) -> str:
+    """What a refusal lacks: one bounded line that names the place and a remedy."""
+    if len(text) > LONGEST_LINE:
+        return "too long"
+    if len(text.splitlines()) != 1 or visible(text) != text:
+        return "not one printable line"
+    if place is not None and str(place) not in text:
+        return "names no file"
+    return "" if ";" in text else "names no remedy"
+
+
+def _fail(outcome: Outcome, kind: str, number: int) -> None:
+    outcome.failed += 1
+    outcome.findings.setdefault(kind[:300], number)
+
+
+def _signature(error: BaseException) -> str:
+    """The type of an error and the last line of this project that it passed."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [f for f in frames if "lampbench" in Path(f.filename).parts or "fuzz" in f.filename]
+    place = f"{Path(own[-1].filename).name}:{own[-1].lineno}" if own else "?"
+    return f"{type(error).__name__} at {place}: {str(error)[:120]}"
+
+
+def _template(text: str, place: Path) -> str:
+    """A message with numbers and quoted text taken out."""
+    text = text.replace(str(place), "DIR")
+    text = re.sub(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"", "'...'", text)
+    return re.sub(r"\d[\d,.]*", "N", text)[:240]
+
+
+def _limited(form: Format, seed: int, first: int, count: int, answer: str) -> None:
+    """Give the inputs in this process, under limits; the outcome so far goes to `answer`."""
+    began, done = time.monotonic(), Outcome()
+    with tempfile.TemporaryDirectory(dir=_memory_folder()) as folder:
+        place = Path(folder).resolve()
+        any(give(form, seed, -1, 1, place))  # imports what is imported once
+        used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (used + MORE_MEMORY, resource.RLIM_INFINITY))
+        signal.signal(signal.SIGALRM, _late)
+        _watch()
+        for done in give(form, seed, first, count, place):
+            _watch()
+            if time.monotonic() - began > 1:
+                began = time.monotonic()
+                _save(done, answer)
+        faulthandler.cancel_dump_traceback_later()
+    _save(done, answer)
+
+
+def _watch() -> None:
+    """Begin the time of the next input: first an exception ends it, then the process ends."""
+    faulthandler.dump_traceback_later(3 * SLOWEST, exit=True)
+    signal.setitimer(signal.ITIMER_REAL, SLOWEST)
+
+
+def _late(number: int, frame: FrameType | None) -> None:
+    raise Hang
+
+
+def _save(outcome: Outcome, answer: str) -> None:
+    Path(f"{answer}.new").write_text(json.dumps(asdict(outcome)), encoding="utf-8")
+    Path(f"{answer}.new").rename(answer)
+
+
+def _memory_folder() -> str | None:
+    return "/dev/shm" if Path("/dev/shm").is_dir() else None
+
+
+def run(form: Format, seed: int, first: int, count: int) -> Outcome:
+    """Give the inputs in a process of their own; where it dies, another one goes on."""
+    total = Outcome()
+    last = first + count
+    while first < last:
+        with tempfile.TemporaryDirectory() as folder:
+            answer = Path(folder) / "outcome.json"
+            arguments = (form, seed, first, last - first, str(answer))
+            child = multiprocessing.get_context("fork").Process(target=_limited, args=arguments)
+            child.start()
+            child.join()
+            done = Outcome(**json.loads(answer.read_text())) if answer.exists() else Outcome()
+        _add(total, done)
+        first += done.inputs
+        if child.exitcode != 0:  # repeated from the last saved outcome, one at a time
+            _fail(total, f"the process ended with {child.exitcode} at or after this", first)
+            first += 1
+    return total
+
+
+def _add(total: Outcome, other: Outcome) -> None:
+    for name in ("inputs", "read", "refused", "failed"):
+        setattr(total, name, getattr(total, name) + getattr(other, name))
+    for name in ("slowest", "longest_message"):
+        setattr(total, name, max(getattr(total, name), getattr(other, name)))
+    total.findings = {**other.findings, **total.findings}
+    total.refusals = dict(Counter(total.refusals) + Counter(other.refusals))
+
+
+def main() -> None:
+    """Run a campaign; exit code 1 if anything failed."""
+    from tests.fuzz.every_format import FORMATS
+
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--inputs", type=int, default=100_000, help="inputs per format")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--first", type=int, default=0, help="number of the first input")
+    parser.add_argument("--format", action="append", choices=sorted(FORMATS), help="repeatable")
+    parser.add_argument("--output", type=Path, help="JSON file of the figures")
+    parser.add_argument("--messages", type=Path, help="JSON file of all refusals")
+    given = parser.parse_args()
+    found: dict[str, Outcome] = {}
+    for name in given.format or FORMATS:
+        began = time.monotonic()
+        found[name] = done = run(FORMATS[name], given.seed, given.first, given.inputs)
+        print(f"{name}: {done.inputs:,} inputs in {time.monotonic() - began:.0f} s, "
+              f"{done.failed} failed", flush=True)  # fmt: skip
+        for kind, number in done.findings.items():
+            print(f"  {number}: {kind}", flush=True)
+        _record(given, found)
+    sys.exit(1 if any(done.failed for done in found.values()) else 0)
+
+
+def _record(given: argparse.Namespace, found: dict[str, Outcome]) -> None:
+    """Write the figures of the formats that are done."""
+    if given.output:
+        rows = {name: {**asdict(one), "refusals": len(one.refusals)} for name, one in found.items()}
+        page = {"seed": given.seed, "seconds_allowed": SLOWEST, "formats": rows}
+        given.output.write_text(json.dumps(page, indent=1) + "\n", encoding="utf-8")
+    if given.messages:
+        texts = {name: Counter(one.refusals).most_common() for name, one in found.items()}
+        given.messages.write_text(json.dumps(texts, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
