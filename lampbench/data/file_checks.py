@@ -110,16 +110,10 @@ def check_file(path: Path) -> None:
     """Check that a path is a file that can be read and is not empty.
 
     Raises:
-        LampbenchError: as `check_regular`, or the file is unreadable or empty.
+        LampbenchError: as `open_data`.
     """
-    check_regular(path)
-    try:
-        with path.open("rb") as stream:
-            empty = not stream.read(1)
-    except OSError as error:
-        raise LampbenchError(_unreadable(path, error)) from None
-    if empty:
-        raise LampbenchError(f"{path}: is empty; download or write the file again")
+    with open_data(path):
+        pass
 
 
 @contextlib.contextmanager
@@ -127,14 +121,16 @@ def open_data(path: Path) -> Iterator[IO[bytes]]:
     """The content of a file, which is unpacked while it is read if it was compressed with gzip.
 
     Raises:
-        LampbenchError: as `check_file`, or the content cannot be read or unpacked.
+        LampbenchError: as `check_regular`, the file is empty, or it cannot be read or unpacked.
     """
-    check_file(path)
+    check_regular(path)
     try:
         with path.open("rb") as stream:
-            packed = stream.read(len(_GZIP)) == _GZIP
-        with cast("IO[bytes]", gzip.open(path)) if packed else path.open("rb") as stream:
-            yield stream
+            start = stream.read(len(_GZIP))
+            if not start:
+                raise LampbenchError(f"{path}: is empty; download or write the file again")
+            stream.seek(0)
+            yield cast("IO[bytes]", gzip.GzipFile(fileobj=stream)) if start == _GZIP else stream
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise LampbenchError(f"{path}: cannot be unpacked ({error}); download it again") from None
     except OSError as error:

@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 import traceback
+import warnings
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -25,13 +26,14 @@ from pathlib import Path
 from random import Random
 from types import FrameType
 
-from lampbench.util.errors import LONGEST_LINE, LampbenchError
-from lampbench.util.terminal import visible
-from tests.fuzz.formats import Files, Format
-from tests.fuzz.mutations import empty_folder
+from lampbench.util.errors import LampbenchError
+from lampbench.util.terminal import LONGEST, message_line, visible
+from tests.fuzz.formats import Format, SoundFolder
 
 SLOWEST = 10.0
 """Seconds that one input may take."""
+MOST_REFUSALS = 2000
+"""Kinds of messages that are counted apart."""
 MORE_MEMORY = 2 * 2**30
 """Bytes that a process may use beyond what it uses before the first input."""
 
@@ -64,22 +66,12 @@ def give(form: Format, seed: int, first: int, count: int, place: Path) -> Iterat
     `place` is an empty folder to write them to.
     """
     outcome = Outcome()
-    files = form.make()
+    folder = SoundFolder(place, form.make())
     for number in range(first, first + count):
-        _write(place, files)
-        form.change(Random(f"{seed} {form.name} {number}"), place, files)
+        folder.restore()
+        form.change(Random(f"{seed} {form.name} {number}"), place, folder.files)
         _give_one(form, place, number, outcome)
         yield outcome
-    empty_folder(place)
-
-
-def _write(place: Path, files: Files) -> None:
-    empty_folder(place)
-    for name, content in files.items():
-        file = place / name
-        if not file.parent.is_dir():
-            file.parent.mkdir(parents=True)
-        file.write_bytes(content)
 
 
 def _give_one(form: Format, place: Path, number: int, outcome: Outcome) -> None:
@@ -90,26 +82,27 @@ def _give_one(form: Format, place: Path, number: int, outcome: Outcome) -> None:
         outcome.read += 1
     except LampbenchError as error:
         outcome.refused += 1
-        text = f"error: {error}"
+        text = message_line(f"error: {error}")
         outcome.longest_message = max(outcome.longest_message, len(text))
         kind = _template(text, place)
-        outcome.refusals[kind] = outcome.refusals.get(kind, 0) + 1
-        if wrong := wrong_with(text, place if form.named else None):
+        if kind in outcome.refusals or len(outcome.refusals) < MOST_REFUSALS:
+            outcome.refusals[kind] = outcome.refusals.get(kind, 0) + 1
+        if wrong := wrong_with(text, form, place):
             _fail(outcome, f"{wrong}: {_template(text, place)}", number)
     except (Exception, Hang) as error:
         _fail(outcome, _signature(error), number)
     outcome.slowest = max(outcome.slowest, time.monotonic() - began)
 
 
-def wrong_with(text: str, place: Path | None) -> str:
+def wrong_with(text: str, form: Format, place: Path) -> str:
     """What a refusal lacks: one bounded line that names the place and a remedy."""
-    if len(text) > LONGEST_LINE:
+    if len(text) > LONGEST:
         return "too long"
     if len(text.splitlines()) != 1 or visible(text) != text:
         return "not one printable line"
-    if place is not None and str(place) not in text:
+    if form.named and str(place) not in text:
         return "names no file"
-    return "" if ";" in text else "names no remedy"
+    return "names no remedy" if form.named and ";" not in text else ""
 
 
 def _fail(outcome: Outcome, kind: str, number: int) -> None:
@@ -141,6 +134,7 @@ def _limited(form: Format, seed: int, first: int, count: int, answer: str) -> No
         used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (used + MORE_MEMORY, resource.RLIM_INFINITY))
         signal.signal(signal.SIGALRM, _late)
+        warnings.simplefilter("ignore")
         _watch()
         for done in give(form, seed, first, count, place):
             _watch()

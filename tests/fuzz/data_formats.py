@@ -58,16 +58,16 @@ def _news(task: str, kind: str, folder: Path, **options: Any) -> None:
     check_dataset(load_dataset(_task(task), f"{kind}:{folder}", DataOptions(**options)))
 
 
-def _lamp(*, named: bool) -> Files:
+def lamp_files(*, named: bool) -> Files:
+    """Two splits of LaMP files, two users each."""
     files: Files = {}
     for split in ("train", "dev"):
-        people = [f"{split}{n}" for n in range(3)]
+        people = [f"{split}{n}" for n in range(2)]
         questions = [
-            news_question(
-                f"q{one}", news_profile(one, 2 + n), **({"user_id": one} if named else {})
-            )
-            for n, one in enumerate(people)
+            news_question(f"q{one}", news_profile(one, 1 + n)) for n, one in enumerate(people)
         ]
+        for question, one in zip(questions, people, strict=True):
+            question |= {"user_id": one} if named else {}
         golds = [{"id": q["id"], "output": f"Gold {q['id']}"} for q in questions]
         files[f"{split}_questions.json"] = _json(questions)
         files[f"{split}_outputs.json"] = _json({"task": "LaMP_4", "golds": golds})
@@ -75,11 +75,11 @@ def _lamp(*, named: bool) -> Files:
 
 
 def _oppu() -> Files:
-    people = [oppu_user(n, n + 1) for n in range(3)]
+    people = [oppu_user(n, n + 1) for n in range(2)]
     return {
         "user_top_100_history.json": _json(people),
         "user_others.json": _json([oppu_user(8, 1), oppu_user(9, 0)]),
-        "profile_user_100.json": _json([{"id": n, "output": f"profile {n}"} for n in range(3)]),
+        "profile_user_100.json": _json([{"id": n, "output": f"profile {n}"} for n in range(2)]),
         "user_top_100_history_label.json": _json({
             "task": "LaMP_4",
             "golds": [{"id": q["id"], "output": q["gold"]} for one in people for q in one["query"]],
@@ -88,7 +88,7 @@ def _oppu() -> Files:
 
 
 def _topic_rows(split: int) -> list[dict[str, Any]]:
-    return [topic_row(f"t{n}", split, n + 1) for n in range(3)]
+    return [topic_row(f"t{n}", split, n + 1) for n in range(2)]
 
 
 _SPLITS = ("train", "val", "test")
@@ -242,8 +242,8 @@ def _read_sketch(folder: Path) -> None:
 
 
 DATA_FORMATS = [
-    Format("LaMP", lambda: _lamp(named=True), lambda f: _news("news_headline", "lamp", f, users=2)),
-    Format("LaMP without user ids", lambda: _lamp(named=False),
+    Format("LaMP", lambda: lamp_files(named=True), lambda f: _news("news_headline", "lamp", f, users=2)),
+    Format("LaMP without user ids", lambda: lamp_files(named=False),
            lambda f: _news("news_headline", "lamp", f, users=2)),
     Format("OPPU and CoPe", _oppu, lambda f: _news("news_headline", "oppu", f)),
     Format("LongLaMP JSON lines", _longlamp_lines,

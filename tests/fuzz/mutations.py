@@ -3,7 +3,6 @@
 import gzip
 import json
 import os
-import shutil
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -113,15 +112,6 @@ def mutated_file(random: Random, file: Path) -> None:
         file.write_bytes(random.choice((b"", b" ", b"\n", b"{}", b"[]", b"null", b"[{}]", b"\0")))
 
 
-def empty_folder(folder: Path) -> None:
-    """Remove everything in a folder."""
-    for entry in folder.iterdir():
-        if entry.is_dir() and not entry.is_symlink():
-            shutil.rmtree(entry)
-        else:
-            entry.unlink()
-
-
 def _dumped(random: Random, value: Any) -> bytes:
     text = json.dumps(value, ensure_ascii=random.random() < 0.5)
     return text.encode("utf-8", "surrogatepass")
@@ -160,7 +150,8 @@ def _change(random: Random, holder: Any, key: Any, places: list[Any]) -> None:
         holder[key] = {name: [row.get(name) if isinstance(row, dict) else row for row in value]
                        for name in names}  # fmt: skip
     elif isinstance(holder, dict):
-        holder[random.choice(("id", "Id", "x" * 300, "\n", str(key).upper()))] = holder.pop(key)
+        names = ("id", "Id", "x" * 300, "\n", "[", "(a+)+", str(key).upper())
+        holder[random.choice(names)] = holder.pop(key)
 
 
 def _has(holder: Any, key: Any) -> bool:

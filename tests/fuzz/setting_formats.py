@@ -4,6 +4,7 @@
 import contextlib
 import io
 import json
+import math
 import os
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -18,28 +19,33 @@ from tests.fuzz.mutations import mutated_bytes, mutated_value
 _TOML = b"""[decoding]
 alpha = 0.3
 tau = 0.1
-temperature = 0.7
+repetition_penalty = 1.0
 
-[prompting]
-k = 3
+[negatives]
+n = 3
 
-[user_lora]
+[user_sft]
 rank = 8
 targets = ["q_proj", "v_proj"]
 """
 _ASSIGNMENTS = (
-    "decoding.alpha=0.3", "user_lora.rank=8", "user_lora.targets=q_proj,v_proj", "prompting.k=3",
-    "decoding.repetition_penalty=1.0", 'negatives.n=5', "task_sft.epochs=2",
+    "decoding.alpha=0.3", "user_sft.rank=8", "user_sft.targets=q_proj,v_proj", "negatives.n=5",
+    "decoding.repetition_penalty=1.0", "decoding.penalty_on=scores", "task_sft.epochs=2",
 )  # fmt: skip
+
+
+@cache
+def _cope() -> tuple[Any, Any]:
+    from lampbench.registry import Registry
+
+    return Registry().method("cope"), Registry().task("news_headline")
 
 
 def _resolve(given: Mapping[str, Any]) -> None:
     from lampbench.execution.options import resolve_method
     from lampbench.plugin.hyperparameter import reject_unknown
-    from lampbench.registry import Registry
 
-    registry = Registry()
-    method, task = registry.method("cope"), registry.task("news_headline")
+    method, task = _cope()
     _, settings = resolve_method(method, task, "paper", dict(given))
     reject_unknown(given, set(settings))
     for setting in settings.values():
@@ -57,7 +63,14 @@ def _assignment() -> Files:
 
 
 def _change_assignment(random: Random, folder: Path, files: Mapping[str, bytes]) -> None:
-    text = mutated_bytes(random, random.choice(_ASSIGNMENTS).encode())
+    name, _, value = random.choice(_ASSIGNMENTS).partition("=")
+    if random.random() < 0.5:
+        value = mutated_bytes(random, value.encode()).decode("utf-8", "surrogateescape")
+    else:
+        value = random.choice(_ODD_WORDS)
+    text = f"{name}={value}".encode("utf-8", "surrogateescape")
+    if random.random() < 0.3:
+        text = mutated_bytes(random, text)
     (folder / "assignment").write_bytes(text)
 
 
@@ -69,17 +82,19 @@ def _read_assignment(folder: Path) -> None:
 
 
 _COMMANDS: tuple[tuple[str, ...], ...] = (
-    ("data", "stats", "--task", "news_headline", "--users", "3", "--min-history", "2"),
-    ("data", "stats", "--task", "news_headline", "--data", "bundled", "--split", "dev"),
+    ("data", "stats", "--task", "news_headline", "--data", "lamp:here", "--users", "2",
+     "--min-history", "2", "--data-seed", "3", "--format", "json"),
+    ("data", "stats", "--task", "news_headline", "--data", "here", "--split", "dev"),
     ("data", "audit", "--task", "news_headline", "--data", "lamp:here", "--split-by", "user"),
+    ("data", "import", "--task", "news_headline", "--data", "lamp:here", "--output", "new"),
     ("list", "methods"), ("list", "runs", "--results", "none"), ("list", "metrics"),
     ("show", "task", "news_headline"), ("show", "method", "cope", "--task", "topic_writing"),
     ("table", "main", "--results", "none", "--format", "json"), ("overview", "--results", "none"),
     ("score", "--results", "none", "--metrics", "rouge1"), ("cache", "list", "--cache-dir", "no"),
     ("run", "--method", "base", "--task", "news_headline", "--dry-run", "--set", "decoding.alpha=1",
-     "--seed", "1", "--users", "2", "--batch-size", "4", "--max-hours", "2"),
+     "--data", "lamp:here", "--seed", "1", "--users", "2", "--batch-size", "4"),
     ("sweep", "--method", "cope", "--task", "news_headline", "--dry-run", "--grid",
-     "decoding.alpha=0.1,0.2"),
+     "decoding.alpha=0.1,0.2", "--data", "lamp:here", "--users", "2"),
     ("compare", "one", "two", "--results", "none"), ("examples", "--run", "k", "--results", "none"),
     ("import", "predictions", "theirs.json", "--task", "news_headline", "--method", "m"),
     ("forget", "ann", "--results", "none", "--cache-dir", "no"), ("export", "none"),
@@ -94,7 +109,10 @@ _ODD_WORDS = (
 
 
 def _command() -> Files:
-    return {"arguments.json": b"[]"}
+    from tests.fuzz.data_formats import lamp_files
+
+    data = {f"here/{name}": content for name, content in lamp_files(named=True).items()}
+    return {"arguments.json": b"[]", **data}
 
 
 def _change_command(random: Random, folder: Path, files: Mapping[str, bytes]) -> None:
@@ -163,7 +181,10 @@ def _adapter() -> Files:
     with tempfile.TemporaryDirectory() as folder:
         matrices = initial_matrices(model, USER_LORA, seed=0)
         write_adapter(Path(folder) / "a", peft_config(model, USER_LORA, "tiny"), matrices)
-        return files_in(Path(folder))
+        files = files_in(Path(folder))
+    config = json.loads(files["a/adapter_config.json"])
+    config |= {"rank_pattern": {"q_proj": 4}, "alpha_pattern": {"layers.0.self_attn.v_proj": 8}}
+    return {**files, "a/adapter_config.json": json.dumps(config).encode()}
 
 
 def _read_adapter(folder: Path) -> None:
@@ -171,7 +192,10 @@ def _read_adapter(folder: Path) -> None:
 
     found = read_adapter(folder / "a", _tiny_model(), "tiny")
     assert found.matrices and found.targets
-    assert 0 < found.config.r < 1000
+    config = found.config
+    assert config.r > 0 and math.isfinite(config.lora_alpha / config.r)
+    for pattern in (config.rank_pattern, config.alpha_pattern):
+        assert all(math.isfinite(value) for value in pattern.values())
     for first, second in found.matrices.values():
         assert first.isfinite().all() and second.isfinite().all()
         assert first.shape[0] == second.shape[1]
@@ -233,7 +257,7 @@ def _read_reply(folder: Path) -> None:
     os.environ.update(names)
     real, judge._OPENER = judge._OPENER, Opener()  # type: ignore[assignment]
     try:
-        (score,) = judge.Judge().scores([Answer("text", "reference")])
+        (score,) = judge.Judge().scores([Answer("ann", "q", "text", "reference")])
     finally:
         judge._OPENER = real
         for name in names:

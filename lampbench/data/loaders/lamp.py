@@ -100,7 +100,7 @@ def _find(
 
 def _files_in(base: Path) -> dict[str, SplitFiles]:
     found: dict[str, SplitFiles] = {}
-    for name in SPLITS:
+    for name in SPLITS if base.is_dir() else ():
         for place in filter(None, (base, find_folder(base, name))):
             split = _files_of_split(place, name)
             if split and name in found:
