@@ -224,9 +224,11 @@ def _require_base(path: Path, recorded: str, base: str) -> None:
     Folders move; for them, only the shapes of the layers are checked.
     """
     hub = [name for name in (recorded, base) if name and not Path(name).is_absolute()]
-    if len(hub) == 2 and recorded != base and not Path(recorded).exists():
+    is_folder = os.path.exists(recorded)  # noqa: PTH110 (of any text, however long)
+    if len(hub) == 2 and recorded != base and not is_folder:
         raise LampbenchError(
-            f"adapter {path} was made for {recorded}, not for {base}; if they are the same model, "
+            f"adapter {path} was made for {short_repr(recorded)}, not for {base}; if they are the "
+            "same model, "
             "change base_model_name_or_path in its adapter_config.json"
         )
 

@@ -81,7 +81,7 @@ def test_hub_ids_of_base_models_are_compared(engine, model_folder, adapters, cop
     once(engine(), (moved,))  # a folder's adapter may come from anywhere; shapes decide
     made = engine(batch_size=3)
     monkeypatch.setattr(made._cache, "_base", "org/two")
-    with pytest.raises(LampbenchError, match=r"made for org/one, not for org/two"):
+    with pytest.raises(LampbenchError, match=r"made for 'org/one', not for org/two"):
         once(made, (moved,))
 
 

@@ -242,7 +242,8 @@ def _read_sketch(folder: Path) -> None:
 
 
 DATA_FORMATS = [
-    Format("LaMP", lambda: lamp_files(named=True), lambda f: _news("news_headline", "lamp", f, users=2)),
+    Format("LaMP", lambda: lamp_files(named=True),
+           lambda f: _news("news_headline", "lamp", f, users=2)),
     Format("LaMP without user ids", lambda: lamp_files(named=False),
            lambda f: _news("news_headline", "lamp", f, users=2)),
     Format("OPPU and CoPe", _oppu, lambda f: _news("news_headline", "oppu", f)),

@@ -19,10 +19,10 @@ from pathlib import Path
 
 import numpy as np
 
-from lampbench.data.file_checks import check_file
 from lampbench.data.leaks.ngrams import NGRAM_WORDS, NgramHashes, ngram_hashes
 from lampbench.util.atomic import replace
 from lampbench.util.errors import LampbenchError
+from lampbench.util.regular_file import read_regular
 
 KEPT_ONE_IN = 16
 
@@ -84,9 +84,8 @@ def load_sketch(path: Path) -> CorpusSketch:
     Raises:
         LampbenchError: no such file, not a sketch, or one of other n-grams.
     """
-    check_file(path)
     try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
+        with np.load(io.BytesIO(read_regular(path)), allow_pickle=False) as file:
             made = file["words_one_in"].tolist()
             documents = frozenset(map(str, json.loads(file["documents"].tobytes())))
             hashes = np.asarray(file["runs"], np.uint64)

@@ -1,9 +1,9 @@
 """Parse a task's published entries: input sentences into fields, profile entries into records."""
 
-import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any
 
 from lampbench.core.dataset import Record
@@ -55,6 +55,11 @@ class EntryParser:
         found = {name: (value or "").strip() for name, value in match.groupdict().items()}
         return {name: found[name] for name in found if found[name] or name in self.fields}
 
+    def read_profile(self, entries: Sequence[object], where: str) -> Iterator[Record]:
+        """The records of a profile; as `read_record`."""
+        for number, entry in enumerate(entries, 1):
+            yield self.read_record(entry, f"{where}: profile entry {number}")
+
     def read_record(self, value: object, where: str) -> Record:
         """A record from a profile entry; extra keys are ignored, `id` and date may be absent.
 
@@ -64,9 +69,10 @@ class EntryParser:
         entry = as_object(value, where)
         fields = {}
         for name, key in self.record.items():
-            if key not in entry and name not in self.optional:
+            value = entry.get(key)
+            if value is None and key not in entry and name not in self.optional:
                 self._refuse_without(key, entry, where)
-            field = as_text(entry.get(key), where, key)
+            field = as_text(value, where, key)
             if field or name in self.fields:
                 fields[name] = field
         if self.target not in entry:
@@ -82,12 +88,12 @@ class EntryParser:
 
     def input_key(self, fields: Mapping[str, str]) -> int:
         """A digest of the fields that records and queries share: equal for the same text."""
-        shared = (" ".join(fields.get(name, "").split()).casefold() for name in self.record)
+        shared = [" ".join(fields.get(name, "").split()).casefold() for name in self.record]
         return _digest_number("\0".join(shared))
 
     def record_key(self, record: Record) -> int:
         """A digest of a record's whole content, whatever its id."""
-        inputs = (record.fields.get(name, "") for name in self.record)
+        inputs = [record.fields.get(name, "") for name in self.record]
         return _digest_number("\0".join([*inputs, record.target]))
 
     def _refuse_without(self, key: str, entry: Mapping[str, Any], where: str) -> None:
@@ -138,5 +144,4 @@ def entry_parser(task: Task, spec: FileFormat | HubSource | None) -> EntryParser
 
 
 def _digest_number(content: str) -> int:
-    raw = hashlib.blake2b(content.encode(), digest_size=8).digest()
-    return int.from_bytes(raw, "big")
+    return int.from_bytes(blake2b(content.encode(), digest_size=8).digest(), "big")

@@ -5,6 +5,7 @@
 """
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -179,10 +180,7 @@ def _rows(
             name,
             None if user is None else as_id(user, where, "user_id"),
             Query(query, fields, None if references is None else references[query]),
-            tuple(
-                parser.read_record(entry, f"{where}: profile entry {number}")
-                for number, entry in enumerate(profile, 1)
-            ),
+            partial(parser.read_profile, profile, where),
         )
     for query in references or ():
         if query not in seen:

@@ -9,6 +9,7 @@ import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -116,10 +117,7 @@ def _row(
         split,
         user,
         Query(digest([user, fields, reference]), fields, reference),
-        tuple(
-            parser.read_record(item, f"{where}: profile entry {number}")
-            for number, item in enumerate(as_list(entry["profile"], where, "profile"), 1)
-        ),
+        partial(parser.read_profile, as_list(entry["profile"], where, "profile"), where),
     )
 
 
