@@ -172,7 +172,8 @@ def check_json_start(path: Path, start: bytes) -> None:
 
 
 def _broken_link(path: Path) -> str:
-    return f"{path}: is a link to {path.readlink()}, which is not there; download it again"
+    where = short_repr(str(path.readlink()))
+    return f"{path}: is a link to {where}, which is not there; correct it or download the file"
 
 
 def _unreadable(path: Path, error: Exception) -> str:

@@ -28,7 +28,7 @@ def as_text(value: object, where: str, name: str) -> str:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         if not -_LARGEST <= value <= _LARGEST:  # false for NaN too
             raise LampbenchError(
-                f"{where}: {name} is NaN, infinite or beyond all sense; leave it out or correct it"
+                f"{where}: {name} is NaN, infinite or too large; leave it out or correct it"
             )
         return str(value)
     if not isinstance(value, str):
@@ -49,7 +49,7 @@ def as_id(value: object, where: str, name: str = "id") -> str:
         return text
     if value is None:
         raise LampbenchError(
-            f"{where}: {name} is missing; add one, a string or a whole number that is its own"
+            f"{where}: {name} is missing; add a unique one (a string or a whole number)"
         )
     if isinstance(value, bool) or not isinstance(value, (int, str)):
         raise LampbenchError(

@@ -218,10 +218,16 @@ def main() -> None:
 
 
 def _record(given: argparse.Namespace, found: dict[str, Outcome]) -> None:
-    """Write the figures of the formats that are done."""
+    """Write the figures of the formats that are done, beside those of others with these "
+    "settings."""
     if given.output:
         rows = {name: {**asdict(one), "refusals": len(one.refusals)} for name, one in found.items()}
-        page = {"seed": given.seed, "seconds_allowed": SLOWEST, "formats": rows}
+        settings = {"seed": given.seed, "inputs": given.inputs, "seconds allowed": SLOWEST}
+        if given.output.exists():
+            before = json.loads(given.output.read_text(encoding="utf-8"))
+            if all(before[name] == value for name, value in settings.items()):
+                rows = before["formats"] | rows
+        page = {**settings, "formats": rows}
         given.output.write_text(json.dumps(page, indent=1) + "\n", encoding="utf-8")
     if given.messages:
         texts = {name: Counter(one.refusals).most_common() for name, one in found.items()}

@@ -59,9 +59,9 @@ def _news(task: str, kind: str, folder: Path, **options: Any) -> None:
 
 
 def lamp_files(*, named: bool) -> Files:
-    """Two splits of LaMP files, two users each."""
+    """LaMP files: two splits, or one of users without ids; two users each."""
     files: Files = {}
-    for split in ("train", "dev"):
+    for split in ("train", "dev") if named else ("dev",):
         people = [f"{split}{n}" for n in range(2)]
         questions = [
             news_question(f"q{one}", news_profile(one, 1 + n)) for n, one in enumerate(people)
@@ -91,21 +91,14 @@ def _topic_rows(split: int) -> list[dict[str, Any]]:
     return [topic_row(f"t{n}", split, n + 1) for n in range(2)]
 
 
-_SPLITS = ("train", "val", "test")
-
-
-def _longlamp_lines() -> Files:
-    files = {f"topic_writing_user/{split}.jsonl": _lines(_topic_rows(n))
-             for n, split in enumerate(_SPLITS)}  # fmt: skip
-    files["topic_writing_user/train.jsonl.gz"] = gzip.compress(
-        files.pop("topic_writing_user/train.jsonl")
-    )
-    return files
-
-
-def _longlamp_lists() -> Files:
-    return {f"topic_writing_user/{split}.json": _json(_topic_rows(n))
-            for n, split in enumerate(_SPLITS)}  # fmt: skip
+def _longlamp_json() -> Files:
+    """Each split in another form: a list, lines, packed lines."""
+    train, dev, test = (_topic_rows(split) for split in range(3))
+    return {
+        "topic_writing_user/train.json": _json(train),
+        "topic_writing_user/val.jsonl": _lines(dev),
+        "topic_writing_user/test.jsonl.gz": gzip.compress(_lines(test)),
+    }
 
 
 def _parquet(rows: list[dict[str, Any]]) -> bytes:
@@ -118,8 +111,7 @@ def _parquet(rows: list[dict[str, Any]]) -> bytes:
 
 
 def _longlamp_parquet() -> Files:
-    return {f"topic_writing_user/{split}.parquet": _parquet(_topic_rows(n))
-            for n, split in enumerate(_SPLITS)}  # fmt: skip
+    return {"topic_writing_user/train.parquet": _parquet(_topic_rows(0))}
 
 
 def _change_parquet(random: Random, folder: Path, files: Mapping[str, bytes]) -> None:
@@ -247,9 +239,7 @@ DATA_FORMATS = [
     Format("LaMP without user ids", lambda: lamp_files(named=False),
            lambda f: _news("news_headline", "lamp", f, users=2)),
     Format("OPPU and CoPe", _oppu, lambda f: _news("news_headline", "oppu", f)),
-    Format("LongLaMP JSON lines", _longlamp_lines,
-           lambda f: _news("topic_writing", "longlamp", f, users=1)),
-    Format("LongLaMP JSON lists", _longlamp_lists,
+    Format("LongLaMP JSON", _longlamp_json,
            lambda f: _news("topic_writing", "longlamp", f, users=1)),
     Format("LongLaMP parquet", _longlamp_parquet,
            lambda f: _news("topic_writing", "longlamp", f, users=1), change=_change_parquet),

@@ -135,11 +135,11 @@ def _journal() -> Files:
 
 
 def _read_journal(folder: Path) -> None:
-    from lampbench.execution.journal import Journal, written_for
+    from lampbench.execution.journal import Journal, lines_of
 
     file = folder / "journal.jsonl"
     if file.is_file():
-        written_for(file, "ann")
+        lines_of(file, "ann")
     journal = Journal[Any](file, "ann", lambda v: v, lambda v: v, lambda _: None)
     for name, value in journal.results.items():
         assert value == {"text": f"answer {name[1:]}", "score": 0.5}

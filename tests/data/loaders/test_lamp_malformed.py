@@ -122,7 +122,10 @@ def test_another_tasks_profile(news: Task, lamp: Path) -> None:
     ("change", "pattern"),
     [
         (lambda v: v[2].update(id="q1"), "query id 'q1' is used twice; give each its own"),
-        (lambda v: v[1].pop("id"), "record 2: id is missing; add one, a string or a whole number"),
+        (
+            lambda v: v[1].pop("id"),
+            "record 2: id is missing; add a unique one (a string or a whole number",
+        ),
         (lambda v: v[1].update(id=" "), "id is empty; give each entry its own"),
         (lambda v: v[1].update(id=1.5), "id must be a string or a whole number, not a number"),
         (lambda v: v[1].pop("input"), "record 2 (id q2): input is missing; add the text"),

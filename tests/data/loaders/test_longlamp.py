@@ -222,7 +222,7 @@ def test_two_formats_of_one_split(topic: Task, folder: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "pattern"),
     [
-        ({"author": None}, ":2: author is missing; add one, a string or a whole number"),
+        ({"author": None}, ":2: author is missing; add a unique one (a string or a whole number"),
         ({"author": 1.5}, ":2: author must be a string or a whole number, not a number"),
         ({"input": "Paraphrase this"}, ":2: input is not a prompt of topic_writing"),
         ({"input": None}, ":2: input is missing; add the text that is asked"),
