@@ -72,8 +72,9 @@ class JsonText:
                 raise self._malformed("nested too deeply") from None
             except ValueError:
                 raise self._malformed("a number of thousands of digits") from None
-            if end == len(self._text) and isinstance(value, int | float) and self._read_more():
-                start = self._at  # more digits may follow
+            unfinished = end > len(self._text) - _NEAR_END and isinstance(value, int | float)
+            if unfinished and self._read_more():
+                start = self._at  # a fraction or more digits may follow
                 continue
             self._at = end
             return value

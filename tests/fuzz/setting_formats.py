@@ -2,7 +2,6 @@
 "reply."""
 
 import contextlib
-import importlib.metadata
 import io
 import json
 import math
@@ -12,12 +11,13 @@ from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Any
+from unittest.mock import patch
 
+from lampbench import registry
 from lampbench.util.errors import LampbenchError
 from tests.fuzz.formats import Files, Format
 from tests.fuzz.mutations import mutated_bytes, mutated_value
 
-_ENTRY_POINTS = importlib.metadata.entry_points
 _TOML = b"""[decoding]
 alpha = 0.3
 tau = 0.1
@@ -137,9 +137,8 @@ def _change_command(random: Random, folder: Path, files: Mapping[str, bytes]) ->
     (folder / "arguments.json").write_text(json.dumps(words))
 
 
-@cache
-def _installed(group: str) -> Any:
-    return _ENTRY_POINTS(group=group)
+_builtins = cache(lambda found=registry._builtins: tuple(found()))
+_entry_points = cache(lambda found=registry._entry_points: tuple(found()))
 
 
 def _read_command(folder: Path) -> None:
@@ -147,12 +146,17 @@ def _read_command(folder: Path) -> None:
     from lampbench.cli.main import _safe_streams, _status
 
     words = json.loads((folder / "arguments.json").read_text())
-    # the installed packages do not change, and looking through them takes most of a command's time
-    importlib.metadata.entry_points = _installed
     if any(word in ("leaderboard", "report", "reproduce", "doctor") for word in words):
         return  # long, or not of these options
     out, err = io.StringIO(), io.StringIO()
-    with contextlib.chdir(folder), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+    with (
+        contextlib.chdir(folder),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        # the plugins there are do not change, and looking for them takes most of a command's time
+        patch.object(registry, "_builtins", _builtins),
+        patch.object(registry, "_entry_points", _entry_points),
+    ):
         try:
             with _safe_streams():
                 code = _status(words)
@@ -276,7 +280,13 @@ def _read_reply(folder: Path) -> None:
 
 SETTING_FORMATS = [
     Format("configuration file", lambda: {"config.toml": _TOML}, _read_config, named=False),
-    Format("--set", _assignment, _read_assignment, change=_change_assignment, named=False),
+    Format(
+        "hyper-parameter assignments",
+        _assignment,
+        _read_assignment,
+        change=_change_assignment,
+        named=False,
+    ),
     Format("command line", _command, _read_command, change=_change_command, named=False),
     Format("adapters", _adapter, _read_adapter),
     Format("model configuration and tokenizer", _model, _read_model),
