@@ -14,6 +14,7 @@ LONGEST_VALUE = 2**27
 _DECODER = json.JSONDecoder()
 # Text that is cut inside a number, a word or an escape fails this close to its end.
 _NEAR_END = 16
+_AHEAD = 64
 
 
 class MalformedJson(ValueError):
@@ -38,10 +39,11 @@ class JsonText:
     def next_character(self) -> str:
         """The next character that is not white space, not yet taken; empty at the end."""
         while True:
-            rest = self._text[self._at : self._at + 64].lstrip(" \t\r\n")
+            ahead = self._text[self._at : self._at + _AHEAD]
+            rest = ahead.lstrip(" \t\r\n")
+            self._at += len(ahead) - len(rest)
             if rest:
                 return rest[0]
-            self._at = min(self._at + 64, len(self._text))
             if self._at == len(self._text) and not self._read_more():
                 return ""
 
@@ -51,20 +53,18 @@ class JsonText:
         if found not in expected or not found:
             wanted = " or ".join(map(repr, expected))
             raise self._malformed(f"{wanted} expected, not {found!r}" if found else "it ends early")
-        self._at = self._text.index(found, self._at) + 1
+        self._at += 1
         return found
 
     def value(self) -> Any:
         """The next value."""
         self.next_character()
-        start = self._skip_space()
         while True:
             try:
-                value, end = _DECODER.raw_decode(self._text, start)
+                value, end = _DECODER.raw_decode(self._text, self._at)
             except json.JSONDecodeError as error:
                 cut = error.pos > len(self._text) - _NEAR_END or "Unterminated" in error.msg
                 if cut and self._read_more():
-                    start = self._at
                     continue
                 self._at = error.pos
                 raise self._malformed(error.msg.removesuffix(" at")) from None
@@ -74,8 +74,7 @@ class JsonText:
                 raise self._malformed("a number of thousands of digits") from None
             unfinished = end > len(self._text) - _NEAR_END and isinstance(value, int | float)
             if unfinished and self._read_more():
-                start = self._at  # a fraction or more digits may follow
-                continue
+                continue  # a fraction or more digits may follow
             self._at = end
             return value
 
@@ -108,11 +107,6 @@ class JsonText:
                 yield name, None, self.value()
             if self.take(",", "}") == "}":
                 return
-
-    def _skip_space(self) -> int:
-        while self._text[self._at : self._at + 1] in (" ", "\t", "\r", "\n"):
-            self._at += 1
-        return self._at
 
     def _read_more(self) -> bool:
         """Put more text behind what is left; False at the end of the file."""
