@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-_PROFILE, _QUESTIONS = 60, 4
+_PROFILE, _QUESTIONS = 200, 4
 """Records per user, and questions that carry them."""
 
 
@@ -53,7 +53,7 @@ def write_files(folder: Path, megabytes: float, *, named: bool) -> dict[str, int
 def _record(chance: random.Random, words: list[str], name: str) -> dict[str, str]:
     return {
         "id": name,
-        "text": " ".join(chance.choices(words, k=80)),
+        "text": " ".join(chance.choices(words, k=30)),
         "title": " ".join(chance.choices(words, k=9)),
         "date": "2014-01-01",
     }

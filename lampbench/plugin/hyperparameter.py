@@ -221,7 +221,7 @@ def read_config(path: Path) -> dict[str, SourcedValue]:
     for section, values in tables.items():
         if not isinstance(values, dict):
             raise LampbenchError(
-                f"{path}: {short_repr(section)} is in no section; put it under one, such as "
+                f"{path}: {short_repr(section)} is in no table; put it under a section, such as "
                 "[decoding]"
             )
         for name, value in values.items():

@@ -286,3 +286,15 @@ def test_a_split_without_any_row_is_refused(topic: Task, tmp_path: Path) -> None
         "--split", users=1,
     )  # fmt: skip
     assert read(topic, tmp_path, users=1, splits=("train", "test")).train_users
+
+
+def test_text_in_parquet_that_is_not_utf8_is_refused(topic: Task, tmp_path: Path) -> None:
+    """Found by the fuzzer."""
+    import pyarrow
+    from pyarrow import parquet
+
+    (tmp_path / "topic_writing_user").mkdir()
+    path = tmp_path / "topic_writing_user" / "train.parquet"
+    parquet.write_table(pyarrow.table({"author": ["Ann Ann"]}), path, compression=None)
+    path.write_bytes(path.read_bytes().replace(b"Ann Ann", b"Ann\xff\xfeAn"[:7]))
+    check_refused(topic, tmp_path, "train.parquet: cannot be read as parquet", "download it again")
