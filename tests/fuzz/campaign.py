@@ -32,6 +32,8 @@ from tests.fuzz.formats import Format, SoundFolder
 
 SLOWEST = 10.0
 """Seconds that one input may take."""
+SLICE = 2500
+"""Inputs of a format before the next format has its turn."""
 MOST_REFUSALS = 2000
 """Kinds of messages that are counted apart."""
 MORE_MEMORY = 2 * 2**30
@@ -58,6 +60,7 @@ class Outcome:
     longest_message: int = 0
     findings: dict[str, int] = field(default_factory=dict)
     refusals: dict[str, int] = field(default_factory=dict)
+    kinds_of_refusal: int = 0
 
 
 def give(form: Format, seed: int, first: int, count: int, place: Path) -> Iterator[Outcome]:
@@ -191,10 +194,11 @@ def _add(total: Outcome, other: Outcome) -> None:
         setattr(total, name, max(getattr(total, name), getattr(other, name)))
     total.findings = {**other.findings, **total.findings}
     total.refusals = dict(Counter(total.refusals) + Counter(other.refusals))
+    total.kinds_of_refusal = max(total.kinds_of_refusal, len(total.refusals))
 
 
 def main() -> None:
-    """Run a campaign; exit code 1 if anything failed."""
+    """Run a campaign, or go on with one; exit code 1 if anything failed."""
     from tests.fuzz.every_format import FORMATS
 
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -202,33 +206,51 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--first", type=int, default=0, help="number of the first input")
     parser.add_argument("--format", action="append", choices=sorted(FORMATS), help="repeatable")
-    parser.add_argument("--output", type=Path, help="JSON file of the figures")
+    parser.add_argument("--output", type=Path, help="JSON file of the figures; goes on from there")
     parser.add_argument("--messages", type=Path, help="JSON file of all refusals")
     given = parser.parse_args()
-    found: dict[str, Outcome] = {}
-    for name in given.format or FORMATS:
-        began = time.monotonic()
-        found[name] = done = run(FORMATS[name], given.seed, given.first, given.inputs)
-        print(f"{name}: {done.inputs:,} inputs in {time.monotonic() - began:.0f} s, "
-              f"{done.failed} failed", flush=True)  # fmt: skip
-        for kind, number in done.findings.items():
-            print(f"  {number}: {kind}", flush=True)
-        _record(given, found)
-    sys.exit(1 if any(done.failed for done in found.values()) else 0)
+    found = _recorded(given.output, given.seed)
+    names = given.format or list(FORMATS)
+    for name in names:
+        found.setdefault(name, Outcome())
+        with tempfile.TemporaryDirectory(dir=_memory_folder()) as folder:
+            any(give(FORMATS[name], given.seed, -1, 1, Path(folder)))  # for all processes to come
+    while left := [name for name in names if found[name].inputs < given.inputs]:
+        for name in left:
+            done = found[name]
+            count = min(SLICE, given.inputs - done.inputs)
+            _add(done, run(FORMATS[name], given.seed, given.first + done.inputs, count))
+            print(f"{name}: {done.inputs:,} inputs, {done.failed} failed", flush=True)
+            _record(given, found)
+    for name in names:
+        for kind, number in found[name].findings.items():
+            print(f"{name}: {number}: {kind}")
+    sys.exit(1 if any(found[name].failed for name in names) else 0)
+
+
+def _recorded(file: Path | None, seed: int) -> dict[str, Outcome]:
+    """The outcomes in a file, of a campaign that is not finished."""
+    if file is None or not file.exists():
+        return {}
+    page = json.loads(file.read_text(encoding="utf-8"))
+    if page["seed"] != seed:
+        raise SystemExit(f"{file}: is a campaign of seed {page['seed']}; name another --output")
+    return {
+        name: Outcome(**{**row, "refusals": {}, "kinds_of_refusal": row["kinds_of_refusal"]})
+        for name, row in page["formats"].items()
+    }
 
 
 def _record(given: argparse.Namespace, found: dict[str, Outcome]) -> None:
-    """Write the figures of the formats that are done, beside those of others with these "
-    "settings."""
+    """Write the figures."""
     if given.output:
-        rows = {name: {**asdict(one), "refusals": len(one.refusals)} for name, one in found.items()}
-        settings = {"seed": given.seed, "inputs": given.inputs, "seconds allowed": SLOWEST}
-        if given.output.exists():
-            before = json.loads(given.output.read_text(encoding="utf-8"))
-            if all(before[name] == value for name, value in settings.items()):
-                rows = before["formats"] | rows
-        page = {**settings, "formats": rows}
-        given.output.write_text(json.dumps(page, indent=1) + "\n", encoding="utf-8")
+        rows = {name: asdict(one) for name, one in found.items()}
+        for row in rows.values():
+            del row["refusals"]
+        page = {"seed": given.seed, "seconds allowed": SLOWEST, "formats": rows}
+        new = given.output.with_suffix(".new")
+        new.write_text(json.dumps(page, indent=1) + "\n", encoding="utf-8")
+        new.replace(given.output)
     if given.messages:
         texts = {name: Counter(one.refusals).most_common() for name, one in found.items()}
         given.messages.write_text(json.dumps(texts, indent=1) + "\n", encoding="utf-8")

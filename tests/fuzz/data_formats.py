@@ -237,7 +237,7 @@ DATA_FORMATS = [
     Format("LaMP", lambda: lamp_files(named=True),
            lambda f: _news("news_headline", "lamp", f, users=2)),
     Format("LaMP without user ids", lambda: lamp_files(named=False),
-           lambda f: _news("news_headline", "lamp", f, users=2)),
+           lambda f: _news("news_headline", "lamp", f, users=1)),
     Format("OPPU and CoPe", _oppu, lambda f: _news("news_headline", "oppu", f)),
     Format("LongLaMP JSON", _longlamp_json,
            lambda f: _news("topic_writing", "longlamp", f, users=1)),

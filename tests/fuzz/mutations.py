@@ -150,8 +150,8 @@ def _change(random: Random, holder: Any, key: Any, places: list[Any]) -> None:
         holder[key] = {name: [row.get(name) if isinstance(row, dict) else row for row in value]
                        for name in names}  # fmt: skip
     elif isinstance(holder, dict):
-        names = ("id", "Id", "x" * 300, "\n", "[", "(a+)+", str(key).upper())
-        holder[random.choice(names)] = holder.pop(key)
+        others = ("id", "Id", "x" * 300, "\n", "[", "(a+)+", str(key).upper())
+        holder[random.choice(others)] = holder.pop(key)
 
 
 def _has(holder: Any, key: Any) -> bool:

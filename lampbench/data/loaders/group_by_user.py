@@ -66,7 +66,7 @@ class _Asker:
     @property
     def history(self) -> int:
         """The number of other records."""
-        return self.records.shape[1] - self.own_queries
+        return len(self.records[0]) - self.own_queries
 
 
 @dataclass(frozen=True, slots=True)

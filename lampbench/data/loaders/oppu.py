@@ -79,7 +79,9 @@ def _users(
     history: bool,
 ) -> Iterator[User]:
     """The users of a file; records are kept only if they are needed."""
-    labels = labels_file and read_references(labels_file, parser.task, parser.task_id)
+    labels = None
+    if labels_file is not None:
+        labels = read_references(labels_file, parser.task, parser.task_id)
     asked: set[str] = set()
     used_key = ""
     names: set[str] = set()
