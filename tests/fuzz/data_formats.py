@@ -197,7 +197,7 @@ def _read_predictions(folder: Path) -> None:
     rows = read_prediction_file(folder / "theirs.json", _task("news_headline"), _predicted())
     assert [row.query for row in rows] == [f"q{n}" for n in range(4)]
     for row in rows:
-        row.prediction.encode()
+        assert row.prediction is not None and row.prediction.encode() is not None
 
 
 def _corpus() -> Files:
