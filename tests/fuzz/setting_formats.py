@@ -234,12 +234,13 @@ def _tokenizer() -> bytes:
 
 def _read_model(folder: Path) -> None:
     from lampbench.data.dataset_statistics import length_in_tokens
-    from lampbench.engine.models import decoder_sizes, resolve_model
+    from lampbench.engine.model_files import decoder_sizes
+    from lampbench.engine.models import resolve_model
 
     assert length_in_tokens(folder / "m")("a b a") >= 0
     spec = resolve_model(str(folder / "m"))
     sizes = decoder_sizes(spec)
-    assert sizes is None or sizes.layers >= 0
+    assert sizes is None or (sizes.layers > 0 and sizes.linear["q_proj"][0] > 0)
 
 
 def _reply() -> Files:
