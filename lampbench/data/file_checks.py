@@ -14,7 +14,7 @@ BOM = b"\xef\xbb\xbf"
 
 _GZIP = b"\x1f\x8b"
 _ARCHIVES = {
-    b"PK\x03\x04": ("a zip archive", "unzip"),
+    b"PK\x03\x04": ("a zip archive, not JSON", "unzip"),
     b"BZh": ("compressed with bzip2", "bunzip2"),
     b"\xfd7zXZ": ("compressed with xz", "unxz"),
     b"\x28\xb5\x2f\xfd": ("compressed with zstd", "unzstd"),

@@ -1,6 +1,6 @@
 """Give many changed inputs to everything that reads files, and record what happened.
 
-    python -m tests.fuzz.campaign --inputs 100000 --seed 1 --output benchmarks/results/fuzzing.json
+    python -m tests.fuzz.campaign --inputs 100000 --seed 1 --output docs/fuzzing.json
 
 Each format is read in a process of its own, all its inputs one after another, under a limit of
 memory and of 10 s per input. Input number N of a seed is the same in every campaign, so that a

@@ -1,5 +1,6 @@
 """A small campaign over every format; the large one is `python -m tests.fuzz.campaign`."""
 
+import json
 import signal
 from pathlib import Path
 from random import Random
@@ -11,6 +12,7 @@ from tests.fuzz.campaign import Hang, give, run, wrong_with
 from tests.fuzz.every_format import FORMATS
 from tests.fuzz.formats import Format
 
+ROOT = Path(__file__).resolve().parents[2]
 INPUTS = 150
 SLOW = {"command line": 60}
 
@@ -84,3 +86,16 @@ def test_an_input_is_the_same_in_every_campaign(tmp_path: Path) -> None:
     assert contents(0) == contents(0)
     assert contents(0)[2:] == contents(2)[:3]
     assert issubclass(Hang, BaseException) and not issubclass(Hang, Exception)
+
+
+def test_the_recorded_campaign_has_every_format_and_the_documents_say_its_size() -> None:
+    page = json.loads((ROOT / "docs" / "fuzzing.json").read_text(encoding="utf-8"))
+    formats = page["formats"]
+    assert formats.keys() == FORMATS.keys()
+    for row in formats.values():
+        assert row["failed"] == 0 and row["findings"] == {}
+        assert row["slowest"] < page["seconds allowed"] and row["longest_message"] <= 500
+        assert row["read"] and row["read"] + row["refused"] == row["inputs"]
+    least = min(row["inputs"] for row in formats.values())
+    said = f"{len(formats)} formats, at least {least:,} inputs of each"
+    assert said in (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
