@@ -84,10 +84,11 @@ def test_damage_is_named_and_kept_aside(cache, said, harm, reason):
 
 def test_a_description_in_another_encoding_is_read_or_found(cache):
     """Found by the fuzzer: it was sound for the check, and an error for the reader."""
+    put(cache)
+    file = cache.path("kind", "k1") / META
+    text = file.read_text()
     for encoding in ("utf-16", "utf-32", "utf-8-sig"):
-        put(cache)
-        file = cache.path("kind", "k1") / META
-        file.write_bytes(file.read_text().encode(encoding))
+        file.write_bytes(text.encode(encoding))
         again = reread(cache)
         assert not again.has("kind", "k1") or again.meta("kind", "k1")["value"] == 0
 
