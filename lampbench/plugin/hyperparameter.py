@@ -150,7 +150,10 @@ def checked_value(path: str, given: SourcedValue, kind: Any, rule: Mapping[str, 
     kind = str if get_origin(kind) is Literal else kind
     where = f"{path}={short_repr(value)} (from {given.source})"
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
+        try:
+            value = float(value)
+        except OverflowError:
+            raise LampbenchError(f"{where}: give a finite number") from None
     if kind == tuple[str, ...]:
         names = value.split(",") if isinstance(value, str) else value
         if not isinstance(names, list | tuple) or not all(isinstance(n, str) and n for n in names):

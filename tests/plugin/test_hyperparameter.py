@@ -10,6 +10,7 @@ from lampbench.plugin.hyperparameter import (
     Part,
     SourcedValue,
     ValueSources,
+    checked_value,
     hyper,
     parse_set,
     read_config,
@@ -73,6 +74,13 @@ def test_a_value_that_nobody_gives_is_asked_for():
 def test_what_does_not_fit_is_refused(path, value, said):
     with pytest.raises(LampbenchError, match=said):
         settings(Oven(), {"oven.trays": 1, path: value})
+
+
+def test_a_whole_number_too_large_for_a_fraction_is_refused():
+    """Found by the fuzzer."""
+    rule = {"low": None, "high": None, "choices": None}
+    with pytest.raises(LampbenchError, match="give a finite number"):
+        checked_value("oven.heat", SourcedValue(10**400, "--set"), float, rule)
 
 
 def test_names_may_be_written_with_commas():
