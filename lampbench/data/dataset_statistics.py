@@ -113,6 +113,8 @@ def length_in_tokens(folder: Path) -> TextLength:
     from tokenizers import Tokenizer
 
     file = folder / "tokenizer.json" if folder.is_dir() else folder
+    wrong = f"{file}: cannot be read as a tokenizer"
+    remedy = "give a tokenizer.json (--tokenizer)"
     if not file.is_file():
         raise LampbenchError(
             f"{file}: no such tokenizer; give a model's folder or its tokenizer.json (--tokenizer)"
@@ -120,7 +122,12 @@ def length_in_tokens(folder: Path) -> TextLength:
     try:
         tokenizer = Tokenizer.from_file(str(file))
     except Exception as error:  # the Rust side raises plain Exception
-        raise LampbenchError(
-            f"{file}: cannot be read as a tokenizer ({error}); give a tokenizer.json (--tokenizer)"
-        ) from None
-    return lambda text: len(tokenizer.encode(text, add_special_tokens=False).ids)
+        raise LampbenchError(f"{wrong} ({error}); {remedy}") from None
+
+    def length(text: str) -> int:
+        try:
+            return len(tokenizer.encode(text, add_special_tokens=False).ids)
+        except Exception as error:
+            raise LampbenchError(f"{wrong} ({error}); {remedy}") from None
+
+    return length

@@ -21,12 +21,14 @@ def as_text(value: object, where: str, name: str) -> str:
     Raises:
         LampbenchError: neither text nor a finite number, a lone surrogate, or NUL.
     """
+    if type(value) is str and value.isascii() and "\0" not in value:
+        return value.strip()  # nearly every value of gigabytes
     if value is None:
         return ""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         if not -_LARGEST <= value <= _LARGEST:  # false for NaN too
             raise LampbenchError(
-                f"{where}: {name} is NaN, infinite or beyond all sense; leave it out or correct it"
+                f"{where}: {name} is NaN, infinite or too large; leave it out or correct it"
             )
         return str(value)
     if not isinstance(value, str):
@@ -43,9 +45,11 @@ def as_id(value: object, where: str, name: str = "id") -> str:
     Raises:
         LampbenchError: missing, empty or of another type.
     """
+    if type(value) is str and (text := as_text(value, where, name)):
+        return text
     if value is None:
         raise LampbenchError(
-            f"{where}: {name} is missing; add one, a string or a whole number that is its own"
+            f"{where}: {name} is missing; add a unique one (a string or a whole number)"
         )
     if isinstance(value, bool) or not isinstance(value, (int, str)):
         raise LampbenchError(
@@ -59,6 +63,8 @@ def as_id(value: object, where: str, name: str = "id") -> str:
 
 def as_date(value: object, where: str) -> str | None:
     """A record's date as text (`2014-05-12`, `2014-05`, `2014`); None if there is none."""
+    if value is None:
+        return None
     if isinstance(value, date):
         return value.isoformat()
     return as_text(value, where, "date") or None

@@ -9,6 +9,7 @@ from pathlib import Path
 from lampbench.bundled import DATA
 from lampbench.core.dataset import Dataset, User
 from lampbench.core.task import Task
+from lampbench.data.file_checks import names_in
 from lampbench.data.leaks.notes import leak_notes
 from lampbench.data.loaders.lamp import find_lamp_files, load_lamp
 from lampbench.data.loaders.lampbench_layout import (
@@ -22,7 +23,7 @@ from lampbench.data.loaders.lampbench_layout import (
 from lampbench.data.loaders.longlamp import is_longlamp, load_longlamp
 from lampbench.data.loaders.oppu import TEST_USERS_FILE, load_oppu
 from lampbench.data.options import DataOptions
-from lampbench.util.errors import LampbenchError
+from lampbench.util.errors import LampbenchError, short_repr
 
 FOLDER_LOADERS: dict[str, Callable[[Task, Path, DataOptions], Dataset]] = {
     "lamp": load_lamp,
@@ -83,7 +84,8 @@ def check_test_users(dataset: Dataset) -> None:
         if not user.history or not user.queries:
             what = "no queries" if user.history else "an empty history"
             raise LampbenchError(
-                f"{dataset.source}: test user {user.id!r} has {what}; add some or remove the user"
+                f"{dataset.source}: test user {short_repr(user.id)} has {what}; add some or remove "
+                "the user"
             )
 
 
@@ -161,7 +163,10 @@ def _recognise(task: Task, folder: Path) -> str:
 
 
 def _has(task: Task, folder: Path, name: str) -> bool:
-    return (folder / name).is_file() or (folder / task.name / name).is_file()
+    """Whether a name is there in any form; the loader says what is wrong with it."""
+    forms = (name, f"{name}.gz")
+    there = (*names_in(folder), *names_in(folder / task.name))
+    return any(one.casefold() in forms for one in there)
 
 
 def _has_lamp(task: Task, folder: Path) -> bool:

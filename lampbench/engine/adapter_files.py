@@ -2,16 +2,19 @@
 
 import json
 import os
+import re
 import shutil
+import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from lampbench.engine.lora_init import LoraMatrices, target_layers
 from lampbench.engine.protocol import LoraSpec
 from lampbench.util.disk import writing
-from lampbench.util.errors import LampbenchError
+from lampbench.util.errors import LampbenchError, short_repr
+from lampbench.util.regular_file import read_regular
 
 _PREFIX = "base_model.model."
 _SUFFIXES = (".lora_A.weight", ".lora_B.weight")
@@ -21,6 +24,9 @@ _VARIANTS = ("use_dora", "lora_bias", "modules_to_save", "trainable_token_indice
              "alora_invocation_tokens", "arrow_config", "kasa_config")  # fmt: skip
 
 # Initialisations that leave the base model's weights as they are.
+_LARGEST_SCALE = 1e6
+_LONGEST_PATTERN, _MOST_REPEATS = 200, 3
+_REPEATED = re.compile(r"\)[*+?{]")  # a repeated group may take for ever
 _INITS = (True, False, "gaussian", "orthogonal", "eva")
 
 
@@ -76,26 +82,36 @@ def read_adapter(path: Path, model: Any, base: str) -> AdapterFile:
 
     file = path / "adapter_config.json"
     try:
-        kind = json.loads(file.read_text(encoding="utf-8")).get("peft_type")
-    except (OSError, ValueError, AttributeError) as error:
+        values = json.loads(read_regular(file))
+        kind = values.get("peft_type")
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
         raise LampbenchError(
             f"{file}: no adapter in PEFT's format ({error}); train it again or name another one"
         ) from error
     if kind != "LORA":
         raise LampbenchError(
-            f"{file}: the adapter is of type {kind}; only LORA is supported, train one"
+            f"{file}: the adapter is of type {short_repr(kind)}; only LORA is supported, train one"
         )
-    if not any((path / f"adapter_model.{end}").is_file() for end in ("safetensors", "bin")):
+    weights = [path / f"adapter_model.{end}" for end in ("safetensors", "bin")]
+    if not any(one.is_file() for one in weights) or any(
+        one.exists() and not one.is_file() for one in weights
+    ):
         raise LampbenchError(
-            f"{path}: the adapter's weights are missing (adapter_model.*); train it again"
+            f"{path}: the adapter's weights are missing or no file (adapter_model.*); train it "
+            "again"
         )
     try:
-        config = LoraConfig.from_pretrained(str(path))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # unknown options are refused below
+            config = LoraConfig.from_pretrained(str(path))
         tensors = load_peft_weights(str(path), device="cpu")
     except Exception as error:  # whatever a damaged file makes the libraries raise
         cause = " ".join(str(error).split())[:200]
         raise LampbenchError(f"{path}: the adapter is damaged ({cause}); train it again") from error
-    odd = [name for name in _VARIANTS if getattr(config, name, None)]
+    _check_numbers(path, config)
+    known = {field.name for field in fields(config)}
+    odd = [short_repr(name) for name, value in values.items() if value and name not in known]
+    odd += [name for name in _VARIANTS if getattr(config, name, None)]
     if config.init_lora_weights not in _INITS:
         odd.append(f"init_lora_weights={config.init_lora_weights}")
     odd += [name for name in tensors if not name.endswith(_SUFFIXES)]
@@ -124,6 +140,39 @@ def read_adapter(path: Path, model: Any, base: str) -> AdapterFile:
     if not matrices:
         raise LampbenchError(f"{path}: the adapter has no weights; train it again")
     return AdapterFile(path, config, matrices)
+
+
+def _check_numbers(path: Path, config: Any) -> None:
+    """Check that ranks are positive, scales finite and patterns mappings to such numbers.
+
+    Raises:
+        LampbenchError: one of them is not.
+    """
+    patterns = config.rank_pattern, config.alpha_pattern
+    sound = all(isinstance(one, dict) and all(map(_harmless, one)) for one in patterns)
+    ranks, alphas = ([*one.values()] if sound else [] for one in patterns)
+    sound &= all(type(rank) is int and rank > 0 for rank in (config.r, *ranks))
+    sound &= all(
+        type(alpha) in (int, float) and abs(alpha) < _LARGEST_SCALE
+        for alpha in (config.lora_alpha, *alphas)
+    )
+    if not sound or type(config.use_rslora) is not bool:
+        raise LampbenchError(
+            f"{path}: the adapter is damaged (r, lora_alpha, use_rslora or their patterns in "
+            "adapter_config.json are no sensible numbers); train it again"
+        )
+
+
+def _harmless(pattern: str) -> bool:
+    """Whether a pattern of layer names is a regular expression that is matched in no time."""
+    repeats = sum(pattern.count(sign) for sign in "*+?{")
+    if len(pattern) > _LONGEST_PATTERN or repeats > _MOST_REPEATS or _REPEATED.search(pattern):
+        return False
+    try:
+        re.compile(pattern)
+    except (re.error, OverflowError, RecursionError):
+        return False
+    return True
 
 
 def read_start(path: Path, model: Any, base: str, lora: LoraSpec) -> LoraMatrices:
@@ -175,9 +224,11 @@ def _require_base(path: Path, recorded: str, base: str) -> None:
     Folders move; for them, only the shapes of the layers are checked.
     """
     hub = [name for name in (recorded, base) if name and not Path(name).is_absolute()]
-    if len(hub) == 2 and recorded != base and not Path(recorded).exists():
+    is_folder = os.path.exists(recorded)  # noqa: PTH110 (of any text, however long)
+    if len(hub) == 2 and recorded != base and not is_folder:
         raise LampbenchError(
-            f"adapter {path} was made for {recorded}, not for {base}; if they are the same model, "
+            f"adapter {path} was made for {short_repr(recorded)}, not for {base}; if they are the "
+            "same model, "
             "change base_model_name_or_path in its adapter_config.json"
         )
 

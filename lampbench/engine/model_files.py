@@ -119,6 +119,9 @@ class DecoderSizes:
     linear: Mapping[str, tuple[int, int]]
 
 
+_LARGEST_SIZE = 2**31
+
+
 def decoder_sizes(spec: ModelSpec) -> DecoderSizes | None:
     """The sizes that determine those of an adapter; None if config.json does not give them."""
     try:
@@ -136,9 +139,13 @@ def decoder_sizes(spec: ModelSpec) -> DecoderSizes | None:
             "up_proj": (hidden, middle),
             "down_proj": (middle, hidden),
         }
-        return DecoderSizes(config["num_hidden_layers"], linear)
-    except (OSError, ValueError, KeyError):
+        layers = config["num_hidden_layers"]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ArithmeticError,
+            RecursionError):  # fmt: skip
         return None
+    sizes = [layers, *(size for pair in linear.values() for size in pair)]
+    sound = all(type(size) is int and 0 < size <= _LARGEST_SIZE for size in sizes)
+    return DecoderSizes(layers, linear) if sound else None
 
 
 def _config(spec: ModelSpec) -> dict[str, Any]:
@@ -146,6 +153,6 @@ def _config(spec: ModelSpec) -> dict[str, Any]:
     if spec.package is not None:
         return dict(spec.package.config)
     file = spec.folder / "config.json" if spec.folder else hub_file(spec, "config.json")
-    config: dict[str, Any] = json.loads(Path(file).read_text(encoding="utf-8"))
+    config: dict[str, Any] = json.loads(read_regular(Path(file)))
     text: dict[str, Any] = config.get("text_config", config)
     return text

@@ -11,6 +11,7 @@ from typing import Any
 
 from lampbench.core.precision import PRECISIONS
 from lampbench.util.errors import LampbenchError, suggestion
+from lampbench.util.regular_file import read_regular
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +130,10 @@ def resolve_model(name: str) -> ModelSpec:
 def _stored_dtype(folder: Path) -> str:
     """The precision that config.json names for a folder's weights, bfloat16 if it names none."""
     try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        config = json.loads(read_regular(folder / "config.json"))
         text = config.get("text_config") or {}
         found = config.get("dtype") or config.get("torch_dtype") or text.get("dtype")
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
         raise LampbenchError(
             f"{folder / 'config.json'}: no model configuration ({error}); save the model again"
         ) from error

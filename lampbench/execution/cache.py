@@ -124,7 +124,7 @@ class Cache:
         folder = self.path(kind, key)
         if not self.has(kind, key):
             raise LampbenchError(f"{folder}: no sound artifact; run the same command again")
-        meta: dict[str, Any] = json.loads((folder / META).read_text(encoding="utf-8"))
+        meta: dict[str, Any] = json.loads(read_regular(folder / META))
         return meta
 
     def drop_partial(self, kind: str, key: str) -> None:

@@ -111,7 +111,7 @@ def _ask(question: str) -> str:
                 break
         except (OSError, http.client.HTTPException) as error:
             why = type(error).__name__
-        except ValueError:
+        except (ValueError, RecursionError):
             why = "a reply that is no chat completion"
             break
     raise LampbenchError(f"the judge gave no answer ({why}): check {URL}, {MODEL} and {KEY}")

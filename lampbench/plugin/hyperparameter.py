@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Literal, TypeVar, get_origin
 
 from lampbench.util.bounds import LARGEST_NUMBER, LONGEST_NAME
 from lampbench.util.errors import LampbenchError, short_repr, suggestion
+from lampbench.util.regular_file import read_regular
 from lampbench.util.terminal import message_line
 
 
@@ -149,7 +150,10 @@ def checked_value(path: str, given: SourcedValue, kind: Any, rule: Mapping[str, 
     kind = str if get_origin(kind) is Literal else kind
     where = f"{path}={short_repr(value)} (from {given.source})"
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
+        try:
+            value = float(value)
+        except OverflowError:
+            raise LampbenchError(f"{where}: give a finite number") from None
     if kind == tuple[str, ...]:
         names = value.split(",") if isinstance(value, str) else value
         if not isinstance(names, list | tuple) or not all(isinstance(n, str) and n for n in names):
@@ -209,15 +213,20 @@ def parse_value(raw: str, source: str) -> SourcedValue:
 def read_config(path: Path) -> dict[str, SourcedValue]:
     """Hyper-parameters of a TOML file: `[decoding]` then `alpha = 0.5`."""
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        tables = tomllib.loads(read_regular(path).decode("utf-8"))
     except OSError as error:
-        raise LampbenchError(f"{path}: cannot be read ({error.strerror})") from error
+        raise LampbenchError(
+            f"{path}: cannot be read ({error.strerror}); give a TOML file (--config)"
+        ) from error
     except (ValueError, RecursionError) as error:
-        raise LampbenchError(f"{path}: not a TOML file ({error})") from error
+        raise LampbenchError(f"{path}: not a TOML file ({error}); correct it") from error
     given: dict[str, SourcedValue] = {}
     for section, values in tables.items():
         if not isinstance(values, dict):
-            raise LampbenchError(f"{path}: put {section!r} under a section, such as [decoding]")
+            raise LampbenchError(
+                f"{path}: {short_repr(section)} is in no table; put it under a section, such as "
+                "[decoding]"
+            )
         for name, value in values.items():
             given[f"{section}.{name}"] = SourcedValue(value, str(path))
     return given

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from lampbench.core.dataset import Dataset, Query
 from lampbench.core.task import Task
-from lampbench.data.file_checks import check_escapes
 from lampbench.data.json_stream import declared_task, stream_list
 from lampbench.data.loaders.references import is_same_task
 from lampbench.data.parse_values import as_id, as_text, json_type
@@ -27,7 +26,7 @@ from lampbench.record.versions import versions
 from lampbench.record.write import RecordedAlready, write_run
 from lampbench.scoring import METRICS, PredictionRow, Scoring, histories, score_predictions
 from lampbench.util.atomic import replace
-from lampbench.util.errors import LampbenchError
+from lampbench.util.errors import LampbenchError, short_repr
 from lampbench.util.hashing import digest, file_digest
 
 EXTERNAL = "external"
@@ -47,32 +46,39 @@ def read_prediction_file(file: Path, task: Task, dataset: Dataset) -> list[Predi
     found = declared_task(file)
     if found is not None and not is_same_task(found, task_id(task)):
         raise LampbenchError(
-            f"{file}: holds {found}, not {task_id(task)} ({task.name}); give this task's file or "
+            f"{file}: holds {short_repr(found)}, not {task_id(task)} ({task.name}); give this "
+            "task's "
+            "file or "
             "another --task"
         )
     asked = _by_id(dataset)
     outputs: dict[str, str] = {}
-    check_escapes(file)
     for where, entry in stream_list(file):
         name = as_id(entry.get("id"), where)
         if name in outputs:
-            raise LampbenchError(f"{where}: a second prediction for query {name!r}; remove one")
+            raise LampbenchError(
+                f"{where}: a second prediction for query {short_repr(name)}; remove one"
+            )
         if name not in asked:
             raise LampbenchError(
-                f"{where}: query {name!r} is not among the {len(asked)} test queries of "
+                f"{where}: query {short_repr(name)} is not among the {len(asked)} test queries of "
                 f"{dataset.source}; give the data and the users that were predicted (--data, "
                 "--users)"
             )
         output = entry.get("output")
         if not isinstance(output, str):
             held = "missing" if output is None else json_type(output)
-            raise LampbenchError(f"{where}: output must be text, it is {held}")
+            raise LampbenchError(
+                f'{where}: output must be text, it is {held}; write the answer as a string ("" if '
+                "there is none)"
+            )
         as_text(output, where, "output")  # refuses what is no text
         outputs[name] = output
     if missing := [name for name in asked if name not in outputs]:
         raise LampbenchError(
             f"{file}: has no prediction for {len(missing)} of {len(asked)} test queries of "
-            f"{dataset.source}, first {missing[0]!r}; give all of them, or fewer users (--users)"
+            f"{dataset.source}, first {short_repr(missing[0])}; give all of them, or fewer users "
+            "(--users)"
         )
     return [
         PredictionRow(user, query.id, outputs[query.id], query.reference)

@@ -70,10 +70,11 @@ def _describe(holder: Path) -> str:
     """Who holds a lock, and whether they are still at work."""
     try:
         held = json.loads(read_regular(holder))
-        host, pid, since = str(held["host"]), int(held["pid"]), float(held["since"])
-    except (OSError, ValueError, KeyError, TypeError):
+        host, pid = str(held["host"]), int(held["pid"])
+        since = time.strftime("%H:%M", time.localtime(float(held["since"])))
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return "another process holds it"
-    text = f"process {pid} on {host} holds it since {time.strftime('%H:%M', time.localtime(since))}"
+    text = f"process {pid} on {host} holds it since {since}"
     if host != socket.gethostname():
         return f"{text} (another host; if that process is gone, delete {holder.with_suffix('')})"
     state = _state(pid)
@@ -90,7 +91,7 @@ def _state(pid: int) -> str | None:
         os.kill(pid, 0)
     except ProcessLookupError:
         return None
-    except OSError:
+    except (OSError, OverflowError):
         return "?"
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")

@@ -160,8 +160,8 @@ def test_audit_of_a_pretraining_text(
     [
         ("c.jsonl", b'{"id": 1, "text": "x"}\n{"id": 2}', "c.jsonl:2: document '2' has no text"),
         ("c.jsonl", b'{"text": "x"}', "c.jsonl:1: id is missing"),
-        ("c.jsonl", gzip.compress(b"{}"), "c.jsonl: is compressed with gzip; unpack it first"),
-        ("c.jsonl.gz", b'{"id": 1, "text": "x"}', "c.jsonl.gz: is not gzip; rename it"),
+        ("c.jsonl", gzip.compress(b"{}"), "c.jsonl:1: id is missing"),
+        ("c.jsonl.gz", b"PK\x03\x04", "c.jsonl.gz: is a zip archive, not JSON; unpack it first"),
         ("c.jsonl.gz", gzip.compress(b"{}" * 99)[:-9], "c.jsonl.gz: cannot be unpacked"),
         ("c.jsonl", None, "c.jsonl: no such file"),
     ],

@@ -42,6 +42,9 @@ def test_tokens_of_a_models_tokenizer(tmp_path: Path) -> None:
     assert length_in_tokens(tmp_path)("a-a") == 3
     with pytest.raises(LampbenchError, match=r"none.*no such tokenizer; give a model's folder"):
         length_in_tokens(tmp_path / "none")
+    Tokenizer(models.WordLevel({"a": 0}, unk_token="?")).save(str(tmp_path / "tokenizer.json"))
+    with pytest.raises(LampbenchError, match=r"tokenizer\.json: cannot be read as a tokenizer"):
+        length_in_tokens(tmp_path)("b")  # found by the fuzzer
     (tmp_path / "tokenizer.json").write_text("{}")
     with pytest.raises(LampbenchError, match="cannot be read as a tokenizer"):
         length_in_tokens(tmp_path)

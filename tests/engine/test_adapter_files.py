@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import shutil
 from typing import Any
 
@@ -21,7 +22,7 @@ def copied(tmp_path):
     """A copy of an adapter, with its configuration or tensors changed."""
 
     def make(path, config=None, tensors=None):
-        folder = shutil.copytree(path, tmp_path / "copied")
+        folder = shutil.copytree(path, tmp_path / "copied", dirs_exist_ok=True)
         file = folder / "adapter_config.json"
         values = json.loads(file.read_text())
         file.write_text(json.dumps(values | (config or {})))
@@ -81,8 +82,14 @@ def test_hub_ids_of_base_models_are_compared(engine, model_folder, adapters, cop
     once(engine(), (moved,))  # a folder's adapter may come from anywhere; shapes decide
     made = engine(batch_size=3)
     monkeypatch.setattr(made._cache, "_base", "org/two")
-    with pytest.raises(LampbenchError, match=r"made for org/one, not for org/two"):
+    with pytest.raises(LampbenchError, match=r"made for 'org/one', not for org/two"):
         once(made, (moved,))
+
+
+def pipe(file):
+    """In the place of a file; opening it would wait for a writer."""
+    file.unlink()
+    os.mkfifo(file)
 
 
 DAMAGED = {
@@ -90,6 +97,12 @@ DAMAGED = {
     "no config": (lambda f: (f / "adapter_config.json").unlink(), r"no adapter in PEFT's format"),
     "bad config": (lambda f: (f / "adapter_config.json").write_text("{"), r"no adapter in PEFT's"),
     "list config": (lambda f: (f / "adapter_config.json").write_text("[]"), r"no adapter in PEFT"),
+    "deep config": (
+        lambda f: (f / "adapter_config.json").write_text("[" * 100_000),
+        r"no adapter in PEFT's",
+    ),
+    "pipe for a config": (lambda f: pipe(f / "adapter_config.json"), r"no adapter in PEFT's"),
+    "pipe for weights": (lambda f: pipe(f / WEIGHTS), r"weights are missing or no file"),
     "no weights": (lambda f: (f / WEIGHTS).unlink(), r"weights are missing"),
     "bad weights": (lambda f: (f / WEIGHTS).write_bytes(b"x" * 50), r"is damaged"),
     "half": (
@@ -121,6 +134,36 @@ def test_more_than_a_plain_lora_is_refused(engine, adapters, copied, change):
     tam, _, _ = adapters()
     with pytest.raises(LampbenchError, match=r"only LORA is supported|more than a plain LoRA"):
         once(engine(), (copied(tam, change),))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"rank_pattern": None}, {"alpha_pattern": None}, {"alpha_pattern": {"q_proj": None}},
+     {"lora_alpha": float("nan")}, {"lora_alpha": "16"}, {"lora_alpha": None}, {"r": 0},
+     {"use_rslora": "no"}, {"rank_pattern": {"[": 4}}, {"rank_pattern": {"(a+)+$": 4}}],
+    ids=str,
+)  # fmt: skip
+def test_numbers_that_make_no_sense_are_refused(engine, adapters, copied, change):
+    """NaN would reach every answer, and a pattern could take hours."""
+    tam, _, _ = adapters()
+    with pytest.raises(LampbenchError, match="damaged"):
+        once(engine(), (copied(tam, change),))
+
+
+def test_an_option_that_this_version_of_peft_does_not_know_is_refused(engine, adapters, copied):
+    tam, _, _ = adapters()
+    with pytest.raises(LampbenchError, match=r"more than a plain LoRA \('use_newer_kind'\)"):
+        once(engine(), (copied(tam, {"use_newer_kind": True}),))
+    assert once(engine(), (copied(tam, {"use_newer_kind": None}),)) == once(engine(), (tam,))
+
+
+def test_a_base_model_of_any_name_is_compared(engine, adapters, copied, monkeypatch):
+    """Found by the fuzzer: the system refuses to look for a file of so long a name."""
+    tam, _, _ = adapters()
+    made = engine(batch_size=3)
+    monkeypatch.setattr(made._cache, "_base", "org/two")
+    with pytest.raises(LampbenchError, match=r"made for 'x+\.\.\., not for org/two"):
+        once(made, (copied(tam, {"base_model_name_or_path": "x" * 5000}),))
 
 
 def test_a_rank_that_the_tensors_contradict_is_refused_and_not_cached(engine, adapters, copied):

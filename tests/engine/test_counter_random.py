@@ -9,7 +9,8 @@ UNSIGNED = 2**64
 
 
 def test_published_numbers_of_splitmix64():
-    """Seed 1234567 is Rosetta Code's; seed 0 is the test of Java's SplittableRandom and of Vigna."""
+    """Seed 1234567 is Rosetta Code's; seed 0 is the test of Java's SplittableRandom and of "
+    "Vigna."""
     expected = {
         1234567: [
             6457827717110365317,

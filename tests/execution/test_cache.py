@@ -82,6 +82,17 @@ def test_damage_is_named_and_kept_aside(cache, said, harm, reason):
     assert (cache.root / "damaged" / "kind-k1").is_dir()
 
 
+def test_a_description_in_another_encoding_is_read_or_found(cache):
+    """Found by the fuzzer: it was sound for the check, and an error for the reader."""
+    put(cache)
+    file = cache.path("kind", "k1") / META
+    text = file.read_text()
+    for encoding in ("utf-16", "utf-32", "utf-8-sig"):
+        file.write_bytes(text.encode(encoding))
+        again = reread(cache)
+        assert not again.has("kind", "k1") or again.meta("kind", "k1")["value"] == 0
+
+
 def test_swapped_artifacts_are_found(cache, said):
     put(cache, "k1", "one")
     put(cache, "k2", "two")

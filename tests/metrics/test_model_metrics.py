@@ -180,6 +180,7 @@ def test_a_busy_endpoint_is_asked_again(server):
         (302, "", "status 302", 1),
         (500, "broken", "status 500", 4),
         (200, "<html>", "no chat completion", 1),
+        (200, "[" * 100_000, "no chat completion", 1),
         (200, '{"error": "the answer"}', "no chat completion", 1),
     ],
 )

@@ -1,5 +1,6 @@
 """Where a hyper-parameter's value comes from, and what is refused."""
 
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ from lampbench.plugin.hyperparameter import (
     Part,
     SourcedValue,
     ValueSources,
+    checked_value,
     hyper,
     parse_set,
     read_config,
@@ -74,6 +76,13 @@ def test_what_does_not_fit_is_refused(path, value, said):
         settings(Oven(), {"oven.trays": 1, path: value})
 
 
+def test_a_whole_number_too_large_for_a_fraction_is_refused():
+    """Found by the fuzzer."""
+    rule = {"low": None, "high": None, "choices": None}
+    with pytest.raises(LampbenchError, match="give a finite number"):
+        checked_value("oven.heat", SourcedValue(10**400, "--set"), float, rule)
+
+
 def test_names_may_be_written_with_commas():
     part, _ = settings(Oven(), {"oven.trays": 1, "oven.racks": "top,bottom"})
     assert part.racks == ("top", "bottom")
@@ -114,6 +123,21 @@ def test_a_configuration_file_gives_values_with_its_name(tmp_path):
     file.write_text("heat = 90\n")
     with pytest.raises(LampbenchError, match="under a section"):
         read_config(file)
+
+
+@pytest.mark.parametrize("text", [b"[oven", b"\xff", b"x = " + b"[" * 9999, b"x = " + b"9" * 5000])
+def test_what_is_no_toml_is_one_line(tmp_path, text):
+    file = tmp_path / "c.toml"
+    file.write_bytes(text)
+    with pytest.raises(LampbenchError, match=r"c\.toml: not a TOML file .*; correct it"):
+        read_config(file)
+
+
+def test_a_pipe_for_a_configuration_file_is_not_waited_for(tmp_path):
+    """Found by the fuzzer."""
+    os.mkfifo(tmp_path / "c.toml")
+    with pytest.raises(LampbenchError, match=r"no ordinary file.*give a TOML file"):
+        read_config(tmp_path / "c.toml")
 
 
 def test_an_unknown_path_gets_the_nearest():

@@ -130,7 +130,7 @@ def test_files_that_do_not_fit_are_refused(give, answers, tmp_path, change, said
 def test_another_tasks_file(give, answers, tmp_path):
     code, _, err = give(answers, task="LaMP_5")
     assert (code, len(err.splitlines())) == (2, 1)
-    assert "theirs.json: holds LaMP_5, not LaMP_4 (news_headline)" in err
+    assert "theirs.json: holds 'LaMP_5', not LaMP_4 (news_headline)" in err
 
 
 def test_other_users_than_were_predicted(give, answers):

@@ -1,5 +1,6 @@
 """A lock says for whom it waits, and outlives no process."""
 
+import json
 import os
 import signal
 import socket
@@ -73,6 +74,19 @@ def test_another_host_is_told_apart(file, other, monkeypatch):
     monkeypatch.setattr(socket, "gethostname", lambda: "elsewhere")
     said = wait_until_said(file, monkeypatch, other.kill)
     assert "another host" in said and str(file) in said
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"since": 1e300}, {"since": "nan"}, {"pid": "9" * 400}, {"pid": 10**30}, {"host": None}, 3],
+    ids=str,
+)
+def test_a_damaged_note_of_the_holder_is_no_error(tmp_path, changed):
+    """Found by the fuzzer."""
+    sound = {"host": socket.gethostname(), "pid": os.getpid(), "since": 1.7e9}
+    note = tmp_path / "one.json"
+    note.write_text(json.dumps(sound | changed if isinstance(changed, dict) else changed))
+    assert "holds it" in lock._describe(note)
 
 
 def test_a_free_lock_says_nothing_and_leaves_no_holder(file):

@@ -13,7 +13,6 @@ pre-training text is laid out, where all of it is at hand. It can also find what
 
 import io
 import json
-import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ import numpy as np
 from lampbench.data.leaks.ngrams import NGRAM_WORDS, NgramHashes, ngram_hashes
 from lampbench.util.atomic import replace
 from lampbench.util.errors import LampbenchError
+from lampbench.util.regular_file import read_regular
 
 KEPT_ONE_IN = 16
 
@@ -85,18 +85,18 @@ def load_sketch(path: Path) -> CorpusSketch:
         LampbenchError: no such file, not a sketch, or one of other n-grams.
     """
     try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
+        with np.load(io.BytesIO(read_regular(path)), allow_pickle=False) as file:
             made = file["words_one_in"].tolist()
-            names = json.loads(file["documents"].tobytes())
+            documents = frozenset(map(str, json.loads(file["documents"].tobytes())))
             hashes = np.asarray(file["runs"], np.uint64)
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+    except Exception as error:  # whatever a damaged archive makes numpy and zipfile raise
         raise LampbenchError(
             f"{path}: is not a sketch of a pre-training text ({type(error).__name__}); make it "
             "again with scripts/pretrain.py"
         ) from None
     if made != [NGRAM_WORDS, KEPT_ONE_IN]:
         raise LampbenchError(
-            f"{path}: keeps one {made[0]}-gram in {made[-1]}, not one {NGRAM_WORDS}-gram in "
-            f"{KEPT_ONE_IN}; make it again with scripts/pretrain.py"
+            f"{path}: keeps other n-grams than one {NGRAM_WORDS}-gram in {KEPT_ONE_IN}; make it "
+            "again with scripts/pretrain.py"
         )
-    return CorpusSketch(frozenset(names), hashes)
+    return CorpusSketch(documents, hashes)

@@ -1,15 +1,15 @@
 """Parse a task's published entries: input sentences into fields, profile entries into records."""
 
-import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any
 
 from lampbench.core.dataset import Query, Record
 from lampbench.core.task import FileFormat, HubSource, Task
 from lampbench.data.parse_values import as_date, as_id, as_object, as_text
-from lampbench.util.errors import LampbenchError
+from lampbench.util.errors import LampbenchError, short_repr
 from lampbench.util.hashing import digest
 
 
@@ -50,10 +50,15 @@ class EntryParser:
         if match is None:
             raise LampbenchError(
                 f"{where}: input is not a prompt of {self.task} ({self.task_id}): it begins with "
-                f"{sentence[:48]!r}; give this task's files or another --task"
+                f"{short_repr(sentence, 48)}; give this task's files or another --task"
             )
         found = {name: (value or "").strip() for name, value in match.groupdict().items()}
         return {name: found[name] for name in found if found[name] or name in self.fields}
+
+    def read_profile(self, entries: Sequence[object], where: str) -> Iterator[Record]:
+        """The records of a profile; as `read_record`."""
+        for number, entry in enumerate(entries, 1):
+            yield self.read_record(entry, f"{where}: profile entry {number}")
 
     def read_record(self, value: object, where: str) -> Record:
         """A record from a profile entry; extra keys are ignored, `id` and date may be absent.
@@ -64,9 +69,10 @@ class EntryParser:
         entry = as_object(value, where)
         fields = {}
         for name, key in self.record.items():
-            if key not in entry and name not in self.optional:
+            value = entry.get(key)
+            if value is None and key not in entry and name not in self.optional:
                 self._refuse_without(key, entry, where)
-            field = as_text(entry.get(key), where, key)
+            field = as_text(value, where, key)
             if field or name in self.fields:
                 fields[name] = field
         if self.target not in entry:
@@ -96,15 +102,20 @@ class EntryParser:
 
     def record_key(self, record: Record) -> int:
         """A digest of a record's whole content, whatever its id."""
-        inputs = (record.fields.get(name, "") for name in self.record)
+        inputs = [record.fields.get(name, "") for name in self.record]
         return _digest_number("\0".join([*inputs, record.target]))
 
     def _refuse_without(self, key: str, entry: Mapping[str, Any], where: str) -> None:
         raise LampbenchError(
             f"{where}: has no {key!r}, which every entry of {self.task} ({self.task_id}) has (it "
-            f"has {', '.join(map(repr, entry)) or 'nothing'}); give this task's files or another "
-            "--task"
+            f"has {names_of(entry)}); give this task's files or another --task"
         )
+
+
+def names_of(entry: Mapping[str, Any]) -> str:
+    """The first keys of an entry, as an error shows them."""
+    names = [short_repr(key, 20) for key in list(entry)[:8]]
+    return ", ".join([*names, *(["..."] if len(entry) > len(names) else [])]) or "nothing"
 
 
 def entry_parser(task: Task, spec: FileFormat | HubSource | None) -> EntryParser:
@@ -142,5 +153,4 @@ def entry_parser(task: Task, spec: FileFormat | HubSource | None) -> EntryParser
 
 
 def _digest_number(content: str) -> int:
-    raw = hashlib.blake2b(content.encode(), digest_size=8).digest()
-    return int.from_bytes(raw, "big")
+    return int.from_bytes(blake2b(content.encode(), digest_size=8).digest(), "big")

@@ -1,7 +1,8 @@
 """From published rows (one question with its asker's profile) to users with one history each.
 
 The rows are read twice: once for all questions and the size of every history, then again for the
-records of the test users alone. So a file of gigabytes needs no more memory than its questions.
+records of the test users alone. So a file of gigabytes needs the memory of its questions, and
+digests of its records: 16 bytes per distinct record of a user, 28 where user ids are inferred.
 """
 
 import re
@@ -10,12 +11,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from lampbench.core.dataset import Query, Record, User
 from lampbench.data.choose_test_users import choose_test_users
 from lampbench.data.loaders.entry_parser import EntryParser
 from lampbench.data.loaders.infer_user_ids import ProfileMatcher
 from lampbench.data.options import DataOptions
-from lampbench.util.errors import LampbenchError
+from lampbench.util.errors import LampbenchError, short_repr
 from lampbench.util.hashing import digest
 
 _DATE = re.compile(r"\d{4}(?:-\d{2}(?:-\d{2}.*)?)?", re.DOTALL)
@@ -24,29 +28,45 @@ _DATE = re.compile(r"\d{4}(?:-\d{2}(?:-\d{2}.*)?)?", re.DOTALL)
 class PublishedRow(NamedTuple):
     """One question of a published file; `user` is None if the file does not say who asks.
 
-    Of a `repeated` question only the profile counts.
+    `profile` parses the asker's records, which is most of the work of reading a row. Of a
+    `repeated` question only the profile counts.
     """
 
     where: str
     split: str
     user: str | None
     query: Query
-    profile: tuple[Record, ...]
+    profile: Callable[[], Iterator[Record]]
     repeated: bool = False
 
 
 @dataclass(slots=True)
 class _Asker:
-    """What is kept of a user in the first reading; `records` are digests (whole -> fields)."""
+    """What is kept of a user in the first reading.
+
+    `records` has two rows: digests of whole records, sorted, and of the fields of each.
+    """
 
     queries: list[Query] = field(default_factory=list)
     asked: set[int] = field(default_factory=set)
-    records: dict[int, int] = field(default_factory=dict)
+    records: NDArray[np.uint64] = field(default_factory=lambda: np.zeros((2, 0), np.uint64))
+
+    def add(self, records: NDArray[np.uint64]) -> None:
+        """Add records that may be there already."""
+        both = np.concatenate([self.records, records], axis=1)
+        _, places = np.unique(both[0], return_index=True)
+        if len(places) > self.records.shape[1]:
+            self.records = both[:, places]
+
+    @property
+    def own_queries(self) -> int:
+        """The number of records that are one of the user's own questions."""
+        return int(np.isin(self.records[1], np.array([*self.asked], np.uint64)).sum())
 
     @property
     def history(self) -> int:
-        """The number of records that are not one of the user's own questions."""
-        return sum(key not in self.asked for key in self.records.values())
+        """The number of other records."""
+        return len(self.records[0]) - self.own_queries
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +104,7 @@ def group_by_user(
     lengths = {name: person.history for name, person in people.items() if person.queries}
     chosen, notes = choose_test_users(lengths, options, where)
     histories, undated = _histories(rows(), askers, set(chosen), people, parser)
-    asked = sum(
-        key in people[name].asked for name in chosen for key in people[name].records.values()
-    )
+    asked = sum(people[name].own_queries for name in chosen)
     counts["history records that are one of the test user's own queries, removed"] = asked
     counts["test users without a date on every record, history kept in file order"] = undated
     train = [name for name in lengths if name not in histories]
@@ -112,14 +130,18 @@ def _first_reading(
     askers: list[str] = []
     split_of_id: dict[str, str] = {}
     matcher = ProfileMatcher()
+    named: PublishedRow | None = None
     for row in rows:
         records = _record_digests(row, parser, counts)
+        named = named or row
+        if (row.user is None) != (named.user is None):
+            raise LampbenchError(_named_in_part(named, row))
         name = row.user
         if name is None:
-            name = matcher.user_of(frozenset(records), row.query.id)
+            name = matcher.user_of(records[0], row.query.id)
         askers.append(name)
         person = people.setdefault(name, _Asker())
-        person.records.update(records)
+        person.add(records)
         if row.repeated:
             counts["repeated questions, one kept"] += 1
             continue
@@ -135,15 +157,25 @@ def _first_reading(
     return people, askers
 
 
-def _record_digests(row: PublishedRow, parser: EntryParser, counts: Counter[str]) -> dict[int, int]:
-    """Digests of a profile: whole record -> its fields. An id must not have two contents."""
+def _named_in_part(first: PublishedRow, row: PublishedRow) -> str:
+    has, lacks = (row, first) if first.user is None else (first, row)
+    return (
+        f"{lacks.where}: has no user_id, and {has.where} has one: a user of both would count as "
+        "two people; give every question of all splits its user_id, or none"
+    )
+
+
+def _record_digests(
+    row: PublishedRow, parser: EntryParser, counts: Counter[str]
+) -> NDArray[np.uint64]:
+    """Digests of a profile as `_Asker.records` has them. An id must not have two contents."""
     found: dict[int, int] = {}
     ids: dict[str, int] = {}
-    for record in row.profile:
+    for record in row.profile():
         key = parser.record_key(record)
         if ids.setdefault(record.id, key) != key:
             raise LampbenchError(
-                f"{row.where}: two records of the profile have the id {record.id!r}; "
+                f"{row.where}: two records of the profile have the id {short_repr(record.id)}; "
                 "give each its own"
             )
         if not record.target:
@@ -152,7 +184,8 @@ def _record_digests(row: PublishedRow, parser: EntryParser, counts: Counter[str]
             counts["repeated profile entries, one kept (all users)"] += 1
         else:
             found[key] = parser.input_key(record)
-    return found
+    digests = np.array([[*found], [*found.values()]], np.uint64)
+    return digests[:, digests[0].argsort()]
 
 
 def _histories(
@@ -165,7 +198,7 @@ def _histories(
     """The histories of the chosen users, and how many of them are not fully dated."""
     histories: dict[str, dict[int, Record]] = {name: {} for name in chosen}
     for name, row in zip(askers, rows, strict=True):
-        for record in row.profile if name in chosen else ():
+        for record in row.profile() if name in chosen else ():
             if record.target and parser.input_key(record) not in people[name].asked:
                 histories[name].setdefault(parser.record_key(record), record)
     ordered = {name: _in_order(_with_own_ids(found)) for name, found in histories.items()}

@@ -5,19 +5,20 @@
 """
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from lampbench.core.dataset import Dataset, Query
 from lampbench.core.task import Task
-from lampbench.data.file_checks import check_escapes
+from lampbench.data.file_checks import find_file, find_folder
 from lampbench.data.json_stream import stream_list
 from lampbench.data.loaders.entry_parser import EntryParser, entry_parser
 from lampbench.data.loaders.group_by_user import PublishedRow, group_by_user
 from lampbench.data.loaders.references import read_references
 from lampbench.data.options import SPLITS, DataOptions, SplitBy
 from lampbench.data.parse_values import as_id, as_list
-from lampbench.util.errors import LampbenchError
+from lampbench.util.errors import LampbenchError, short_repr
 
 
 class SplitFiles(NamedTuple):
@@ -40,8 +41,6 @@ def load_lamp(task: Task, folder: Path, options: DataOptions) -> Dataset:
     parser = entry_parser(task, task.files)
     split_by, files = _find(folder, parser.task_id, options.split_by)
     files, notes = _requested(folder, files, options)
-    for split in files.values():
-        check_escapes(split.questions)
     references = {
         name: read_references(split.outputs, parser.task, parser.task_id) if split.outputs else None
         for name, split in files.items()
@@ -101,13 +100,31 @@ def _find(
 
 
 def _files_in(base: Path) -> dict[str, SplitFiles]:
-    found = {}
-    for name in SPLITS:
-        for place in (base, base / name):
-            questions, outputs = place / f"{name}_questions.json", place / f"{name}_outputs.json"
-            if questions.is_file() and name not in found:
-                found[name] = SplitFiles(questions, outputs if outputs.is_file() else None)
+    found: dict[str, SplitFiles] = {}
+    for name in SPLITS if base.is_dir() else ():
+        for place in filter(None, (base, find_folder(base, name))):
+            split = _files_of_split(place, name)
+            if split and name in found:
+                raise LampbenchError(
+                    f"{split.questions}: split {name} is also in {found[name].questions}; remove "
+                    "one of them"
+                )
+            if split:
+                found[name] = split
     return found
+
+
+def _files_of_split(place: Path, name: str) -> SplitFiles | None:
+    questions = find_file(place, f"{name}_questions.json")
+    outputs = find_file(place, f"{name}_outputs.json")
+    if questions:
+        return SplitFiles(questions, outputs)
+    if outputs:
+        raise LampbenchError(
+            f"{outputs}: {name}_questions.json is missing beside it; download it too, or remove "
+            "the outputs"
+        )
+    return None
 
 
 def _requested(
@@ -127,12 +144,15 @@ def _requested(
             )
     if options.splits:
         return {name: files[name] for name in SPLITS if name in options.splits}, []
+    absent = [f"{name}_questions.json" for name in ("train", "dev") if name not in files]
+    notes = [f"not in the folder, not read: {', '.join(absent)}"] if absent else []
     scored = {name: split for name, split in files.items() if split.outputs}
     if not scored or len(scored) == len(files):
-        return files, []
+        return files, notes
     return scored, [
+        *notes,
         "test_questions.json not read, its references are withheld "
-        "(--split test answers it without scores)"
+        "(--split test answers it without scores)",
     ]
 
 
@@ -143,11 +163,13 @@ def _rows(
     for where, question in stream_list(files.questions):
         query = as_id(question.get("id"), where)
         if query in seen:
-            raise LampbenchError(f"{where}: query id {query!r} is used twice; give each its own")
+            raise LampbenchError(
+                f"{where}: query id {short_repr(query)} is used twice; give each its own"
+            )
         seen.add(query)
         if references is not None and query not in references:
             raise LampbenchError(
-                f"{where}: {files.outputs} has no reference for query {query!r}; "
+                f"{where}: {files.outputs} has no reference for query {short_repr(query)}; "
                 "use the questions and outputs of one download"
             )
         fields = parser.read_input(question, where)
@@ -158,14 +180,11 @@ def _rows(
             name,
             None if user is None else as_id(user, where, "user_id"),
             Query(query, fields, None if references is None else references[query]),
-            tuple(
-                parser.read_record(entry, f"{where}: profile entry {number}")
-                for number, entry in enumerate(profile, 1)
-            ),
+            partial(parser.read_profile, profile, where),
         )
     for query in references or ():
         if query not in seen:
             raise LampbenchError(
-                f"{files.outputs}: has a reference for query {query!r}, which is not in "
+                f"{files.outputs}: has a reference for query {short_repr(query)}, which is not in "
                 f"{files.questions.name}; use the questions and outputs of one download"
             )

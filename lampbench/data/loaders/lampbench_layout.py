@@ -9,7 +9,6 @@ Records and queries are {"id", "date", "fields": {...}, "target"}.
 """
 
 import importlib.resources
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,11 +16,11 @@ from typing import Any
 from lampbench.core.dataset import Dataset, Query, Record, User
 from lampbench.core.task import Task
 from lampbench.data.choose_test_users import limit_test_users
-from lampbench.data.file_checks import check_file, check_json_start
-from lampbench.data.json_stream import stream_lines
+from lampbench.data.file_checks import check_json_start, find_file, open_data
+from lampbench.data.json_stream import parse_object, stream_lines
 from lampbench.data.options import DataOptions
 from lampbench.data.parse_values import as_date, as_id, as_list, as_object, as_text, json_type
-from lampbench.util.errors import LampbenchError
+from lampbench.util.errors import LampbenchError, short_repr
 
 HEAD_FILE, TEST_FILE, DEV_FILE, TRAIN_FILE = (
     "dataset.json",
@@ -30,6 +29,7 @@ HEAD_FILE, TEST_FILE, DEV_FILE, TRAIN_FILE = (
     "train.jsonl",
 )
 CREDITS_FILE = "CREDITS.tsv"
+_LONGEST_HEAD = 2**24
 
 
 def load_bundled(task: Task, options: DataOptions) -> Dataset:
@@ -54,23 +54,23 @@ def load_lampbench_layout(task: Task, folder: Path, options: DataOptions) -> Dat
     Raises:
         LampbenchError: files are missing, malformed or another task's, or too few users.
     """
-    folder = task_folder(task, folder)
-    if not (folder / HEAD_FILE).is_file():
+    place = task_folder(task, folder)
+    if find_file(place, HEAD_FILE) is None:
         raise LampbenchError(
-            f"{folder.parent}: no {HEAD_FILE} here or in {task.name}/; give the folder that "
+            f"{folder}: no {HEAD_FILE} here or in {task.name}/; give the folder that "
             "`lampbench data import` wrote"
         )
-    return _load(task, folder, options, f"lampbench:{folder}")
+    return _load(task, place, options, f"lampbench:{place}")
 
 
 def task_folder(task: Task, place: Path) -> Path:
     """The folder of a task's files: `place` itself, or the one of the task's name below it."""
-    return place if (place / HEAD_FILE).is_file() else place / task.name
+    return place if find_file(place, HEAD_FILE) else place / task.name
 
 
 def has_dev_users(folder: Path) -> bool:
     """Whether there are users for choosing hyper-parameters."""
-    return (folder / DEV_FILE).is_file()
+    return find_file(folder, DEV_FILE) is not None
 
 
 def read_credits(folder: Path) -> dict[str, list[str]]:
@@ -81,17 +81,19 @@ def read_credits(folder: Path) -> dict[str, list[str]]:
     Raises:
         LampbenchError: not UTF-8, or a line that is not an id, a tab and authors ("A; B").
     """
-    places = (folder / CREDITS_FILE, folder.parent / CREDITS_FILE)
-    path = next((file for file in places if file.is_file()), None)
+    path = find_file(folder, CREDITS_FILE) or find_file(folder.parent, CREDITS_FILE)
     if path is None:
         return {}
     try:
-        lines = path.read_text("utf-8-sig").splitlines()
+        with open_data(path) as stream:
+            lines = stream.read().decode("utf-8-sig").split("\n")
     except UnicodeDecodeError:
         raise LampbenchError(f"{path}: is not UTF-8; save the file as UTF-8") from None
     credits: dict[str, list[str]] = {}
     for number, line in enumerate(lines[1:], 2):
-        name, _, authors = line.partition("\t")
+        if not line and number > len(lines) - 1:
+            continue  # behind the last line feed
+        name, _, authors = line.rstrip("\r").partition("\t")
         if not name or not authors:
             raise LampbenchError(
                 f"{path}:{number}: must be an id, a tab and the authors; correct the line"
@@ -101,11 +103,13 @@ def read_credits(folder: Path) -> dict[str, list[str]]:
 
 
 def _load(task: Task, folder: Path, options: DataOptions, source: str) -> Dataset:
-    path = folder / HEAD_FILE
+    path = find_file(folder, HEAD_FILE) or folder / HEAD_FILE
     head, where = _read_head(path), str(path)
     if head.get("task") != task.name:
         raise LampbenchError(
-            f"{where}: is data of task {head.get('task')!r}, not {task.name!r}; give other data or "
+            f"{where}: is data of task {short_repr(head.get('task'))}, not {task.name!r}; give "
+            "other "
+            "data or "
             "another --task"
         )
     synthetic = head.get("synthetic", False)
@@ -116,8 +120,8 @@ def _load(task: Task, folder: Path, options: DataOptions, source: str) -> Datase
     tested_file = _tested_file(folder, options, source)
     if tested_file == DEV_FILE:
         source += " (dev)"  # so that no table takes these users for the test users
-    tested = list(_users(task, folder / tested_file, tested=True))
-    others = list(_users(task, folder / TRAIN_FILE, tested=False))
+    tested = list(_users(task, _required(folder, tested_file), tested=True))
+    others = list(_users(task, _required(folder, TRAIN_FILE), tested=False))
     test, notes = limit_test_users(tested, options, source)
     kept = [as_text(n, where, "notes") for n in as_list(head.get("notes", []), where, "notes")]
     return Dataset(
@@ -148,23 +152,33 @@ def _tested_file(folder: Path, options: DataOptions, source: str) -> str:
 
 
 def _read_head(path: Path) -> dict[str, Any]:
-    check_file(path)
-    raw = path.read_bytes()
+    with open_data(path) as stream:
+        raw = stream.read(_LONGEST_HEAD)
+    if len(raw) == _LONGEST_HEAD:
+        raise LampbenchError(
+            f"{path}: has more than {_LONGEST_HEAD:,} bytes; describe the dataset in fewer"
+        )
     check_json_start(path, raw)
-    try:
-        return as_object(json.loads(raw.decode("utf-8-sig")), str(path))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise LampbenchError(f"{path}: malformed JSON: {error}; write the file again") from None
+    return parse_object(raw, str(path))
+
+
+def _required(folder: Path, name: str) -> Path:
+    path = find_file(folder, name)
+    if path is None:
+        raise LampbenchError(
+            f"{folder / name}: no such file; put it there or import the data again"
+        )
+    return path
 
 
 def _users(task: Task, path: Path, *, tested: bool) -> Iterator[User]:
-    if not tested and path.is_file() and not path.stat().st_size:
+    if not tested and not path.stat().st_size:
         return
     names: set[str] = set()
     asked: set[str] = set()
     for where, entry in stream_lines(path):
         name = as_id(entry.get("id"), where)
-        here = f"{where}: user {name!r}"
+        here = f"{where}: user {short_repr(name)}"
         _check_unused(name, names, where, "user id")
         history = [Record(*item) for item in _items(task, entry, "history", here, set())]
         if tested and not history:
@@ -175,7 +189,8 @@ def _users(task: Task, path: Path, *, tested: bool) -> Iterator[User]:
         for query in queries:
             if query.reference is None and not tested:
                 raise LampbenchError(
-                    f"{here}: query {query.id!r} has no target to train on; add it or remove the "
+                    f"{here}: query {short_repr(query.id)} has no target to train on; add it or "
+                    "remove the "
                     "query"
                 )
         profile = as_text(entry.get("profile"), here, "profile") or None
@@ -208,5 +223,5 @@ def _items(
 
 def _check_unused(name: str, taken: set[str], where: str, what: str) -> None:
     if name in taken:
-        raise LampbenchError(f"{where}: {what} {name!r} is used twice; give each its own")
+        raise LampbenchError(f"{where}: {what} {short_repr(name)} is used twice; give each its own")
     taken.add(name)

@@ -9,14 +9,15 @@ import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from lampbench.core.dataset import Dataset, Query
 from lampbench.core.task import Task
-from lampbench.data.file_checks import check_file
+from lampbench.data.file_checks import check_file, check_regular
 from lampbench.data.json_stream import stream_rows
-from lampbench.data.loaders.entry_parser import EntryParser, entry_parser
+from lampbench.data.loaders.entry_parser import EntryParser, entry_parser, names_of
 from lampbench.data.loaders.group_by_user import PublishedRow, group_by_user
 from lampbench.data.options import SPLITS, DataOptions, SplitBy, split_name
 from lampbench.data.parse_values import as_id, as_list, as_text, json_type
@@ -27,7 +28,10 @@ HUB_REPOSITORY = "LongLaMP/LongLaMP"
 CONFIG_ENDINGS: dict[SplitBy, str] = {"time": "temporal", "user": "user"}
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
 _SPLIT = re.compile(r"(?:^|[^a-z])(train|validation|valid|val|dev|test)(?:[^a-z]|$)")
-_FILE_ENDINGS = (".parquet", ".jsonl", ".json")
+_PARQUET, _LINES, _LIST = ".parquet", ".jsonl", ".json"
+_FORMATS = {ending: ending.removesuffix(".gz") for ending in
+            (_PARQUET, _LINES, f"{_LINES}.gz", _LIST, f"{_LIST}.gz")}  # fmt: skip
+_OTHER_DATA = re.compile(r"\.(?:zip|tar|tgz|7z|bz2|xz|zst|gz|csv|tsv|arrow)$")
 _PARQUET_BATCH = 256
 
 SplitRows = Iterable[tuple[str, Mapping[str, Any]]]
@@ -67,6 +71,8 @@ def load_longlamp(task: Task, place: str, options: DataOptions) -> Dataset:
                 f"{place}: {config} has no split {name}; use --split {' or '.join(there)}"
             )
     wanted = [name for name in there if name in (options.splits or there)]
+    absent = [] if options.splits else [name for name in SPLITS if name not in splits]
+    notes = [f"not in {config}, not read: {', '.join(absent)}"] if absent else []
 
     def rows() -> Iterator[PublishedRow]:
         seen: set[str] = set()
@@ -78,7 +84,7 @@ def load_longlamp(task: Task, place: str, options: DataOptions) -> Dataset:
 
     users = group_by_user(rows, parser, options, f"{place} ({config})")
     source = f"longlamp:{place} ({config}: {', '.join(wanted)})"
-    return Dataset(task.name, source, users.train, users.test, notes=users.notes)
+    return Dataset(task.name, source, users.train, users.test, notes=(*notes, *users.notes))
 
 
 def is_longlamp(task: Task, folder: Path) -> bool:
@@ -96,7 +102,7 @@ def _row(
         if key not in entry:
             raise LampbenchError(
                 f"{where}: has no {key!r}, which every row of {parser.task} has (it has "
-                f"{', '.join(map(repr, entry)) or 'nothing'}); give this task's configuration or "
+                f"{names_of(entry)}); give this task's configuration or "
                 "another --task"
             )
     user = as_id(entry[user_key], where, user_key)
@@ -111,10 +117,7 @@ def _row(
         split,
         user,
         Query(digest([user, fields, reference]), fields, reference),
-        tuple(
-            parser.read_record(item, f"{where}: profile entry {number}")
-            for number, item in enumerate(as_list(entry["profile"], where, "profile"), 1)
-        ),
+        partial(parser.read_profile, as_list(entry["profile"], where, "profile"), where),
     )
 
 
@@ -145,17 +148,32 @@ def _find(folder: Path, config: str) -> dict[str, list[Path]]:
 
 def _files_by_split(base: Path, files: Iterable[Path]) -> dict[str, list[Path]]:
     found: dict[str, list[Path]] = {}
-    for path in sorted(file for file in files if file.suffix in _FILE_ENDINGS and file.is_file()):
+    for path in sorted(files):
         name = path.relative_to(base).as_posix().lower()
-        if not name.startswith(".") and (match := _SPLIT.search(name)):
+        match = _SPLIT.search(name)
+        if name.startswith(".") or not match:
+            continue
+        if _format(path):
+            check_regular(path)
             found.setdefault(split_name(match[1]), []).append(path)
+        elif _OTHER_DATA.search(name):
+            raise LampbenchError(
+                f"{path}: is not read in this form; convert it to .parquet, .jsonl or .json, or "
+                "remove it"
+            )
     for split, paths in found.items():
-        if len({path.suffix for path in paths}) > 1:
-            listed = ", ".join(path.name for path in paths)
+        if len({_format(path) for path in paths}) > 1:
+            listed = ", ".join(path.name for path in paths[:5])
             raise LampbenchError(
                 f"{base}: split {split} is there in two formats ({listed}); keep one of them"
             )
     return found
+
+
+def _format(path: Path) -> str:
+    """The format that a file's name tells, whatever its case; empty if it is none of ours."""
+    name = path.name.lower()
+    return next((form for ending, form in _FORMATS.items() if name.endswith(ending)), "")
 
 
 class _FileRows:
@@ -167,7 +185,7 @@ class _FileRows:
     def __iter__(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
         empty = True
         for path in self._files:
-            for row in _parquet_rows(path) if path.suffix == ".parquet" else stream_rows(path):
+            for row in _parquet_rows(path) if _format(path) == _PARQUET else stream_rows(path):
                 empty = False
                 yield row
         if empty:
@@ -179,7 +197,6 @@ class _FileRows:
 
 
 def _parquet_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    import pyarrow
     from pyarrow import parquet
 
     check_file(path)
@@ -189,7 +206,7 @@ def _parquet_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
             rows = (row for batch in batches for row in batch.to_pylist())
             for number, row in enumerate(rows, 1):
                 yield f"{path}: row {number}", row
-    except (OSError, pyarrow.ArrowException) as error:
+    except Exception as error:  # whatever a damaged file makes the library raise
         raise LampbenchError(
             f"{path}: cannot be read as parquet ({_first_line(error)}); download it again"
         ) from error

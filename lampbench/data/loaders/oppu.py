@@ -14,17 +14,18 @@ from typing import Any
 from lampbench.core.dataset import Dataset, Query, Record, User
 from lampbench.core.task import Task
 from lampbench.data.choose_test_users import limit_test_users
-from lampbench.data.file_checks import check_escapes
+from lampbench.data.file_checks import find_file, names_in
 from lampbench.data.json_stream import stream_list
 from lampbench.data.loaders.entry_parser import EntryParser, entry_parser
 from lampbench.data.loaders.references import read_references
 from lampbench.data.options import DataOptions
 from lampbench.data.parse_values import as_id, as_list, as_object, as_text
-from lampbench.util.errors import LampbenchError
+from lampbench.util.errors import LampbenchError, short_repr
 
 TEST_USERS_FILE = "user_top_100_history.json"
 TRAINING_USERS_FILE = "user_others.json"
 PROFILES_FILE = "profile_user_100.json"
+_LABELS = "_label.json"
 _USER_KEYS = ("user_id", "user_name")
 
 
@@ -41,16 +42,24 @@ def load_oppu(task: Task, folder: Path, options: DataOptions) -> Dataset:
             "users and have no other split; leave out --split"
         )
     parser = entry_parser(task, task.files)
-    folder = folder if (folder / TEST_USERS_FILE).is_file() else folder / task.name
-    if not (folder / TEST_USERS_FILE).is_file():
+    here = find_file(folder, TEST_USERS_FILE)
+    tested_file = here or find_file(folder / task.name, TEST_USERS_FILE)
+    if tested_file is None:
         raise LampbenchError(
-            f"{folder.parent}: no {TEST_USERS_FILE} here or in {task.name}/; give the folder that "
-            "has it"
+            f"{folder}: no {TEST_USERS_FILE} here or in {task.name}/; give the folder that has it"
+        )
+    folder = tested_file.parent
+    others_file = find_file(folder, TRAINING_USERS_FILE)
+    if others_file is None:
+        raise LampbenchError(
+            f"{folder / TRAINING_USERS_FILE}: no such file, and its users train the task adapter; "
+            f"put it beside {TEST_USERS_FILE}"
         )
     counts: Counter[str] = Counter()
-    tested = list(_users(folder / TEST_USERS_FILE, parser, counts, history=True))
-    others = list(_users(folder / TRAINING_USERS_FILE, parser, counts, history=False))
-    tested = _with_profiles(folder / PROFILES_FILE, tested)
+    labels_files = _labels_files(folder)
+    tested = list(_users(tested_file, labels_files[0], parser, counts, history=True))
+    others = list(_users(others_file, labels_files[1], parser, counts, history=False))
+    tested = _with_profiles(find_file(folder, PROFILES_FILE), tested)
     test, notes = limit_test_users(tested, options, str(folder))
     return Dataset(
         task.name,
@@ -62,28 +71,42 @@ def load_oppu(task: Task, folder: Path, options: DataOptions) -> Dataset:
 
 
 def _users(
-    path: Path, parser: EntryParser, counts: Counter[str], *, history: bool
+    path: Path,
+    labels_file: Path | None,
+    parser: EntryParser,
+    counts: Counter[str],
+    *,
+    history: bool,
 ) -> Iterator[User]:
     """The users of a file; records are kept only if they are needed."""
-    labels_file = _labels_file(path)
     labels = None
-    if labels_file.is_file():
+    if labels_file is not None:
         labels = read_references(labels_file, parser.task, parser.task_id)
-    check_escapes(path)
     asked: set[str] = set()
+    used_key = ""
     names: set[str] = set()
     for where, entry in stream_list(path):
-        name = _user_name(entry, where)
+        key, name = _user_name(entry, where)
+        used_key = used_key or key
+        if key != used_key:
+            raise LampbenchError(
+                f"{where}: has {key}, where the users before have {used_key}; name all users by "
+                "the same key, so that none is taken for two"
+            )
         if name in names:
-            raise LampbenchError(f"{where}: user {name!r} is listed twice; give each its own id")
+            raise LampbenchError(
+                f"{where}: user {short_repr(name)} is listed twice; give each its own id"
+            )
         names.add(name)
-        here = f"{where}: user {name!r}"
+        here = f"{where}: user {short_repr(name)}"
         queries = []
         for number, item in enumerate(as_list(entry.get("query"), here, "query"), 1):
             query = _query(item, labels, parser, f"{here}: query {number}")
             if query.id in asked:
                 raise LampbenchError(
-                    f"{here}: query {number}: id {query.id!r} is used twice; give each its own"
+                    f"{here}: query {number}: id {short_repr(query.id)} is used twice; give each "
+                    "its "
+                    "own"
                 )
             asked.add(query.id)
             if query.reference:
@@ -95,15 +118,17 @@ def _users(
     for label in labels or ():
         if label not in asked:
             raise LampbenchError(
-                f"{labels_file}: has a reference for query {label!r}, which is not in {path.name}; "
+                f"{labels_file}: has a reference for query {short_repr(label)}, which is not in "
+                f"{path.name}; "
                 "use the files of one download"
             )
 
 
-def _user_name(entry: dict[str, Any], where: str) -> str:
+def _user_name(entry: dict[str, Any], where: str) -> tuple[str, str]:
+    """The key by which a user is named, and the name."""
     for key in _USER_KEYS:
         if entry.get(key) is not None:
-            return as_id(entry[key], where, key)
+            return key, as_id(entry[key], where, key)
     raise LampbenchError(f"{where}: has neither user_id nor user_name; add one of them")
 
 
@@ -114,11 +139,13 @@ def _query(value: object, labels: dict[str, str] | None, parser: EntryParser, wh
     label = None if labels is None else labels.get(name)
     if gold is None and label is None:
         raise LampbenchError(
-            f"{where}: query {name!r} has neither a gold nor a label; add one of them"
+            f"{where}: query {short_repr(name)} has neither a gold nor a label; add one of them"
         )
     if gold is not None and label is not None and gold != label:
         raise LampbenchError(
-            f"{where}: the gold of query {name!r} differs from its label; use the files of one "
+            f"{where}: the gold of query {short_repr(name)} differs from its label; use the files "
+            "of "
+            "one "
             "download"
         )
     return Query(name, parser.read_input(item, where), label if gold is None else gold)
@@ -139,7 +166,8 @@ def _history(
             counts["repeated profile entries, one kept"] += 1
         else:
             raise LampbenchError(
-                f"{where}: profile entry {number}: id {record.id!r} is another record's too; "
+                f"{where}: profile entry {number}: id {short_repr(record.id)} is another record's "
+                "too; "
                 "give each its own"
             )
     if not found:
@@ -150,24 +178,31 @@ def _history(
     return tuple(found.values())
 
 
-def _labels_file(path: Path) -> Path:
-    """The labels of a file of users: its own, or for the test users the only one there is."""
-    own = path.with_name(f"{path.stem}_label.json")
-    others = path.with_name(f"{Path(TRAINING_USERS_FILE).stem}_label.json")
-    if own.is_file() or path.name != TEST_USERS_FILE:
-        return own
-    found = [file for file in sorted(path.parent.glob("*_label.json")) if file != others]
+def _labels_files(folder: Path) -> tuple[Path | None, Path | None]:
+    """The labels of the test users and of the others; None where there are none.
+
+    Those of the test users are in a file named after theirs, or in the only file of labels.
+    """
+    tested, others = (
+        f"{Path(name).stem}{_LABELS}" for name in (TEST_USERS_FILE, TRAINING_USERS_FILE)
+    )
+    named = find_file(folder, tested), find_file(folder, others)
+    if named[0]:
+        return named
+    endings = (_LABELS, f"{_LABELS}.gz")
+    found = [name for name in names_in(folder) if name.endswith(endings)]
+    found = [name for name in found if name.removesuffix(".gz") != others]
     if len(found) > 1:
-        listed = " and ".join(file.name for file in found)
-        raise LampbenchError(f"{path.parent}: labels in {listed}; keep those of {path.name}")
-    return found[0] if found else own
+        raise LampbenchError(
+            f"{folder}: labels in {' and '.join(found[:5])}; keep those of {TEST_USERS_FILE}"
+        )
+    return (find_file(folder, found[0].removesuffix(".gz")) if found else None), named[1]
 
 
-def _with_profiles(path: Path, users: list[User]) -> list[User]:
+def _with_profiles(path: Path | None, users: list[User]) -> list[User]:
     """The users with their ready-made profiles, matched by position."""
-    if not path.is_file():
+    if path is None:
         return users
-    check_escapes(path)
     entries = list(stream_list(path))
     if len(entries) != len(users):
         raise LampbenchError(

@@ -3,10 +3,9 @@
 import re
 from pathlib import Path
 
-from lampbench.data.file_checks import check_escapes
 from lampbench.data.json_stream import declared_task, stream_list
 from lampbench.data.parse_values import as_id, as_text
-from lampbench.util.errors import LampbenchError
+from lampbench.util.errors import LampbenchError, short_repr
 
 
 def read_references(path: Path, task: str, task_id: str) -> dict[str, str]:
@@ -24,15 +23,16 @@ def read_references(path: Path, task: str, task_id: str) -> dict[str, str]:
     found = declared_task(path)
     if found is not None and not is_same_task(found, task_id):
         raise LampbenchError(
-            f"{path}: has references of {found}, not of {task_id} ({task}); "
+            f"{path}: has references of {short_repr(found)}, not of {task_id} ({task}); "
             "give this task's files or another --task"
         )
-    check_escapes(path)
     references: dict[str, str] = {}
     for where, entry in stream_list(path):
         query = as_id(entry.get("id"), where)
         if query in references:
-            raise LampbenchError(f"{where}: a second reference for query {query!r}; remove one")
+            raise LampbenchError(
+                f"{where}: a second reference for query {short_repr(query)}; remove one"
+            )
         if entry.get("output") is None:
             raise LampbenchError(
                 f"{where}: output is missing; add the reference or download the file again"

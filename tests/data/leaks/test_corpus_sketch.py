@@ -1,5 +1,7 @@
 """The sketch of a pre-training text."""
 
+import contextlib
+import os
 import random
 from pathlib import Path
 
@@ -66,7 +68,16 @@ def test_what_is_not_a_sketch(tmp_path: Path) -> None:
     np.save(tmp_path / "s.npy", np.zeros(1))
     with pytest.raises(LampbenchError, match=refused):
         load_sketch(tmp_path / "s.npy")
+    os.mkfifo(tmp_path / "pipe.npz")
+    with pytest.raises(LampbenchError, match="is not a sketch"):
+        load_sketch(tmp_path / "pipe.npz")
+    save_sketch(make_sketch([("a", ["word " * 99])]), path)
+    sound = bytearray(path.read_bytes())
+    for place in range(30, len(sound), 7):  # found by the fuzzer: zlib's own errors
+        path.write_bytes(sound[:place] + bytes([sound[place] ^ 255]) + sound[place + 1 :])
+        with contextlib.suppress(LampbenchError):
+            load_sketch(path)
     hashes, names = np.zeros(1, np.uint64), np.frombuffer(b"[]", np.uint8)
     np.savez(path, runs=hashes, documents=names, words_one_in=np.array([8, 4]))
-    with pytest.raises(LampbenchError, match="keeps one 8-gram in 4, not one 13-gram in 16; make"):
+    with pytest.raises(LampbenchError, match="keeps other n-grams than one 13-gram in 16; make"):
         load_sketch(path)

@@ -230,7 +230,7 @@ def test_a_large_file_is_not_held_in_memory(news: Task, tmp_path: Path) -> None:
             [{"id": f"{n}-{k}", "text": f"{n} {k} {long}", "title": "t"} for k in range(20 + n)],
             user_id=n,
         )
-        for n in range(20)
+        for n in range(60)
     ]
     write_lamp(tmp_path, "train", users)
     del users
@@ -241,6 +241,6 @@ def test_a_large_file_is_not_held_in_memory(news: Task, tmp_path: Path) -> None:
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert len(data.test_users[0].history) == 39
-    assert size > 5e6
+    assert len(data.test_users[0].history) == 79
+    assert size > 15e6
     assert peak < size / 3  # one user's history and one record, not the file

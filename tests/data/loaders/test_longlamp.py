@@ -222,7 +222,7 @@ def test_two_formats_of_one_split(topic: Task, folder: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "pattern"),
     [
-        ({"author": None}, ":2: author is missing; add one, a string or a whole number"),
+        ({"author": None}, ":2: author is missing; add a unique one (a string or a whole number"),
         ({"author": 1.5}, ":2: author must be a string or a whole number, not a number"),
         ({"input": "Paraphrase this"}, ":2: input is not a prompt of topic_writing"),
         ({"input": None}, ":2: input is missing; add the text that is asked"),
@@ -256,7 +256,7 @@ def test_broken_files(topic: Task, folder: Path) -> None:
     config = folder / "topic_writing_temporal"
     path = config / "train-00000-of-00001.jsonl"
     path.write_text(path.read_text() + '{"author": \n')
-    check_refused(topic, folder, f"{path.name}:4: malformed JSON", "correct the line")
+    check_refused(topic, folder, f"{path.name}:4: malformed JSON", "correct it")
     path.unlink()
     (config / "train.parquet").write_bytes(b"not parquet")
     check_refused(topic, folder, "train.parquet: cannot be read as parquet", "download it again")
@@ -286,3 +286,15 @@ def test_a_split_without_any_row_is_refused(topic: Task, tmp_path: Path) -> None
         "--split", users=1,
     )  # fmt: skip
     assert read(topic, tmp_path, users=1, splits=("train", "test")).train_users
+
+
+def test_text_in_parquet_that_is_not_utf8_is_refused(topic: Task, tmp_path: Path) -> None:
+    """Found by the fuzzer."""
+    import pyarrow
+    from pyarrow import parquet
+
+    (tmp_path / "topic_writing_user").mkdir()
+    path = tmp_path / "topic_writing_user" / "train.parquet"
+    parquet.write_table(pyarrow.table({"author": ["Ann Ann"]}), path, compression=None)
+    path.write_bytes(path.read_bytes().replace(b"Ann Ann", b"Ann\xff\xfeAn"[:7]))
+    check_refused(topic, tmp_path, "train.parquet: cannot be read as parquet", "download it again")

@@ -112,7 +112,7 @@ def test_labels_must_match(news: Task, oppu: Path) -> None:
         news, oppu, "user_top_100_history_label.json: has a reference for query '4-0', which is"
     )
     write_labels(oppu, task_id="LaMP_5")
-    check_refused(news, oppu, "has references of LaMP_5, not of LaMP_4")
+    check_refused(news, oppu, "has references of 'LaMP_5', not of LaMP_4")
     write_labels(oppu, "a_label.json")
     (oppu / "user_top_100_history_label.json").rename(oppu / "b_label.json")
     check_refused(news, oppu, "labels in a_label.json and b_label.json; keep those of")
