@@ -9,7 +9,7 @@ UNSIGNED = 2**64
 
 
 def test_published_numbers_of_splitmix64():
-    """Seed 1234567 is Rosetta Code's; seed 0 is the test of Java's SplittableRandom and of Vigna."""
+    """Those of seed 1234567 are on Rosetta Code, those of 0 in tests of other implementations."""
     expected = {
         1234567: [
             6457827717110365317,
