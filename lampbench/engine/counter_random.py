@@ -40,10 +40,12 @@ def uniform_numbers(keys: Tensor, count: int) -> Tensor:
     return numbers.clamp_(max=1.0 - 2.0**-24)
 
 
-def dropped(keys: Tensor, count: int, rate: float) -> Tensor:
-    """A boolean mask [..., count] that is true with probability `rate`, rounded to 16 bits."""
+def kept(keys: Tensor, count: int, rate: float) -> Tensor:
+    """A mask [..., count] of zeros, with probability `rate` to 16 bits, and ones, in float32."""
     bits = random_words(keys, -(-count // 4)).view(torch.int16)[..., :count]
-    return bits < round(rate * 2 * _HALF) - _HALF
+    least = round(rate * 2 * _HALF) - _HALF
+    # bits >= least, but on a CPU comparisons and boolean masks take several times as long
+    return bits.float().sub_(least - 0.5).clamp_(0.0, 0.5).mul_(2.0)
 
 
 def _mixed(words: Tensor) -> Tensor:

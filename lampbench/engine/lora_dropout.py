@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from lampbench.engine.counter_random import child_keys, dropped
+from lampbench.engine.counter_random import child_keys, kept
 from lampbench.util.hashing import seed_from
 
 
@@ -22,5 +22,4 @@ class LoraDropout:
     def __call__(self, inputs: Tensor, layer: str) -> Tensor:
         """`inputs` [rows, tokens, width] with zeros in it."""
         keys = child_keys(self._keys, seed_from(layer))
-        mask = dropped(keys, inputs.shape[-1], self._rate)
-        return inputs.masked_fill(mask, 0.0)
+        return inputs * kept(keys, inputs.shape[-1], self._rate).to(inputs.dtype)

@@ -3,14 +3,13 @@
 import pytest
 import torch
 
-from lampbench.engine.counter_random import child_keys, dropped, random_words, uniform_numbers
+from lampbench.engine.counter_random import child_keys, kept, random_words, uniform_numbers
 
 UNSIGNED = 2**64
 
 
 def test_published_numbers_of_splitmix64():
-    """Seed 1234567 is Rosetta Code's; seed 0 is the test of Java's SplittableRandom and of "
-    "Vigna."""
+    """Those of seed 1234567 are on Rosetta Code, those of 0 in tests of other implementations."""
     expected = {
         1234567: [
             6457827717110365317,
@@ -34,7 +33,7 @@ def test_a_childs_key_is_a_number_of_its_parent():
 
 def test_a_rows_numbers_do_not_depend_on_the_other_rows_or_the_width():
     keys = child_keys(torch.tensor(1), torch.arange(20))
-    for draw in (random_words, uniform_numbers, lambda k, n: dropped(k, n, 0.3)):
+    for draw in (random_words, uniform_numbers, lambda k, n: kept(k, n, 0.3)):
         alone = draw(keys[4:5], 9)
         assert torch.equal(draw(keys, 9)[4:5], alone)
         assert torch.equal(draw(keys, 30)[4:5, :9], alone)
@@ -42,12 +41,20 @@ def test_a_rows_numbers_do_not_depend_on_the_other_rows_or_the_width():
 
 
 @pytest.mark.parametrize("rate", [0.0, 0.05, 0.5, 0.999])
-def test_dropped_has_its_rate(rate):
-    mask = dropped(child_keys(torch.tensor(7), torch.arange(1000)), 1001, rate)
+def test_zeros_have_their_rate(rate):
+    mask = kept(child_keys(torch.tensor(7), torch.arange(1000)), 1001, rate)
     assert mask.shape == (1000, 1001)
-    assert mask.float().mean().item() == pytest.approx(rate, abs=2e-3)
-    spread = mask.float().mean(0).std().item()  # of the columns' means
+    assert set(mask.unique().tolist()) <= {0.0, 1.0}
+    assert mask.mean().item() == pytest.approx(1 - rate, abs=2e-3)
+    spread = mask.mean(0).std().item()  # of the columns' means
     assert spread == pytest.approx((rate * (1 - rate) / 1000) ** 0.5, rel=0.2)
+
+
+def test_a_mask_is_a_comparison_of_16_bits():
+    keys = child_keys(torch.tensor(2), torch.arange(300))
+    bits = random_words(keys, 250).view(torch.int16).int() + 2**15
+    for rate in (0.05, 0.5):
+        assert torch.equal(kept(keys, 1000, rate) > 0, bits >= round(rate * 2**16))
 
 
 def test_neighbouring_keys_columns_and_layers_are_not_correlated():

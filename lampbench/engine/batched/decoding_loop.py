@@ -7,12 +7,13 @@ ends, a waiting one takes its slot.
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from lampbench.engine.batched.adapter_layout import AdapterLayout
+from lampbench.engine.batched.answer_slot import AnswerSlot, EncodedRequest
 from lampbench.engine.batched.forward_pass import ForwardPass
 from lampbench.engine.batched.kv_cache import KVCache
 from lampbench.engine.batched.packing import PassLimits, pack
@@ -20,31 +21,13 @@ from lampbench.engine.batched.prompt_tree import PromptTree
 from lampbench.engine.batched.stacked_lora import RowAdapters, StackedLora
 from lampbench.engine.decoded_answer import DecodedAnswer
 from lampbench.engine.next_token import chosen_rewards, next_scores, next_tokens
-from lampbench.engine.prompt_encoder import EncodedPrompt, TokenIds
-from lampbench.engine.protocol import GenerateRequest, GenerationSpec, Weights
+from lampbench.engine.prompt_encoder import TokenIds
+from lampbench.engine.protocol import GenerationSpec, Weights
 
 _REFILL = 4  # prompts are read when a quarter of the slots is free: reading few is inefficient
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class EncodedRequest:
-    """One sample of a request, ready to be decoded.
-
-    Attributes:
-        request: the request.
-        sample: the sample's number.
-        prompt: the request's prompt.
-        seed: seed of this sample's random numbers.
-        own: for each row of the slot that has adapters of its own, these adapters.
-        forced: tokens that are forced (teacher forcing), or none.
-    """
-
-    request: GenerateRequest
-    sample: int
-    prompt: EncodedPrompt
-    seed: int
-    own: tuple[Weights, ...]
-    forced: TokenIds
+# Tokens of each answer before the device is asked which ones have ended: a GPU waits for that.
+_CPU_STEPS, _GPU_STEPS = 1, 4
+_FREE = -1  # no token is forced
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,20 +60,6 @@ class DecodingSettings:
         return 2 if self.spec.contrast else 1
 
 
-@dataclass(slots=True, eq=False)
-class _Slot:
-    """An answer being decoded: its tokens and rewards so far."""
-
-    encoded: EncodedRequest
-    tokens: list[int] = field(default_factory=list)
-    rewards: list[float] = field(default_factory=list)
-
-    @property
-    def last(self) -> int:
-        """The token after which the next one is chosen."""
-        return (self.encoded.forced or self.tokens)[len(self.tokens) - 1]
-
-
 class DecodingLoop:
     """A batch of at most `slots` answers; each takes at most `tokens` tokens, prompt included."""
 
@@ -112,7 +81,8 @@ class DecodingLoop:
         self._length = torch.zeros(slots, dtype=torch.long, device=self._device)
         self._last = torch.zeros(slots, dtype=torch.long, device=self._device)
         self._seed = torch.zeros(slots, dtype=torch.long, device=self._device)
-        self._slots: list[_Slot] = []
+        self._count = torch.zeros(slots, dtype=torch.long, device=self._device)
+        self._slots: list[AnswerSlot] = []
         self._capacity = slots
         adapters = settings.own_rows * (1 if settings.same_adapters else slots)
         precision = forward.model.dtype
@@ -121,14 +91,20 @@ class DecodingLoop:
         )
         self._views = settings.layout.views(self._own) if adapters else {}
         self._waiting: deque[EncodedRequest] = deque()
-        self._forcing = False
+        self._forced: Tensor | None = None
+        # what the device has chosen since it was last asked: tokens and rewards by slot
+        self._unread: list[Tensor] = []
+        self._unread_rewards: list[Tensor] = []
+        self._steps = _CPU_STEPS if self._device.type == "cpu" else _GPU_STEPS
 
     def run(
         self, requests: Sequence[EncodedRequest]
     ) -> Iterator[tuple[EncodedRequest, DecodedAnswer]]:
         """Answers, each as soon as it is complete. Pass the longest prompts first."""
         self._waiting.extend(requests)
-        self._forcing = any(each.forced for each in requests)
+        if any(each.forced for each in requests):
+            size = self._capacity, self._settings.spec.max_new_tokens
+            self._forced = torch.full(size, _FREE, device=self._device)
         while self._waiting or self._slots:
             free = self._capacity - len(self._slots)
             with torch.inference_mode(), self._stacked.using(self._views):
@@ -138,7 +114,8 @@ class DecodingLoop:
                     count = min(free, len(self._waiting))
                     self._admit([self._waiting.popleft() for _ in range(count)])
                 else:
-                    self._advance()
+                    for _ in range(min(self._steps, *(slot.left for slot in self._slots))):
+                        self._advance()
                 finished = self._finish()
             yield from finished
 
@@ -149,9 +126,14 @@ class DecodingLoop:
     def _admit(self, requests: list[EncodedRequest]) -> None:
         """Read prompts into free slots and choose their first tokens."""
         first = len(self._slots)
-        self._slots += map(_Slot, requests)
-        seeds = torch.tensor([each.seed for each in requests], device=self._device)
-        self._seed[first : len(self._slots)] = seeds
+        budget = self._settings.spec.max_new_tokens
+        self._slots += [AnswerSlot(each, len(each.forced) or budget) for each in requests]
+        new = slice(first, len(self._slots))
+        self._seed[new] = torch.tensor([each.seed for each in requests], device=self._device)
+        self._count[new] = 0
+        if self._forced is not None:
+            rows = [(*each.forced, *[_FREE] * (budget - len(each.forced))) for each in requests]
+            self._forced[new] = torch.tensor(rows, device=self._device)
         own = self._settings.own_rows
         for slot, encoded in enumerate(requests, start=first):
             begin = 0 if self._settings.same_adapters else slot * own
@@ -166,7 +148,7 @@ class DecodingLoop:
         limits = PassLimits(max(1, limits.tokens // self._width), limits.labels)
         for batch in pack(list(shared.items()), lambda item: PromptTree(item[0][0], ()), limits):
             self._read([ids for (ids, _), _ in batch], [slots for _, slots in batch], logits, first)
-        self._choose(slice(first, first + len(requests)), logits)
+        self._choose(new, logits)
 
     def _read(
         self, prompts: list[TokenIds], slots: list[list[int]], after: Tensor, first: int
@@ -209,11 +191,10 @@ class DecodingLoop:
         after[slot - first] = logits.view(len(prompts), width, -1)[of_prompt]
 
     def _advance(self) -> None:
-        """Choose one token for every answer."""
+        """Choose one token for every answer; the device is not waited for."""
         active = slice(len(self._slots))
-        length = self._length[active]
-        longest = int(length.max()) + 1
-        rows = length.repeat_interleave(self._width)
+        longest = max(slot.length for slot in self._slots) + len(self._unread)
+        rows = self._length[active].repeat_interleave(self._width)
         self._cache.advance(rows, longest)
         self._stacked.rows = self._row_adapters(None)
         keys = torch.arange(longest, device=self._device)
@@ -232,37 +213,46 @@ class DecodingLoop:
 
     def _choose(self, active: slice, logits: Tensor) -> None:
         """Choose the next token of some slots, from logits [slots, rows of a slot, vocabulary]."""
-        slots, spec = self._slots[active], self._settings.spec
+        spec, count = self._settings.spec, self._count[active]
         base = logits[:, 1] if self._width == 2 else None
         scores = next_scores(spec, logits[:, 0], base, self._seen[active])
-        step = torch.tensor([len(slot.tokens) for slot in slots], device=self._device)
-        chosen = next_tokens(spec, scores, self._seed[active], step)
+        chosen = next_tokens(spec, scores, self._seed[active], count)
+        self._unread.append(chosen)
         if spec.rewards and base is not None:
-            found = chosen_rewards(spec, logits[:, 0], base, chosen).tolist()
-            for slot, value in zip(slots, found, strict=True):
-                slot.rewards.append(value)
-        for slot, token in zip(slots, chosen.tolist(), strict=True):
-            slot.tokens.append(token)
-        if self._forcing:
-            chosen = torch.tensor([slot.last for slot in slots], device=self._device)
+            self._unread_rewards.append(chosen_rewards(spec, logits[:, 0], base, chosen))
+        if self._forced is not None:
+            forced = self._forced[active].gather(1, count.unsqueeze(-1)).squeeze(-1)
+            chosen = forced.where(forced != _FREE, chosen)
         self._last[active] = chosen
+        self._count[active] += 1
         self._seen[active].scatter_(1, chosen.unsqueeze(-1), True)
 
     def _finish(self) -> list[tuple[EncodedRequest, DecodedAnswer]]:
         """Take out the answers that have ended."""
-        budget, stop = self._settings.spec.max_new_tokens, self._settings.stop
-        done, finished = [], []
-        for index, slot in enumerate(self._slots):
-            forced = slot.encoded.forced
-            stopped = not forced and slot.tokens[-1] in stop
-            if stopped or len(slot.tokens) == (len(forced) or budget):
-                done.append(index)
-                ids = tuple(slot.tokens[:-1] if stopped else slot.tokens)
-                rewards = tuple(slot.rewards[: len(ids)])
-                finished.append((slot.encoded, DecodedAnswer(ids, not stopped, rewards)))
+        self._read_choices()
+        done = [index for index, slot in enumerate(self._slots) if not slot.left]
+        finished = []
+        for slot in (self._slots[index] for index in done):
+            ids = tuple(slot.tokens)
+            rewards = tuple(slot.rewards[: len(ids)])
+            finished.append((slot.encoded, DecodedAnswer(ids, not slot.stopped, rewards)))
         if done:
             self._free(done)
         return finished
+
+    def _read_choices(self) -> None:
+        """Wait for the device and take over what it has chosen, for the last of the slots."""
+        choices = torch.stack(self._unread, dim=1).tolist()
+        slots = self._slots[-len(choices) :]
+        for slot, tokens in zip(slots, choices, strict=True):
+            for token in tokens:
+                slot.add(token, self._settings.stop)
+        if self._unread_rewards:
+            rewards = torch.stack(self._unread_rewards, dim=1).tolist()
+            for slot, values in zip(slots, rewards, strict=True):
+                slot.rewards += values
+        self._unread.clear()
+        self._unread_rewards.clear()
 
     def _free(self, done: list[int]) -> None:
         """Empty some slots; the last ones move into the gaps."""
@@ -276,9 +266,10 @@ class DecodingLoop:
         if not gaps:
             return
         source, target = (torch.tensor(each, device=self._device) for each in (movers, gaps))
-        longest = int(self._length[source].max())
+        longest = max(self._slots[gap].length for gap in gaps)
         self._cache.move(self._rows(source, self._width), self._rows(target, self._width), longest)
-        for state in (self._seen, self._length, self._last, self._seed):
+        states = [self._seen, self._length, self._last, self._seed, self._count]
+        for state in [*states, *([] if self._forced is None else [self._forced])]:
             state[target] = state[source]
         own = self._settings.own_rows
         if own and not self._settings.same_adapters:

@@ -10,12 +10,9 @@ from lampbench.core.fidelity import Fidelity
 from lampbench.engine.adapter_files import read_start, write_adapter
 from lampbench.engine.batched.adapter_cache import AdapterCache
 from lampbench.engine.batched.adapter_layout import new_layout
+from lampbench.engine.batched.answer_slot import EncodedRequest
 from lampbench.engine.batched.batch_size import BatchPlanner
-from lampbench.engine.batched.decoding_loop import (
-    DecodingLoop,
-    DecodingSettings,
-    EncodedRequest,
-)
+from lampbench.engine.batched.decoding_loop import DecodingLoop, DecodingSettings
 from lampbench.engine.batched.device_memory import halved
 from lampbench.engine.batched.forward_pass import ForwardPass
 from lampbench.engine.batched.packing import PassLimits

@@ -6,6 +6,7 @@ from collections import Counter
 import pytest
 import torch
 
+from lampbench.engine.batched import decoding_loop
 from lampbench.engine.protocol import Contrast, GenerateRequest, GenerationSpec, Sampling
 from lampbench.util.errors import LampbenchError
 from tests.engine.engine_inputs import MODELS, prompt
@@ -157,11 +158,12 @@ def test_contrast_changes_answers(engine, adapters):
     assert answers(engine(), requests) != answers(engine(), other)
 
 
-@pytest.mark.parametrize("contrasting", [False, True])
+@pytest.mark.parametrize(("contrasting", "steps"), [(False, 1), (True, 1), (True, 3)])
 def test_teacher_forcing_chooses_after_the_texts_own_tokens(
-    engine, merged_model, adapters, contrasting, monkeypatch
+    engine, merged_model, adapters, contrasting, steps, monkeypatch
 ):
     """Texts of different lengths beside a free answer; no stop token ends a forced one."""
+    monkeypatch.setattr(decoding_loop, "_CPU_STEPS", steps)
     tam, user, _ = adapters()
     made, expert, amateur = engine(), merged_model("llama", tam, user), merged_model("llama", tam)
     texts = ["Storm closes harbour", "", "The quick brown fox jumps over the old bridge", None]
@@ -198,10 +200,12 @@ def test_teacher_forcing_chooses_after_the_texts_own_tokens(
 def test_no_answer_depends_on_its_batch(engine, adapters, name, kind, monkeypatch):
     """All at once, in another order, and each alone in an engine of batch size one.
 
+    Nor on how many steps are taken before the loop looks which answers have ended.
+
     A sixth of the tokens ends an answer here, so that answers leave their batches all the time.
     """
     tam, user, other = adapters(name)
-    for made in (engine(name), engine(name, batch_size=1)):
+    for made in (engine(name), engine(name, batch_size=1), engine(name, batch_size=4)):
         monkeypatch.setattr(made, "_stop", frozenset(range(2, len(made._encoder.tokenizer), 6)))
     spec = {
         "greedy": GenerationSpec(16, 1.2),
@@ -218,6 +222,10 @@ def test_no_answer_depends_on_its_batch(engine, adapters, name, kind, monkeypatc
     assert len({len(c.token_ids) for c in together.values()}) > 2
     assert answers(engine(name), requests[::-1]) == together
     assert answers(engine(name, batch_size=1), requests) == together
+    for steps in (3, 100):
+        monkeypatch.setattr(decoding_loop, "_CPU_STEPS", steps)
+        assert answers(engine(name), requests) == together
+        assert answers(engine(name, batch_size=4), requests) == together
 
 
 def test_padding_is_not_penalised(engine, adapters, monkeypatch):
