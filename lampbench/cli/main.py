@@ -217,11 +217,22 @@ def _refused_by_the_system(error: OSError) -> int:
 def _bug(error: Exception) -> int:
     if os.environ.get("LAMPBENCH_TRACEBACK"):
         traceback.print_exc()
+    if told := _fault_of_plugin(error):
+        return _say(f"error: a plugin failed {told}", 2)
     return _say(
         f"bug in lampbench or a plugin: {type(error).__name__}: {error} (LAMPBENCH_TRACEBACK=1 "
         "shows where; finished work is kept)",
         1,
     )
+
+
+def _fault_of_plugin(error: Exception) -> str | None:
+    """What to say of an exception in a plugin's code; None where no plugin is loaded, or at fault."""
+    if "lampbench.registry" not in sys.modules:
+        return None
+    from lampbench.plugin.fault import fault_of_plugin
+
+    return fault_of_plugin(error)
 
 
 def _say(text: str, status: int) -> int:

@@ -14,6 +14,7 @@ from lampbench.plugin.method import Method
 from lampbench.plugin.recipe_graph import build_order, parents
 from lampbench.record.manifest import MANIFEST
 from lampbench.record.paths import run_path
+from lampbench.util.errors import LampbenchError
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +91,19 @@ def make_plan(
     preset: str,
     results: Path,
 ) -> Plan:
-    """Order the recipes behind a method and find the folder of its record."""
+    """Order the recipes behind a method and find the folder of its record.
+
+    Raises:
+        LampbenchError: prompts need an artifact that itself needs the prompts.
+    """
     spec = executor.spec
+    for recipe in build_order([spec.method.prompting]):
+        if recipe.uses_prompting:
+            kind = type(recipe).__name__
+            raise LampbenchError(
+                f"method {spec.method.name}: the prompts need {kind}, and {kind} needs the "
+                f"prompts: set uses_prompting = False on {kind}"
+            )
     # What prompts are made from comes first: training may read it.
     recipes = build_order([spec.method.prompting, *spec.method.parts().values()])
     stages = [Stage(recipe, tuple(_owners(spec, recipe, recipes))) for recipe in recipes]

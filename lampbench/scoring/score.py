@@ -13,6 +13,7 @@ from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lampbench.plugin.fault import fault_of_plugin
 from lampbench.plugin.metric import Answer, Metric, Value
 from lampbench.registry import Registry
 from lampbench.scoring.catalog import METRICS
@@ -147,8 +148,10 @@ def _value(metric: Metric, answer: Answer) -> Value:
 
 
 def _failed(metric: Metric, answer: Answer, error: Exception) -> str:
-    cause = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
-    return f"metric {metric.name} failed on query {answer.query!r} of {answer.user!r}: {cause}"
+    what = f"metric {metric.name} failed on query {answer.query!r} of {answer.user!r}"
+    if told := fault_of_plugin(error):
+        return f"{what} {told}"
+    return f"{what}: {type(error).__name__}: {str(error).partition(chr(10))[0]}"
 
 
 def _checked(metric: Metric, answer: Answer, value: Any) -> Value:

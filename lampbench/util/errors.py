@@ -1,21 +1,11 @@
 """Errors whose message is meant for the user."""
 
 import difflib
-import sys
-import traceback
 from collections.abc import Collection
 
 
 class LampbenchError(Exception):
     """A bad input: one line that says what is wrong, where, and how to fix it; exit code 2."""
-
-
-def place_in(error: BaseException, kind: type) -> str | None:
-    """File and line of the last call in the file of a class; None if the error passed none."""
-    file = getattr(sys.modules.get(kind.__module__), "__file__", None)
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [f for f in frames if (f.filename == file if file else f.filename.startswith("<"))]
-    return f"{own[-1].filename}:{own[-1].lineno}" if own else None
 
 
 def suggestion(name: str, known: Collection[str]) -> str:
