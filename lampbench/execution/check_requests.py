@@ -1,4 +1,4 @@
-"""What plugins ask of an engine is of the types that engines take: told here, in the user's words."""
+"""Checks that what a plugin asks of an engine is of the types that engines take."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar

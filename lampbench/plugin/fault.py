@@ -92,6 +92,11 @@ def _is_lampbench(frame: FrameType) -> bool:
     return name.partition(".")[0] == "lampbench" and not name.startswith(_PLUGIN_FOLDERS)
 
 
+def plugin_frame(frame: FrameType) -> bool:
+    """Whether a frame is of a plugin's code, or of a local file or notebook that it uses."""
+    return _defines_plugins(frame, _top_packages()) or _is_the_users(frame)
+
+
 def _defines_plugins(frame: FrameType, tops: frozenset[str]) -> bool:
     name = _module(frame)
     return name.startswith(_PLUGIN_FOLDERS) or name.partition(".")[0] in tops

@@ -147,6 +147,20 @@ def _value(metric: Metric, answer: Answer) -> Value:
     return _checked(metric, answer, value)
 
 
+def metric_values(metric: Metric, answers: Sequence[Answer]) -> Iterator[Value]:
+    """A metric's value for each answer, as in a run: null where it has not what it reads.
+
+    Raises:
+        LampbenchError: the metric failed, or gave what is no number of its range.
+    """
+    if metric.batched:
+        yield from _together(metric, answers)
+        return
+    missing = metric.missing() is not None
+    for answer in answers:
+        yield None if missing or not applies(metric, answer) else _value(metric, answer)
+
+
 def _failed(metric: Metric, answer: Answer, error: Exception) -> str:
     what = f"metric {metric.name} failed on query {answer.query!r} of {answer.user!r}"
     if told := fault_of_plugin(error):
