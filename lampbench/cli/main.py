@@ -42,6 +42,10 @@ COMMANDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "list": ("list:list_", "List methods, tasks, metrics, models or recorded runs."),
         "show": ("show:show", "Show a method or a task in full."),
     },
+    "Write plugins": {
+        "new": ("new:new", "Write a working plugin to begin with."),
+        "check": ("check:check", "Check whether a plugin keeps the contract."),
+    },
     "Look after files": {
         "cache": ("cache:cache", "List, clean up or verify what is stored for later runs."),
         "doctor": ("doctor:doctor", "Check this machine, and a model."),

@@ -12,7 +12,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from lampbench.engine.models import decoder_sizes, resolve_model
+from lampbench.engine.model_files import decoder_sizes
+from lampbench.engine.models import resolve_model
 from lampbench.engine.pool import EngineOptions
 from lampbench.engine.protocol import (
     Completion,
@@ -26,7 +27,22 @@ from lampbench.engine.protocol import (
 from lampbench.util.disk import writing
 from lampbench.util.hashing import digest, file_digest, seed_from
 
-_WORDS = "amber birch cedar delta ember fjord grove heath inlet jetty knoll ledge mesa north".split()
+_WORDS = [
+    "amber",
+    "birch",
+    "cedar",
+    "delta",
+    "ember",
+    "fjord",
+    "grove",
+    "heath",
+    "inlet",
+    "jetty",
+    "knoll",
+    "ledge",
+    "mesa",
+    "north",
+]
 _TOKENS = 4
 
 
@@ -157,7 +173,10 @@ class EchoPool:
 
 
 def _content(request: Any) -> dict[str, Any]:
-    """What a request asks, as JSON: adapters by their content, wherever they are."""
+    """What a request asks, as JSON: adapters by their content, wherever they are.
+
+    What is shortened first in a prompt that is too long is left out: none is too long here.
+    """
     content: dict[str, Any] = _plain(dataclasses.asdict(request))
     del content["id"]
     return content
@@ -167,7 +186,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Path):
         return [[file.name, file_digest(file)] for file in sorted(value.glob("adapter_*"))]
     if isinstance(value, dict):
-        return {str(key): _plain(held) for key, held in value.items()}
+        return {str(key): _plain(held) for key, held in value.items() if key != "shrink"}
     if isinstance(value, (list, tuple)):
         return [_plain(held) for held in value]
     return value if isinstance(value, (str, int, float, bool)) or value is None else repr(value)

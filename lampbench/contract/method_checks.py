@@ -5,23 +5,34 @@ nothing behind for another's, except where that is what is tested.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from typing import Any
 
 from lampbench.contract.card import check_card
-from lampbench.contract.echo_engine import Killed, KillSwitch
+from lampbench.contract.echo_engine import EchoPool, Killed, KillSwitch
 from lampbench.contract.fresh_copy import source_of
 from lampbench.contract.pointers import chance_lines, memory_lines
 from lampbench.contract.subject import Subject
-from lampbench.contract.trial import Answers, Conditions, Outcome, echo_trial
+from lampbench.contract.trial import (
+    Answers,
+    Conditions,
+    Outcome,
+    echo_key,
+    echo_trial,
+    training_prompts,
+    trial_folder,
+    trial_plan,
+)
 from lampbench.contract.trial_data import SENTINEL, trial_dataset, watched, with_references
 from lampbench.contract.undeclared_constants import check_constants
-from lampbench.contract.verdict import CheckResult, failed, passed, skipped
 from lampbench.contract.vary_hyperparameters import check_hyperparameters
+from lampbench.contract.verdict import CheckResult, failed, note, passed, skipped
 from lampbench.contract.workshop import Workshop
 from lampbench.core.dataset import Dataset
 from lampbench.core.task import Task
+from lampbench.plugin.fault import told_as_the_plugins
 from lampbench.plugin.method import Method
 from lampbench.util.errors import LampbenchError
 
@@ -56,6 +67,11 @@ class MethodTrials:
             str(self.workshop.model), conditions, cache, switch,
         )  # fmt: skip
 
+    def key(self, values: Mapping[str, Any]) -> str:
+        """The key of a run with some hyper-parameters."""
+        method, model = self.subject.method(), str(self.workshop.model)
+        return echo_key(method, self.task, self.data, model, Conditions(values=values))
+
     def on_model(self, conditions: Conditions | None = None) -> Outcome:
         """A trial of a fresh copy on the tiny model."""
         return self.workshop.model_trial(self.subject.fresh(), self.task, self.data, conditions)
@@ -69,6 +85,23 @@ class MethodTrials:
     def answered(self) -> Outcome:
         """What the other trials on the tiny model are compared with."""
         return self.on_model()
+
+    @cached_property
+    def _differs_on_model(self) -> bool:
+        """Whether the tiny model answers otherwise with all at once: users one by one and reversed.
+
+        If it does not, it does under neither condition, and equal runs are equal.
+        """
+        both = Conditions(one_by_one=True, reversed_users=True)
+        return bool(_difference(self.answered, self.on_model(both)))
+
+    def difference(self, conditions: Conditions) -> str:
+        """How answers differ under conditions that must change none; empty if they do not."""
+        only = conditions.only
+        found = _difference(self.echoed, self.echo(conditions=conditions), only)
+        if not found and self._differs_on_model:
+            found = _difference(self.answered, self.on_model(conditions), only)
+        return found
 
     @cached_property
     def fault(self) -> str:
@@ -89,7 +122,7 @@ class MethodTrials:
     @cached_property
     def unsteady(self) -> str:
         """How two equal runs differ; empty if they do not."""
-        found = _difference(self.echoed, self.echo()) or _difference(self.answered, self.on_model())
+        found = self.difference(Conditions())
         if not found and self.subject.by_name:
             found = _differing(self.echoed.answers, self.other_answers)
         return found
@@ -126,39 +159,41 @@ def determinism(trials: MethodTrials) -> CheckResult:
 
 def batch(trials: MethodTrials) -> CheckResult:
     """Users alone have the answers that they have together."""
-    alone = Conditions(one_by_one=True, batch_size=1)
-    return _compared(
-        trials, "batch", alone, "users are asked for one at a time",
-        "An answer may depend on its own user and on context.dataset, never on who else is in "
-        "`users`",
-    )  # fmt: skip
+    alone = [Conditions(only=user.id, batch_size=1) for user in trials.data.test_users]
+    for conditions in (Conditions(one_by_one=True), *alone):
+        if found := trials.difference(conditions):
+            return failed(
+                "batch",
+                f"where users are asked for one at a time, {found}. An answer may depend on its "
+                f"own user and on context.dataset, never on who else is in `users`"
+                f"{_memory(trials)}",
+            )
+    return passed("batch", "equal answers for users alone and together")
 
 
 def order(trials: MethodTrials) -> CheckResult:
     """The order of users changes no answer."""
-    return _compared(
-        trials, "order of users", Conditions(reversed_users=True),
-        "the users come in the opposite order",
-        "An answer must not depend on the users before it",
-    )  # fmt: skip
-
-
-def _compared(
-    trials: MethodTrials, check: str, conditions: Conditions, when: str, advice: str
-) -> CheckResult:
-    found = _difference(trials.echoed, trials.echo(conditions=conditions))
-    if not found:
-        found = _difference(trials.answered, trials.on_model(conditions))
-    if found:
-        return failed(check, f"where {when}, {found}. {advice}{_memory(trials)}")
-    return passed(check, f"equal answers where {when}")
+    check = "order of users"
+    if found := trials.difference(Conditions(reversed_users=True)):
+        return failed(
+            check,
+            f"where the users come in the opposite order, {found}. An answer must not depend on "
+            f"the users before it{_memory(trials)}",
+        )
+    turned = replace(trials.data, test_users=trials.data.test_users[::-1])
+    if found := _difference(trials.echoed, trials.echo(data=turned)):
+        return failed(
+            check,
+            f"where context.dataset has its users in the opposite order, {found}. Choose other "
+            "users by their ids, not by their place",
+        )
+    return passed(check, "equal answers in the opposite order")
 
 
 def resume(trials: MethodTrials) -> CheckResult:
     """A killed run that is resumed, in a process that remembers nothing, ends as one in one go."""
     for moment in _moments(trials.echoed.moments):
-        with TemporaryDirectory() as folder:
-            cache = Path(folder)
+        with trial_folder() as cache:
             try:
                 trials.echo(cache=cache, switch=KillSwitch(moment))
             except Killed:
@@ -211,6 +246,35 @@ def references(trials: MethodTrials) -> CheckResult:
     return passed(check, "equal answers where references are replaced or withheld")
 
 
+def training(trials: MethodTrials) -> CheckResult:
+    """The prompt of a past record, on which weights train, shows neither its target nor later ones.
+
+    A LoRA that is trained on prompts with the answer in them learns to copy.
+    """
+    check, method = "training prompts", trials.subject.fresh()
+    with trial_folder() as cache:
+        model = str(trials.workshop.model)
+        trials.echo(method, cache=cache)
+        plan = trial_plan(
+            method, trials.task, trials.data, model, EchoPool(model), cache, Conditions()
+        )
+        with told_as_the_plugins("a prompt for training"):
+            prompts = training_prompts(plan)
+    for user in trials.data.test_users:
+        for place, record in enumerate(user.history):
+            text = prompts[user.id, record.id]
+            shown = [later.id for later in user.history[place:] if later.target in text]
+            if shown:
+                what = "itself" if shown[0] == record.id else f"the later record {shown[0]!r}"
+                told = (
+                    f"the prompt of the past record {record.id!r} quotes {what}. Weights train on "
+                    "these prompts: in render(), quote from before(user, item), not user.history"
+                )
+                trains = method.adaptation is not None or trials.subject.kind != "method"
+                return (failed if trains else note)(check, told)
+    return passed(check, "no prompt of a past record shows its target or a later record")
+
+
 def state(trials: MethodTrials) -> CheckResult:
     """One run leaves nothing behind for the next one in the same process."""
     method, other = trials.subject.fresh(), trial_dataset(trials.task, "another edition")
@@ -230,7 +294,7 @@ def state(trials: MethodTrials) -> CheckResult:
 
 def hyperparameters(trials: MethodTrials) -> CheckResult:
     """Each declared hyper-parameter changes the key, and each of the plugin's own the run."""
-    return check_hyperparameters(trials.subject, trials.echoed, trials.echo)
+    return check_hyperparameters(trials.subject, trials.echoed, trials.echo, trials.key)
 
 
 def constants(trials: MethodTrials) -> CheckResult:
@@ -243,15 +307,15 @@ def _memory(trials: MethodTrials) -> str:
     return f"; look at {lines}" if lines else ""
 
 
-def _difference(expected: Outcome, found: Outcome) -> str:
-    return _differing(expected.answers, found.answers)
+def _difference(expected: Outcome, found: Outcome, only: str | None = None) -> str:
+    return _differing(expected.answers, found.answers, only)
 
 
-def _differing(expected: Answers, found: Answers) -> str:
-    """The first query whose answers differ, in words; empty if none does."""
+def _differing(expected: Answers, found: Answers, only: str | None = None) -> str:
+    """The first query, of one user or of all, whose answers differ, in words."""
     for (user, query), text in sorted(expected.items()):
         other = found.get((user, query))
-        if other != text:
+        if other != text and only in (None, user):
             return f"query {query!r} of user {user!r} is answered {other!r:.60}, not {text!r:.60}"
     return ""
 
@@ -264,6 +328,7 @@ METHOD_CHECKS: Mapping[str, Callable[[MethodTrials], CheckResult]] = {
     "order of users": order,
     "resume": resume,
     "references": references,
+    "training prompts": training,
     "state": state,
     "hyper-parameters": hyperparameters,
     "constants": constants,

@@ -25,8 +25,10 @@ _TEXTS = (
     ("word " * 300, "word word"),
     ("naïve 東京 🙂 {x} <b>", "naïve 東京 🙂 {x} <b>"),
     ("one", "two"),
+    ("short", "a bridge in the old town is open"),
 )
 _HISTORIES = (("the old town", "a bridge in the old town is closed"), (), ("one",))
+
 _SAMPLE = 6
 """Letters by which a sentence is cut in made-up texts."""
 
@@ -144,7 +146,7 @@ def _state(trials: MetricTrials) -> CheckResult:
     metric, check = trials.fresh(), "state"
     draw = random.Random(seed_from("metric", _SAMPLE))
     others = [
-        replace(answer, text=" ".join(draw.sample("red blue green tall small".split(), 3)))
+        replace(answer, text=" ".join(draw.sample(["red", "blue", "green", "tall", "small"], 3)))
         for answer in trial_answers()
     ]
     trial_values(metric, others)

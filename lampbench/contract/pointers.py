@@ -37,9 +37,9 @@ def _chance(tree: ast.Module) -> Iterator[tuple[int, str]]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             called = ast.unparse(node.func)
-            if called in (*_PER_PROCESS, *_UNORDERED):
-                yield node.lineno, f"{called}()"
-            elif called.startswith(_RANDOM) and not called.startswith(_SOUND):
+            if called in (*_PER_PROCESS, *_UNORDERED) or (
+                called.startswith(_RANDOM) and not called.startswith(_SOUND)
+            ):
                 yield node.lineno, f"{called}()"
         elif isinstance(node, (ast.Set, ast.SetComp)):
             yield node.lineno, "a set has no order"

@@ -21,6 +21,8 @@ def save_tiny_model(folder: Path) -> Path:
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
+    from lampbench.engine.quiet_libraries import quiet_libraries
+
     tokens = _tokenizer()
     config = LlamaConfig(
         vocab_size=len(tokens),
@@ -40,8 +42,9 @@ def save_tiny_model(folder: Path) -> Path:
         torch.manual_seed(0)
         model = LlamaForCausalLM(config)
     model.generation_config.eos_token_id = [tokens.eos_token_id]
-    model.save_pretrained(folder)
-    tokens.save_pretrained(folder)
+    with quiet_libraries():
+        model.save_pretrained(folder)
+        tokens.save_pretrained(folder)
     return folder
 
 

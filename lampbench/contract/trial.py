@@ -1,7 +1,9 @@
 """One run of a method for a check: on made-up users, in a cache of its own, recorded nowhere."""
 
 import io
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,19 +29,22 @@ from lampbench.util.progress import Progress
 Answers = dict[tuple[str, str], str]
 """The text that answers each query, by user and query."""
 
-_BUDGETS = {"max_new_tokens": 8, "epochs": 1}
-"""Largest values in trials, by the last word of a hyper-parameter's path: a trial takes seconds."""
+_MOST = {"max_new_tokens": 8, "epochs": 1}
+_LEAST = {"batch_size": 4}
+"""Bounds in trials, by the last word of a hyper-parameter's path, so that they take a second."""
 
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """How a trial is run: what must not change its answers, and a kill.
+    """How a trial is run; nothing but `seed` and `values` may change its answers.
 
-    With `one_by_one`, each user's artifacts and answers are asked for in calls of their own;
-    `reversed_users` hands the users over in the opposite order. `values` are hyper-parameters.
+    With `one_by_one`, each user's artifacts and answers are asked for in calls of their own; with
+    `only`, the id of a user, nobody else's answers are. `reversed_users` hands the users over in
+    the opposite order. `values` are hyper-parameters.
     """
 
     one_by_one: bool = False
+    only: str | None = None
     reversed_users: bool = False
     seed: int = 0
     batch_size: int | None = None
@@ -76,11 +81,12 @@ def settings_for(
     """
     usual = defaults("small", task)
     _, settings = method.resolved(ValueSources({}, usual))
-    cut = {
-        path: SourcedValue(min(setting.value, _BUDGETS[last]), "the trial")
-        for path, setting in settings.items()
-        if (last := path.rpartition(".")[2]) in _BUDGETS
-    }
+    cut: dict[str, SourcedValue] = {}
+    for path, setting in settings.items():
+        last = path.rpartition(".")[2]
+        for bounds, bounded in ((_MOST, min), (_LEAST, max)):
+            if last in bounds and isinstance(setting.value, int):
+                cut[path] = SourcedValue(bounded(setting.value, bounds[last]), "the trial")
     given = {path: SourcedValue(value, "the trial") for path, value in values.items()}
     return method.resolved(ValueSources(cut | given, usual))
 
@@ -126,14 +132,52 @@ def carry_out(plan: Plan, conditions: Conditions, switch: KillSwitch | None = No
                     "yielding the user"
                 )
     answers: Answers = {}
-    for users in _groups(executor.dataset.test_users[::order], conditions):
+    asked = [
+        user for user in executor.dataset.test_users[::order]
+        if conditions.only in (None, user.id)
+    ]  # fmt: skip
+    for users in _groups(asked, conditions):
         predictions, _ = predict(plan, users)
         answers |= {(one.user, one.query): one.text for one in predictions}
     return Outcome(answers, plan.folder.name, plan.settings, executor.switch.count)
 
 
+def training_prompts(plan: Plan) -> dict[tuple[str, str], str]:
+    """The text of each test user's prompt for each past record, by user and record; the plan has
+    been carried out.
+    """
+    executor = plan.executor
+    return {
+        (user.id, record.id): executor.prompt(user, record).text
+        for user in executor.dataset.test_users
+        for record in user.history
+    }
+
+
 def _groups(owners: Sequence[Any], conditions: Conditions) -> list[tuple[Any, ...]]:
     return [(one,) for one in owners] if conditions.one_by_one else [tuple(owners)]
+
+
+_IN_MEMORY = Path("/dev/shm")
+
+
+@contextmanager
+def trial_folder() -> Iterator[Path]:
+    """A temporary folder for a trial's cache: in memory where the system has such a place, since
+    a cache waits for the disk after each artifact.
+    """
+    home = _IN_MEMORY if os.access(_IN_MEMORY, os.W_OK) else None
+    with TemporaryDirectory(prefix="lampbench-trial-", dir=home) as folder:
+        yield Path(folder)
+
+
+def echo_key(
+    method: Method, task: Task, dataset: Dataset, model: str, conditions: Conditions
+) -> str:
+    """The key that a trial's run would have."""
+    with trial_folder() as folder:
+        plan = trial_plan(method, task, dataset, model, EchoPool(model), folder, conditions)
+        return plan.folder.name
 
 
 def echo_trial(
@@ -148,7 +192,6 @@ def echo_trial(
     """A trial on the engine that echoes requests, in a new cache unless one is given."""
     conditions = conditions or Conditions()
     engines = EchoPool(model, EngineOptions(batch_size=conditions.batch_size))
-    with TemporaryDirectory() as folder:
-        place = cache or Path(folder)
-        plan = trial_plan(method, task, dataset, model, engines, place, conditions)
+    with trial_folder() as folder:
+        plan = trial_plan(method, task, dataset, model, engines, cache or folder, conditions)
         return carry_out(plan, conditions, switch)

@@ -1,6 +1,6 @@
 """Each declared hyper-parameter is set to other values: the key must change, and the run."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,23 +8,31 @@ from lampbench.contract.subject import Subject
 from lampbench.contract.trial import Conditions, Outcome
 from lampbench.contract.verdict import CheckResult, failed, note, passed
 from lampbench.plugin.hyperparameter import UNSET, Part, child_parts, hyper_fields
+from lampbench.plugin.method import Method
 from lampbench.util.errors import LampbenchError
 
 Try = Callable[..., Outcome]
+Key = Callable[[Mapping[str, Any]], str]
 
 
 @dataclass(frozen=True, slots=True)
 class _Declared:
-    """A hyper-parameter: its path, its rule, and the class that declares it."""
+    """A hyper-parameter: its path, its rule, the class that declares it, and that of its part."""
 
     path: str
     rule: dict[str, Any]
     owner: type
+    part: type
 
 
-def check_hyperparameters(subject: Subject, usual: Outcome, trial: Try) -> CheckResult:
-    """Vary each hyper-parameter of a method's parts, one at a time."""
+def check_hyperparameters(subject: Subject, usual: Outcome, trial: Try, key: Key) -> CheckResult:
+    """Vary each hyper-parameter of a method's parts, one at a time.
+
+    The parts of `lampbench.plugin` are known to use theirs where a method is nothing but such
+    parts; their keys are compared all the same.
+    """
     check, idle = "hyper-parameters", []
+    composed = type(subject.method()).predict is Method.predict
     declared = {one.path: one for one in _declared(subject)}
     for path, one in declared.items():
         if path not in usual.settings:
@@ -33,7 +41,7 @@ def check_hyperparameters(subject: Subject, usual: Outcome, trial: Try) -> Check
                 f"{one.owner.__name__} declares {path}, which nothing sets: nest its part in a "
                 "field of another part or in an attribute of the method, not in a list or dict",
             )
-        verdict = _varied(one, usual, trial)
+        verdict = _varied(one, usual, trial, key, composed and not _is_own(one.part))
         if verdict == "same key":
             return failed(
                 check, f"{path}: another value gives the same key; do not override identity"
@@ -63,7 +71,8 @@ def _declared(subject: Subject) -> Iterator[_Declared]:
     while waiting:
         part = waiting.pop()
         for path, field in hyper_fields(part):
-            yield _Declared(path, field.metadata["hyper"], _declares(type(part), field.name))
+            owner = _declares(type(part), field.name)
+            yield _Declared(path, field.metadata["hyper"], owner, type(part))
         waiting += [child for _, child in child_parts(part)]
         waiting += [one for one in _hidden(part)]
 
@@ -85,18 +94,19 @@ def _is_own(owner: type) -> bool:
     return not owner.__module__.startswith("lampbench.plugin.")
 
 
-def _varied(one: _Declared, usual: Outcome, trial: Try) -> str:
-    """What other values change: "both", or what stays: "same key" or "idle"."""
+def _varied(one: _Declared, usual: Outcome, trial: Try, key: Key, key_alone: bool) -> str:
+    """What other values change: "both", or what they leave as it is: "same key" or "idle"."""
     verdict = "both"
     for value in _others(usual.settings[one.path].value, one.rule):
         try:
-            found = trial(conditions=Conditions(values={one.path: value}))
+            if key({one.path: value}) == usual.key:
+                return "same key"
+            if key_alone or trial(conditions=Conditions(values={one.path: value})).answers != (
+                usual.answers
+            ):
+                return "both"
         except LampbenchError:
             return "both"  # it is read, and the value does not fit the trial's data
-        if found.key == usual.key:
-            return "same key"
-        if found.answers != usual.answers:
-            return "both"
         verdict = "idle"
     return verdict
 

@@ -9,11 +9,12 @@ from tempfile import TemporaryDirectory
 
 from lampbench.contract.other_process import OtherProcess
 from lampbench.contract.tiny_model import save_tiny_model
-from lampbench.contract.trial import Conditions, Outcome, carry_out, trial_plan
+from lampbench.contract.trial import Conditions, Outcome, carry_out, trial_folder, trial_plan
 from lampbench.core.dataset import Dataset
 from lampbench.core.fidelity import PAPER
 from lampbench.core.task import Task
 from lampbench.engine.pool import EngineOptions, EnginePool
+from lampbench.execution.cache import Cache
 from lampbench.plugin.method import Method
 from lampbench.util.progress import Progress
 
@@ -34,16 +35,17 @@ class Workshop:
     def _engines(self) -> EnginePool:
         options = EngineOptions(device="cpu", dtype="float32")
         quiet = Progress(StringIO())
-        return EnginePool(options, PAPER, self._folder / "digests", quiet)
+        cache = Cache(self._folder / "digests", quiet.say)
+        return EnginePool(options, PAPER, cache, quiet)
 
     def model_trial(
         self, method: Method, task: Task, dataset: Dataset, conditions: Conditions | None = None
     ) -> Outcome:
         """A trial on the tiny model with the batched engine, in a new cache."""
         conditions = conditions or Conditions()
-        with TemporaryDirectory(dir=self._folder) as cache:
+        with trial_folder() as cache:
             plan = trial_plan(
-                method, task, dataset, str(self.model), self._engines, Path(cache), conditions
+                method, task, dataset, str(self.model), self._engines, cache, conditions
             )
             return carry_out(plan, conditions)
 

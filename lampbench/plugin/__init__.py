@@ -36,6 +36,7 @@ from lampbench.plugin.prompting import (
     ProfileAugmented,
     Prompting,
     RetrievalAugmented,
+    before,
     nearest,
     relevant,
 )
@@ -109,6 +110,7 @@ __all__ = [
     "UserRecipe",
     "UserSFT",
     "Weights",
+    "before",
     "fill",
     "hyper",
     "nearest",
