@@ -231,7 +231,7 @@ def _bug(error: Exception) -> int:
 
 
 def _fault_of_plugin(error: Exception) -> str | None:
-    """What to say of an exception in a plugin's code; None where no plugin is loaded, or at fault."""
+    """What to say of an exception in a plugin's code; None where no plugin is at fault."""
     if "lampbench.registry" not in sys.modules:
         return None
     from lampbench.plugin.fault import fault_of_plugin

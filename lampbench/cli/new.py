@@ -1,8 +1,7 @@
 """`lampbench new`: a working plugin to begin with."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,13 +17,13 @@ def new() -> None:
     """Write a working, documented and tested plugin to begin with."""
 
 
-def _files(command: Callable[..., Any]) -> Callable[..., Any]:
-    return option("--folder", type=click.Path(path_type=Path, file_okay=False), default=".",
-                  show_default=True, metavar="DIR", heading=options.OUTPUT,
-                  help="Folder in which it is written.")(
-        option("--package", is_flag=True, heading=options.OUTPUT,
-               help="Write a package that can be installed and published.")(command)
-    )  # fmt: skip
+_files = options.apply(
+    option("--folder", type=click.Path(path_type=Path, file_okay=False), default=".",
+           show_default=True, metavar="DIR", heading=options.OUTPUT,
+           help="Folder in which it is written."),
+    option("--package", is_flag=True, heading=options.OUTPUT,
+           help="Write a package that can be installed and published."),
+)  # fmt: skip
 
 
 def _new(kind: "Kind", name: str, folder: Path, package: bool) -> None:

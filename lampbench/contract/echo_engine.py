@@ -27,22 +27,7 @@ from lampbench.engine.protocol import (
 from lampbench.util.disk import writing
 from lampbench.util.hashing import digest, file_digest, seed_from
 
-_WORDS = [
-    "amber",
-    "birch",
-    "cedar",
-    "delta",
-    "ember",
-    "fjord",
-    "grove",
-    "heath",
-    "inlet",
-    "jetty",
-    "knoll",
-    "ledge",
-    "mesa",
-    "north",
-]
+_WORDS = ("amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "heath", "inlet", "jetty")
 _TOKENS = 4
 
 

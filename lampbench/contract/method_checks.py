@@ -5,6 +5,7 @@ nothing behind for another's, except where that is what is tested.
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -194,10 +195,8 @@ def resume(trials: MethodTrials) -> CheckResult:
     """A killed run that is resumed, in a process that remembers nothing, ends as one in one go."""
     for moment in _moments(trials.echoed.moments):
         with trial_folder() as cache:
-            try:
+            with suppress(Killed):
                 trials.echo(cache=cache, switch=KillSwitch(moment))
-            except Killed:
-                pass
             try:
                 found = _difference(trials.echoed, trials.echo(cache=cache))
             except LampbenchError as error:

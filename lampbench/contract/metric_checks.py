@@ -24,8 +24,8 @@ _TEXTS = (
     ("an answer", ""),
     ("word " * 300, "word word"),
     ("naïve 東京 🙂 {x} <b>", "naïve 東京 🙂 {x} <b>"),
-    ("one", "two"),
     ("short", "a bridge in the old town is open"),
+    ("one", "two"),
 )
 _HISTORIES = (("the old town", "a bridge in the old town is closed"), (), ("one",))
 

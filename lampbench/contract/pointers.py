@@ -67,9 +67,13 @@ def _memory(tree: ast.Module) -> Iterator[tuple[int, str]]:
                 for target in targets:
                     if not isinstance(target, ast.Name) and _is_shared(target, shared):
                         yield node.lineno, ast.unparse(target)
-            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-                if node.func.attr in _CHANGES and _is_shared(node.func.value, shared):
-                    yield node.lineno, ast.unparse(node.func)
+            elif (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and node.func.attr in _CHANGES
+                and _is_shared(node.func.value, shared)
+            ):
+                yield node.lineno, ast.unparse(node.func)
 
 
 def _is_shared(node: ast.expr, shared: set[str]) -> bool:

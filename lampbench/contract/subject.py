@@ -37,7 +37,9 @@ class Subject:
     def method(self, found: type | None = None) -> Method:
         """A method of the class, or of a copy of it."""
         made = found or self.found
-        return made() if self.kind == "method" else method_with(self.kind, made)
+        if issubclass(made, Method):
+            return made()
+        return method_with(self.kind, made)
 
     def fresh(self, change: Callable[[ast.Module], ast.Module] | None = None) -> Method:
         """A method of the class made again from its file, without memory of earlier runs."""
@@ -98,7 +100,7 @@ def find_subject(kind: str, wanted: str | type, plugins: Sequence[str] = ()) -> 
     else:
         registry = Registry(paths)
         made = {"method": registry.method, "task": registry.task, "metric": registry.metric}
-        found = type(made[kind](wanted))  # type: ignore[operator]
+        found = type(made[kind](wanted))
         name = str(found.name)  # type: ignore[attr-defined]
     return Subject(kind, name, found, tuple(plugins), isinstance(wanted, str))
 

@@ -50,8 +50,10 @@ def save_tiny_model(folder: Path) -> Path:
 
 def _tokenizer() -> Any:
     """A byte-level BPE whose tokens are the bytes and a few of their pairs."""
+    import transformers
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import PreTrainedTokenizerFast
+
+    made: Any = transformers.PreTrainedTokenizerFast  # untyped
 
     core = Tokenizer(models.BPE())
     core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -64,11 +66,11 @@ def _tokenizer() -> Any:
     )
     core.train_from_iterator(["the author wrote a new text about the old town and its bridge"],
                              trainer)  # fmt: skip
-    made = PreTrainedTokenizerFast(
+    tokens = made(
         tokenizer_object=core,
         eos_token=_END,
         additional_special_tokens=[_START],
         clean_up_tokenization_spaces=False,
     )
-    made.chat_template = _TEMPLATE
-    return made
+    tokens.chat_template = _TEMPLATE
+    return tokens

@@ -12,36 +12,11 @@ from lampbench.util.hashing import seed_from
 SENTINEL = "zzqxj withheld zzqxj"
 """Stands where a reference was: no method can know it."""
 
-_WORDS = [
-    "old",
-    "new",
-    "town",
-    "bridge",
-    "harbour",
-    "garden",
-    "market",
-    "river",
-    "quiet",
-    "early",
-    "late",
-    "letter",
-    "morning",
-    "winter",
-    "summer",
-    "author",
-    "reader",
-    "story",
-    "house",
-    "window",
-    "street",
-    "music",
-    "paper",
-    "stone",
-    "light",
-    "water",
-    "field",
-    "road",
-]
+_WORDS = (
+    "old", "new", "town", "bridge", "harbour", "garden", "market", "river", "quiet", "early",
+    "late", "letter", "morning", "winter", "summer", "author", "reader", "story", "house",
+    "window", "street", "music", "paper", "stone", "light", "water", "field", "road",
+)  # fmt: skip
 
 
 class TrialTask(Task):

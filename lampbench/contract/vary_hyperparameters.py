@@ -74,7 +74,7 @@ def _declared(subject: Subject) -> Iterator[_Declared]:
             owner = _declares(type(part), field.name)
             yield _Declared(path, field.metadata["hyper"], owner, type(part))
         waiting += [child for _, child in child_parts(part)]
-        waiting += [one for one in _hidden(part)]
+        waiting += _hidden(part)
 
 
 def _hidden(part: Part) -> Iterator[Part]:

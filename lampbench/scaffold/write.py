@@ -1,5 +1,6 @@
 """Writing a new plugin: one file and its test, or a package."""
 
+import importlib
 import keyword
 import re
 from importlib.resources import files
@@ -67,11 +68,10 @@ def _require_free(kind: Kind, name: str) -> None:
 
 
 def _is_built_in(folder: Path) -> bool:
-    import lampbench.methods
-    import lampbench.tasks
-
-    packages = (*lampbench.methods.__path__, *lampbench.tasks.__path__)
-    return folder.resolve() in {Path(one).resolve() for one in packages}
+    """Whether it is the folder of the built-in methods or tasks, for which one test stands."""
+    packages = [importlib.import_module(f"lampbench.{kind}s") for kind in ("method", "task")]
+    homes = {Path(place).resolve() for package in packages for place in package.__path__}
+    return folder.resolve() in homes
 
 
 def _filled(template: str, kind: Kind, name: str, **more: object) -> str:

@@ -1,3 +1,5 @@
+from collections.abc import Iterator
+
 import pytest
 
 from lampbench.contract.check import check_plugin
@@ -5,7 +7,7 @@ from lampbench.contract.workshop import Workshop, workshop
 
 
 @pytest.fixture(scope="session")
-def shop() -> Workshop:
+def shop() -> Iterator[Workshop]:
     """One tiny model and one other process for all tests."""
     with workshop() as made:
         yield made

@@ -1,3 +1,5 @@
+from typing import Any
+
 from lampbench.contract.fresh_copy import forget_copies, fresh_copy
 from lampbench.plugin.identity import code_identity
 from lampbench.plugin.prompting import Plain
@@ -18,7 +20,7 @@ class Mine(Method):
 def test_a_copy_remembers_nothing_and_has_the_same_identity(tmp_path):
     file = tmp_path / "mine.py"
     file.write_text(SOURCE)
-    first = type(Registry([file]).method("mine"))
+    first: Any = type(Registry([file]).method("mine"))
     assert (first().remember(), first().remember()) == (1, 2)
     second = fresh_copy(first)
     assert second is not first
