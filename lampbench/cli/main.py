@@ -146,7 +146,8 @@ def cli() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave with its exit code.
 
-    0: done; 1: a check failed, or a bug; 2: bad input or a full disk, told in one line;
+    0: done; 1: a check failed, or a bug; 2: bad input, a plugin's fault or a full disk, told in one
+    line, or a plugin that breaks the contract;
     75: the time of --max-hours is over; 128 + its number (130, 143, 129): ended by a signal.
     """
     with _safe_streams(), stopping_on_signals():

@@ -56,6 +56,6 @@ def test_programs_read_one_document(call, bad):
 
 
 def test_an_unknown_name_is_an_error(call):
-    code, out, err = call("check", "method", "nosuch")
+    code, _, err = call("check", "method", "nosuch")
     assert code == 2
     assert "no method is called 'nosuch'" in err

@@ -4,7 +4,9 @@ import json
 
 import pytest
 
+from lampbench.scaffold.write import write_plugin
 from tests.contract import bad_plugins as bad
+from tests.shared.pages import blocks
 
 ONE_LINE = """
 from lampbench.testing import contract_test
@@ -49,6 +51,18 @@ def test_a_class_is_checked_with_the_fixture(tests_of, value, code):
     done = tests_of(FIXTURE.format(value=value))
     assert done.returncode == code, done.stdout
     assert ("runs: metric letters gave -1" in done.stdout) is bool(code)
+
+
+def test_the_examples_of_the_documentation_run(python, tmp_path):
+    examples = [block for block in blocks("docs/contract.md") if block.language == "python"]
+    for block in examples:
+        (tmp_path / f"{block.file}.py").write_text(block.body)
+    write_plugin("method", "my_method", tmp_path / "written")
+    (tmp_path / "written" / "my_method.py").rename(tmp_path / "my_method.py")
+    names = [f"{block.file}.py" for block in examples]
+    done = python("-m", "pytest", "-p", "lampbench.testing", *names, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout
+    assert "12 passed" in done.stdout
 
 
 def test_the_plugin_loads_nothing_heavy(python):

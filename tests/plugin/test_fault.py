@@ -130,7 +130,7 @@ def test_a_fault_in_a_method_is_told_with_its_line(planner, tmp_path, body, at, 
     [
         (PREDICT.replace("yield from [1 / 0 for user in users]", "return None"),
          "predict() of method bad returned None: make it yield one Prediction per query"),
-        (RENDER.replace('{}["missing"]', '"a string"'), "which is not a Prompt; fix render() of Mine"),
+        (RENDER.replace('{}["missing"]', '"a string"'), "not a Prompt; fix render() of Mine"),
         (SPEC.replace("user.nothing", "None"), "which is not a GenerationSpec; fix spec() of Mine"),
         (BUILD.replace("raise RuntimeError", "str").replace("    yield\n", ""),
          "build() of Mine returned None: make it yield each user"),
