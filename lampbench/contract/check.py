@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
-from lampbench.contract.method_checks import METHOD_CHECKS, MethodTrials, check_method
+from lampbench.contract.fresh_copy import forget_copies
+from lampbench.contract.method_checks import METHOD_CHECKS, check_method
+from lampbench.contract.method_trials import MethodTrials
 from lampbench.contract.metric_checks import METRIC_CHECKS, MetricTrials, check_metric
 from lampbench.contract.other_process import trial_task
 from lampbench.contract.subject import Subject, find_subject
@@ -49,6 +51,10 @@ def check_plugin(
     Raises:
         LampbenchError: there is no such kind, plugin or task.
     """
-    examine = examination(find_subject(kind, wanted, plugins), workshop, task)
-    for check in checks_of(kind):
-        yield examine(check)
+    subject = find_subject(kind, wanted, plugins)
+    examine = examination(subject, workshop, task)
+    try:
+        for check in checks_of(kind):
+            yield examine(check)
+    finally:
+        forget_copies(subject.found)

@@ -1,132 +1,23 @@
-"""The contract of methods, and of parts inside a method: one function per check.
-
-Each trial starts with a fresh copy of the plugin's module, so that one check's trial leaves
-nothing behind for another's, except where that is what is tested.
-"""
+"""The contract of methods, and of parts inside a method: one function per check."""
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from functools import cached_property
-from pathlib import Path
-from typing import Any
 
 from lampbench.contract.card import check_card
 from lampbench.contract.echo_engine import EchoPool, Killed, KillSwitch
-from lampbench.contract.fresh_copy import source_of
+from lampbench.contract.method_trials import MethodTrials, difference_between
 from lampbench.contract.pointers import chance_lines, memory_lines
-from lampbench.contract.subject import Subject
-from lampbench.contract.trial import (
-    Answers,
-    Conditions,
-    Outcome,
-    echo_key,
-    echo_trial,
-    training_prompts,
-    trial_folder,
-    trial_plan,
-)
+from lampbench.contract.trial import Conditions, training_prompts, trial_folder, trial_plan
 from lampbench.contract.trial_data import SENTINEL, trial_dataset, watched, with_references
 from lampbench.contract.undeclared_constants import check_constants
 from lampbench.contract.vary_hyperparameters import check_hyperparameters
 from lampbench.contract.verdict import CheckResult, failed, note, passed, skipped
-from lampbench.contract.workshop import Workshop
-from lampbench.core.dataset import Dataset
-from lampbench.core.task import Task
 from lampbench.plugin.fault import told_as_the_plugins
-from lampbench.plugin.method import Method
 from lampbench.util.errors import LampbenchError
 
 _MOMENTS = 5
 """Kills per check, spread over the run."""
-
-
-class MethodTrials:
-    """A method or part under examination, and the trials that several checks need."""
-
-    def __init__(
-        self, subject: Subject, task: Task, task_name: str | None, workshop: Workshop
-    ) -> None:
-        self.subject = subject
-        self.task = task
-        self.task_name = task_name
-        self.workshop = workshop
-        self.data = trial_dataset(task)
-        self.file: Path | None = source_of(subject.found)
-
-    def echo(
-        self,
-        method: Method | None = None,
-        data: Dataset | None = None,
-        conditions: Conditions | None = None,
-        cache: Path | None = None,
-        switch: KillSwitch | None = None,
-    ) -> Outcome:
-        """A trial on the echo engine; of a fresh copy unless a method is given."""
-        return echo_trial(
-            method or self.subject.fresh(), self.task, data or self.data,
-            str(self.workshop.model), conditions, cache, switch,
-        )  # fmt: skip
-
-    def key(self, values: Mapping[str, Any]) -> str:
-        """The key of a run with some hyper-parameters."""
-        method, model = self.subject.method(), str(self.workshop.model)
-        return echo_key(method, self.task, self.data, model, Conditions(values=values))
-
-    def on_model(self, conditions: Conditions | None = None) -> Outcome:
-        """A trial of a fresh copy on the tiny model."""
-        return self.workshop.model_trial(self.subject.fresh(), self.task, self.data, conditions)
-
-    @cached_property
-    def echoed(self) -> Outcome:
-        """What the other trials on the echo engine are compared with."""
-        return self.echo()
-
-    @cached_property
-    def answered(self) -> Outcome:
-        """What the other trials on the tiny model are compared with."""
-        return self.on_model()
-
-    @cached_property
-    def _differs_on_model(self) -> bool:
-        """Whether the tiny model answers otherwise with all at once: users one by one and reversed.
-
-        If it does not, it does under neither condition, and equal runs are equal.
-        """
-        both = Conditions(one_by_one=True, reversed_users=True)
-        return bool(_difference(self.answered, self.on_model(both)))
-
-    def difference(self, conditions: Conditions) -> str:
-        """How answers differ under conditions that must change none; empty if they do not."""
-        only = conditions.only
-        found = _difference(self.echoed, self.echo(conditions=conditions), only)
-        if not found and self._differs_on_model:
-            found = _difference(self.answered, self.on_model(conditions), only)
-        return found
-
-    @cached_property
-    def fault(self) -> str:
-        """Why the method does not run; empty if it does."""
-        try:
-            _ = self.echoed, self.answered
-        except LampbenchError as error:
-            return str(error)
-        return ""
-
-    @cached_property
-    def other_answers(self) -> Answers:
-        """The answers of the echo engine in another process."""
-        return self.workshop.other_process.answers(
-            self.subject, self.task_name, self.workshop.model
-        )
-
-    @cached_property
-    def unsteady(self) -> str:
-        """How two equal runs differ; empty if they do not."""
-        found = self.difference(Conditions())
-        if not found and self.subject.by_name:
-            found = _differing(self.echoed.answers, self.other_answers)
-        return found
 
 
 def card(trials: MethodTrials) -> CheckResult:
@@ -182,7 +73,7 @@ def order(trials: MethodTrials) -> CheckResult:
             f"the users before it{_memory(trials)}",
         )
     turned = replace(trials.data, test_users=trials.data.test_users[::-1])
-    if found := _difference(trials.echoed, trials.echo(data=turned)):
+    if found := difference_between(trials.echoed, trials.echo(data=turned)):
         return failed(
             check,
             f"where context.dataset has its users in the opposite order, {found}. Choose other "
@@ -198,7 +89,7 @@ def resume(trials: MethodTrials) -> CheckResult:
             with suppress(Killed):
                 trials.echo(cache=cache, switch=KillSwitch(moment))
             try:
-                found = _difference(trials.echoed, trials.echo(cache=cache))
+                found = difference_between(trials.echoed, trials.echo(cache=cache))
             except LampbenchError as error:
                 found = f"it failed: {error}"
         if found:
@@ -231,7 +122,7 @@ def references(trials: MethodTrials) -> CheckResult:
         )
     for reference, when in ((SENTINEL, "replaced"), (None, "withheld")):
         try:
-            found = _difference(
+            found = difference_between(
                 trials.echoed, trials.echo(data=with_references(trials.data, reference))
             )
         except LampbenchError as error:
@@ -279,7 +170,7 @@ def state(trials: MethodTrials) -> CheckResult:
     method, other = trials.subject.fresh(), trial_dataset(trials.task, "another edition")
     try:
         trials.echo(method, other)
-        found = _difference(trials.echoed, trials.echo(method))
+        found = difference_between(trials.echoed, trials.echo(method))
     except LampbenchError as error:
         found = f"it failed: {error}"
     if found:
@@ -304,19 +195,6 @@ def constants(trials: MethodTrials) -> CheckResult:
 def _memory(trials: MethodTrials) -> str:
     lines = memory_lines(trials.file)
     return f"; look at {lines}" if lines else ""
-
-
-def _difference(expected: Outcome, found: Outcome, only: str | None = None) -> str:
-    return _differing(expected.answers, found.answers, only)
-
-
-def _differing(expected: Answers, found: Answers, only: str | None = None) -> str:
-    """The first query, of one user or of all, whose answers differ, in words."""
-    for (user, query), text in sorted(expected.items()):
-        other = found.get((user, query))
-        if other != text and only in (None, user):
-            return f"query {query!r} of user {user!r} is answered {other!r:.60}, not {text!r:.60}"
-    return ""
 
 
 METHOD_CHECKS: Mapping[str, Callable[[MethodTrials], CheckResult]] = {

@@ -9,6 +9,7 @@ from typing import Any
 
 from lampbench.contract.subject import Subject, find_subject
 from lampbench.contract.trial import Answers, echo_trial
+from lampbench.contract.trial_answers import trial_values
 from lampbench.contract.trial_data import TrialTask, trial_dataset
 from lampbench.core.task import Task
 from lampbench.registry import Registry
@@ -81,8 +82,6 @@ def _reply(asked: dict[str, Any]) -> Any:
     plugins = tuple(asked["plugins"])
     subject = find_subject(asked["kind"], asked["name"], plugins)
     if subject.kind == "metric":
-        from lampbench.contract.metric_checks import trial_values
-
         return trial_values(subject.found())
     task = trial_task(asked["task"], plugins)
     outcome = echo_trial(subject.method(), task, trial_dataset(task), asked["model"])

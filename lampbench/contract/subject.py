@@ -78,11 +78,11 @@ def _prompting() -> type[Part]:
     return Prompting
 
 
-PARTS: Mapping[str, PartKind] = {
+PART_KINDS: Mapping[str, PartKind] = {
     "decoding": PartKind(_decoding, lambda part: {"decoding": part}),
     "prompting": PartKind(_prompting, lambda part: {"prompting": part}),
 }
-KINDS_OF_PLUGINS = (*KINDS, *PARTS)
+KINDS_OF_PLUGINS = (*KINDS, *PART_KINDS)
 
 
 def find_subject(kind: str, wanted: str | type, plugins: Sequence[str] = ()) -> Subject:
@@ -92,9 +92,11 @@ def find_subject(kind: str, wanted: str | type, plugins: Sequence[str] = ()) -> 
         LampbenchError: there is no such kind or plugin, or its file is broken.
     """
     if kind not in KINDS_OF_PLUGINS:
-        raise LampbenchError(f"no kind of plugin is called {kind!r}: {suggestion(kind, PARTS)}")
+        raise LampbenchError(
+            f"no kind of plugin is called {kind!r}: {suggestion(kind, PART_KINDS)}"
+        )
     paths = tuple(Path(path) for path in plugins)
-    if kind in PARTS:
+    if kind in PART_KINDS:
         found = wanted if isinstance(wanted, type) else _part(kind, wanted, paths)
         name = found.__name__
     else:
@@ -120,11 +122,11 @@ def method_with(kind: str, found: type) -> Method:
         ) from error
     name = f"trial_{kind}"
     held = {"name": name, "title": name, "__module__": __name__}
-    return type("TrialMethod", (Method,), {**held, **PARTS[kind].attributes(part)})()
+    return type("TrialMethod", (Method,), {**held, **PART_KINDS[kind].attributes(part)})()
 
 
 def _part(kind: str, name: str, plugins: Sequence[Path]) -> type[Part]:
-    base = PARTS[kind].base()
+    base = PART_KINDS[kind].base()
     known: dict[str, type[Part]] = {}
     offered = importlib.import_module("lampbench.plugin")
     for module in (offered, *plugin_modules(plugins)):

@@ -3,7 +3,7 @@
 import pytest
 
 from lampbench.contract.check import check_plugin
-from lampbench.contract.subject import PARTS, find_subject
+from lampbench.contract.subject import PART_KINDS, find_subject
 from lampbench.util.errors import LampbenchError
 
 DECODING = '''
@@ -43,7 +43,7 @@ def test_a_decoding_that_ignores_its_setting_fails(shop, tmp_path):
 
 @pytest.mark.parametrize(("kind", "name"), [("decoding", "Greedy"), ("prompting", "Plain")])
 def test_a_built_in_part_passes_by_class_and_by_name(shop, kind, name):
-    assert kind in PARTS
+    assert kind in PART_KINDS
     found = list(check_plugin(kind, name, shop))
     assert {one.verdict for one in found} <= {"passed", "skipped"}, found
     assert find_subject(kind, name.lower()).found.__name__ == name
