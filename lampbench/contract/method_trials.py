@@ -110,11 +110,11 @@ class MethodTrials:
 
 
 def difference_between(expected: Outcome, found: Outcome, only: str | None = None) -> str:
+    """The first query, of one user or of all, whose answers differ, in words; empty if none."""
     return _differing(expected.answers, found.answers, only)
 
 
 def _differing(expected: Answers, found: Answers, only: str | None = None) -> str:
-    """The first query, of one user or of all, whose answers differ, in words."""
     for (user, query), text in sorted(expected.items()):
         other = found.get((user, query))
         if other != text and only in (None, user):

@@ -122,7 +122,9 @@ def method_with(kind: str, found: type) -> Method:
         ) from error
     name = f"trial_{kind}"
     held = {"name": name, "title": name, "__module__": __name__}
-    return type("TrialMethod", (Method,), {**held, **PART_KINDS[kind].attributes(part)})()
+    attributes = {**held, **PART_KINDS[kind].attributes(part)}
+    made: type[Method] = type("TrialMethod", (Method,), attributes)
+    return made()
 
 
 def _part(kind: str, name: str, plugins: Sequence[Path]) -> type[Part]:

@@ -1,5 +1,6 @@
 """What `lampbench new` writes keeps the contract, passes its own tests, and is lint-free."""
 
+import importlib
 import json
 import subprocess
 import sys
@@ -84,9 +85,8 @@ def test_a_name_that_is_taken_is_refused(tmp_path):
 
 
 def test_beside_the_built_in_methods_there_is_no_test(monkeypatch, tmp_path):
-    import lampbench.methods
-
-    monkeypatch.setattr(lampbench.methods, "__path__", [str(tmp_path)])
+    methods = importlib.import_module("lampbench.methods")
+    monkeypatch.setattr(methods, "__path__", [str(tmp_path)])
     assert [file.name for file in write_plugin("method", "mine", tmp_path)] == ["mine.py"]
 
 
