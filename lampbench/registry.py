@@ -150,6 +150,21 @@ class Registry:
         return _load(matches[0])
 
 
+def plugin_modules(paths: Sequence[Path]) -> Iterator[ModuleType]:
+    """The imported modules of files and folders of plugins.
+
+    Raises:
+        LampbenchError: a file is broken.
+    """
+    for path in paths:
+        for file in sorted(path.glob("[!_]*.py")) if path.is_dir() else [path]:
+            found = PluginLocation("method", file.stem, str(file), "", file.resolve())
+            try:
+                yield importlib.import_module(f"{_package_of(file.resolve().parent)}.{file.stem}")
+            except (Exception, SystemExit) as error:  # a plugin may fail in any way
+                raise LampbenchError(f"{_cause(error, found)}") from error
+
+
 def plugin_paths(given: Sequence[str]) -> list[Path]:
     """The `--plugins` values, then those of LAMPBENCH_PLUGINS (separated as in PATH)."""
     listed = os.environ.get("LAMPBENCH_PLUGINS", "").split(os.pathsep)

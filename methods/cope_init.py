@@ -7,7 +7,10 @@ from .cope import CoPe
 
 @register_method("cope_init")
 class CoPeAgainstInit(CoPe):
-    """CoPe that contrasts with the untouched model (Figure 3a, "init")."""
+    """CoPe that contrasts with the untouched model (Figure 3a, "init").
+
+    Source: Bu et al., EMNLP 2025.
+    """
 
     title = "CoPe against init"
     decoding = Contrastive(against=None)

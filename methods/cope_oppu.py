@@ -7,7 +7,10 @@ from .cope import CoPe, oppu
 
 @register_method("cope_oppu")
 class CoPeAgainstOPPU(CoPe):
-    """CoPe that contrasts with the user's own model before DPO (Figure 3a, "OPPU")."""
+    """CoPe that contrasts with the user's own model before DPO (Figure 3a, "OPPU").
+
+    Source: Bu et al., EMNLP 2025.
+    """
 
     title = "CoPe against OPPU"
     decoding = Contrastive(against=oppu)

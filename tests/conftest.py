@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 pytest_plugins = [
+    "lampbench.testing",
     "tests.shared.fake_runs",
     "tests.shared.lamp_folder",
     "tests.shared.recorded_fixtures",

@@ -21,8 +21,8 @@ STOREYS = [
     {"scoring"},
     {"record"},
     {"execution", "report"},
-    {"study"},
-    {"api"},
+    {"study", "contract", "scaffold"},
+    {"api", "testing"},
     {"cli"},
 ]
 """From the ground up. A room imports from lower storeys, and from itself."""

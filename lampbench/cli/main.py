@@ -42,6 +42,10 @@ COMMANDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "list": ("list:list_", "List methods, tasks, metrics, models or recorded runs."),
         "show": ("show:show", "Show a method or a task in full."),
     },
+    "Write plugins": {
+        "new": ("new:new", "Write a working plugin to begin with."),
+        "check": ("check:check", "Check whether a plugin keeps the contract."),
+    },
     "Look after files": {
         "cache": ("cache:cache", "List, clean up or verify what is stored for later runs."),
         "doctor": ("doctor:doctor", "Check this machine, and a model."),
@@ -142,7 +146,8 @@ def cli() -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and leave with its exit code.
 
-    0: done; 1: a check failed, or a bug; 2: bad input or a full disk, told in one line;
+    0: done; 1: a check failed, or a bug; 2: bad input, a plugin's fault or a full disk, told in one
+    line, or a plugin that breaks the contract;
     75: the time of --max-hours is over; 128 + its number (130, 143, 129): ended by a signal.
     """
     with _safe_streams(), stopping_on_signals():
@@ -221,6 +226,8 @@ def _refused_by_the_system(error: OSError) -> int:
 
 def _bug(error: Exception) -> int:
     _show_traceback()
+    if told := _fault_of_plugin(error):
+        return _say(f"error: a plugin failed {told}", 2)
     return _say(
         f"bug in lampbench or a plugin: {type(error).__name__}: {error} (LAMPBENCH_TRACEBACK=1 "
         "shows where; finished work is kept)",
@@ -231,6 +238,15 @@ def _bug(error: Exception) -> int:
 def _show_traceback() -> None:
     if os.environ.get("LAMPBENCH_TRACEBACK"):
         traceback.print_exc()
+
+
+def _fault_of_plugin(error: Exception) -> str | None:
+    """What to say of an exception in a plugin's code; None where no plugin is at fault."""
+    if "lampbench.registry" not in sys.modules:
+        return None
+    from lampbench.plugin.fault import fault_of_plugin
+
+    return fault_of_plugin(error)
 
 
 def _say(text: str, status: int) -> int:

@@ -1,14 +1,17 @@
 """Carries out what recipes and methods ask for: prompts, training, answers, artifacts."""
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from lampbench.core.dataset import Dataset, Query, Record, User
 from lampbench.core.fidelity import Fidelity
 from lampbench.core.prompt import Prompt
 from lampbench.core.task import Task
+from lampbench.engine.models import resolve_model
+from lampbench.engine.pool import EngineOptions
 from lampbench.engine.protocol import (
     Completion,
     DPOSpec,
@@ -25,6 +28,7 @@ from lampbench.engine.protocol import (
     Weights,
 )
 from lampbench.execution.cache import Cache
+from lampbench.execution.check_requests import checked_requests
 from lampbench.execution.cost_meter import CostMeter
 from lampbench.execution.gather import Gather
 from lampbench.execution.keys import Keys, KnownKeys, ModelIdentities
@@ -41,8 +45,18 @@ PREDICTIONS = "predictions"
 class Engines(ModelIdentities, Protocol):
     """Hands out the engine of a model, loading it when first asked."""
 
+    options: EngineOptions
+
     def device(self, name: str) -> str:
         """Where a model runs."""
+        ...
+
+    def dtype(self, name: str) -> str:
+        """Precision of a model's weights and activations."""
+        ...
+
+    def chat_template(self, name: str) -> str | None:
+        """Name of a model's chat template, or None for the tokenizer's own."""
         ...
 
     def get(self, name: str) -> Engine:
@@ -91,6 +105,38 @@ class Executor(Context):
     def seed(self) -> int:
         """The run's seed."""
         return self.spec.seed
+
+    @property
+    def dtype(self) -> str:
+        """Precision of the model's weights and activations."""
+        return self.engines.dtype(self.model)
+
+    @property
+    def device(self) -> str:
+        """Where the model runs."""
+        known = self.engines.device(self.model)
+        if known != "auto":
+            return known
+        from lampbench.engine.load_model import choose_device
+
+        return str(choose_device(None))
+
+    @property
+    def chat_template(self) -> str | None:
+        """Name of lampbench's chat template that is used; None for the tokenizer's own."""
+        return self.engines.chat_template(self.model)
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """The run's options by name."""
+        model = resolve_model(self.model)
+        return MappingProxyType({
+            "location": model.location, "revision": model.revision, "dtype": self.dtype,
+            "device": self.device, "chat_template": self.chat_template, "seed": self.seed,
+            "engine": self.engines.options.engine,
+            "batch_size": self.engines.options.batch_size,
+            "fidelity": self.fidelity.name, "rewards": self.rewards, "private": self.spec.private,
+        })  # fmt: skip
 
     @property
     def fidelity(self) -> Fidelity:
@@ -246,7 +292,8 @@ class Executor(Context):
     ) -> Iterator[tuple[User, list[list[Completion]]]]:
         gather = Gather[GenerateRequest, Completion](self.cache, lambda value: Completion(**value))
         for user, requests in work:
-            gather.add_user(user, self._partial(recipe, user), requests)
+            checked = checked_requests(self.spec.method, user.id, requests)
+            gather.add_user(user, self._partial(recipe, user), checked)
         yield from gather.ready()
         if gather.waiting:
             for completion in self._engine(recipe).generate(gather.waiting):
@@ -263,7 +310,8 @@ class Executor(Context):
         """Log-probabilities of given responses, by user, one per request, in order."""
         gather = Gather[ScoreRequest, ScoreResult](self.cache, lambda value: ScoreResult(**value))
         for user, requests in work:
-            gather.add_user(user, self._partial(recipe, user), requests)
+            checked = checked_requests(self.spec.method, user.id, requests)
+            gather.add_user(user, self._partial(recipe, user), checked)
         for user, scores in gather.ready():
             yield user, [score for (score,) in scores]
         if gather.waiting:

@@ -116,9 +116,17 @@ def make_plan(
     """Order the recipes behind a method and find the folder of its record.
 
     Raises:
-        LampbenchError: the method trains on past records, and the task's are no examples.
+        LampbenchError: prompts need an artifact that itself needs the prompts, or the method trains
+            on past records, and the task's are no examples.
     """
     spec = executor.spec
+    for recipe in build_order([spec.method.prompting]):
+        if recipe.uses_prompting:
+            kind = type(recipe).__name__
+            raise LampbenchError(
+                f"method {spec.method.name}: the prompts need {kind}, and {kind} needs the "
+                f"prompts: set uses_prompting = False on {kind}"
+            )
     # What prompts are made from comes first: training may read it.
     recipes = build_order([spec.method.prompting, *spec.method.parts().values()])
     _check_trainable(spec, recipes)

@@ -1,6 +1,6 @@
 """The runner: build what is missing, answer, score, record. Read it from top to bottom."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from lampbench.execution.plan import Plan, Stage
 from lampbench.execution.reference_parser import reference_parse
 from lampbench.execution.specification import Owner
 from lampbench.plugin.context import Recipe, TaskRecipe, UserRecipe
+from lampbench.plugin.fault import told_as_the_plugins
 from lampbench.plugin.method import Prediction
 from lampbench.record.dataset_files import record_dataset
 from lampbench.record.manifest import PREDICT, StageCost
@@ -21,7 +22,7 @@ from lampbench.record.runs import read_run
 from lampbench.record.unused_files import remove_unused_files
 from lampbench.record.write import write_run
 from lampbench.scoring import METRICS, PredictionRow, Scoring, histories, score_predictions
-from lampbench.util.errors import LampbenchError, place_in
+from lampbench.util.errors import LampbenchError
 
 _REWARD_DIGITS = 3
 
@@ -113,8 +114,9 @@ def build(plan: Plan, stage: Stage) -> int:
             title = f"{plan.title}: {stage.name}"
             executor.progress.start(title, len(missing), stage.unit)
             executor.meter.start()
-            for done, _ in enumerate(_built(plan, stage.recipe, missing), start=1):
-                executor.progress.update(done)
+            with told_as_the_plugins(f"{stage.name} of method {plan.method.name}"):
+                for done, _ in enumerate(_built(plan, stage.recipe, missing), start=1):
+                    executor.progress.update(done)
             executor.progress.finish(f"{cached} cached" if cached else "")
     return cached
 
@@ -125,43 +127,60 @@ def _built(plan: Plan, recipe: Recipe, owners: Sequence[Owner]) -> Iterator[obje
         recipe.build(plan.executor)
         yield recipe
     elif isinstance(recipe, UserRecipe):
-        yield from recipe.build(
-            plan.executor, [owner for owner in owners if isinstance(owner, User)]
-        )
+        users = [owner for owner in owners if isinstance(owner, User)]
+        built = recipe.build(plan.executor, users)
+        yield from _iterable(built, f"build() of {type(recipe).__name__}", "each user when their "
+                             "artifact is stored")  # fmt: skip
 
 
 def _predictions(plan: Plan, users: Sequence[User]) -> Iterator[Prediction]:
-    """A method's predictions; a fault of its code is told as its own, with file and line."""
-    try:
-        for prediction in plan.method.predict(plan.executor, users):
-            if not isinstance(prediction, Prediction):
-                raise LampbenchError(
-                    f"method {plan.method.name} returned {prediction!r}, which is not a "
-                    "Prediction; fix its predict()"
-                )
-            if not isinstance(prediction.text, str):
-                raise LampbenchError(
-                    f"method {plan.method.name} answered query {prediction.query!r} of user "
-                    f"{prediction.user!r} with {prediction.text!r:.80}, which is not text; fix its "
-                    "predict()"
-                )
-            yield prediction
-    except LampbenchError:
-        raise
-    except Exception as error:
-        place = place_in(error, type(plan.method))
-        if place is None:
-            raise
-        raise LampbenchError(
-            f"method {plan.method.name} failed in its predict() at {place}: "
-            f"{type(error).__name__}: {error}"
-        ) from error
+    """A method's predictions, each checked to be one."""
+    for prediction in _told(plan, users):
+        if not isinstance(prediction, Prediction):
+            raise LampbenchError(
+                f"method {plan.method.name} returned {prediction!r}, which is not a "
+                "Prediction; fix its predict()"
+            )
+        if not isinstance(prediction.text, str):
+            raise LampbenchError(
+                f"method {plan.method.name} answered query {prediction.query!r} of user "
+                f"{prediction.user!r} with {prediction.text!r:.80}, which is not text; fix its "
+                "predict()"
+            )
+        yield prediction
 
 
-def predict(plan: Plan) -> tuple[list[Prediction], Usage]:
-    """Answer every test query; predictions are in the order of the dataset."""
+def _told(plan: Plan, users: Sequence[User]) -> Iterator[object]:
+    """What `predict` of the method yields; a fault of its code is told as its own."""
+    with told_as_the_plugins(f"method {plan.method.name}"):
+        made = plan.method.predict(plan.executor, users)
+        what = f"predict() of method {plan.method.name}"
+        yield from _iterable(made, what, "one Prediction per query")
+
+
+def _iterable(returned: object, what: str, wanted: str) -> Iterable[object]:
+    """What a plugin's function returned, if it can be iterated over.
+
+    Raises:
+        LampbenchError: it cannot.
+    """
+    if not isinstance(returned, Iterable):
+        raise LampbenchError(f"{what} returned {returned!r:.80}: make it yield {wanted}")
+    return returned
+
+
+def predict(
+    plan: Plan, asked_users: Sequence[User] | None = None
+) -> tuple[list[Prediction], Usage]:
+    """Answer every query of some users (None: all test users), in the order of the users.
+
+    Raises:
+        LampbenchError: the method failed, or returned something else than one prediction per
+            query.
+    """
     executor = plan.executor
-    users = [user for user in executor.dataset.test_users if user.id not in executor.failed_users]
+    given = executor.dataset.test_users if asked_users is None else asked_users
+    users = [user for user in given if user.id not in executor.failed_users]
     queries = {(user.id, query.id): query for user in users for query in user.queries}
     title = f"{plan.title}: predict"
     executor.progress.start(title, len(queries), "queries")

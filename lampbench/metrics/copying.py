@@ -34,7 +34,10 @@ class HistoryCopy(Metric):
 
 @register_metric("reference_history_copy")
 class ReferenceHistoryCopy(Metric):
-    """The same share for the reference: how much the author repeats their own words, in [0, 1]."""
+    """The same share for the reference: how much the author repeats their own words, in [0, 1].
+
+    Source: as for `history_copy`, McCoy et al. (2023).
+    """
 
     title = "Copied by the author"
     compares = True

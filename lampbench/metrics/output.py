@@ -9,7 +9,10 @@ _NGRAM = 4
 
 @register_metric("words")
 class Words(Metric):
-    """Length of the answer in words: pieces between white space. 0 and up."""
+    """Length of the answer in words: pieces between white space. 0 and up.
+
+    Source: defined here.
+    """
 
     title = "Words"
     high = None
@@ -22,7 +25,10 @@ class Words(Metric):
 
 @register_metric("reference_words")
 class ReferenceWords(Metric):
-    """Length of the reference in words: pieces between white space. 0 and up."""
+    """Length of the reference in words: pieces between white space. 0 and up.
+
+    Source: defined here.
+    """
 
     title = "Words of reference"
     high = None
@@ -38,7 +44,7 @@ class ReferenceWords(Metric):
 class LengthRatio(Metric):
     """Words of the answer for each word of the reference. 0 and up; 1 is the author's length.
 
-    Not defined (null) for a reference without words.
+    Not defined (null) for a reference without words. Source: defined here.
     """
 
     title = "Length ratio"
@@ -54,7 +60,10 @@ class LengthRatio(Metric):
 
 @register_metric("truncated")
 class Truncated(Metric):
-    """1 if the token budget ended the answer, not a stop token; null where nobody recorded it."""
+    """1 if the token budget ended the answer, not a stop token; null where nobody recorded it.
+
+    Source: defined here.
+    """
 
     title = "Truncated"
     better = "lower"

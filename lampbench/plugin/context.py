@@ -1,7 +1,7 @@
 """What methods and recipes see of the run that executes them, and what a recipe is."""
 
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -55,6 +55,32 @@ class Context(Protocol):
     @property
     def seed(self) -> int:
         """The run's seed; derive others with `seed_from(context.seed, user.id, ...)`."""
+        ...
+
+    @property
+    def dtype(self) -> str:
+        """Precision of the model's weights and activations: float32, bfloat16 or float16."""
+        ...
+
+    @property
+    def device(self) -> str:
+        """Where the model runs, as torch names it: cpu, cuda:0, mps."""
+        ...
+
+    @property
+    def chat_template(self) -> str | None:
+        """Name of lampbench's chat template that is used; None for the tokenizer's own."""
+        ...
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """The run's options by name.
+
+        `location` (a folder or hub id for `from_pretrained`) and `revision` of the model, `engine`,
+        `batch_size` (None: as many rows as fit in memory), `fidelity`, `rewards`, `private`, and
+        `dtype`, `device`, `chat_template` and `seed` as above. Answers must not depend on `device`,
+        `batch_size`, `rewards` and `private`: they are no part of a run's key.
+        """
         ...
 
     @property

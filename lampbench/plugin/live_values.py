@@ -4,6 +4,7 @@ A class made in a notebook has no file. Its compiled code stands for it, with th
 functions that this code refers to.
 """
 
+import dataclasses
 import functools
 import pickle
 from hashlib import sha256
@@ -117,6 +118,9 @@ class _Describer:
             return ["object", self.of(kind), self.of(vars(value))]
         if not self._follow:
             return ["object", kind.__qualname__]
+        if isinstance(value, dataclasses.Field):
+            told = [value.name, value.type, value.default, value.default_factory]
+            return ["field", self.of(told), self.of(dict(value.metadata))]
         try:
             content = pickle.dumps(value, protocol=4)
         except Exception as error:  # pickle raises what it likes

@@ -13,6 +13,7 @@ from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lampbench.plugin.fault import fault_of_plugin
 from lampbench.plugin.metric import Answer, Metric, Value
 from lampbench.registry import Registry
 from lampbench.scoring.catalog import METRICS
@@ -154,9 +155,25 @@ def _value(metric: Metric, answer: Answer) -> Value:
     return _checked(metric, answer, value)
 
 
+def metric_values(metric: Metric, answers: Sequence[Answer]) -> Iterator[Value]:
+    """A metric's value for each answer, as in a run: null where it has not what it reads.
+
+    Raises:
+        LampbenchError: the metric failed, or gave what is no number of its range.
+    """
+    if metric.batched:
+        yield from _together(metric, answers)
+        return
+    missing = metric.missing() is not None
+    for answer in answers:
+        yield None if missing or not applies(metric, answer) else _value(metric, answer)
+
+
 def _failed(metric: Metric, answer: Answer, error: Exception) -> str:
-    cause = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
-    return f"metric {metric.name} failed on query {answer.query!r} of {answer.user!r}: {cause}"
+    what = f"metric {metric.name} failed on query {answer.query!r} of {answer.user!r}"
+    if told := fault_of_plugin(error):
+        return f"{what} {told}"
+    return f"{what}: {type(error).__name__}: {str(error).partition(chr(10))[0]}"
 
 
 def _checked(metric: Metric, answer: Answer, value: Any) -> Value:

@@ -1,8 +1,6 @@
 """Errors whose message is meant for the user."""
 
 import difflib
-import sys
-import traceback
 from collections.abc import Collection
 
 
@@ -17,14 +15,6 @@ def short_repr(value: object, most: int = 60) -> str:
     except Exception:  # Python writes no integer of thousands of digits
         text = f"a value of type {type(value).__name__}"
     return text if len(text) <= most else f"{text[: most - 3]}..."
-
-
-def place_in(error: BaseException, kind: type) -> str | None:
-    """File and line of the last call in the file of a class; None if the error passed none."""
-    file = getattr(sys.modules.get(kind.__module__), "__file__", None)
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [f for f in frames if (f.filename == file if file else f.filename.startswith("<"))]
-    return f"{own[-1].filename}:{own[-1].lineno}" if own else None
 
 
 def suggestion(name: str, known: Collection[str]) -> str:

@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+DOCUMENTED = ("list", "show", "overview", "examples", "run", "check")
 FREE = {"overrides", "scores", "hyperparameters", "presets", "fields"}
 """Keys of these are names of settings, metrics, presets and fields."""
 
@@ -42,6 +43,7 @@ def keys(value):
         ["show", "task", "news_headline"],
         ["overview", "--task", "news_headline", "--method", "base", "--method", "cope"],
         ["examples", "--task", "news_headline", "--method", "base", "--method", "cope"],
+        ["check", "metric", "words"],
         ["run", "--method", "base", "--task", "news_headline", "--users", "2", "--dry-run"],
     ],
     ids=lambda command: " ".join(command[:2]),
@@ -53,7 +55,7 @@ def test_every_key_is_documented(scored, call, section, command):
     assert code == 0
     named = set(re.findall(r"`([^`]+)`", section))
     assert keys(json.loads(out)) - named == set()
-    words = [word for word in command if word in ("list", "show", "overview", "examples", "run")]
+    words = [word for word in command if word in DOCUMENTED]
     name = " ".join(command[:2]) if words[0] in ("list", "show") else words[0]
     assert f"| `{name}` |" in section
 

@@ -152,7 +152,8 @@ def test_a_method_may_override_predict_alone(planner, tmp_path):
         ("yield Prediction('ann', 'ann-q0', '')", "no prediction for 4 queries"),
         ("yield Prediction('ann', 'ann-q0', 7)", "with 7, which is not text"),
         ("yield None", "returned None, which is not a Prediction"),
-        ("yield users[0].nothing", r"failed in its predict\(\) at .*wrong.py:5: AttributeError"),
+        ("yield users[0].nothing", r"failed in Wrong.predict\(\) at .*wrong.py:5: AttributeError"),
+        ("return 3", r"predict\(\) of method wrong returned 3: make it yield one Prediction"),
     ],
 )
 def test_a_wrong_predict_is_named(planner, tmp_path, body, complaint):

@@ -11,7 +11,7 @@ import pytest
 
 from lampbench.core.dataset import Dataset, Query, Record, User
 from lampbench.core.fidelity import FIDELITIES
-from lampbench.engine.pool import EnginePool
+from lampbench.engine.pool import EngineOptions, EnginePool
 from lampbench.engine.protocol import (
     Completion,
     GenerateRequest,
@@ -107,6 +107,7 @@ class Pool:
 
     def __init__(self, engine: RecordingEngine) -> None:
         self.engine = engine
+        self.options = EngineOptions(batch_size=3)
 
     def get(self, name: str) -> RecordingEngine:
         return self.engine
@@ -116,6 +117,12 @@ class Pool:
 
     def device(self, name: str) -> str:
         return "cpu"
+
+    def dtype(self, name: str) -> str:
+        return "float32"
+
+    def chat_template(self, name: str) -> str | None:
+        return None
 
 
 def person(name: str, records: int = 3, queries: int = 2) -> User:

@@ -1,0 +1,177 @@
+"""An engine that computes nothing: its answers are digests of what it is asked.
+
+Whatever differs in a request - prompt, weights, seed, a setting - makes another answer, so that
+two runs agree exactly where a plugin asks the same. It takes milliseconds, and a run on it can be
+killed after any result.
+"""
+
+import dataclasses
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from lampbench.engine.model_files import decoder_sizes
+from lampbench.engine.models import resolve_model
+from lampbench.engine.pool import EngineOptions
+from lampbench.engine.protocol import (
+    Completion,
+    GenerateRequest,
+    ScoreRequest,
+    ScoreResult,
+    StepHook,
+    TrainJob,
+    TrainResult,
+)
+from lampbench.util.disk import writing
+from lampbench.util.hashing import digest, file_digest, seed_from
+
+_WORDS = ("amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "heath", "inlet", "jetty")
+_TOKENS = 4
+
+
+class Killed(BaseException):
+    """What a kill looks like from inside: nothing may catch it."""
+
+
+@dataclasses.dataclass
+class KillSwitch:
+    """Counts results and stored artifacts, and kills the run after `after` of them (None: never).
+
+    One result less is known to the killed run than were counted.
+    """
+
+    after: int | None = None
+    count: int = 0
+
+    def tick(self) -> None:
+        """One more result or artifact."""
+        if self.after is not None and self.count >= self.after:
+            raise Killed
+        self.count += 1
+
+
+class EchoEngine:
+    """Answers with digests of the requests."""
+
+    device = "cpu"
+
+    def __init__(self, model: str) -> None:
+        self._model = model
+        self.switch = KillSwitch()
+
+    def generate(self, requests: Sequence[GenerateRequest]) -> Iterator[Completion]:
+        """An answer of words drawn by the digest of the request."""
+        for request in reversed(requests):  # results may come in any order
+            asked = _content(request)
+            asked.pop("samples", None)
+            for sample in range(request.samples):
+                self.switch.tick()
+                draw = Random(seed_from(digest(asked, 64), sample))
+                ids = tuple(draw.randrange(4, 100) for _ in range(_TOKENS))
+                words = [*draw.choices(_WORDS, k=_TOKENS), str(draw.randrange(10))]
+                answer = Completion(
+                    request.id, sample, " ".join(words), ids,
+                    len(request.prompt.text.split()), (1, 2, 3), 0, False,
+                )  # fmt: skip
+                if request.spec.rewards:
+                    rewards = tuple(draw.uniform(-1, 1) for _ in ids)
+                    texts = tuple(words[:_TOKENS])
+                    answer = dataclasses.replace(answer, rewards=rewards, token_texts=texts)
+                if request.teacher_text is not None:
+                    answer = dataclasses.replace(answer, teacher_ids=ids)
+                yield answer
+
+    def score(self, requests: Sequence[ScoreRequest]) -> Iterator[ScoreResult]:
+        """Log-probabilities drawn by the digest of the request."""
+        for request in reversed(requests):
+            self.switch.tick()
+            draw = Random(seed_from(digest(_content(request), 64)))
+            length = max(1, len(request.response.split()))
+            yield ScoreResult(request.id, tuple(draw.uniform(-9, 0) for _ in range(length)))
+
+    def train(self, jobs: Sequence[TrainJob], on_step: StepHook) -> Iterator[TrainResult]:
+        """An adapter in PEFT's format, with weights drawn by the digest of the job."""
+        for job in jobs:
+            self.switch.tick()
+            asked = _content(job)
+            del asked["output"], asked["scratch"]
+            on_step(job.id, 1, 2)
+            self._write(job, digest(asked, 64))
+            on_step(job.id, 2, 2)
+            yield TrainResult(job.id, 2, 10, 0, (1.0, 0.5), (0.1, 0.2) if job.dpo else ())
+
+    def _write(self, job: TrainJob, content: str) -> None:
+        import numpy
+        from safetensors.numpy import save
+
+        sizes = decoder_sizes(resolve_model(self._model))
+        draw = numpy.random.default_rng(seed_from(content))
+        tensors = {}
+        for layer in range(sizes.layers if sizes else 0):
+            for name, (inputs, outputs) in (sizes.linear if sizes else {}).items():
+                if name in job.lora.targets:
+                    group = "mlp" if name in ("gate_proj", "up_proj", "down_proj") else "self_attn"
+                    place = f"base_model.model.model.layers.{layer}.{group}.{name}"
+                    shapes = {"lora_A": (job.lora.rank, inputs), "lora_B": (outputs, job.lora.rank)}
+                    for half, shape in shapes.items():
+                        values = draw.normal(size=shape).astype("float32")
+                        tensors[f"{place}.{half}.weight"] = values
+        config = {
+            "peft_type": "LORA", "r": job.lora.rank, "lora_alpha": job.lora.alpha,
+            "target_modules": sorted(job.lora.targets), "lora_dropout": job.lora.dropout,
+            "task_type": "CAUSAL_LM", "made_from": content,
+        }  # fmt: skip
+        with writing(job.output):
+            job.output.mkdir(parents=True, exist_ok=True)
+            (job.output / "adapter_model.safetensors").write_bytes(save(tensors))
+            (job.output / "adapter_config.json").write_text(json.dumps(config, sort_keys=True))
+
+
+class EchoPool:
+    """One echo engine for every model, as `EnginePool` hands engines out."""
+
+    def __init__(self, model: str, options: EngineOptions | None = None) -> None:
+        self.engine = EchoEngine(model)
+        self.options = options or EngineOptions()
+
+    def get(self, name: str) -> EchoEngine:
+        """The engine."""
+        return self.engine
+
+    def identity(self, name: str) -> Any:
+        """The model's name alone."""
+        return {"fingerprint": name, "dtype": "float32", "chat_template": None}
+
+    def device(self, name: str) -> str:
+        """As if on a CPU."""
+        return "cpu"
+
+    def dtype(self, name: str) -> str:
+        """As if in float32."""
+        return "float32"
+
+    def chat_template(self, name: str) -> str | None:
+        """The tokenizer's own."""
+        return None
+
+
+def _content(request: Any) -> dict[str, Any]:
+    """What a request asks, as JSON: adapters by their content, wherever they are.
+
+    What is shortened first in a prompt that is too long is left out: none is too long here.
+    """
+    content: dict[str, Any] = _plain(dataclasses.asdict(request))
+    del content["id"]
+    return content
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Path):
+        return [[file.name, file_digest(file)] for file in sorted(value.glob("adapter_*"))]
+    if isinstance(value, dict):
+        return {str(key): _plain(held) for key, held in value.items() if key != "shrink"}
+    if isinstance(value, (list, tuple)):
+        return [_plain(held) for held in value]
+    return value if isinstance(value, (str, int, float, bool)) or value is None else repr(value)
