@@ -11,6 +11,7 @@ from lampbench.api.settings import (
     RunSettings,
     as_list,
     checked_settings,
+    settle_model_settings,
 )
 from lampbench.engine.pool import EnginePool
 from lampbench.execution.options import RunOptions, engine_pool, grid_plans
@@ -137,11 +138,12 @@ def options(
         LampbenchError: there is no such setting, or its value is of another type.
     """
     known = checked_settings(settings)
+    named = settle_model_settings(known, as_list(models))
     cache_dir = Path(known.pop("cache_dir", None) or CACHE_DIR)
     return RunOptions(
         methods=as_list(methods),
         tasks=as_list(tasks),
-        models=as_list(models),
+        models=named,
         seeds=as_list(seeds),
         cache_dir=cache_dir,
         **known,

@@ -9,6 +9,9 @@ from lampbench.util.errors import LampbenchError, suggestion
 QUANTIZATIONS = ("4bit", "8bit")
 DTYPES = ("float32", "bfloat16", "float16")
 ATTENTIONS = ("sdpa", "eager")
+SHOWN_ELSEWHERE = ("device_map", "revision", "dtype")
+"""Arguments that change no answer, or that other parts of a model's identity show."""
+
 _EXAMPLE = "write KEY=VALUE, for example quantization=4bit"
 
 
@@ -44,15 +47,18 @@ class ModelArguments:
 
     def changes(self) -> dict[str, Any]:
         """Those that may change an answer and that no other part of a model's identity shows."""
-        shown = ("device_map", "revision", "dtype")
-        return {name: value for name, value in self.given().items() if name not in shown}
+        return {name: v for name, v in self.given().items() if name not in SHOWN_ELSEWHERE}
 
 
-_CHOICES: dict[str, tuple[str, ...]] = {
+CHOICES: dict[str, tuple[str, ...]] = {
     "quantization": QUANTIZATIONS,
+    "device_map": (),
     "attn_implementation": ATTENTIONS,
+    "revision": (),
+    "trust_remote_code": ("true", "false"),
     "dtype": DTYPES,
 }
+"""The values of each argument; empty where any text is one."""
 
 
 def parse_model_arguments(texts: Sequence[str]) -> dict[str, str]:
@@ -77,27 +83,18 @@ def model_arguments(given: Mapping[str, Any]) -> ModelArguments:
     Raises:
         LampbenchError: there is no such argument, or its value is not valid.
     """
-    known = {field.name for field in fields(ModelArguments)}
-    values: dict[str, Any] = {}
-    for name, value in given.items():
-        if name not in known:
+    for name in given:
+        if name not in CHOICES:
             raise LampbenchError(
-                f"no model argument is called {name!r} (--model-arg): {suggestion(name, known)}"
+                f"no model argument is called {name!r} (--model-arg): {suggestion(name, CHOICES)}"
             )
-        values[name] = _checked(name, value)
-    return ModelArguments(**values)
+    return ModelArguments(**{name: _checked(name, value) for name, value in given.items()})
 
 
 def _checked(name: str, value: Any) -> Any:
-    if name == "trust_remote_code":
-        word = str(value).lower()
-        if word not in ("true", "false"):
-            raise LampbenchError(f"--model-arg {name}={value}: give true or false")
-        return word == "true"
-    if value is not None and (not isinstance(value, str) or not value):
+    text = str(value).lower() if isinstance(value, bool) else value
+    if not isinstance(text, str) or not text:
         raise LampbenchError(f"--model-arg {name}={value!r}: give a text")
-    if value is not None and value not in _CHOICES.get(name, (value,)):
-        raise LampbenchError(
-            f"--model-arg {name}={value}: choose one of {', '.join(_CHOICES[name])}"
-        )
-    return value
+    if CHOICES[name] and text not in CHOICES[name]:
+        raise LampbenchError(f"--model-arg {name}={text}: choose one of {', '.join(CHOICES[name])}")
+    return text == "true" if name == "trust_remote_code" else text

@@ -15,7 +15,7 @@ from lampbench.util.errors import LampbenchError
 from lampbench.util.hashing import digest, file_digest
 
 _IDENTIFYING = ("*config.json", "*token*.json", "vocab.json", "merges.txt", "chat_template.json",
-                "*.jinja", "*.index.json", "*.safetensors", "*.bin", "*.model")  # fmt: skip
+                "*.jinja", "*.py", "*.index.json", "*.safetensors", "*.bin", "*.model")  # fmt: skip
 
 
 def fingerprint(spec: ModelSpec, cache: Path) -> str:

@@ -45,6 +45,10 @@ class Engines(ModelIdentities, Protocol):
         """Where a model runs."""
         ...
 
+    def arguments(self) -> dict[str, Any]:
+        """How models are loaded: what was given of `--model-arg`, by name."""
+        ...
+
     def get(self, name: str) -> Engine:
         """The engine of a model, by the model's name."""
         ...

@@ -17,6 +17,10 @@ from typing import Any, ClassVar, Literal, TypeVar, get_origin
 from lampbench.util.errors import LampbenchError, suggestion
 
 
+MODEL_SECTION = "model"
+"""The section of a configuration file that holds no hyper-parameters."""
+
+
 class _Unset(Enum):
     UNSET = "unset"
 
@@ -186,20 +190,39 @@ def parse_value(raw: str, source: str) -> SourcedValue:
 
 
 def read_config(path: Path) -> dict[str, SourcedValue]:
-    """Hyper-parameters of a TOML file: `[decoding]` then `alpha = 0.5`."""
+    """Hyper-parameters of a TOML file: `[decoding]` then `alpha = 0.5`.
+
+    Raises:
+        LampbenchError: it cannot be read, or is no TOML file of sections.
+    """
+    return {
+        f"{section}.{name}": SourcedValue(value, str(path))
+        for section, values in _sections(path).items()
+        if section != MODEL_SECTION
+        for name, value in values.items()
+    }
+
+
+def read_model_section(path: Path) -> dict[str, Any]:
+    """The values of a TOML file's section `[model]`, which say how models are loaded.
+
+    Raises:
+        LampbenchError: as `read_config`.
+    """
+    return _sections(path).get(MODEL_SECTION, {})
+
+
+def _sections(path: Path) -> dict[str, dict[str, Any]]:
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise LampbenchError(f"{path}: cannot be read ({error.strerror})") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise LampbenchError(f"{path}: not a TOML file ({error})") from error
-    given: dict[str, SourcedValue] = {}
     for section, values in tables.items():
         if not isinstance(values, dict):
             raise LampbenchError(f"{path}: put {section!r} under a section, such as [decoding]")
-        for name, value in values.items():
-            given[f"{section}.{name}"] = SourcedValue(value, str(path))
-    return given
+    return tables
 
 
 def reject_unknown(overrides: Mapping[str, SourcedValue], known: set[str]) -> None:
