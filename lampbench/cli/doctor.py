@@ -42,7 +42,7 @@ def doctor(
     from lampbench.study.check_model import check_model
 
     found = []
-    of_model: "Iterable[Check]" = ()
+    of_model: Iterable[Check] = ()
     if model:
         known: dict[str, Any] = checked_settings({"model_args": model_args})
         (model,) = settle_model_settings(known, [model])

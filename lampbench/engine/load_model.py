@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from lampbench.engine.batched.device_memory import is_out_of_memory
-from lampbench.engine.model_arguments import DTYPES, ModelArguments
+from lampbench.engine.model_arguments import DTYPES, NOTHING_GIVEN, ModelArguments
 from lampbench.engine.model_files import commit_of
 from lampbench.engine.models import ModelSpec
 from lampbench.engine.quiet_libraries import quiet_libraries
@@ -50,7 +50,7 @@ def load_model(
     spec: ModelSpec,
     device: str | None,
     dtype: str,
-    arguments: ModelArguments = ModelArguments(),
+    arguments: ModelArguments = NOTHING_GIVEN,
 ) -> LoadedModel:
     """Load a model for inference, with its weights frozen, straight onto its device.
 
@@ -72,7 +72,7 @@ def load_model(
     return LoadedModel(model, tokenizer, context, chosen or _only_device(spec, model, arguments))
 
 
-def load_tokenizer(spec: ModelSpec, arguments: ModelArguments = ModelArguments()) -> Any:
+def load_tokenizer(spec: ModelSpec, arguments: ModelArguments = NOTHING_GIVEN) -> Any:
     """The tokenizer of a model in a folder or on the hub.
 
     Raises:

@@ -50,6 +50,9 @@ class ModelArguments:
         return {name: v for name, v in self.given().items() if name not in SHOWN_ELSEWHERE}
 
 
+NOTHING_GIVEN = ModelArguments()
+"""Models are loaded as they are."""
+
 CHOICES: dict[str, tuple[str, ...]] = {
     "quantization": QUANTIZATIONS,
     "device_map": (),

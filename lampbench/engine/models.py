@@ -101,7 +101,7 @@ def is_bundled(spec: ModelSpec) -> bool:
 
 
 def resolve_model(name: str) -> ModelSpec:
-    """The model of that name: a preset, a folder, or a hub id; presets and ids may end in `@revision`.
+    """The model of that name: a preset, a folder, or a hub id. `NAME@REVISION` works on the hub.
 
     Raises:
         LampbenchError: it is none of these.

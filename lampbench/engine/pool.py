@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lampbench.core.fidelity import Fidelity
-from lampbench.engine.model_arguments import ModelArguments
+from lampbench.engine.model_arguments import NOTHING_GIVEN, ModelArguments
 from lampbench.engine.model_files import fingerprint
 from lampbench.engine.models import resolve_model
 from lampbench.engine.packaged_model import ArtifactStore, converted
@@ -38,7 +38,7 @@ class EngineOptions:
     chat_template: str | None = None
     batch_size: int | None = None
     engine: str = "batched"
-    arguments: ModelArguments = ModelArguments()
+    arguments: ModelArguments = NOTHING_GIVEN
 
     def __post_init__(self) -> None:
         given = self.arguments

@@ -10,7 +10,7 @@ from lampbench.core.fidelity import FIDELITIES
 from lampbench.core.task import Task
 from lampbench.data import DataOptions, load_dataset
 from lampbench.data.options import SplitBy
-from lampbench.engine.model_arguments import ModelArguments
+from lampbench.engine.model_arguments import NOTHING_GIVEN, ModelArguments
 from lampbench.engine.pool import EngineOptions, EnginePool
 from lampbench.execution.cache import Cache
 from lampbench.execution.executor import Executor
@@ -64,7 +64,7 @@ class RunOptions:
     chat_template: str | None = None
     device: str | None = None
     dtype: str | None = None
-    model_arguments: ModelArguments = ModelArguments()
+    model_arguments: ModelArguments = NOTHING_GIVEN
     batch_size: int | None = None
     engine: str = "batched"
     cache_dir: Path

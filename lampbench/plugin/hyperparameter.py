@@ -16,7 +16,6 @@ from typing import Any, ClassVar, Literal, TypeVar, get_origin
 
 from lampbench.util.errors import LampbenchError, suggestion
 
-
 MODEL_SECTION = "model"
 """The section of a configuration file that holds no hyper-parameters."""
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from lampbench.core.fidelity import PAPER
 from lampbench.core.prompt import Piece, Prompt
-from lampbench.engine.model_arguments import ModelArguments
+from lampbench.engine.model_arguments import NOTHING_GIVEN, ModelArguments
 from lampbench.engine.model_files import commit_of
 from lampbench.engine.models import ModelSpec, resolve_model
 from lampbench.engine.packaged_model import packaged_file, packaged_tokenizer, require_known
@@ -18,7 +18,7 @@ _HEAD = 12  # tokens that are shown
 
 
 def check_model(
-    name: str, arguments: ModelArguments = ModelArguments(), seconds: float = _SECONDS
+    name: str, arguments: ModelArguments = NOTHING_GIVEN, seconds: float = _SECONDS
 ) -> Iterator[Check]:
     """Every check of a model, without reading its weights; waits `seconds` for the hub at most."""
     try:

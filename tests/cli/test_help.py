@@ -9,8 +9,8 @@ from lampbench.cli.main import COMMANDS, cli
 
 GROUPS = ["What to run", "Data", "Model", "Hyper-parameters", "Output", "Other options"]
 METAVARS = {
-    "NAME", "MODEL", "METHOD", "PATH", "FILE", "DIR", "SOURCE", "N", "KEY", "KEY=VALUE", "TEXT", "DEVICE",
-    "SECTION.NAME=VALUE", "SECTION.NAME=V1,V2,...", "READ,TRAINED,WRITTEN",
+    "NAME", "MODEL", "METHOD", "PATH", "FILE", "DIR", "SOURCE", "N", "KEY", "TEXT", "DEVICE",
+    "KEY=VALUE",    "SECTION.NAME=VALUE", "SECTION.NAME=V1,V2,...", "READ,TRAINED,WRITTEN",
 }  # fmt: skip
 WITHOUT_DEFAULT = {"--plugins", "--set", "--config", "--speed", "--lamp", "--model-arg"}
 DIALECT = re.compile(

@@ -29,7 +29,7 @@ from lampbench.engine.decoded_answer import DecodedAnswer, completion
 from lampbench.engine.flush_denormals import flush_denormals
 from lampbench.engine.load_model import load_model
 from lampbench.engine.lora_init import initial_matrices, peft_config
-from lampbench.engine.model_arguments import ModelArguments
+from lampbench.engine.model_arguments import NOTHING_GIVEN, ModelArguments
 from lampbench.engine.models import ModelSpec
 from lampbench.engine.prompt_encoder import prompt_encoders
 from lampbench.engine.protocol import (
@@ -86,7 +86,7 @@ class BatchedEngine:
         dtype: str,
         chat_template: str | None,
         fidelity: Fidelity,
-        arguments: ModelArguments = ModelArguments(),
+        arguments: ModelArguments = NOTHING_GIVEN,
         batch_size: int | None = None,
         context: int | None = None,
         checkpoint_seconds: float = 60.0,

@@ -20,7 +20,7 @@ from lampbench.engine.divergence import divergence
 from lampbench.engine.dpo_loss import dpo_loss
 from lampbench.engine.flush_denormals import flush_denormals
 from lampbench.engine.load_model import load_model
-from lampbench.engine.model_arguments import ModelArguments
+from lampbench.engine.model_arguments import NOTHING_GIVEN, ModelArguments
 from lampbench.engine.models import ModelSpec
 from lampbench.engine.next_token import chosen_rewards, next_scores, next_tokens
 from lampbench.engine.prompt_encoder import EncodedResponses, TokenIds, prompt_encoders
@@ -63,7 +63,7 @@ class ReferenceEngine:
         dtype: str,
         chat_template: str | None,
         fidelity: Fidelity,
-        arguments: ModelArguments = ModelArguments(),
+        arguments: ModelArguments = NOTHING_GIVEN,
         context: int | None = None,
     ) -> None:
         loaded = load_model(spec, device, dtype, arguments)
