@@ -63,6 +63,7 @@ def load_model(
     chosen = None if arguments.device_map else choose_device(device)
     tokenizer = load_tokenizer(spec, arguments)
     model = _weights(spec, dtype, arguments, chosen)
+    _keep_layout(model)
     model.eval().requires_grad_(False)
     context = int(model.config.get_text_config().max_position_embeddings)
     if tokenizer.model_max_length and tokenizer.model_max_length < _NO_LIMIT:
@@ -108,9 +109,17 @@ def _weights(
         options["device_map"] = arguments.device_map if device is None else {"": str(device)}
     with quiet_libraries():
         try:
-            return AutoModelForCausalLM.from_pretrained(spec.location, **options)
+            model, report = AutoModelForCausalLM.from_pretrained(
+                spec.location, output_loading_info=True, **options
+            )
         except Exception as error:  # whatever a damaged file makes the library raise
             raise _unloadable(f"model {spec.location}", error) from error
+    if missing := sorted(report["missing_keys"]):  # they would be random numbers
+        raise LampbenchError(
+            f"model {spec.location} cannot be loaded: its files hold no weights for {missing[0]}"
+            f"{f' and {len(missing) - 1} more' if missing[1:] else ''}; download or save it again"
+        )
+    return model
 
 
 def require_quantizer(kind: str) -> None:
@@ -141,6 +150,16 @@ def _quantization(kind: str, dtype: str) -> Any:
     )
 
 
+def _keep_layout(model: Any) -> None:
+    """Keep bitsandbytes from rearranging 4-bit weights at the first answer on a CPU.
+
+    It also rounds their scales, and the rearranged layers pass no gradient to those before them.
+    """
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
+
+
 def _only_device(spec: ModelSpec, model: Any, arguments: ModelArguments) -> torch.device:
     """The device that holds all weights.
 
@@ -165,7 +184,7 @@ def _unloadable(what: str, error: Exception) -> LampbenchError:
             f"the device's memory does not hold {what}; choose a smaller model, "
             "--model-arg quantization=4bit or another --device"
         )
-    if "trust_remote_code" in cause:
+    if "trust_remote_code" in str(error):
         return LampbenchError(
             f"{what} comes with Python code of its own, which is not run unless you trust it: read "
             "it, then give --model-arg trust_remote_code=true"
