@@ -83,10 +83,10 @@ def list_models(form: str) -> None:
         ]})  # fmt: skip
         return
     rows = [
-        [spec.name, _size(spec.parameters), spec.licence or "", spec.dtype, _origin(spec)]
+        [spec.name, _size(spec.parameters), spec.licence or "", _origin(spec)]
         for spec in MODEL_PRESETS.values()
     ]
-    click.echo(table(["model", "size", "licence", "dtype", "where it comes from"], rows))
+    click.echo(table(["model", "size", "licence", "where it comes from"], rows))
     for spec in MODEL_PRESETS.values():
         if spec.notes:
             click.echo("\n" + textwrap.fill(f"{spec.name}: {'; '.join(spec.notes)}", _WIDTH))
