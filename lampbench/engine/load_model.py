@@ -95,6 +95,7 @@ def _weights(
     """The model on its device; `device` None leaves it to `arguments.device_map`."""
     from transformers import AutoModelForCausalLM
 
+    auto: Any = AutoModelForCausalLM
     options: dict[str, Any] = {
         "revision": commit_of(spec),
         "trust_remote_code": arguments.trust_remote_code,
@@ -109,9 +110,7 @@ def _weights(
         options["device_map"] = arguments.device_map if device is None else {"": str(device)}
     with quiet_libraries():
         try:
-            model, report = AutoModelForCausalLM.from_pretrained(
-                spec.location, output_loading_info=True, **options
-            )
+            model, report = auto.from_pretrained(spec.location, output_loading_info=True, **options)
         except Exception as error:  # whatever a damaged file makes the library raise
             raise _unloadable(f"model {spec.location}", error) from error
     if missing := sorted(report["missing_keys"]):  # they would be random numbers

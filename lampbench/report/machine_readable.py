@@ -37,6 +37,7 @@ def entry(
         "published_table": published.table if published else None,
         "synthetic": score.synthetic if score else None,
         "data_findings": score.findings if score else [],
+        "model_notes": score.model_notes if score else [],
         "preset": score.setup.preset if score else None,
         "data": score.setup.source if score else None,
         "data_fingerprint": score.column.fingerprint if score else None,

@@ -4,6 +4,7 @@ import json
 import logging
 import shutil
 from importlib.util import find_spec
+from typing import Any
 
 import pytest
 import torch
@@ -182,7 +183,7 @@ def test_a_model_on_its_device_by_a_device_map(model_folder):
 def test_a_model_on_several_devices_is_refused(model_folder, monkeypatch):
     from transformers import AutoModelForCausalLM
 
-    original = AutoModelForCausalLM.from_pretrained
+    original: Any = AutoModelForCausalLM.from_pretrained
 
     def spread(*arguments, **options):
         model, report = original(*arguments, **{**options, "device_map": None})
