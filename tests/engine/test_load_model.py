@@ -126,7 +126,8 @@ def test_code_that_comes_with_a_model_runs_only_when_it_is_trusted(
     model_folder, tmp_path, monkeypatch
 ):
     monkeypatch.setattr("builtins.input", lambda *_: pytest.fail("asks on standard input"))
-    monkeypatch.setenv("HF_MODULES_CACHE", str(tmp_path / "modules"))
+    modules = str(tmp_path / "modules")
+    monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", modules)
     copy = shutil.copytree(model_folder("llama"), tmp_path / "copy")
     auto = {"AutoConfig": "odd.OddConfig", "AutoModelForCausalLM": "odd.Odd"}
     file = copy / "config.json"
@@ -138,8 +139,10 @@ def test_code_that_comes_with_a_model_runs_only_when_it_is_trusted(
     assert before != after, "the code counts"
     with pytest.raises(LampbenchError, match="give --model-arg trust_remote_code=true"):
         load(copy)
+    assert not list(tmp_path.rglob("ran"))
     made = load(copy, arguments=ModelArguments(trust_remote_code=True))
     assert type(made._model).__name__ == "Odd"
+    assert list(tmp_path.rglob("ran"))
 
 
 def test_the_device_is_too_small_for_the_model(model_folder, monkeypatch):
