@@ -4,6 +4,7 @@ paper's architectures have them, compared with a float64 decoder that has no cac
 
 import json
 import shutil
+from typing import Any
 
 import pytest
 import torch
@@ -16,7 +17,7 @@ from lampbench.engine.protocol import Contrast, GenerateRequest, GenerationSpec,
 from tests.engine.engine_inputs import RESPONSES, prompt
 from tests.engine.plain_peft import PlainPeft, plain_answers
 
-VARIANTS = {
+VARIANTS: dict[str, tuple[str, dict[str, Any], str | None]] = {
     "window in all layers": ("mistral", {"sliding_window": 9}, None),
     "window in upper layers": (
         "qwen",
