@@ -1,5 +1,7 @@
 """What recorded runs need of a cache, beside the artifacts of their stages."""
 
+from typing import Any
+
 import lampbench
 from lampbench.engine import model_files
 from lampbench.engine.models import MODEL_PRESETS
@@ -7,7 +9,7 @@ from lampbench.engine.packaged_model import KIND, converted_key
 from lampbench.execution.cache import write_meta
 from lampbench.study.unused_artifacts import Needed, needed, unused
 
-SPEC = MODEL_PRESETS["smollm2-135m"]
+SPEC: Any = MODEL_PRESETS["smollm2-135m"]
 
 
 def test_gc_keeps_the_conversion_that_recorded_runs_need(tmp_path, monkeypatch, on_fake_engine):
