@@ -5,6 +5,8 @@
 # make bench   what the engine costs against its peers (an hour); bench-quick: the main ratios;
 #              bench-gpu: at the shapes of Qwen2.5-1.5B and Mistral-7B
 # make study   all recorded runs again: hours on two cores (make -j2 study uses both)
+# make licences  docs/licences.md, from the packages that are installed
+# make audit   known vulnerabilities of the dependencies (needs pip-audit and a network)
 # make check   everything CI runs
 # The environment in .venv is made once, and again when pyproject.toml or constraints.txt change.
 
@@ -28,7 +30,7 @@ LONG := --task abstract_generation --task topic_writing --task review_writing
 ONE_CORE = OMP_NUM_THREADS=1 $(BIN)/lampbench
 REPRODUCE = $(ONE_CORE) reproduce paper --data bundled
 
-.PHONY: demo env test lint types tables check clean bench bench-gpu bench-quick tuning \
+.PHONY: demo env test lint types tables licences audit check clean bench bench-gpu bench-quick tuning \
 	tuning-lamp tuning-longlamp study study-titles study-texts study-sensitivity study-models
 
 demo: env $(if $(filter smollm2-135m,$(MODEL)),$(SMOLLM2))
@@ -73,6 +75,12 @@ types: env
 
 tables: env
 	$(BIN)/lampbench leaderboard
+
+licences: env
+	$(BIN)/python -m scripts.licences
+
+audit: env
+	$(BIN)/python -m scripts.audit_dependencies
 
 bench: env
 	$(BIN)/python -m benchmarks.decoding --model bundled

@@ -10,13 +10,10 @@
 Plugin authors import from `lampbench.plugin`. Importing this package loads no torch.
 """
 
-from __future__ import annotations
-
+# Nothing but what the interpreter has imported already: until this package is imported, no command
+# can catch Ctrl-C. `typing` alone would take longer than all of it; `__future__` is a file, too.
 import os
 
-from lampbench.util.version import VERSION as __version__
-
-# As in `typing`, which takes longer to import than all else before a command can catch Ctrl-C.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -34,6 +31,7 @@ if TYPE_CHECKING:
         sweep,
         table,
     )
+    from lampbench.util.version import VERSION as __version__
 
 __all__ = [
     "RunSettings",
@@ -57,8 +55,12 @@ if os.path.isfile(f"{_root}/pyproject.toml") and os.path.isdir(f"{_root}/methods
     __path__.append(_root)
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     """The functions of `lampbench.api`, imported when first used: `import lampbench` is quick."""
+    if name == "__version__":
+        from lampbench.util.version import VERSION
+
+        return VERSION
     if name in __all__:
         from lampbench import api
 
@@ -66,5 +68,5 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module 'lampbench' has no attribute {name!r}")
 
 
-def __dir__() -> list[str]:
+def __dir__() -> "list[str]":
     return sorted({*globals(), *__all__})

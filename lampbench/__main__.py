@@ -1,25 +1,27 @@
 """Where the `lampbench` command and `python -m lampbench` begin.
 
-Until the commands are imported, a signal ends the process at once: nothing has been done yet.
+Importing this module has one effect, at once: until the commands are imported, a signal ends the
+process with one line. Nothing has been done by then.
 """
 
 # The module that the interpreter has built in: `signal` would first import others.
 import _signal  # type: ignore[import-not-found]
-import os
-
-_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 def _leave(number: int, frame: object) -> None:
+    import os
+
     os.write(2, b"Interrupted.\n")
     os._exit(128 + number)
 
 
+for _name in ("SIGINT", "SIGTERM", "SIGHUP"):
+    if _number := getattr(_signal, _name, None):
+        _signal.signal(_number, _leave)
+
+
 def main() -> None:
     """Run the command line and leave with its exit code; see `lampbench.cli.main.main`."""
-    for name in _SIGNALS:
-        if number := getattr(_signal, name, None):
-            _signal.signal(number, _leave)
     from lampbench.cli.main import main as command_line
 
     command_line()

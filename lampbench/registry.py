@@ -5,6 +5,7 @@ that only the plugin asked for is ever imported, and a broken one does not stop 
 """
 
 import ast
+import difflib
 import importlib
 import importlib.metadata
 import importlib.util
@@ -69,6 +70,7 @@ class Registry:
             if not path.exists():
                 raise LampbenchError(
                     f"{path}: no such plugin file or folder (--plugins, LAMPBENCH_PLUGINS)"
+                    f"{_nearest(path)}"
                 )
 
     def method(self, wanted: "str | type[Method] | Method") -> "Method":
@@ -152,6 +154,17 @@ def plugin_paths(given: Sequence[str]) -> list[Path]:
     """The `--plugins` values, then those of LAMPBENCH_PLUGINS (separated as in PATH)."""
     listed = os.environ.get("LAMPBENCH_PLUGINS", "").split(os.pathsep)
     return [Path(text) for text in (*given, *listed) if text]
+
+
+def _nearest(path: Path) -> str:
+    """A hint for a path that is not there: the nearest name of a plugin beside it."""
+    folder = next((parent for parent in path.parents if parent.is_dir()), None)
+    if folder is None:
+        return ""
+    missing = path.relative_to(folder).parts[0]
+    names = [each.name for each in folder.iterdir() if each.suffix == ".py" or each.is_dir()]
+    near = difflib.get_close_matches(missing, names, n=1)
+    return f"; did you mean {folder / near[0]}?" if near else ""
 
 
 def _builtins() -> Iterator[PluginLocation]:

@@ -1,9 +1,11 @@
 """The face for Python, as a script or a notebook uses it."""
 
+import re
 import subprocess
 import sys
 from typing import Any
 
+import numpy
 import pandas
 import pytest
 
@@ -167,9 +169,9 @@ def test_reproduce_plans_the_paper(engine):
         ({"hyperparameters": {"decoding.alpha": "x"}}, "give a value of type float"),
         ({"data": "nowhere"}, "nowhere"),
         ({"user": 2}, "did you mean users"),
-        ({"users": "2"}, "whole number of at least 1"),
-        ({"users": True}, "whole number of at least 1"),
-        ({"batch_size": 0}, "whole number of at least 1"),
+        ({"users": "2"}, "whole number from 1"),
+        ({"users": True}, "whole number from 1"),
+        ({"batch_size": 0}, "whole number from 1"),
         ({"preset": "papr"}, "choose one of"),
         ({"fidelity": "x"}, "choose one of 'paper', 'reference'"),
         ({"dtype": "fp16"}, "choose one of 'float32'"),
@@ -235,3 +237,48 @@ def test_a_fault_of_a_method_is_told_as_its_own():
         lampbench.run(Faulty, "news_headline", users=2)
     with pytest.raises(LampbenchError, match="returned None, which is not a Prediction"):
         lampbench.run(Nothing, "news_headline", users=2)
+
+
+def test_plans_and_comparisons_are_short_in_a_notebook():
+    (plan,) = lampbench.plan("tam", "news_headline", users=2)
+    assert repr(plan).startswith("<Plan: tam on news_headline, model bundled, seed 0, to be ")
+    assert "<td>task_sft</td><td>1</td><td>0</td>" in plan._repr_html_()
+    runs = lampbench.run_all(["base", "tam"], "news_headline", users=2)
+    assert "seed 0, recorded in" in repr(plan)
+    assert "<td>task_sft</td><td>1</td><td>1</td>" in plan._repr_html_()
+    (base,) = lampbench.plan("base", "news_headline", users=2)
+    assert "nothing is trained" in base._repr_html_() and "&lt;" not in base._repr_html_()
+    found = lampbench.compare(*runs)
+    assert repr(found).startswith("<Comparison: base news_headline bundled seed 0 against tam ")
+    assert "rougeL" in repr(found) and len(repr(found)) < 200
+    assert found._repr_html_().count("<tr") == 1 + len(found.differences)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"seed": -1}, "seed=-1: give a whole number from 0 to 2,147,483,647"),
+        ({"seed": 10**5000}, "seed=a value of type int: give"),
+        ({"batch_size": 10**20}, "batch_size=1"),
+        ({"chat_template": "nope"}, "no chat template is called 'nope'"),
+        ({"device": "warp"}, "device 'warp' cannot be used: here are cpu"),
+        ({"assignments": "decoding.max_new_tokens=1\nx = 2"}, "give a value on one line"),
+        ({"hyperparameters": {"decoding.max_new_tokens": 10**30}}, "must be at most"),
+        ({"hyperparameters": {"decoding.max_new_tokens": 10**6}}, "no room for a prompt"),
+        ({"hyperparameters": {"decoding.penalty_on": "x\ny"}}, "give one line"),
+    ],
+)
+def test_a_plan_refuses_what_a_run_would(folder, settings, said):
+    seeds = {"seeds": settings.pop("seed")} if "seed" in settings else {}
+    with pytest.raises(LampbenchError, match=re.escape(said)):
+        lampbench.plan("base", "news_headline", users=2, **seeds, **settings)
+    assert not (folder / "results").exists()
+
+
+def test_numpys_integers_are_integers():
+    plans = lampbench.plan(
+        "base", "news_headline",
+        users=numpy.int64(2), seeds=numpy.arange(2, dtype=numpy.int32),  # type: ignore[arg-type]
+    )  # fmt: skip
+    assert [plan.spec.seed for plan in plans] == [0, 1]
+    assert {type(plan.spec.seed) for plan in plans} == {int}

@@ -89,6 +89,15 @@ def test_the_package_is_built_checked_and_installed_outside_the_checkout() -> No
     assert [line for line in commands if line in order] == order
 
 
+def test_dependencies_are_audited_and_their_licences_listed() -> None:
+    """CI fails where nothing is known of vulnerabilities; a machine without a network says so."""
+    required = "python -m scripts.audit_dependencies --required"
+    assert required in workflow_commands("dependencies.yml")
+    makefile, steps = (ROOT / "Makefile").read_text("utf-8"), (ROOT / ".ci/run").read_text("utf-8")
+    assert "audit: env\n\t$(BIN)/python -m scripts.audit_dependencies\n" in makefile
+    assert "make audit" in steps and "scripts.licences --check" in steps
+
+
 @pytest.mark.parametrize("name", names(".github/workflows"))
 def test_workflows_may_only_read(name: str) -> None:
     workflow = parsed(f".github/workflows/{name}")

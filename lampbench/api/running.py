@@ -10,16 +10,18 @@ from lampbench.api.settings import (
     AnyTask,
     RunSettings,
     as_list,
+    checked_seeds,
     checked_settings,
     settle_model_settings,
 )
 from lampbench.engine.pool import EnginePool
+from lampbench.execution.check_plans import require_runnable
 from lampbench.execution.options import RunOptions, engine_pool, grid_plans
 from lampbench.execution.plan import Plan
 from lampbench.execution.runner import execute
 from lampbench.record.runs import DamagedRun, Run, Runs, read_run
 from lampbench.util.defaults import CACHE_DIR, RESULTS
-from lampbench.util.disk import writable
+from lampbench.util.disk import could_be_written, writable
 from lampbench.util.errors import LampbenchError, suggestion
 from lampbench.util.progress import Progress
 
@@ -88,6 +90,7 @@ def sweep(
     models: str | Sequence[str] = ("bundled",),
     seeds: int | Sequence[int] = (0,),
     results: Path | str = RESULTS,
+    force: bool = False,
     command: str = "",
     **settings: Unpack[RunSettings],
 ) -> Runs:
@@ -98,7 +101,7 @@ def sweep(
     """
     todo = plan(methods, tasks, models=models, seeds=seeds, results=results, grid=grid, **settings)
     called = command or _call("sweep", methods, tasks, models, seeds, {"grid": grid, **settings})
-    return execute_all(todo, results, called)
+    return execute_all(todo, results, called, force=force)
 
 
 def plan(
@@ -113,15 +116,20 @@ def plan(
 ) -> list[Plan]:
     """What `run_all`, or with `grid` `sweep`, would do, and what of it has been made.
 
-    Computes nothing. Arguments and errors as for `run_all`.
+    Computes nothing. Everything is checked that can be known without loading a model, but for the
+    free space on the disk, which is known when the plans are carried out. Arguments and errors as
+    for `run_all`.
     """
     from lampbench.study.sweep import grid_points
 
     chosen = options(methods, tasks, models=models, seeds=seeds, **settings)
+    could_be_written(Path(results), "--results")
     pool = _engines(chosen)
     axes = {path: as_list(values) for path, values in (grid or {}).items()}
     points = grid_points(axes, source="grid")
-    return [each for _, each in grid_plans(chosen, points, Path(results), pool)]
+    plans = [each for _, each in grid_plans(chosen, points, Path(results), pool)]
+    require_runnable(plans, pool)
+    return plans
 
 
 def options(
@@ -135,16 +143,17 @@ def options(
     """The options of a run as one frozen object, with the defaults of the command line.
 
     Raises:
-        LampbenchError: there is no such setting, or its value is of another type.
+        LampbenchError: there is no such setting, or a value is of another type or out of bounds.
     """
     known = checked_settings(settings)
     named = settle_model_settings(known, as_list(models))
+    seeds = checked_seeds(as_list(seeds))
     cache_dir = Path(known.pop("cache_dir", None) or CACHE_DIR)
     return RunOptions(
         methods=as_list(methods),
         tasks=as_list(tasks),
         models=named,
-        seeds=as_list(seeds),
+        seeds=seeds,
         cache_dir=cache_dir,
         **known,
     )
@@ -165,8 +174,13 @@ def execute_all(
 
     writable(Path(results), "--results")
     require_disk_space(plans)
-    found, problems = [], []
-    for folder in [execute(each, command, Path(results), force) for each in plans]:
+    folders, found, problems = [], [], []
+    for each in plans:
+        try:
+            folders.append(execute(each, command, Path(results), force))
+        except DamagedRun as error:  # the others are carried out first
+            problems.append(error.problem)
+    for folder in folders:
         try:
             found.append(read_run(folder))
         except DamagedRun as error:
@@ -232,8 +246,11 @@ def reproduce(
     by_family = {family: settings.get("data") or source
                  for family, source in (("lamp", lamp), ("longlamp", longlamp))}  # fmt: skip
     sources = {family: source for family, source in by_family.items() if source}
+    could_be_written(Path(results), "--results")
     pool = _engines(chosen)
-    return {name: slice_plans(name, chosen, sources, Path(results), pool) for name in experiments}
+    found = {name: slice_plans(name, chosen, sources, Path(results), pool) for name in experiments}
+    require_runnable([plan for plans in found.values() for plan in plans], pool)
+    return found
 
 
 def _engines(chosen: RunOptions) -> EnginePool:

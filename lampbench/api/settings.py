@@ -1,18 +1,21 @@
 """What a run may be told, with the defaults of the command line."""
 
+import operator
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict
 
 from lampbench.core.fidelity import FIDELITIES
+from lampbench.core.precision import PRECISIONS
 from lampbench.core.task import Task
 from lampbench.data.options import SplitBy
-from lampbench.engine.model_arguments import DTYPES, model_arguments, parse_model_arguments
+from lampbench.engine.model_arguments import model_arguments, parse_model_arguments
 from lampbench.engine.pool import ENGINES
 from lampbench.paper.presets import PRESETS
 from lampbench.plugin.hyperparameter import read_model_section
 from lampbench.plugin.method import Method
-from lampbench.util.errors import LampbenchError, suggestion
+from lampbench.util.bounds import LARGEST_COUNT, LARGEST_SEED
+from lampbench.util.errors import LampbenchError, short_repr, suggestion
 
 AnyMethod = str | type[Method] | Method
 AnyTask = str | type[Task] | Task
@@ -97,16 +100,14 @@ def checked_settings(given: Mapping[str, Any]) -> dict[str, Any]:
         elif name in ("config", "cache_dir"):
             known[name] = None if value is None else Path(value)
         elif name in ("users", "min_history", "data_seed", "batch_size"):
-            least = 0 if name == "data_seed" else 1
-            optional = value is None and name in ("users", "batch_size")
-            sound = isinstance(value, int) and not isinstance(value, bool) and value >= least
-            if not optional and not sound:
-                raise LampbenchError(f"{name}={value!r}: give a whole number of at least {least}")
+            least, most = (0, LARGEST_SEED) if name == "data_seed" else (1, LARGEST_COUNT)
+            if value is not None or name not in ("users", "batch_size"):
+                known[name] = _whole(name, value, least, most)
         elif name in _CHOICES and value not in _CHOICES[name]:
             usual = ", ".join(repr(one) for one in _CHOICES[name] if one is not None)
-            raise LampbenchError(f"{name}={value!r}: choose one of {usual}")
+            raise LampbenchError(f"{name}={short_repr(value)}: choose one of {usual}")
         elif name in ("private", "rewards") and not isinstance(value, bool):
-            raise LampbenchError(f"{name}={value!r}: give True or False")
+            raise LampbenchError(f"{name}={short_repr(value)}: give True or False")
     return known
 
 
@@ -136,9 +137,30 @@ def settle_model_settings(known: dict[str, Any], models: list[str]) -> list[str]
     return [f"{models[0]}@{found.revision}"]
 
 
+def checked_seeds(seeds: Sequence[Any]) -> list[int]:
+    """Seeds of runs; numpy's integers become Python's.
+
+    Raises:
+        LampbenchError: one is no whole number, or out of bounds.
+    """
+    return [_whole("seed", seed, 0, LARGEST_SEED) for seed in seeds]
+
+
+def _whole(name: str, value: Any, least: int, most: int) -> int:
+    try:
+        number = least - 1 if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        number = least - 1
+    if not least <= number <= most:
+        raise LampbenchError(
+            f"{name}={short_repr(value)}: give a whole number from {least} to {most:,}"
+        )
+    return number
+
+
 _CHOICES: dict[str, tuple[str | None, ...]] = {
     "fidelity": tuple(FIDELITIES),
-    "dtype": (None, *DTYPES),
+    "dtype": (None, *PRECISIONS),
     "engine": ENGINES,
     "split_by": (None, "user", "time"),
     "preset": (None, *PRESETS),

@@ -10,9 +10,10 @@ import click
 from lampbench.cli import shared_options as options
 from lampbench.cli.command import Command, Group, option
 from lampbench.cli.output import echo_json, table
+from lampbench.cli.values import Number
 
 _SHOWN = 10
-_DAYS = 7.0
+_DAYS, _LONGEST_DAYS = 7.0, 36_500.0
 
 
 @click.group(cls=Group)
@@ -62,10 +63,10 @@ def _date(seconds: float) -> str:
 @cache.command(cls=Command)
 @options.cache_dir
 @option("--results", multiple=True, default=(Path("results"),), show_default=True, metavar="DIR",
-        type=click.Path(path_type=Path, file_okay=False), heading=options.OUTPUT,
+        type=click.Path(path_type=Path, file_okay=False), heading=options.PLACES,
         help="Folder of recorded runs whose artifacts are kept; repeatable.")  # fmt: skip
 @options.plugins
-@option("--older-than", type=click.FloatRange(min=0), default=_DAYS, show_default=True,
+@option("--older-than", type=Number(0, _LONGEST_DAYS), default=_DAYS, show_default=True,
         metavar="N", help="Keep everything that was used in the last N days.")  # fmt: skip
 @option("--yes", is_flag=True, help="Remove it; without this, nothing is removed.")
 def gc(
@@ -110,21 +111,35 @@ def gc(
 @options.cache_dir
 @click.pass_context
 def verify(ctx: click.Context, cache_dir: Path) -> None:
-    """Check every stored artifact against the digests that were recorded when it was made.
+    """Check what is stored against the digests that were recorded when it was made.
 
-    The exit code is 1 if one is damaged. The next run that needs it makes it again.
+    Checked are artifacts, and the journals and checkpoints of unfinished work. The exit code is 1
+    if one is damaged. The next run that needs it makes it again.
     """
     from lampbench.execution.cache_contents import artifacts, damaged_artifacts
+    from lampbench.execution.partial_work import checked_work
 
     count = sum(1 for _ in artifacts(cache_dir))
-    damaged = 0
+    damaged = unfinished = unknown = 0
     for each, damage in damaged_artifacts(cache_dir):
         damaged += 1
         click.echo(f"{each.folder}: {damage}")
+    for file, problem in checked_work(cache_dir):
+        unfinished += 1
+        unknown += problem is None
+        if problem:
+            damaged += 1
+            click.echo(f"{file}: {problem}")
+    if unknown:
+        click.echo(
+            f"{cache_dir}: {unknown:,} journals were not checked: an earlier version began them, "
+            "and they do not say whose they are"
+        )
+    held = f"{count:,} artifacts and {unfinished:,} files of unfinished work"
     if damaged:
         click.echo(
-            f"{cache_dir}: {damaged:,} of {count:,} artifacts are damaged; the next run that needs "
-            "one makes it again"
+            f"{cache_dir}: {damaged:,} of {held} are damaged; the next run that needs one makes it "
+            "again"
         )
         ctx.exit(1)
-    click.echo(f"{cache_dir}: all {count:,} artifacts are sound")
+    click.echo(f"{cache_dir}: no damage in {held}")

@@ -9,13 +9,26 @@ from typing import Any
 import click
 
 from lampbench.cli.renamed import ENVIRONMENT, current_arguments, renamed
+from lampbench.cli.values import texts_of, wrong_text
 
 OTHER = "Other options"
 _ARGUMENTS = "lampbench.cli.arguments"
 
 
+def _require_lines(parameter: click.Parameter, ctx: click.Context, value: Any) -> None:
+    """Refuse texts that no option or argument takes, before they are looked at.
+
+    Raises:
+        click.BadParameter: a text is empty, too long, or not one line.
+    """
+    path = isinstance(parameter.type, click.Path)
+    for text in texts_of(value):
+        if problem := wrong_text(text, path):
+            raise click.BadParameter(problem, ctx, parameter)
+
+
 class Option(click.Option):
-    """An option that stands under a heading in the help of its command."""
+    """An option with a heading in the help of its command; its values are texts of one line."""
 
     def __init__(self, *arguments: Any, heading: str = OTHER, **settings: Any) -> None:
         super().__init__(*arguments, **settings)
@@ -26,6 +39,11 @@ class Option(click.Option):
         extra = super().get_help_extra(ctx)
         extra.pop("range", None)
         return extra
+
+    def type_cast_value(self, ctx: click.Context, value: Any) -> Any:
+        """As click does, for texts of one line."""
+        _require_lines(self, ctx, value)
+        return super().type_cast_value(ctx, value)
 
     def resolve_envvar_value(self, ctx: click.Context) -> str | None:
         """The value of the option's environment variable, or of the one it had before."""
@@ -38,6 +56,15 @@ class Option(click.Option):
         return os.environ[old]
 
 
+class Argument(click.Argument):
+    """An argument whose values are texts of one line."""
+
+    def type_cast_value(self, ctx: click.Context, value: Any) -> Any:
+        """As click does, for texts of one line."""
+        _require_lines(self, ctx, value)
+        return super().type_cast_value(ctx, value)
+
+
 class Command(click.Command):
     """A command whose help shows its options under headings and that takes old option names."""
 
@@ -48,12 +75,15 @@ class Command(click.Command):
         )
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the options under their headings, in the order in which headings first appear."""
+        """Write the options under their headings, in the order in which headings first appear.
+
+        Those without a subject of their own come last.
+        """
         headings: dict[str, list[tuple[str, str]]] = defaultdict(list)
         for parameter in self.get_params(ctx):
             if isinstance(parameter, click.Option) and (record := parameter.get_help_record(ctx)):
                 headings[getattr(parameter, "heading", OTHER)].append(record)
-        for heading, records in headings.items():
+        for heading, records in sorted(headings.items(), key=lambda item: item[0] == OTHER):
             with formatter.section("Options" if len(headings) == 1 else heading):
                 formatter.write_dl(records)
 
@@ -84,6 +114,11 @@ def takes_value(command: click.Command, ctx: click.Context) -> dict[str, bool]:
 def option(*names: str, heading: str = OTHER, **settings: Any) -> Callable[[Any], Any]:
     """A decorator as `click.option`, with a heading."""
     return click.option(*names, cls=Option, heading=heading, **settings)
+
+
+def argument(*names: str, **settings: Any) -> Callable[[Any], Any]:
+    """A decorator as `click.argument`, for texts of one line."""
+    return click.argument(*names, cls=Argument, **settings)
 
 
 def remember_arguments(ctx: click.Context, arguments: list[str]) -> None:

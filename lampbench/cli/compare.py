@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lampbench.cli import shared_options as options
-from lampbench.cli.command import Command, option
+from lampbench.cli.command import Command, argument, option
 from lampbench.cli.names import RunName
 from lampbench.cli.output import echo_json
+from lampbench.cli.values import OneOf, WholeNumber
 from lampbench.core.findings import leaks_first
 from lampbench.record.private import shown_text
 
@@ -22,11 +23,11 @@ _TEXT = 160  # characters of an answer that are shown
 
 
 @click.command(cls=Command)
-@click.argument("run_a", metavar="RUN_A", type=RunName())
-@click.argument("run_b", metavar="RUN_B", type=RunName())
+@argument("run_a", metavar="RUN_A", type=RunName())
+@argument("run_b", metavar="RUN_B", type=RunName())
 @option(
     "--metric",
-    type=click.Choice(["rouge1", "rougeL", "meteor"]),
+    type=OneOf(["rouge1", "rougeL", "meteor"]),
     default="rougeL",
     show_default=True,
     heading=options.SHOWN,
@@ -34,7 +35,7 @@ _TEXT = 160  # characters of an answer that are shown
 )
 @option(
     "--most",
-    type=click.IntRange(min=0),
+    type=WholeNumber(0),
     default=5,
     show_default=True,
     metavar="N",

@@ -59,18 +59,26 @@ def _text(names: dict[str, Any], found: "Diagnosis") -> str:
         "{method} on {task}, {model}, seed {seed}".format(**names),
         "",
         tabulate(likelihoods, disable_numparse=True, headers=[
-            "stage", "nats per token", "gain over previous stage", *_TESTED
+            "stage", "nats per token", "gain over stage before", *_TESTED
         ]),
         "",
-        "Mean negative log-probability of the test references. p: permutation test over users.",
+        "nats per token: mean negative log-probability of the test references; a gain is a "
+        "decrease. p: permutation test over users.",
         "",
     ]  # fmt: skip
     if preferences:
-        heads = ["pairs", "stage", "reward margin (nats)", "user preferred", "number"]
-        lines += [tabulate(preferences, headers=heads, disable_numparse=True), ""]
+        heads = ["pairs from", "stage", "reward margin (nats)", "margin above 0", "pairs"]
+        lines += [
+            tabulate(preferences, headers=heads, disable_numparse=True),
+            "",
+            "A pair is the user's own text and another one. reward margin: the reward of the "
+            "user's text minus that of the other, mean over pairs. margin above 0: the share of "
+            "pairs where the user's text has the higher reward.",
+            "",
+        ]
     if found.changes:
         choices = [[one.by, f"{one.right:.3f}", *_gain(one.gain)] for one in found.choices]
-        heads = ["next token by", "correct", "gain over previous row", *_TESTED]
+        heads = ["next token by", "correct", "gain over row before", *_TESTED]
         changes = found.changes
         lines += [
             tabulate(choices, headers=heads, disable_numparse=True),
@@ -85,7 +93,7 @@ def _text(names: dict[str, Any], found: "Diagnosis") -> str:
     return "\n".join(lines)
 
 
-_TESTED = ("p", "users better/worse")
+_TESTED = ("p", "users better / worse")
 
 
 def _gain(found: "Paired | None") -> list[str]:
@@ -96,5 +104,5 @@ def _gain(found: "Paired | None") -> list[str]:
     return [
         f"{gain.mean:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}]",
         f"{found.exchange:.4f}",
-        f"{found.better}/{found.worse}",
+        f"{found.better} / {found.worse}",
     ]

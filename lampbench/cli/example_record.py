@@ -1,4 +1,4 @@
-"""A query and its answers as programs read them (`--format json`; see docs/guide.md)."""
+"""A query and its answers as programs read them (`--format json`; see docs/json-output.md)."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any

@@ -10,6 +10,7 @@ from lampbench.cli.command import Command, option
 from lampbench.cli.example_record import example_record
 from lampbench.cli.names import ModelName, PluginName
 from lampbench.cli.output import echo_json
+from lampbench.cli.values import COUNT, OneOf
 from lampbench.paper.cast import cast
 
 
@@ -32,7 +33,7 @@ from lampbench.paper.cast import cast
 @options.given_runs
 @option(
     "--pick",
-    type=click.Choice(["drawn", "gain", "loss", "median"]),
+    type=OneOf(["drawn", "gain", "loss", "median"]),
     default="drawn",
     show_default=True,
     heading=options.SHOWN,
@@ -41,7 +42,7 @@ from lampbench.paper.cast import cast
 )
 @option(
     "--count",
-    type=click.IntRange(min=1),
+    type=COUNT,
     default=3,
     show_default=True,
     metavar="N",

@@ -5,13 +5,13 @@ from pathlib import Path
 import click
 
 from lampbench.cli import shared_options as options
-from lampbench.cli.command import Command
+from lampbench.cli.command import Command, argument
 from lampbench.cli.names import RunName
 
 
 @click.command(cls=Command)
-@click.argument("run", type=RunName())
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@argument("run", type=RunName())
+@argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @options.plugins
 @options.results
 def export(run: str, file: Path, results: Path, plugins: tuple[str, ...]) -> None:

@@ -6,9 +6,10 @@ from typing import Any
 import click
 
 from lampbench.cli import shared_options as options
-from lampbench.cli.command import Group, command_line, option
+from lampbench.cli.command import Group, argument, command_line, option
 from lampbench.cli.names import ModelName, PluginName
 from lampbench.cli.task_datasets import source_of
+from lampbench.cli.values import SEED, RecordedName
 
 _WHAT = "What was run"
 
@@ -19,20 +20,21 @@ def import_() -> None:
 
 
 @import_.command("predictions")
-@click.argument("file", type=click.Path(path_type=Path))
-@option("--method", required=True, metavar="NAME", heading=_WHAT,
+@argument("file", type=click.Path(path_type=Path))
+@option("--method", required=True, metavar="NAME", heading=_WHAT, type=RecordedName(),
         help="Name of the method in results and tables.")  # fmt: skip
-@option("--title", metavar="TEXT", heading=_WHAT,
+@option("--title", metavar="TEXT", heading=_WHAT, type=RecordedName(),
         help="Title of the method in tables.  [default: its name]")  # fmt: skip
 @option("--task", "name", required=True, metavar="NAME", heading=_WHAT, type=PluginName("task"),
         help="Task whose queries were answered.")  # fmt: skip
 @option("--model", required=True, metavar="MODEL", heading=_WHAT, type=ModelName(),
         help="Model that was used: a preset, a hub id or any name.")  # fmt: skip
-@option("--seed", type=int, default=0, show_default=True, metavar="N", heading=_WHAT,
+@option("--seed", type=SEED, default=0, show_default=True, metavar="N", heading=_WHAT,
         help="Seed that was used.")  # fmt: skip
 @options.plugins
 @options.dataset
 @options.results
+@options.private
 def predictions(
     file: Path,
     method: str,
@@ -42,6 +44,7 @@ def predictions(
     seed: int,
     results: Path,
     plugins: tuple[str, ...],
+    private: bool,
     **rest: Any,
 ) -> None:
     """Score predictions that were made elsewhere and record them as an external run.
@@ -68,5 +71,6 @@ def predictions(
         seed=seed,
         results=results,
         command=command_line(),
+        private=private,
     )
     print_summary([run.path])

@@ -14,6 +14,7 @@ from lampbench.cli.names import ModelName, PluginName
 from lampbench.cli.output import WIDTH, echo_json, table, wrap
 from lampbench.cli.recorded_runs import echo_left_out
 from lampbench.cli.run_record import run_record
+from lampbench.cli.values import SEED
 from lampbench.report.table import one_line
 from lampbench.util.errors import LampbenchError, suggestion
 
@@ -29,7 +30,7 @@ _KEY = 8
         type=PluginName("task"), help="Only runs on this task; repeatable.")  # fmt: skip
 @option("--model", "models", multiple=True, metavar="MODEL", heading=_FILTER,
         type=ModelName(), help="Only runs of this model; repeatable.")  # fmt: skip
-@option("--seed", "seeds", multiple=True, type=int, metavar="N", heading=_FILTER,
+@option("--seed", "seeds", multiple=True, type=SEED, metavar="N", heading=_FILTER,
         help="Only runs with this seed; repeatable.")  # fmt: skip
 @options.results
 @options.output_format

@@ -17,7 +17,7 @@ from lampbench.cli.renamed import TABLES, current_command
 from lampbench.util.disk import is_full
 from lampbench.util.errors import LampbenchError, suggestion
 from lampbench.util.interrupt import TIME_IS_OVER, Stopped, stopping_on_signals
-from lampbench.util.terminal import SafeStream
+from lampbench.util.terminal import LONGEST, REWRITE, SafeStream, message_line
 from lampbench.util.version import VERSION
 
 COMMANDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
@@ -154,10 +154,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _safe_streams() -> Iterator[None]:
     """Show control characters in texts of others, which a terminal would obey.
 
-    Files and pipes too: their content may be shown on a terminal later.
+    Files and pipes too: their content may be shown on a terminal later. Lines on standard error
+    are messages: none is longer than `LONGEST`.
     """
     before = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = (cast(TextIO, SafeStream(stream)) for stream in before)
+    sys.stdout = cast(TextIO, SafeStream(sys.stdout))
+    sys.stderr = cast(TextIO, SafeStream(sys.stderr, LONGEST))
     try:
         yield
     finally:
@@ -195,6 +197,7 @@ def _end(stopped: Stopped, arguments: Sequence[str]) -> str:
 
 
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
+_STRANGE = "it was changed by something else, or is not what belongs there; move it and try again"
 
 
 def _refused_by_the_system(error: OSError) -> int:
@@ -208,15 +211,16 @@ def _refused_by_the_system(error: OSError) -> int:
             f"error: {where}no space left; free some space and run the same command again", 2
         )
     if error.errno == errno.ENAMETOOLONG:
-        return _say(f"error: {error.filename!s:.80}...: this name is too long for a file", 2)
-    if error.errno in _FORBIDDEN and error.filename:
-        return _say(f"error: {error.filename}: {error.strerror}", 2)
-    return _bug(error)
+        return _say(f"error: {error.filename}: this name is too long for a file", 2)
+    if (path := error.filename2 or error.filename) is None:
+        return _bug(error)
+    _show_traceback()
+    remedy = "check its permissions" if error.errno in _FORBIDDEN else _STRANGE
+    return _say(f"error: {path}: {error.strerror}; {remedy}", 2)
 
 
 def _bug(error: Exception) -> int:
-    if os.environ.get("LAMPBENCH_TRACEBACK"):
-        traceback.print_exc()
+    _show_traceback()
     return _say(
         f"bug in lampbench or a plugin: {type(error).__name__}: {error} (LAMPBENCH_TRACEBACK=1 "
         "shows where; finished work is kept)",
@@ -224,11 +228,16 @@ def _bug(error: Exception) -> int:
     )
 
 
+def _show_traceback() -> None:
+    if os.environ.get("LAMPBENCH_TRACEBACK"):
+        traceback.print_exc()
+
+
 def _say(text: str, status: int) -> int:
     """Print one line on standard error, but nothing while a shell completes a command."""
     if _COMPLETING not in os.environ:
-        progress = "\r\x1b[K" if sys.stderr.isatty() else ""  # a line of it may be unfinished
-        click.echo(progress + " ".join(text.split()), err=True)
+        progress = REWRITE if sys.stderr.isatty() else ""  # a line of it may be unfinished
+        click.echo(progress + message_line(text), err=True)
     return status
 
 

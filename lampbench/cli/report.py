@@ -7,6 +7,7 @@ import click
 from lampbench.cli import shared_options as options
 from lampbench.cli.command import Command, option
 from lampbench.cli.recorded_runs import echo_left_out, require
+from lampbench.cli.values import COUNT
 from lampbench.util.atomic import replace
 
 
@@ -23,7 +24,7 @@ from lampbench.util.atomic import replace
 )
 @option(
     "--examples",
-    type=click.IntRange(min=1),
+    type=COUNT,
     default=12,
     show_default=True,
     metavar="N",

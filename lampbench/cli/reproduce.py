@@ -6,20 +6,22 @@ from typing import Any
 import click
 
 from lampbench.cli import shared_options as options
-from lampbench.cli.command import Command, command_line, option
+from lampbench.cli.command import Command, argument, command_line, option
 from lampbench.cli.names import ModelName, PluginName
 from lampbench.cli.recorded_runs import require_sound
+from lampbench.cli.values import SEED, OneOf
 
 SLICES = ("main", "cross-model", "ablation", "sensitivity")
+_FASTEST = 1e12  # tokens per second
 
 
 @click.command(cls=Command)
-@click.argument("what", type=click.Choice(["paper"]))
+@argument("what", type=OneOf(["paper"]))
 @option(
     "--experiment",
     "slices",
     multiple=True,
-    type=click.Choice(SLICES),
+    type=OneOf(SLICES),
     heading=options.WHAT,
     help="main: Table 1. cross-model: Tables 2 and 5 to 7. ablation: Table 3. sensitivity: "
     "Figure 3. Repeatable.  [default: all]",
@@ -55,7 +57,7 @@ SLICES = ("main", "cross-model", "ablation", "sensitivity")
     "--seed",
     "seeds",
     multiple=True,
-    type=int,
+    type=SEED,
     default=(0,),
     show_default=True,
     metavar="N",
@@ -80,6 +82,8 @@ SLICES = ("main", "cross-model", "ablation", "sensitivity")
 @options.dataset
 @options.machine
 @options.hyper
+@options.results
+@options.cache_dir
 @option(
     "--speed",
     metavar="READ,TRAINED,WRITTEN",
@@ -87,8 +91,6 @@ SLICES = ("main", "cross-model", "ablation", "sensitivity")
     help="Tokens per second that your machine reads, trains on and writes (the scripts in "
     "benchmarks/ measure them); adds hours to the plan.",
 )
-@options.results
-@options.cache_dir
 @options.private
 @options.rewards
 @option("--run", "go", is_flag=True, heading=options.OUTPUT, help="Run what is not recorded yet.")
@@ -139,8 +141,9 @@ def _speeds(text: str) -> list[float]:
         speeds = [float(part) for part in text.split(",")]
     except ValueError:
         speeds = []
-    if len(speeds) != 3 or not all(speed > 0 for speed in speeds):
+    if len(speeds) != 3 or not all(0 < speed <= _FASTEST for speed in speeds):
         raise LampbenchError(
-            f"--speed {text}: give three positive numbers, for example 40000,12000,9000"
+            f"--speed {text}: give three numbers above 0 and up to {_FASTEST:,.0f}, for example "
+            "40000,12000,9000"
         )
     return speeds

@@ -1,4 +1,4 @@
-"""A recorded run as programs read it (`--format json`; docs/guide.md describes the keys)."""
+"""A recorded run as programs read it (`--format json`; docs/json-output.md describes the keys)."""
 
 from typing import TYPE_CHECKING, Any
 

@@ -8,12 +8,15 @@ import click
 
 from lampbench.cli.command import OTHER, option
 from lampbench.cli.names import Assignment, ModelArgument, ModelName, PluginName
+from lampbench.cli.values import COUNT, SEED, OneOf
+from lampbench.core.precision import PRECISIONS
 from lampbench.util.defaults import CACHE_DIR, RESULTS
+from lampbench.util.interrupt import checked_hours
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 WHAT, SHOWN, DATA = "What to run", "What to show", "Data"
-MODEL, HYPER, OUTPUT = "Model", "Hyper-parameters", "Output"
+MODEL, HYPER, PLACES, OUTPUT = "Model", "Hyper-parameters", "Where things are", "Output"
 
 
 def apply(*options: Callable[[F], F]) -> Callable[[F], F]:
@@ -36,20 +39,26 @@ def _plugins(heading: str) -> Callable[[Any], Any]:
 plugins, plugins_to_run = _plugins(OTHER), _plugins(WHAT)
 results = option(
     "--results", type=click.Path(path_type=Path, file_okay=False), default=RESULTS,
-    show_default=True, metavar="DIR", heading=OUTPUT, help="Folder of recorded runs.",
+    show_default=True, metavar="DIR", heading=PLACES, help="Folder of recorded runs.",
 )  # fmt: skip
 cache_dir = option(
     "--cache-dir", type=click.Path(path_type=Path, file_okay=False), default=CACHE_DIR,
-    show_default=True, metavar="DIR", envvar="LAMPBENCH_CACHE_DIR", heading=OUTPUT,
+    show_default=True, metavar="DIR", envvar="LAMPBENCH_CACHE_DIR", heading=PLACES,
     help="Folder of adapters, sampled answers and whatever else later runs can reuse. "
          "Also LAMPBENCH_CACHE_DIR.",
 )  # fmt: skip
+force = option(
+    "--force", is_flag=True, heading=OUTPUT,
+    help="Predict and record again what is recorded already; trained adapters are kept.",
+)  # fmt: skip
 dry_run = option(
     "--dry-run", is_flag=True, heading=OUTPUT,
-    help="Run nothing; print the stages, what is cached, and the cost of the rest.",
+    help="Run nothing; check all options, and print the stages, what is cached, and the cost of "
+         "the rest.",
 )  # fmt: skip
 max_hours = option(
     "--max-hours", type=float, metavar="N", heading=OUTPUT,
+    callback=lambda ctx, param, value: checked_hours(value),
     help="End after this many hours, with exit code 75; the same command resumes.  "
          "[default: no limit]",
 )  # fmt: skip
@@ -59,7 +68,7 @@ given_runs = option(
          "repeatable.",
 )  # fmt: skip
 output_format = option(
-    "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True,
+    "--format", "form", type=OneOf(["text", "json"]), default="text", show_default=True,
     heading=OUTPUT, help="json: one JSON document on standard output.",
 )  # fmt: skip
 
@@ -72,7 +81,7 @@ combinations = apply(
     option("--model", "models", multiple=True, default=("bundled",), show_default=True,
            metavar="MODEL", heading=WHAT, type=ModelName(),
            help="Preset (lampbench list models), hub id or folder; repeatable."),
-    option("--seed", "seeds", multiple=True, type=int, default=(0,), show_default=True,
+    option("--seed", "seeds", multiple=True, type=SEED, default=(0,), show_default=True,
            metavar="N", heading=WHAT, help="Seed of everything random; repeatable."),
     plugins_to_run,
 )  # fmt: skip
@@ -84,24 +93,24 @@ dataset = apply(
     option("--data", default="bundled", show_default=True, metavar="SOURCE", heading=DATA,
            help="Where the data comes from: bundled, lamp:DIR, oppu:DIR, longlamp[:DIR], "
                 "lampbench:DIR, or a folder of one of these kinds."),
-    option("--users", type=click.IntRange(min=1), metavar="N", heading=DATA,
+    option("--users", type=COUNT, metavar="N", heading=DATA,
            help="Number of test users; those with the longest histories are chosen.  "
                 "[default: 100; all in bundled data and where the data names its test users]"),
-    option("--min-history", type=click.IntRange(min=1), default=1, show_default=True,
+    option("--min-history", type=COUNT, default=1, show_default=True,
            metavar="N", heading=DATA, help="Leave out test users with fewer past records."),
-    option("--split-by", type=click.Choice(["user", "time"]), heading=DATA,
+    option("--split-by", type=OneOf(["user", "time"]), heading=DATA,
            help="Split LaMP or LongLaMP by user or by time, as published.  "
                 "[default: user for LaMP, time for LongLaMP]"),
-    option("--split", "splits", multiple=True, type=click.Choice(["train", "dev", "test"]),
+    option("--split", "splits", multiple=True, type=OneOf(["train", "dev", "test"]),
            heading=DATA,
            help="Read only this split of LaMP or LongLaMP; repeatable. With bundled data and "
                 "lampbench:DIR, dev tests on the users kept for tuning.  [default: all splits]"),
-    option("--data-seed", type=int, default=0, show_default=True, metavar="N", heading=DATA,
+    option("--data-seed", type=SEED, default=0, show_default=True, metavar="N", heading=DATA,
            help="Seed of the order of users with equally long histories."),
 )  # fmt: skip
 hyper = apply(
     option("--preset", heading=HYPER,
-           type=click.Choice(["paper", "small", "smollm2-135m", "reference"]),
+           type=OneOf(["paper", "small", "smollm2-135m", "reference"]),
            help="Where default values come from.  [default: small for bundled models, smollm2-135m "
                 "for that model, paper for others, reference with --fidelity reference]"),
     option("--set", "assignments", multiple=True, metavar="SECTION.NAME=VALUE", heading=HYPER,
@@ -110,7 +119,7 @@ hyper = apply(
                 "lampbench show method NAME --task NAME lists them."),
     option("--config", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
            heading=HYPER, help="TOML file of values, one table per section."),
-    option("--fidelity", type=click.Choice(["paper", "reference"]), default="paper",
+    option("--fidelity", type=OneOf(["paper", "reference"]), default="paper",
            show_default=True, heading=HYPER,
            help="Which source wins where the paper and its released code disagree."),
 )  # fmt: skip
@@ -121,7 +130,7 @@ model_args = option(
          "attn_implementation=sdpa or eager, device_map, revision, trust_remote_code=true, dtype.",
 )  # fmt: skip
 machine = apply(
-    option("--engine", type=click.Choice(["batched", "reference"]), default="batched",
+    option("--engine", type=OneOf(["batched", "reference"]), default="batched",
            show_default=True, heading=MODEL,
            help="batched: many users per forward pass. reference: one user at a time; slow, for "
                 "checking."),
@@ -130,10 +139,10 @@ machine = apply(
                 "[default: the tokenizer's own]"),
     option("--device", metavar="DEVICE", heading=MODEL,
            help="cpu, cuda, cuda:1 or mps.  [default: the fastest one available]"),
-    option("--dtype", type=click.Choice(["float32", "bfloat16", "float16"]), heading=MODEL,
+    option("--dtype", type=OneOf(PRECISIONS), heading=MODEL,
            help="Precision of weights and activations.  [default: the model's own]"),
     model_args,
-    option("--batch-size", type=click.IntRange(min=1), metavar="N", heading=MODEL,
+    option("--batch-size", type=COUNT, metavar="N", heading=MODEL,
            help="Maximum number of rows per decoding step.  [default: as many as fit in memory]"),
 )  # fmt: skip
 private = option(

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from lampbench.cli import shared_options as options
-from lampbench.cli.command import Group, option
+from lampbench.cli.command import Group, argument, option
 from lampbench.cli.names import ModelName, PluginName
 from lampbench.cli.output import WIDTH, echo_json, table, wrap
 from lampbench.cli.plugin_records import choices, first_line
@@ -24,7 +24,7 @@ def show() -> None:
 
 
 @show.command("method")
-@click.argument("name", type=PluginName("method"))
+@argument("name", type=PluginName("method"))
 @option("--task", required=True, metavar="NAME", heading=options.SHOWN, type=PluginName("task"),
         help="Task whose default values apply.")  # fmt: skip
 @option("--model", default="bundled", show_default=True, metavar="MODEL", heading=options.SHOWN,
@@ -72,12 +72,13 @@ def show_method(
     click.echo(f"\n{_settings(resolved)}")
     if len(columns) > 1:
         click.echo(
-            f"\nRuns of {model} use the preset {used!r}; --preset {columns[0]} changes that."
+            f"\nAn empty cell under {used}: the value is the one under {columns[0]}.\n"
+            f"Runs of {model} use the preset {used!r}; --preset {columns[0]} changes that."
         )
 
 
 @show.command("task")
-@click.argument("name", type=PluginName("task"))
+@argument("name", type=PluginName("task"))
 @options.plugins
 @options.output_format
 def show_task(name: str, plugins: tuple[str, ...], form: str) -> None:

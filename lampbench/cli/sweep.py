@@ -1,14 +1,21 @@
 """`lampbench sweep`: a grid of hyper-parameter values."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from lampbench.cli import shared_options as options
 from lampbench.cli.command import Command, command_line, option
 from lampbench.cli.names import Assignment
+from lampbench.cli.output import echo_json
+from lampbench.cli.plan_record import plan_record
 from lampbench.cli.recorded_runs import require_sound
+from lampbench.cli.run_record import run_record
+
+if TYPE_CHECKING:
+    from lampbench.record.runs import Run
 
 
 @click.command(cls=Command)
@@ -31,12 +38,16 @@ from lampbench.cli.recorded_runs import require_sound
 @options.cache_dir
 @options.private
 @options.rewards
+@options.force
 @options.dry_run
 @options.max_hours
+@options.output_format
 def sweep(
     results: Path,
+    force: bool,
     dry_run: bool,
     max_hours: float | None,
+    form: str,
     params: tuple[str, ...],
     **choices: Any,
 ) -> None:
@@ -53,11 +64,26 @@ def sweep(
     grid = read_grid(params)
     todo = api.plan(grid=grid, results=results, **choices)
     if dry_run:
+        from lampbench.study.disk_space import require_disk_space
         from lampbench.study.estimate import print_totals
 
-        print_totals({"the grid": todo}, None)
+        if form == "json":
+            echo_json({"grid": grid, "plans": [plan_record(plan) for plan in todo]})
+        else:
+            print_totals({"the grid": todo}, None)
+        require_disk_space(todo)
         return
     with limited(max_hours):
-        found = api.execute_all(todo, results, command_line())
-    print_points(found, grid)
+        found = api.execute_all(todo, results, command_line(), force=force)
+    if form == "json":
+        echo_json({"grid": grid, "runs": [_point_record(run, grid) for run in found]})
+    else:
+        print_points(found, grid)
     require_sound(found.problems)
+
+
+def _point_record(run: "Run", grid: Mapping[str, Any]) -> dict[str, Any]:
+    """A recorded run and its values of the hyper-parameters swept; None where it has none."""
+    settings = run.manifest.hyperparameters
+    values = {path: settings[path].value if path in settings else None for path in grid}
+    return {**run_record(run), "point": values}

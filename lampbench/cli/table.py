@@ -5,18 +5,19 @@ from pathlib import Path
 import click
 
 from lampbench.cli import shared_options as options
-from lampbench.cli.command import Command, option
+from lampbench.cli.command import Command, argument, option
 from lampbench.cli.names import PluginName
+from lampbench.cli.values import OneOf
 from lampbench.report.contents import CONTENTS
 
 
 @click.command(cls=Command, epilog="Tables: " + ", ".join(CONTENTS))
-@click.argument("name", metavar="NAME", type=click.Choice(list(CONTENTS)))
+@argument("name", metavar="NAME", type=OneOf(list(CONTENTS)))
 @option("--baseline", metavar="METHOD", heading=options.SHOWN, type=PluginName("method"),
         help="With gains: compare every method with this one.  [default: the pairs that the paper "
              "compares, and controls]")  # fmt: skip
 @options.results
-@option("--format", "form", type=click.Choice(["markdown", "latex", "csv", "json"]),
+@option("--format", "form", type=OneOf(["markdown", "latex", "csv", "json"]),
         default="markdown", show_default=True, heading=options.OUTPUT,
         help="csv, json: one record per cell.")  # fmt: skip
 def table(name: str, baseline: str | None, results: Path, form: str) -> None:

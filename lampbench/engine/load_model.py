@@ -6,8 +6,9 @@ from typing import Any
 
 import torch
 
+from lampbench.core.precision import PRECISIONS
 from lampbench.engine.batched.device_memory import is_out_of_memory
-from lampbench.engine.model_arguments import DTYPES, NOTHING_GIVEN, ModelArguments
+from lampbench.engine.model_arguments import NOTHING_GIVEN, ModelArguments
 from lampbench.engine.model_files import commit_of
 from lampbench.engine.models import ModelSpec
 from lampbench.engine.quiet_libraries import quiet_libraries
@@ -35,8 +36,14 @@ def choose_device(asked: str | None) -> torch.device:
     if asked is None or asked == "auto":
         mps = "mps" if torch.backends.mps.is_available() else "cpu"
         return torch.device("cuda" if torch.cuda.is_available() else mps)
+    usable = _usable_devices()
+    if asked not in usable:
+        listed = ", ".join(dict.fromkeys(usable))
+        raise LampbenchError(
+            f"device {asked!r} cannot be used: here are {listed}; choose one of them with --device"
+        )
+    device = torch.device(asked)
     try:
-        device = torch.device(asked)
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         cause = str(error).partition("\n")[0]
@@ -44,6 +51,16 @@ def choose_device(asked: str | None) -> torch.device:
             f"device {asked!r} cannot be used: {cause}; choose another one with --device"
         ) from error
     return device
+
+
+def _usable_devices() -> list[str]:
+    """The devices that this machine has, by torch's names."""
+    found = ["cpu"]
+    if torch.cuda.is_available():
+        found += ["cuda", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
+    if torch.backends.mps.is_available():
+        found.append("mps")
+    return found
 
 
 def load_model(
@@ -58,8 +75,8 @@ def load_model(
         LampbenchError: the device cannot be used or is too small, `dtype` is unknown, a package is
             missing, or the files are missing, damaged or cannot be reached.
     """
-    if dtype not in DTYPES:
-        raise LampbenchError(f"no precision is called {dtype!r}: there are {', '.join(DTYPES)}")
+    if dtype not in PRECISIONS:
+        raise LampbenchError(f"no precision is called {dtype!r}: there are {', '.join(PRECISIONS)}")
     chosen = None if arguments.device_map else choose_device(device)
     tokenizer = load_tokenizer(spec, arguments)
     model = _weights(spec, dtype, arguments, chosen)

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
+from lampbench.core.precision import PRECISIONS
 from lampbench.util.errors import LampbenchError, suggestion
 
 QUANTIZATIONS = ("4bit", "8bit")
-DTYPES = ("float32", "bfloat16", "float16")
 ATTENTIONS = ("sdpa", "eager")
 SHOWN_ELSEWHERE = ("device_map", "revision", "dtype")
 """Arguments that change no answer, or that other parts of a model's identity show."""
@@ -59,7 +59,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "attn_implementation": ATTENTIONS,
     "revision": (),
     "trust_remote_code": ("true", "false"),
-    "dtype": DTYPES,
+    "dtype": PRECISIONS,
 }
 """The values of each argument; empty where any text is one."""
 

@@ -13,6 +13,7 @@ from lampbench.util.atomic import replace
 from lampbench.util.disk import writing
 from lampbench.util.errors import LampbenchError
 from lampbench.util.hashing import digest, file_digest
+from lampbench.util.regular_file import read_regular
 
 _IDENTIFYING = ("*config.json", "*token*.json", "vocab.json", "merges.txt", "chat_template.json",
                 "*.jinja", "*.py", "*.index.json", "*.safetensors", "*.bin", "*.model")  # fmt: skip
@@ -51,7 +52,7 @@ def commit_of(spec: ModelSpec) -> str | None:
     if Path(spec.location).is_absolute():
         hint = "run scripts/pretrain.py" if spec.name in BUNDLED else "give another folder"
         raise LampbenchError(f"{spec.location}: the model's folder is missing; {hint}")
-    return Path(_hub_file(spec, "config.json")).parent.name
+    return Path(hub_file(spec, "config.json")).parent.name
 
 
 def _remembered_digest(file: Path, cache: Path) -> str:
@@ -59,8 +60,8 @@ def _remembered_digest(file: Path, cache: Path) -> str:
     stat = file.stat()
     memory = cache / "digests.json"
     try:
-        known: dict[str, str] = dict(json.loads(memory.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        known: dict[str, str] = dict(json.loads(read_regular(memory)))
+    except (OSError, ValueError, TypeError, RecursionError):
         known = {}
     name = f"{file.resolve()}:{stat.st_size}:{stat.st_mtime_ns}"
     if name not in known:
@@ -71,8 +72,12 @@ def _remembered_digest(file: Path, cache: Path) -> str:
     return known[name]
 
 
-def _hub_file(spec: ModelSpec, name: str) -> str:
-    """Path of a file of a hub model: from the local cache, or downloaded into it."""
+def hub_file(spec: ModelSpec, name: str) -> str:
+    """Path of a file of a hub model: from the local cache, or downloaded into it.
+
+    Raises:
+        LampbenchError: the hub cannot be reached or refuses, and the file is not in the cache.
+    """
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import (
         GatedRepoError,
@@ -140,7 +145,7 @@ def _config(spec: ModelSpec) -> dict[str, Any]:
     """What config.json says of the text decoder."""
     if spec.package is not None:
         return dict(spec.package.config)
-    file = spec.folder / "config.json" if spec.folder else _hub_file(spec, "config.json")
+    file = spec.folder / "config.json" if spec.folder else hub_file(spec, "config.json")
     config: dict[str, Any] = json.loads(Path(file).read_text(encoding="utf-8"))
     text: dict[str, Any] = config.get("text_config", config)
     return text

@@ -9,6 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from lampbench.core.precision import PRECISIONS
 from lampbench.util.errors import LampbenchError, suggestion
 
 
@@ -148,4 +149,4 @@ def _stored_dtype(folder: Path) -> str:
         raise LampbenchError(
             f"{folder / 'config.json'}: no model configuration ({error}); save the model again"
         ) from error
-    return found if found in ("float32", "bfloat16", "float16") else "bfloat16"
+    return found if found in PRECISIONS else "bfloat16"

@@ -6,7 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lampbench.core.fidelity import Fidelity
+from lampbench.core.precision import PRECISIONS
+from lampbench.engine.chat_template import load_chat_template, paper_chat_template
 from lampbench.engine.model_arguments import NOTHING_GIVEN, ModelArguments
+from lampbench.engine.model_config import context_length, model_type, prompt_room, require_weights
 from lampbench.engine.model_files import fingerprint
 from lampbench.engine.models import resolve_model
 from lampbench.engine.packaged_model import ArtifactStore, converted
@@ -88,10 +91,7 @@ class EnginePool:
             "fidelity": self.fidelity,
             "arguments": self.options.arguments,
         }
-        if self.options.engine not in ENGINES:
-            raise LampbenchError(
-                f"no engine is called {self.options.engine!r}: there are {', '.join(ENGINES)}"
-            )
+        self._require_engine()
         spec = converted(resolve_model(name), self.cache)
         if self.options.engine == "batched":
             from lampbench.engine.batched.engine import BatchedEngine
@@ -105,6 +105,43 @@ class EnginePool:
         from lampbench.engine.reference.engine import ReferenceEngine
 
         return ReferenceEngine(spec, **options)
+
+    def _require_engine(self) -> None:
+        if self.options.engine not in ENGINES:
+            raise LampbenchError(_unknown("engine", self.options.engine, ENGINES))
+
+    def require_runnable(self, name: str) -> None:
+        """Make sure that a model can be run as the options say, without loading its weights.
+
+        What only its weights or its tokenizer know is found when it is loaded.
+
+        Raises:
+            LampbenchError: an option names nothing that there is here, or the model's files are
+                missing.
+        """
+        self._require_engine()
+        if (dtype := self.dtype(name)) not in PRECISIONS:
+            raise LampbenchError(_unknown("precision", dtype, PRECISIONS))
+        if (template := self.chat_template(name)) is not None:
+            load_chat_template(template)
+        if self.options.device is not None:  # torch is imported only to check one
+            from lampbench.engine.load_model import choose_device
+
+            choose_device(self.options.device)
+        spec = resolve_model(name)
+        if self.fidelity.split_templates and (kind := model_type(spec)) is not None:
+            paper_chat_template(kind)
+        if spec.folder is not None:
+            require_weights(spec.folder)
+
+    def require_room(self, name: str, new_tokens: int, request: str) -> None:
+        """Make sure that a model's context has room for a prompt beside `new_tokens`.
+
+        Raises:
+            LampbenchError: it has none; the message begins with `request`.
+        """
+        if (context := context_length(resolve_model(name))) is not None:
+            prompt_room(context, new_tokens, request)
 
     def _unload(self) -> None:
         if not self._engines:
@@ -149,3 +186,7 @@ class EnginePool:
         """Device of a loaded engine; of one that is not loaded, what was asked for."""
         engine = self._engines.get(name)
         return str(getattr(engine, "device", self.options.device or "auto"))
+
+
+def _unknown(kind: str, name: str, known: tuple[str, ...]) -> str:
+    return f"no {kind} is called {name!r}: there are {', '.join(known)}"

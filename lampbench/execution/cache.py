@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,11 @@ from lampbench.util.disk import FullDisk, is_full, tree_bytes, writing
 from lampbench.util.errors import LampbenchError
 from lampbench.util.hashing import digest, file_digest
 from lampbench.util.lock import hold
+from lampbench.util.regular_file import read_regular
 
 META, DAMAGED, PARTIAL, LOCKS = "meta.json", "damaged", "partial", "locks"
+OWNER = "owner.json"
+"""In a folder of unfinished work: whose it is."""
 
 
 class Cache:
@@ -67,6 +71,16 @@ class Cache:
         folder = self.root / PARTIAL / kind / key
         with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def partial_of(self, kind: str, key: str, user: str | None) -> Path:
+        """As `partial`, and notes whose work it is: a user's by id, or a whole task's (None)."""
+        folder = self.partial(kind, key)
+        if owner_of(folder) != WorkOwner(user):
+            note = folder / f".{OWNER}.{os.getpid()}"
+            with writing(folder):
+                note.write_text(json.dumps({"user": user}), encoding="ascii")
+                note.replace(folder / OWNER)
         return folder
 
     def commit(self, kind: str, key: str, payload: Path | None, meta: dict[str, Any]) -> None:
@@ -151,8 +165,10 @@ def find_damage(folder: Path, kind: str, key: str) -> str:
     Raises:
         LampbenchError: a file cannot be read.
     """
+    if not (folder / META).is_file():
+        return f"{META} is missing"
     try:
-        meta = json.loads((folder / META).read_bytes())
+        meta = json.loads(read_regular(folder / META))
         recorded = meta.pop("digest")
         files = dict(meta["files"])
         owner = meta["kind"], meta["key"]
@@ -174,12 +190,35 @@ def find_damage(folder: Path, kind: str, key: str) -> str:
             return f"{name} is missing"
         if name not in files:
             return f"{name} does not belong to it"
+        if not (folder / name).is_file():
+            return f"{name} is no ordinary file"
         try:
             if file_digest(folder / name) != files[name]:
                 return f"{name} was changed"
         except OSError as error:
             raise unreadable(folder / name, error) from error
     return ""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkOwner:
+    """Whose unfinished work it is: a user's, by id, or that of a whole task (None)."""
+
+    user: str | None
+
+
+def owner_of(folder: Path) -> WorkOwner | None:
+    """Whose unfinished work a folder holds.
+
+    None if that is not known: the work was begun by an earlier version, or its note is damaged.
+    """
+    try:
+        note = json.loads(read_regular(folder / OWNER))
+    except (OSError, ValueError, RecursionError):
+        return None
+    if not isinstance(note, dict) or note.keys() != {"user"}:
+        return None
+    return WorkOwner(note["user"]) if isinstance(note["user"], str | None) else None
 
 
 def unreadable(file: Path, error: OSError) -> LampbenchError:

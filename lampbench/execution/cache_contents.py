@@ -9,6 +9,7 @@ from typing import Any
 
 from lampbench.execution.cache import DAMAGED, LOCKS, META, PARTIAL, find_damage
 from lampbench.util.hashing import digest
+from lampbench.util.regular_file import read_regular
 
 _OTHER = {DAMAGED, LOCKS, PARTIAL}
 
@@ -24,7 +25,7 @@ class Artifact:
     def description(self) -> dict[str, Any]:
         """What its `meta.json` says; empty if it cannot be read."""
         try:
-            meta = json.loads((self.folder / META).read_bytes())
+            meta = json.loads(read_regular(self.folder / META))
         except (OSError, ValueError, RecursionError):
             return {}
         return meta if isinstance(meta, dict) else {}

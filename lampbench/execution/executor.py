@@ -159,7 +159,8 @@ class Executor(Context):
                 f"{self.dataset.source}: {who} of {self.task.name} have no example to train "
                 f"{recipe.section} on; raise --min-history or choose other data"
             )
-        folder = self.cache.partial(recipe.section, self.keys.of(recipe, owner))
+        whose = owner.id if isinstance(owner, User) else None
+        folder = self.cache.partial_of(recipe.section, self.keys.of(recipe, owner), whose)
         return TrainJob(
             id=owner.id,
             frozen=frozen,
@@ -199,7 +200,8 @@ class Executor(Context):
 
         def on_step(job: str, step: int, steps: int) -> None:
             done[job] = step / steps
-            self.progress.update(sum(done.values()))
+            note = f"step {step} of {steps}" if len(done) == 1 else ""
+            self.progress.update(sum(done.values()), note)
 
         for result in self._engine(recipe).train([job for _, job in jobs], on_step):
             owner, job = owners[result.id]
@@ -277,8 +279,9 @@ class Executor(Context):
     def _partial(self, recipe: UserRecipe | None, user: User) -> Path:
         """Where results wait until they are complete: with the artifact, or with the run."""
         if recipe is not None:
-            return self.cache.partial(recipe.section, self.keys.of(recipe, user))
-        return self.cache.partial(PREDICTIONS, f"{self.keys.run()}/{digest(user.id)}")
+            return self.cache.partial_of(recipe.section, self.keys.of(recipe, user), user.id)
+        name = f"{self.keys.run()}/{digest(user.id)}"
+        return self.cache.partial_of(PREDICTIONS, name, user.id)
 
     def _commit(self, recipe: Recipe, owner: Owner, payload: Path | None, value: Any) -> None:
         meta = {

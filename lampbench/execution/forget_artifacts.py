@@ -5,15 +5,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lampbench.engine.packaged_model import KIND as MODEL
-from lampbench.execution.cache import DAMAGED, PARTIAL
+from lampbench.execution.cache import DAMAGED, PARTIAL, WorkOwner
 from lampbench.execution.cache_contents import Artifact, artifacts, folders
 from lampbench.execution.executor import PREDICTIONS
-from lampbench.execution.journal import JOURNAL, written_for
+from lampbench.execution.partial_work import partial_work
 from lampbench.util.hashing import digest
 
 
 def forget_in_cache(root: Path, user: str) -> tuple[list[str], list[str]]:
-    """Delete a user's adapters, profiles, sampled answers and journals from a cache.
+    """Delete a user's adapters, profiles, sampled answers, journals and checkpoints from a cache.
+
+    Unfinished work that does not say whose it is, because an earlier version began it, is deleted
+    too.
 
     Returns:
         What was deleted, and what may still hold the user's texts, one line each.
@@ -53,25 +56,27 @@ def _forget_damaged(root: Path, user: str, left: list[str]) -> Iterator[str]:
 
 
 def _forget_partial(root: Path, user: str, left: list[str]) -> Iterator[str]:
-    """Unfinished work: journals say whose it is, checkpoints alone do not."""
-    unknown = 0
-    for kind in folders(root / PARTIAL):
-        for key in folders(root / PARTIAL / kind):
-            folder = root / PARTIAL / kind / key
-            if kind == PREDICTIONS:
-                mine = folder / digest(user)
-                if mine.is_dir():
-                    shutil.rmtree(mine)
-                    yield f"{mine}: answers of an unfinished run"
-            elif (folder / JOURNAL).is_file():
-                owner = f"{user} {folder.relative_to(root).as_posix()}"
-                if written_for(folder / JOURNAL, owner):
-                    shutil.rmtree(folder)
-                    yield f"{folder}: unfinished {kind}"
-            else:
-                unknown += 1
-    if unknown:
+    """Unfinished work: the user's, and what may be, since nothing says whose it is."""
+    shared = 0
+    for work in list(partial_work(root)):
+        owner = work.owner
+        if owner == WorkOwner(None):
+            shared += 1
+            continue
+        if owner == WorkOwner(user) or work.is_journal_of(user):
+            what = "answers of an unfinished run" if work.kind == PREDICTIONS else "unfinished"
+        elif owner is None and work.kind == PREDICTIONS:
+            if work.folder.name != digest(user):
+                continue
+            what = "answers of an unfinished run"
+        elif owner is None and work.journal is None:
+            what = "unfinished work that does not say whose it is:"
+        else:
+            continue
+        shutil.rmtree(work.folder)
+        yield f"{work.folder}: {what}" + ("" if work.kind == PREDICTIONS else f" {work.kind}")
+    if shared:
         left.append(
-            f"{root / PARTIAL}: {unknown} folders of unfinished training, which do not say whose "
-            "they are; finish the runs and forget the user again, or `lampbench cache gc`"
+            f"{root / PARTIAL}: {shared} unfinished trainings of a whole task; where this user was "
+            "among the training users, delete them, and train on data without the user"
         )

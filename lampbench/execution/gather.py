@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 from lampbench.core.dataset import User
 from lampbench.engine.protocol import Completion, GenerateRequest, ScoreRequest, ScoreResult
 from lampbench.execution.cache import Cache
-from lampbench.execution.journal import JOURNAL, Journal
+from lampbench.execution.journal import JOURNAL, Journal, journal_owner
 from lampbench.util.errors import LampbenchError
 from lampbench.util.hashing import digest
 
@@ -50,7 +50,7 @@ class Gather(Generic[Q, R]):
 
     def add_user(self, user: User, folder: Path, requests: Sequence[Q]) -> None:
         """Take a user's requests; their results are journaled in `folder`."""
-        owner = f"{user.id} {folder.relative_to(self._cache.root).as_posix()}"
+        owner = journal_owner(user.id, folder.relative_to(self._cache.root))
         journal = Journal[R](folder / JOURNAL, owner, _to_json, self._from_json, self._cache.say)
         group = _Group(user, [], journal)
         self._groups.append(group)

@@ -86,15 +86,6 @@ def resolve_method(
     return method.resolved(ValueSources(given, defaults(preset, task)))
 
 
-def plans(choices: RunOptions, results: Path, progress: Progress) -> list[Plan]:
-    """A plan for every combination of model, task, seed and method, in this order.
-
-    Raises:
-        LampbenchError: an option is invalid; nothing has been computed.
-    """
-    return [plan for _, plan in grid_plans(choices, [{}], results, engine_pool(choices, progress))]
-
-
 def engine_pool(choices: RunOptions, progress: Progress) -> EnginePool:
     """The engines for the plans of some options; plans that share a pool share loaded models."""
     engine = EngineOptions(
@@ -116,10 +107,13 @@ def grid_plans(
     pool: EnginePool,
     load: Callable[[Task, str, DataOptions], Dataset] = load_dataset,
 ) -> list[tuple[GridPoint, Plan]]:
-    """Plans as of `plans`, each combination at every point of a grid; errors as there.
+    """A plan for every combination of model, task, seed and method, at every point of a grid.
 
-    Where a point changes nothing for a method, that method is in the list once. `load` reads a
-    task's data.
+    They are in this order. Where a point changes nothing for a method, that method is in the list
+    once. `load` reads a task's data.
+
+    Raises:
+        LampbenchError: an option is invalid; nothing has been computed.
     """
     registry = Registry(plugin_paths(choices.plugins))
     methods = [registry.method(name) for name in _named(choices.methods, registry, "method")]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 
 from lampbench.core.dataset import User
@@ -48,7 +49,7 @@ class Stage:
         return "adapter" if isinstance(self.recipe, TaskRecipe) else "users"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Plan:
     """Everything that one run needs, in order, and where it will be recorded.
 
@@ -81,6 +82,27 @@ class Plan:
     def title(self) -> str:
         """What progress calls the run."""
         return f"{self.method.name} {self.spec.task.name}"
+
+    def __repr__(self) -> str:
+        spec = self.spec
+        state = "recorded" if self.done else "to be recorded"
+        return (
+            f"<Plan: {self.method.name} on {spec.task.name}, model {spec.model}, seed {spec.seed}, "
+            f"{state} in {self.folder}>"
+        )
+
+    def _repr_html_(self) -> str:
+        """The stages, and how many of their artifacts are made."""
+        rows = [
+            (stage.name, len(stage.owners), len(stage.made(self.executor))) for stage in self.stages
+        ]
+        cells = "".join(
+            f"<tr><td>{escape(name)}</td><td>{count}</td><td>{made}</td></tr>"
+            for name, count, made in rows
+        )
+        head = "<tr><th>stage</th><th>artifacts</th><th>made</th></tr>"
+        table = f"<table>{head}{cells}</table>" if rows else "<p>nothing is trained</p>"
+        return f"<p>{escape(repr(self)[1:-1])}</p>{table}"
 
 
 def make_plan(

@@ -36,12 +36,13 @@ def execute(plan: Plan, command: str, results: Path, force: bool = False) -> Pat
         The folder of the recorded run.
 
     Raises:
+        DamagedRun: the run is recorded already, and is not what was written.
         LampbenchError: an input is bad; what was finished before stays in the cache.
     """
     say = plan.executor.progress.say
     with run_lock(plan.folder, say):
         if plan.done and not force:
-            _require_as_private(plan)
+            _require_recorded(plan)
             say(f"already recorded: {plan.folder} (--force runs it again)")
         else:
             # another results folder may be given the same run over this cache
@@ -80,13 +81,14 @@ def _execute(plan: Plan, command: str, results: Path, force: bool) -> None:
     executor.cache.drop_partial(PREDICTIONS, run)
 
 
-def _require_as_private(plan: Plan) -> None:
-    """Refuse to take a record with texts for the private one that was asked for.
+def _require_recorded(plan: Plan) -> None:
+    """Refuse to take a damaged record for a sound one, or one with texts for a private one.
 
     Raises:
+        DamagedRun: the recorded run is damaged.
         LampbenchError: the recorded run is not private, and the plan is.
     """
-    if plan.spec.private and not read_run(plan.folder).manifest.private:
+    if not read_run(plan.folder).manifest.private and plan.spec.private:
         raise LampbenchError(
             f"{plan.folder}: recorded already, with its texts; add --force to record it again "
             "without them"

@@ -14,7 +14,9 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar, get_origin
 
-from lampbench.util.errors import LampbenchError, suggestion
+from lampbench.util.bounds import LARGEST_NUMBER, LONGEST_NAME
+from lampbench.util.errors import LampbenchError, short_repr, suggestion
+from lampbench.util.terminal import message_line
 
 MODEL_SECTION = "model"
 """The section of a configuration file that holds no hyper-parameters."""
@@ -148,18 +150,24 @@ def checked_value(path: str, given: SourcedValue, kind: Any, rule: Mapping[str, 
     """The value converted to its field's type, or an error that says what is valid."""
     value = given.value
     kind = str if get_origin(kind) is Literal else kind
-    where = f"{path}={value!r} (from {given.source})"
+    where = f"{path}={short_repr(value)} (from {given.source})"
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if kind == tuple[str, ...]:
         names = value.split(",") if isinstance(value, str) else value
         if not isinstance(names, list | tuple) or not all(isinstance(n, str) and n for n in names):
             raise LampbenchError(f"{where}: give names separated by commas")
+        for name in names:
+            _require_line(name, where)
         return tuple(names)
     if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
         raise LampbenchError(f"{where}: give a value of type {kind.__name__}")
     if isinstance(value, float) and not math.isfinite(value):
         raise LampbenchError(f"{where}: give a finite number")
+    if isinstance(value, int) and abs(value) > LARGEST_NUMBER:
+        raise LampbenchError(f"{where}: must be at most {LARGEST_NUMBER:,}")
+    if isinstance(value, str):
+        _require_line(value, where)
     low, high, choices = rule["low"], rule["high"], rule["choices"]
     if low is not None and not value >= low:
         raise LampbenchError(f"{where}: must be at least {low}")
@@ -168,6 +176,13 @@ def checked_value(path: str, given: SourcedValue, kind: Any, rule: Mapping[str, 
     if choices is not None and value not in choices:
         raise LampbenchError(f"{where}: choose one of {', '.join(choices)}")
     return value
+
+
+def _require_line(text: str, where: str) -> None:
+    if len(text) > LONGEST_NAME or message_line(text) != text:
+        raise LampbenchError(
+            f"{where}: give one line of at most {LONGEST_NAME} printable characters"
+        )
 
 
 def parse_set(text: str) -> tuple[str, SourcedValue]:
@@ -181,10 +196,16 @@ def parse_set(text: str) -> tuple[str, SourcedValue]:
 
 
 def parse_value(raw: str, source: str) -> SourcedValue:
-    """A typed value: a TOML value, or else a plain word."""
+    """A typed value: a TOML value, or else a plain word.
+
+    Raises:
+        LampbenchError: it is not one line.
+    """
+    if len(raw.splitlines()) > 1:  # the next line would be another TOML statement
+        raise LampbenchError(f"{source} {short_repr(raw)}: give a value on one line")
     try:
         return SourcedValue(tomllib.loads(f"value = {raw}")["value"], source)
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return SourcedValue(raw, source)
 
 
@@ -216,7 +237,7 @@ def _sections(path: Path) -> dict[str, dict[str, Any]]:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise LampbenchError(f"{path}: cannot be read ({error.strerror})") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise LampbenchError(f"{path}: not a TOML file ({error})") from error
     for section, values in tables.items():
         if not isinstance(values, dict):

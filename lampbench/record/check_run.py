@@ -10,6 +10,7 @@ from lampbench.record.paths import run_path
 from lampbench.record.remedy import remedy
 from lampbench.record.run_files import checked_content
 from lampbench.record.run_lock import run_lock_if_free
+from lampbench.util.regular_file import read_regular
 
 PATIENCE = 2.0
 """Seconds for which a reader waits for a folder that is being replaced."""
@@ -80,7 +81,7 @@ def _check(root: Path, path: Path, checked: Checked) -> Manifest:
     try:
         if not (path / MANIFEST).is_file():
             raise Damage(f"half-written, there is no {MANIFEST}", remedy(path, None))
-        manifest = Manifest.from_json((path / MANIFEST).read_bytes())
+        manifest = Manifest.from_json(read_regular(path / MANIFEST))
     except OSError as error:
         what = f"{MANIFEST} cannot be read ({error.strerror})"
         raise Damage(what, remedy(path, None)) from error

@@ -14,6 +14,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lampbench.record.typed_json import loads
+from lampbench.util.errors import LampbenchError
+
+LARGEST = 2**30
+"""Bytes of a file's text: the predictions of about a million queries."""
+
+_GZIP = 16 + zlib.MAX_WBITS  # the container with checksum and length
 
 
 def encode_text(text: str) -> bytes:
@@ -36,7 +42,16 @@ def to_text(columns: Mapping[str, Sequence[Any]]) -> bytes:
 
 
 def compress(text: bytes) -> bytes:
-    """Gzip without a clock or a name: the same bytes for the same text and zlib."""
+    """Gzip without a clock or a name: the same bytes for the same text and zlib.
+
+    Raises:
+        LampbenchError: the text is longer than what is read again.
+    """
+    if len(text) > LARGEST:
+        raise LampbenchError(
+            f"a file of {len(text):,} bytes cannot be recorded, {LARGEST:,} at most; "
+            "run fewer users"
+        )
     buffer = io.BytesIO()
     with gzip.GzipFile("", "wb", compresslevel=9, fileobj=buffer, mtime=0) as stream:
         stream.write(text)
@@ -44,15 +59,25 @@ def compress(text: bytes) -> bytes:
 
 
 def decompress(data: bytes) -> bytes:
-    """The text that was compressed.
+    """The text that was compressed. No more memory is used than the text needs.
 
     Raises:
-        ValueError: the data is not whole.
+        ValueError: the data is not one whole gzip file, or its text is longer than `LARGEST` bytes.
     """
+    # a gzip file ends in the length of its text
+    length = int.from_bytes(data[-4:], "little")
+    if length > LARGEST:
+        raise ValueError(f"its text has {length:,} bytes, {LARGEST:,} at most")
+    stream = zlib.decompressobj(wbits=_GZIP)
     try:
-        return gzip.decompress(data)
-    except (OSError, EOFError, zlib.error) as error:
+        text = stream.decompress(data, length + 1)  # 0 would be no limit
+        if len(text) <= length and not stream.eof:  # only checksum and length are left
+            text += stream.decompress(stream.unconsumed_tail, 1)
+    except zlib.error as error:
         raise ValueError(f"not a gzip file ({error})") from error
+    if not stream.eof or stream.unused_data or len(text) != length:
+        raise ValueError("not a gzip file (it is cut, or longer or shorter than it says)")
+    return text
 
 
 def from_text(text: bytes) -> dict[str, list[Any]]:

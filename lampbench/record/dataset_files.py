@@ -24,6 +24,7 @@ from lampbench.util.atomic import replace
 from lampbench.util.disk import writing
 from lampbench.util.errors import LampbenchError
 from lampbench.util.hashing import canonical
+from lampbench.util.regular_file import read_regular
 
 T = TypeVar("T")
 
@@ -137,7 +138,7 @@ def content_of(path: Path, expected: str) -> bytes:
     if not path.is_file():
         raise ValueError(f"{path.name} is missing")
     try:
-        content = decompress(path.read_bytes())
+        content = decompress(read_regular(path))
     except (OSError, ValueError) as error:
         raise ValueError(f"{path.name} cannot be read ({error})") from error
     if sha256(content).hexdigest() != expected:

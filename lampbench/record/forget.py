@@ -16,6 +16,7 @@ from lampbench.record.unused_files import remove_unused_files, shared_files
 from lampbench.record.write import write_run
 from lampbench.scoring.score_table import ScoreTable
 from lampbench.util.errors import LampbenchError
+from lampbench.util.regular_file import read_regular
 
 
 def forget_in_results(
@@ -122,6 +123,6 @@ def _forget_files(
 def _names(file: Path, user: str) -> bool:
     """Whether a file of queries or histories holds a user, as far as it can be read."""
     try:
-        return user in json.loads(decompress(file.read_bytes())).get("user", ())
+        return user in json.loads(decompress(read_regular(file))).get("user", ())
     except (OSError, ValueError, AttributeError, RecursionError):
         return True

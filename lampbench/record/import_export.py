@@ -19,7 +19,10 @@ from lampbench.data.parse_values import as_id, as_text, json_type
 from lampbench.engine.models import BUNDLED, MODEL_PRESETS
 from lampbench.record.dataset_files import record_dataset
 from lampbench.record.manifest import ExternalFile, Manifest, ModelDetails
-from lampbench.record.runs import Run
+from lampbench.record.paths import run_path
+from lampbench.record.private import without_texts
+from lampbench.record.runs import Run, read_run
+from lampbench.record.unused_files import remove_unused_files
 from lampbench.record.versions import versions
 from lampbench.record.write import RecordedAlready, write_run
 from lampbench.scoring import PredictionRow, Scoring, histories, score_predictions
@@ -88,10 +91,12 @@ def import_predictions(
     seed: int,
     results: Path,
     command: str,
+    private: bool = False,
 ) -> Run:
     """Score a file of predictions and record it as an external run.
 
-    Its key is the digest of what it holds, so that the same file is recorded once.
+    Its key is the digest of what it holds, so that the same file is recorded once. Where it is
+    `private`, no text of the users or the model is recorded.
 
     Raises:
         LampbenchError: as `read_prediction_file`.
@@ -101,7 +106,7 @@ def import_predictions(
     scoring = Scoring(histories=histories(dataset))
     spec = MODEL_PRESETS.get(model)
     location = "lampbench.bundled" if model in BUNDLED else spec.location if spec else model
-    data = record_dataset(results, dataset, task)
+    data = record_dataset(results, dataset, task, private=private)
     answers = [row.prediction for row in rows]
     manifest = Manifest(
         key=digest([EXTERNAL, method, task.name, model, seed, data.fingerprint, answers]),
@@ -122,12 +127,22 @@ def import_predictions(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         scoring=scoring.describe(),
         external=ExternalFile(file.name, file_digest(file)),
+        private=private,
     )
     scores = score_predictions(rows, None, scoring)
+    if private:
+        rows = [without_texts(row) for row in rows]
     try:
         return write_run(results, manifest, rows, scores)
     except RecordedAlready as error:
-        raise RecordedAlready(f"{error} with these predictions; nothing is left to do") from error
+        folder = run_path(results, manifest.task, manifest.model, manifest.method, manifest.key)
+        what = "nothing is left to do"
+        if private and not read_run(folder).manifest.private:
+            what = f"and with their texts: delete {folder} and give the command again"
+        raise RecordedAlready(f"{error} with these predictions; {what}") from error
+    finally:
+        if private:
+            remove_unused_files(results, task.name)  # those of a record with texts
 
 
 def export_predictions(run: Run, task: Task, file: Path) -> int:

@@ -15,6 +15,7 @@ from lampbench.record.typed_json import brief, from_json
 from lampbench.scoring.aggregate import Means, aggregate, counts
 from lampbench.scoring.prediction_row import PredictionRow
 from lampbench.scoring.score_table import ScoreTable
+from lampbench.util.regular_file import read_regular
 
 
 def checked_content(file: Path, expected: str) -> bytes:
@@ -26,7 +27,7 @@ def checked_content(file: Path, expected: str) -> bytes:
     if not file.is_file():
         raise ValueError(f"{file.name} is missing")
     try:
-        content = file.read_bytes()
+        content = read_regular(file)
     except OSError as error:
         raise ValueError(f"{file.name} cannot be read: {error.strerror}") from error
     if sha256(content).hexdigest() != expected:

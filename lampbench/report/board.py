@@ -5,6 +5,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from lampbench.core.findings import leaks_first
+from lampbench.engine.models import BUNDLED
 from lampbench.paper.cast import cast
 from lampbench.paper.published import paper
 from lampbench.report.cell_scores import CellScore
@@ -30,7 +31,7 @@ class Board:
         self._cells = {(s.setup, s.column, s.method, s.metric): s for s in self.scores}
         self._paired: dict[tuple[int, int], Paired] = {}
         self._columns = list(dict.fromkeys((s.setup, s.column) for s in self.scores))
-        self._setups = sorted({s.setup for s in titled})
+        self._setups = sorted({s.setup for s in titled}, key=_pretrained_first)
         self._paper_models = {s.setup: s.paper_model for s in self.scores}
         self._method_titles = dict(sorted({(s.method, s.method_title) for s in titled}))
         self._task_titles = dict(sorted({(s.column.task, s.task_title) for s in titled}))
@@ -63,8 +64,8 @@ class Board:
         return spread_over_seeds(ours, theirs)
 
     def setups(self) -> list[Setup]:
-        """Every setup that fills a cell, in order."""
-        return sorted({setup for setup, _ in self._columns})
+        """Every setup that fills a cell: pretrained models first, then the bundled ones."""
+        return sorted({setup for setup, _ in self._columns}, key=_pretrained_first)
 
     def columns(self, setup: Setup | None = None, task: str | None = None) -> list[Column]:
         """The columns that hold a run (of a setup, of a task): the paper's tasks first."""
@@ -126,6 +127,11 @@ class Board:
     def paper_model(self, setup: Setup) -> str | None:
         """The hub id of the paper's model that a setup uses, if it does."""
         return self._paper_models.get(setup)
+
+
+def _pretrained_first(setup: Setup) -> tuple[bool, Setup]:
+    """Orders setups; the bundled models, made for tests and first tries, come last."""
+    return setup.model in BUNDLED, setup
 
 
 def _place(name: str, order: Iterable[str]) -> tuple[int, str]:

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from html import escape
 from typing import Any
 
 from lampbench.record.manifest import PREDICT, Manifest
@@ -67,7 +68,7 @@ class Cause:
     theirs: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Comparison:
     """Every difference between two runs, in their scores and in their manifests.
 
@@ -85,6 +86,38 @@ class Comparison:
     causes: tuple[Cause, ...]
     seeds: SeedComparison | None
     draws: bool
+
+    def __repr__(self) -> str:
+        (gap,) = (one for one in self.differences if one.metric == self.metric)
+        return (
+            f"<Comparison: {_named(self.ours)} against {_named(self.theirs)}, {self.metric} "
+            f"{gap.paired.difference.mean:+.3f}, p {gap.paired.exchange:.4f}>"
+        )
+
+    def _repr_html_(self) -> str:
+        """The differences, one row per metric."""
+        import pandas
+
+        rows = [
+            {
+                "metric": one.metric,
+                "A": one.ours,
+                "B": one.theirs,
+                "A - B": one.paired.difference.mean,
+                "low": one.paired.difference.low,
+                "high": one.paired.difference.high,
+                "p (Holm)": one.holm,
+            }
+            for one in self.differences
+        ]
+        table = pandas.DataFrame(rows).to_html(index=False, float_format="%.3f", na_rep="n/a")
+        head = f"A: {_named(self.ours)}, B: {_named(self.theirs)}"
+        return f"<p>{escape(head)}</p>{table}"
+
+
+def _named(run: Run) -> str:
+    manifest = run.manifest
+    return f"{manifest.method} {manifest.task} {manifest.model} seed {manifest.seed}"
 
 
 def compare_runs(ours: Run, theirs: Run, metric: str = "rougeL") -> Comparison:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from lampbench.engine.models import BUNDLED
 from lampbench.paper.published import paper
 from lampbench.report.board import Board
 from lampbench.report.contents import CONTENTS, Content, Recorded
@@ -76,6 +77,12 @@ def _leaderboard(board: Board, tables: Path) -> Iterator[str]:
     if table := ablation_table(board, setup, TAKEAWAY_METRIC):
         title = f"{CONTENTS['ablation'].title}, {table.title}"
         yield markdown_table(replace(table, title=title), 2)
+    for other in board.setups():
+        if other != setup and other.model in BUNDLED:
+            if table := main_table(board, other, TAKEAWAY_METRIC):
+                title = f"Bundled model {other.model}, {table.title}"
+                yield markdown_table(replace(table, title=title), 2)
+            break
     if table := cross_model_summary(board, TAKEAWAY_METRIC, MODEL_ROWS):
         yield markdown_table(table, 2)
     links = [link(c.title, (tables / f"{name}.md").as_posix()) for name, c in CONTENTS.items()]

@@ -6,6 +6,7 @@ from pathlib import Path
 from lampbench.util.atomic import replace
 from lampbench.util.disk import writing
 from lampbench.util.errors import LampbenchError
+from lampbench.util.regular_file import read_regular
 
 EXTRA = "no table has this name; delete it"
 
@@ -46,7 +47,7 @@ def write_pages(pages: Mapping[Path, str], folder: Path) -> tuple[list[Path], li
 
 def _difference(path: Path, wanted: bytes) -> str | None:
     try:
-        found = path.read_bytes()
+        found = read_regular(path)
     except FileNotFoundError:
         return "missing"
     except OSError as error:

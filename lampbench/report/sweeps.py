@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from lampbench.paper.published import paper
-from lampbench.plugin.decoding import Contrastive
+from lampbench.plugin.decoding import Contrastive, Greedy
+from lampbench.plugin.prompting import Plain
 from lampbench.record.runs import Run
 from lampbench.report.cell_scores import CellScore, score_cell
 from lampbench.report.fill_cells import (
@@ -127,6 +128,7 @@ def _base_models(scores: Iterable[CellScore]) -> list[Sweep]:
     """Sweeps over methods that differ only in what contrastive decoding contrasts with."""
     groups: dict[tuple[Setup, Column, str], dict[str, CellScore]] = defaultdict(dict)
     one_metric = {(score.setup, score.column, score.method): score for score in scores}
+    titles = _titles_of_weights(one_metric.values())
     for score in sorted(one_metric.values(), key=_is_plugin):
         parts = score.chosen[-1].manifest.method_parts
         decoding = parts.get("decoding") or {}
@@ -144,11 +146,31 @@ def _base_models(scores: Iterable[CellScore]) -> list[Sweep]:
         listed = sorted(variants.items(), key=_untouched_last)
         chosen = _on_common_seeds([list(score.chosen) for _, score in listed])
         points = tuple(
-            _point(setup, column, runs, shown, score is usual and not _is_plugin(usual))
+            _point(
+                setup,
+                column,
+                runs,
+                shown,
+                score is usual and not _is_plugin(usual),
+                titles.get(shown),
+            )
             for (shown, score), runs in zip(listed, chosen, strict=True)
         )
         found.append(Sweep(setup, column, usual.method, BASE_MODEL, points))
     return found
+
+
+def _titles_of_weights(scores: Iterable[CellScore]) -> dict[str, str]:
+    """By recorded adaptation the title of the method that answers with these weights alone."""
+    titles: dict[str, str] = {}
+    for score in sorted(scores, key=lambda one: (_is_plugin(one), one.method)):
+        parts = score.chosen[-1].manifest.method_parts
+        plain = (parts.get("prompting") or {}).get("part") == Plain.name
+        greedy = (parts.get("decoding") or {}).get("part") == Greedy.name
+        known = score.method_title in titles.values()
+        if plain and greedy and parts.get("adaptation") and not known:
+            titles.setdefault(_expression(parts["adaptation"]), score.method_title)
+    return titles
 
 
 def _on_common_seeds(groups: Sequence[list[Run]]) -> Sequence[list[Run]]:
@@ -171,10 +193,15 @@ def _is_plugin(score: CellScore) -> bool:
 
 
 def _point(
-    setup: Setup, column: Column, runs: Sequence[Run], value: Any, default: bool
+    setup: Setup,
+    column: Column,
+    runs: Sequence[Run],
+    value: Any,
+    default: bool,
+    title: str | None = None,
 ) -> SweepPoint:
     scores = {score.metric: score for score in score_cell(setup, column, runs)}
-    shown = value if isinstance(value, str) else canonical(value)
+    shown = title or (value if isinstance(value, str) else canonical(value))
     return SweepPoint(value, shown, default, runs[0].manifest.method, scores)
 
 

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lampbench.engine.models import BUNDLED
 from lampbench.paper.cast import Contest, Control, cast
 from lampbench.report.board import Board
 from lampbench.report.marks import SIGNIFICANT, standings
 from lampbench.report.metric_format import PAPER_METRICS, metric_title
-from lampbench.report.setups import Setup
+from lampbench.report.setups import Column, Setup
 from lampbench.report.table import Number
 from lampbench.report.tables.gains import Gain, gains
 from lampbench.report.tables.power import power
@@ -25,13 +26,26 @@ class Takeaway:
 
 
 def main_setup(board: Board) -> Setup | None:
-    """The setup in which the paper's methods fill the most cells; None where they fill none."""
+    """The setup that the leaderboard is about; None where the paper's methods fill no cell.
+
+    It is the first of a pretrained model in which they fill a whole column, and where there is
+    none the setup in which they fill the most cells.
+    """
     filled = {
-        setup: sum(s.setup == setup and s.method in cast().main for s in board.scores)
+        setup: [_filled(board, setup, column) for column in board.columns(setup)]
         for setup in board.setups()
     }
-    best = max(filled, key=filled.__getitem__, default=None)
-    return best if best is not None and filled[best] else None
+    for setup, counts in filled.items():
+        if setup.model not in BUNDLED and max(counts, default=0) == len(cast().main):
+            return setup
+    best = max(filled, key=lambda setup: sum(filled[setup]), default=None)
+    return best if best is not None and sum(filled[best]) else None
+
+
+def _filled(board: Board, setup: Setup, column: Column) -> int:
+    """How many of the paper's methods have a score in a column."""
+    cells = (board.cell(setup, column, method, TAKEAWAY_METRIC) for method in cast().main)
+    return sum(cell is not None for cell in cells)
 
 
 def takeaways(board: Board, setup: Setup) -> list[Takeaway]:

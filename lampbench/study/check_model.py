@@ -6,6 +6,7 @@ from typing import Any
 from lampbench.core.fidelity import PAPER
 from lampbench.core.prompt import Piece, Prompt
 from lampbench.engine.model_arguments import NOTHING_GIVEN, ModelArguments
+from lampbench.engine.model_config import require_weights
 from lampbench.engine.model_files import commit_of
 from lampbench.engine.models import ModelSpec, resolve_model
 from lampbench.engine.packaged_model import packaged_file, packaged_tokenizer, require_known
@@ -49,11 +50,7 @@ def _files(spec: ModelSpec) -> Check:
         return Check("files", "ok", f"{spec.location} on the hub, commit {commit}")
     folder = spec.folder
     assert folder is not None
-    weights = [*folder.glob("*.safetensors"), *folder.glob("pytorch_model*.bin")]
-    empty = [file.name for file in weights if file.stat().st_size == 0]
-    if not weights or empty:
-        what = f"{empty[0]} is empty" if empty else "no weights (*.safetensors)"
-        raise LampbenchError(f"{folder}: {what}; download or save the model again")
+    weights = require_weights(folder)
     size = sum(file.stat().st_size for file in weights)
     return Check("files", "ok", f"{folder}: {len(weights)} files of weights, {size:,} bytes")
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -25,6 +26,20 @@ def writable(folder: Path, option: str) -> None:
         raise LampbenchError(
             f"{folder}: cannot be written ({error.strerror}); choose another folder with {option}"
         ) from error
+
+
+def could_be_written(folder: Path, option: str) -> None:
+    """Make sure, without making a folder, that it is one or could be made.
+
+    Raises:
+        LampbenchError: it cannot; names the folder and the option that chooses another.
+    """
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        what = "is not writable" if existing.is_dir() else "is not a folder"
+        raise LampbenchError(
+            f"{folder}: cannot be written ({existing} {what}); choose another folder with {option}"
+        )
 
 
 def is_full(error: OSError) -> bool:

@@ -10,6 +10,15 @@ class LampbenchError(Exception):
     """A bad input: one line that says what is wrong, where, and how to fix it; exit code 2."""
 
 
+def short_repr(value: object, most: int = 60) -> str:
+    """What Python calls a value, at most that many characters of it."""
+    try:
+        text = repr(value)
+    except Exception:  # Python writes no integer of thousands of digits
+        text = f"a value of type {type(value).__name__}"
+    return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
 def place_in(error: BaseException, kind: type) -> str | None:
     """File and line of the last call in the file of a class; None if the error passed none."""
     file = getattr(sys.modules.get(kind.__module__), "__file__", None)

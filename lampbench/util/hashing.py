@@ -5,6 +5,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from lampbench.util.regular_file import open_regular
+
 
 def canonical(value: Any) -> str:
     """JSON text that is the same for equal values, whatever the order of their keys."""
@@ -17,8 +19,12 @@ def digest(value: Any, length: int = 16) -> str:
 
 
 def file_digest(path: Path, length: int = 64) -> str:
-    """First `length` hex digits of the SHA-256 of a file's bytes."""
-    with path.open("rb") as stream:
+    """First `length` hex digits of the SHA-256 of an ordinary file's bytes.
+
+    Raises:
+        OSError: it is none, or cannot be read.
+    """
+    with open_regular(path) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()[:length]
 
 

@@ -60,22 +60,34 @@ def stopping_on_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-@contextlib.contextmanager
-def limited(hours: float | None) -> Iterator[None]:
-    """Raise `Stopped` after some hours, as a signal does; None sets no limit.
+def checked_hours(hours: float | None) -> float | None:
+    """A number of hours after which a process can be ended; None is no limit.
 
     Raises:
         LampbenchError: the system has no timer signal, or the number of hours is out of range.
     """
     if hours is None:
-        yield
-        return
+        return None
     if _ALARM is None:
         raise LampbenchError("--max-hours needs a system with SIGALRM, such as Linux or macOS")
     if not 0 < hours <= _LONGEST_HOURS:
         raise LampbenchError(
             f"--max-hours {hours}: give a number above 0 and up to {_LONGEST_HOURS:,.0f}"
         )
+    return hours
+
+
+@contextlib.contextmanager
+def limited(hours: float | None) -> Iterator[None]:
+    """Raise `Stopped` after some hours, as a signal does; None sets no limit.
+
+    Raises:
+        LampbenchError: as `checked_hours`.
+    """
+    hours = checked_hours(hours)
+    if hours is None or _ALARM is None:
+        yield
+        return
     before = signal.signal(_ALARM, _on_signal)
     signal.setitimer(signal.ITIMER_REAL, hours * 3600)
     try:

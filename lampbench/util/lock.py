@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 
 from lampbench.util.disk import writing
 from lampbench.util.progress import duration
+from lampbench.util.regular_file import read_regular
 
 _QUIET = 1.0  # seconds of waiting that are not worth a message
 _AGAIN = 60.0  # seconds until the message is repeated
@@ -68,7 +69,7 @@ def _self() -> dict[str, object]:
 def _describe(holder: Path) -> str:
     """Who holds a lock, and whether they are still at work."""
     try:
-        held = json.loads(holder.read_text(encoding="utf-8"))
+        held = json.loads(read_regular(holder))
         host, pid, since = str(held["host"]), int(held["pid"]), float(held["since"])
     except (OSError, ValueError, KeyError, TypeError):
         return "another process holds it"

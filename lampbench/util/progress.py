@@ -4,6 +4,8 @@ import sys
 import time
 from typing import TextIO
 
+from lampbench.util.terminal import REWRITE, message_line
+
 
 class Progress:
     """Shows the stage, how much of it is done and the time left.
@@ -25,7 +27,7 @@ class Progress:
 
     def say(self, text: str) -> None:
         """Print a line that stays."""
-        self._stream.write(("\r\x1b[K" if self._live else "") + text + "\n")
+        self._stream.write((REWRITE if self._live else "") + message_line(text) + "\n")
         self._stream.flush()
 
     def start(self, stage: str, total: int, unit: str) -> None:
@@ -60,7 +62,7 @@ class Progress:
         text += f", {note}" if note else ""
         text += f", {duration(left)} left" if left is not None else ""
         if self._live:
-            self._stream.write("\r\x1b[K" + text)
+            self._stream.write(REWRITE + message_line(text))
             self._stream.flush()
         else:
             self.say(text)
@@ -68,7 +70,7 @@ class Progress:
 
 def print_message(text: str) -> None:
     """Print a line on standard error, where no progress is shown."""
-    print(text, file=sys.stderr)
+    print(message_line(text), file=sys.stderr)
 
 
 def duration(seconds: float) -> str:

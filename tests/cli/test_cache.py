@@ -5,14 +5,19 @@ import os
 import re
 import shutil
 import time
+from random import Random
 
 import pytest
 
+from lampbench.engine.checkpoint_file import CHECKPOINT, sealed
 from lampbench.execution.cache import Cache
 from lampbench.execution.cache_contents import artifacts, grouped
+from lampbench.execution.journal import JOURNAL
 from lampbench.util.lock import hold
+from tests.shared.fake_runs import Killed
 
 OPPU = ("--method", "oppu")
+SOUND = ".lampbench/cache: no damage in 3 artifacts and 0 files of unfinished work\n"
 ALL = ("--older-than", "0")
 
 
@@ -77,7 +82,7 @@ def test_list_needs_no_memory_per_artifact(tmp_path):
         return group.users, size
 
     few, many = fill(100), fill(3000)
-    peak(few)
+    peak(many)  # the interpreter's own table of names may grow at this moment
     (users, small), (more, large) = peak(few), peak(many)
     assert (users, more) == (100, 3000)
     assert large < small * 2 + 50_000
@@ -195,7 +200,7 @@ def test_gc_without_recorded_runs_is_refused(small_run, call, cache_dir, tmp_pat
 @pytest.mark.parametrize("name", ["meta.json", "adapter/adapter.json"])
 def test_verify_names_damage(small_run, call, cache_dir, name):
     assert small_run(*OPPU)[0] == 0
-    assert call("cache", "verify") == (0, ".lampbench/cache: all 3 artifacts are sound\n", "")
+    assert call("cache", "verify") == (0, SOUND, "")
     kind, key = sorted(stored(cache_dir))[-1]
     file = cache_dir / kind / key / name
     data = bytearray(file.read_bytes())
@@ -205,6 +210,54 @@ def test_verify_names_damage(small_run, call, cache_dir, name):
     assert code == 1
     first, last = out.splitlines()
     assert first.startswith(f".lampbench/cache/{kind}/{key}: {name} ")
-    assert last.startswith(".lampbench/cache: 1 of 3 artifacts are damaged")
+    assert last.startswith(".lampbench/cache: 1 of 3 artifacts and 0 files of")
     assert stored(cache_dir) >= {(kind, key)}, "verify changes nothing"
     assert not Cache(cache_dir, print).has(kind, key)
+
+
+@pytest.fixture
+def unfinished(small_run, engine, cache_dir):
+    """A run that a kill ended in the middle of its answers, and a checkpoint beside them."""
+    engine.budget = 5
+    with pytest.raises(Killed):
+        small_run("--method", "base")
+    work = cache_dir / "partial" / "user_sft" / "k" / "checkpoints"
+    work.mkdir(parents=True)
+    (work / "checkpoint.pt").write_bytes(sealed("job", b"weights"))
+    return sorted(file for file in cache_dir.rglob("*") if file.name in (JOURNAL, CHECKPOINT))
+
+
+def test_verify_reads_journals_and_checkpoints_to_the_last_bit(call, cache_dir, unfinished):
+    code, out, _ = call("cache", "verify")
+    count = f"0 artifacts and {len(unfinished)} files of unfinished work"
+    assert (code, out) == (0, f".lampbench/cache: no damage in {count}\n")
+    random = Random(7)
+    for file in unfinished:
+        whole = file.read_bytes()
+        for _ in range(60):
+            data = bytearray(whole)
+            bit = random.randrange(len(data) * 8)
+            data[bit // 8] ^= 1 << bit % 8
+            file.write_bytes(data)
+            if data.count(b"\n") != whole.count(b"\n") or data[-1:] != whole[-1:]:
+                continue  # a line that was not finished, or two lines of one, are no whole lines
+            code, out, _ = call("cache", "verify")
+            assert code == 1 and out.startswith(str(file.relative_to(cache_dir.parents[1]))), bit
+            assert file.read_bytes() == data, "verify changes nothing"
+        file.write_bytes(whole)
+
+
+def test_verify_lets_pass_what_a_kill_leaves(call, unfinished):
+    journal = next(file for file in unfinished if file.name == JOURNAL)
+    journal.write_bytes(journal.read_bytes()[:-7])
+    assert call("cache", "verify")[0] == 0
+
+
+def test_verify_says_what_it_could_not_check(call, cache_dir, unfinished):
+    journal = next(file for file in unfinished if file.name == JOURNAL)
+    (journal.parent / "owner.json").unlink()
+    code, out, _ = call("cache", "verify")
+    assert code == 0 and ": 1 journals were not checked: an earlier version began them" in out
+    (journal.parent / "owner.json").write_text('{"user": 3}')
+    code, out, _ = call("cache", "verify")
+    assert code == 1 and "owner.json: does not say whose work it is" in out

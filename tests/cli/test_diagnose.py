@@ -30,9 +30,9 @@ def test_text_names_units_and_tests(diagnosed):
     assert (code, err) == (0, "")
     assert "cope on news_headline, bundled, seed 0" in out
     text = " ".join(out.split())
-    assert "stage nats per token gain over previous stage p users better/worse" in text
+    assert "stage nats per token gain over stage before p users better / worse" in text
     assert "at 10 of 100 positions: 4 were correct before, 5 are correct after." in text
-    assert "+0.125" in text and "1/1" in text
+    assert "+0.125" in text and "1 / 1" in text
 
 
 def test_json_has_null_where_one_query_leaves_an_interval_open(diagnosed):

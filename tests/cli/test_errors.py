@@ -32,6 +32,8 @@ RUN = ["run", "--method", "base", "--task", "news_headline"]
         (["show", "method", "cope", "--task", "nothing"], "no task is called 'nothing'"),
         (["show", "task", "topic"], "did you mean topic_writing?"),
         (["nonsense"], "nonsense"),
+        (["table", "mian"], "did you mean main?"),
+        ([*RUN, "--engine", "bached"], "did you mean batched?"),
         (["list", "everything"], "everything"),
         (["data", "stats", "--task", "topics"], "topic"),
         (["run", "--method", "base", "--task", "news_headline", "--model", "x" * 5000], "too long"),
@@ -73,3 +75,11 @@ def test_a_method_without_training_data_is_refused(call, tmp_path):
     )
     assert code == 2
     assert len(err.splitlines()) == 1
+
+
+def test_a_plugin_file_that_is_not_there_is_told_of_the_one_beside(call, tmp_path):
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "plugins" / "mine.py").touch()
+    for path, near in [("plugins/mime.py", "plugins/mine.py"), ("plugin/mine.py", "plugins")]:
+        code, _, err = call(*RUN, "--plugins", path)
+        assert code == 2 and err.endswith(f"; did you mean {near}?\n"), err

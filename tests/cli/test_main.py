@@ -80,10 +80,17 @@ def test_a_full_disk_names_the_file(failing, number):
 
 def test_a_forbidden_file_is_named(failing):
     error = OSError(errno.EACCES, "Permission denied", "results/x")
-    assert failing(error) == (2, "", "error: results/x: Permission denied\n")
+    said = "error: results/x: Permission denied; check its permissions\n"
+    assert failing(error) == (2, "", said)
 
 
-def test_other_refusals_of_the_system_are_bugs(failing):
+@pytest.mark.parametrize("number", [errno.EISDIR, errno.EEXIST, errno.ELOOP, errno.EIO])
+def test_another_refusal_names_the_file_too(failing, number):
+    code, out, err = failing(OSError(number, os.strerror(number), "a temporary", None, "results/x"))
+    assert (code, out) == (2, "") and err.startswith(f"error: results/x: {os.strerror(number)}; ")
+
+
+def test_a_refusal_that_names_no_file_is_a_bug(failing):
     code, _, err = failing(OSError(errno.EINVAL, "Invalid argument"))
     assert code == 1 and err.startswith("bug in lampbench or a plugin: OSError: ")
 
@@ -121,23 +128,29 @@ def test_a_closed_pipe_is_silent(start):
     assert (process.returncode, err) == (1, "")
 
 
-def test_a_pipe_is_sent_no_control_characters_of_others_either(call):
-    said = "\\u001b]0;x\\u0007: no run is recorded\n"
-    assert call("list", "runs", "--results", "\x1b]0;x\x07") == (0, "", said)
+@pytest.fixture
+def hostile(tmp_path):
+    """A folder of results whose only run is half-written and has a name that a terminal obeys."""
+    (tmp_path / "results/task/model/method/\x1b]0;x\x07").mkdir(parents=True)
+
+
+def test_a_pipe_is_sent_no_control_characters_of_others_either(call, hostile):
+    code, out, err = call("list", "runs")
+    assert (code, out) == (0, "")
+    assert err.startswith("results/task/model/method/\\u001b]0;x\\u0007: left out")
 
 
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="the system has no pseudo-terminals")
-def test_a_terminal_is_sent_no_control_characters_of_others(start):
+def test_a_terminal_is_sent_no_control_characters_of_others(start, hostile):
     ours, theirs = os.openpty()
-    with start(
-        "list", "runs", "--results", "\x1b]0;x\x07", stdout=theirs, stderr=theirs
-    ) as process:
+    with start("list", "runs", stdout=theirs, stderr=theirs) as process:
         os.close(theirs)
         process.wait(timeout=60)
     shown = os.read(ours, 10_000).decode()
     os.close(ours)
     assert process.returncode == 0
-    assert shown == "\\u001b]0;x\\u0007: no run is recorded\r\n"
+    assert shown.startswith("results/task/model/method/\\u001b]0;x\\u0007: left out")
+    assert shown.replace("\r\n", "").isprintable()
 
 
 def test_ctrl_c_leaves_no_traceback(start, tmp_path):

@@ -1,6 +1,12 @@
 """`lampbench run`: what it prints, for people and for programs."""
 
 import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from lampbench.engine.models import MODEL_PRESETS
 
 METHODS = ("--method", "base", "--method", "oppu")
 
@@ -53,3 +59,79 @@ def test_a_dry_run_as_json_counts_what_is_left(small_run):
 def test_a_dry_run_records_nothing(small_run, tmp_path):
     assert small_run(*METHODS, "--dry-run")[0] == 0
     assert not (tmp_path / "results").exists()
+
+
+def test_a_dry_run_on_a_disk_that_is_too_small_prints_the_plan_and_is_refused(
+    small_run, monkeypatch, tmp_path
+):
+    monkeypatch.setattr("lampbench.study.disk_space.free_disk_bytes", lambda folder: 10)
+    code, out, err = small_run("--method", "tam", "--dry-run")
+    assert code == 2 and "tam on news_headline" in out
+    assert "the disk is too small" in err.splitlines()[-1]
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.fixture
+def broken_models(tmp_path):
+    """Folders of models: without weights, with empty weights, and one of an architecture that the
+    paper has no template for."""
+    config = {"max_position_embeddings": 64, "model_type": "gpt2"}
+    for name, weights in [("none", None), ("empty", b""), ("gpt2", b"weights")]:
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "config.json").write_text(json.dumps(config))
+        if weights is not None:
+            (folder / "model.safetensors").write_bytes(weights)
+
+
+@pytest.mark.parametrize("planning", [("--dry-run",), ("--dry-run", "--format", "json"), ()])
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--chat-template", "nope"), "no chat template is called 'nope'"),
+        (("--device", "warp"), "device 'warp' cannot be used: here are cpu"),
+        (("--device", "meta"), "device 'meta' cannot be used: here are cpu"),
+        (("--device", "cuda:99"), "device 'cuda:99' cannot be used: here are cpu"),
+        (("--max-hours", "-1"), "--max-hours -1.0: give a number above 0"),
+        (("--set", "decoding.max_new_tokens=1000000"), "decoding.max_new_tokens=1000000 of base"),
+        (("--set", "decoding.max_new_tokens=" + "9" * 20), "must be at most"),
+        (("--set", "decoding.max_new_tokens=-5"), "at least 1"),
+        (("--model", "./none"), "no weights"),
+        (("--model", "./empty"), "model.safetensors is empty"),
+        (("--model", "./gpt2", "--fidelity", "reference"), "no chat template for models of type"),
+        (("--model", "./gpt2"), "no room for a prompt in the model's context of 64 tokens"),
+        (("--results", "/dev/null/x"), "--results"),
+    ],
+)
+def test_what_a_run_refuses_without_a_model_a_dry_run_refuses_in_the_same_words(
+    small_run, broken_models, tmp_path, arguments, said, planning
+):
+    code, out, err = small_run("--method", "base", *arguments, *planning)
+    assert (code, out) == (2, "")
+    assert said in err.splitlines()[-1] and "torch" not in err
+    assert not (tmp_path / "results").exists()
+
+
+def test_every_budget_of_a_method_is_checked(small_run):
+    for method, path in [("pag", "profile"), ("cope", "negatives"), ("cope", "decoding")]:
+        budget = f"{path}.max_new_tokens=5000"
+        code, _, err = small_run("--method", method, "--set", budget, "--dry-run")
+        assert code == 2 and f"{budget} of {method}" in err
+    context = 1024
+    config = json.loads(Path(MODEL_PRESETS["bundled"].location, "config.json").read_text())
+    assert config["max_position_embeddings"] == context
+    fits = f"decoding.max_new_tokens={context - 1}"
+    assert small_run("--method", "base", "--set", fits, "--dry-run")[0] == 0
+
+
+def test_a_damaged_record_is_named_and_is_not_called_recorded(small_run, tmp_path):
+    assert small_run(*METHODS)[0] == 0
+    (damaged,) = tmp_path.glob("results/*/*/base/*/scores.json.gz")
+    damaged.write_bytes(b"")
+    code, out, err = small_run(*METHODS)
+    assert code == 2 and "oppu" in out
+    already = [line for line in err.splitlines() if "already recorded" in line]
+    assert len(already) == 1 and "/oppu/" in already[0]
+    assert f"{damaged.parent.relative_to(tmp_path)}: left out" in err.splitlines()[-1]
+    shutil.rmtree(damaged.parent)
+    assert small_run(*METHODS)[0] == 0

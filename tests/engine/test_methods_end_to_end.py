@@ -9,7 +9,7 @@ import torch
 from lampbench.core.dataset import Dataset, Query, Record, User
 from lampbench.data.write_dataset import write_dataset
 from lampbench.engine.models import resolve_model
-from lampbench.execution.options import RunOptions, plans
+from lampbench.execution.options import RunOptions, engine_pool, grid_plans
 from lampbench.execution.runner import execute
 from lampbench.record.runs import load_runs
 from lampbench.util.progress import Progress
@@ -62,8 +62,9 @@ def planned(model_folder, data, tmp_path):
             data=f"lampbench:{data}", assignments=TINY, device="cpu", cache_dir=tmp_path / "cache",
             **options,
         )  # fmt: skip
-        made = plans(options_of_run, tmp_path / "results", Progress())
-        return {each.method.name: each for each in made}
+        pool = engine_pool(options_of_run, Progress())
+        made = grid_plans(options_of_run, [{}], tmp_path / "results", pool)
+        return {each.method.name: each for _, each in made}
 
     return plan
 

@@ -6,6 +6,8 @@ import json
 import pytest
 
 from lampbench.cli.main import main
+from lampbench.engine.checkpoint_file import sealed
+from lampbench.execution.partial_work import partial_work
 from lampbench.execution.runner import execute
 from lampbench.record.runs import load_runs
 from lampbench.record.write import write_run
@@ -137,6 +139,53 @@ def test_unfinished_samples_of_the_user_are_removed(planner, engine, forget, tmp
     _, out, _ = forget()
     assert "unfinished negatives" in out
     assert {file for file in journals if not file.exists()} == set(mine)
+
+
+@pytest.fixture
+def training(planner, engine, tmp_path):
+    """The folders of trainings that a kill ended, each with a checkpoint, by owner."""
+
+    def die(jobs, on_step):
+        for job in jobs:
+            job.scratch.mkdir(parents=True)
+            (job.scratch / "checkpoint.pt").write_bytes(sealed("job", b"weights of mallory"))
+        raise Killed
+
+    engine.train = die
+    with pytest.raises(Killed):
+        execute(planner("tam"), "lampbench run", tmp_path / "results")
+    del engine.train
+    execute(planner("tam"), "lampbench run", tmp_path / "results")
+    with pytest.raises(Killed):
+        engine.train = die
+        execute(planner("tam", seed=1), "lampbench run", tmp_path / "results")
+    del engine.train
+    make = planner("oppu")
+    engine.train = die
+    with pytest.raises(Killed):
+        execute(make, "lampbench run", tmp_path / "results")
+    found = list(partial_work(tmp_path / "cache"))
+    return {work.owner.user: work.folder for work in found if work.owner is not None}
+
+
+def test_a_checkpoint_says_whose_it_is_and_the_users_is_removed(training, forget, tmp_path):
+    assert set(training) == {None, "ann", "bob", USER}
+    code, out, _ = forget()
+    assert code == 0
+    assert f"removed: {training[USER]}: unfinished user_sft" in out
+    assert [owner for owner, folder in training.items() if folder.exists()] == [None, "ann", "bob"]
+    assert "1 unfinished trainings of a whole task" in out
+
+
+def test_checkpoints_of_nobody_known_are_removed_and_it_is_said(training, forget, tmp_path):
+    for owner in (None, "ann"):
+        (training[owner] / "owner.json").unlink()
+    (training["bob"] / "owner.json").write_text("[")
+    _, out, _ = forget("nobody")
+    for owner in (None, "ann", "bob"):
+        assert not training[owner].exists()
+        assert f"removed: {training[owner]}: unfinished work that does not say whose it is" in out
+    assert training[USER].exists()
 
 
 def test_what_a_damaged_run_holds_is_said(runs, forget, tmp_path):

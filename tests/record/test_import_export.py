@@ -1,6 +1,8 @@
 """`lampbench import predictions` and `lampbench export`."""
 
+import gzip
 import json
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -180,3 +182,43 @@ def test_external_runs_can_be_scored_again(give, call, answers, tmp_path):
     code, out, _ = call("score")
     assert (code, "up to date" in out) == (0, True)
     assert only(tmp_path).manifest.external
+
+
+def test_a_private_import_records_scores_and_no_text(give, answers, tmp_path):
+    assert give(answers, "--results", "open")[0] == 0
+    code, _, err = give(answers, "--private", "--results", "closed")
+    assert code == 0, err
+    (known,), _ = load_runs(tmp_path / "open")
+    (private,), problems = load_runs(tmp_path / "closed")
+    assert problems == [] and private.manifest.private
+    assert private.manifest.key == known.manifest.key
+    assert private.scores == known.scores
+    lengths = [len(row.prediction or "") for row in known.predictions]
+    assert [row.prediction_length for row in private.predictions] == lengths
+    files = [file for file in (tmp_path / "closed").rglob("*") if file.is_file()]
+    content = b"".join(
+        gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
+        for file in files
+    ).decode()
+    for row in known.predictions:
+        assert row.prediction == "" or json.dumps(row.prediction)[1:-1] not in content
+        assert json.dumps(row.reference)[1:-1] not in content
+        assert known.queries[row.user, row.query].fields["text"] not in content
+
+
+def test_a_record_with_texts_is_not_taken_for_a_private_import(give, answers, tmp_path):
+    assert give(answers)[0] == 0
+    run = only(tmp_path)
+    before = sorted(tmp_path.rglob("*.json.gz"))
+    code, _, err = give(answers, "--private")
+    assert code == 2
+    assert f"with their texts: delete {run.path.relative_to(tmp_path)} and give" in err
+    assert sorted(tmp_path.rglob("*.json.gz")) == before, "nothing is left over"
+    shutil.rmtree(run.path)
+    assert give(answers, "--private")[0] == 0
+    assert only(tmp_path).manifest.private
+    text = only(tmp_path).queries
+    assert all(query.fields == {} for query in text.values())
+    assert len(list(tmp_path.rglob("*.queries.json.gz"))) == 1, "the file with texts is deleted"
+    code, _, err = give(answers)
+    assert code == 2 and "nothing is left to do" in err

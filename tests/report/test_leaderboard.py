@@ -42,6 +42,22 @@ def test_the_main_table_has_the_six_methods_and_the_tasks_that_have_run(record, 
     assert cells(page, "Main results, ROUGE-L") == table
 
 
+def test_a_pretrained_model_heads_the_page_once_the_six_have_run(record, read, cells):
+    for method in cast().main:
+        record(method, good=6)
+        record(method, "topic_writing", good=6)
+    for method in cast().main[:-1]:
+        record(method, good=3, key=f"{method}-q", model="qwen", model_details=QWEN)
+    assert f"Model {SETUP}" in read("leaderboard")
+    record(cast().main[-1], good=3, key="last-q", model="qwen", model_details=QWEN)
+    page = read("leaderboard")
+    assert "Model qwen, preset small" in page
+    assert cells(page, "Main results, ROUGE-L")["Base"]["News Headline"] == "0.200"
+    behind = cells(page, "Bundled model bundled, ROUGE-L")
+    assert behind["Base"]["News Headline"] == "0.400"
+    assert page.index("Main results") < page.index("Bundled model bundled")
+
+
 def test_the_papers_figures_stand_only_beside_its_own_models(record, read, cells):
     record("cope", good=6)
     record("oppu", good=6)

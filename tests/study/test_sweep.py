@@ -54,6 +54,24 @@ def test_every_point_is_recorded_and_shares_what_does_not_depend_on_it(lampbench
     assert [row[0] for row in rows] == ["0", "0.1", "0.7"]
 
 
+def test_a_sweep_for_programs_and_one_that_is_forced(lampbench, engine, tmp_path):
+    asked = [*SWEEP, "decoding.alpha=0,0.7", "--format", "json"]
+    planned = json.loads(lampbench(*asked, "--dry-run")[1].out)
+    assert planned["grid"] == {"decoding.alpha": [0, 0.7]}
+    assert [plan["recorded"] for plan in planned["plans"]] == [False, False]
+    code, said = lampbench(*asked)
+    document = json.loads(said.out)
+    assert code == 0 and document["grid"] == planned["grid"]
+    assert [run["point"] for run in document["runs"]] == [
+        {"decoding.alpha": 0.0}, {"decoding.alpha": 0.7},
+    ]  # fmt: skip
+    assert {run["path"] for run in document["runs"]} == {plan["path"] for plan in planned["plans"]}
+    answered, trained = len(engine.generated), len(engine.trained)
+    assert json.loads(lampbench(*asked)[1].out) == document and len(engine.generated) == answered
+    assert lampbench(*asked, "--force")[0] == 0
+    assert len(engine.generated) > answered and len(engine.trained) == trained
+
+
 def test_rewards_are_recorded_where_asked_for(lampbench, engine, tmp_path):
     lampbench("run", *SWEEP[1:-1], "--rewards")
     assert {r.spec.rewards for r in engine.generated if r.spec.contrast} == {True}
@@ -174,8 +192,8 @@ def test_a_slice_runs_and_is_recorded(lampbench, engine, tmp_path):
     ("arguments", "said"),
     [
         (["reproduce", "paper", "--model", "bundled", "--task", "news_headline"], "--lamp"),
-        ([*REPRODUCE, "--speed", "1,2"], "three positive numbers"),
-        ([*REPRODUCE, "--speed", "1,2,x"], "three positive numbers"),
+        ([*REPRODUCE, "--speed", "1,2"], "three numbers above 0"),
+        ([*REPRODUCE, "--speed", "1,2,x"], "three numbers above 0"),
         ([*REPRODUCE, "--experiment", "table1"], "table1"),
         (["reproduce", "cat"], "cat"),
     ],

@@ -30,6 +30,7 @@ from lampbench.engine.flush_denormals import flush_denormals
 from lampbench.engine.load_model import load_model
 from lampbench.engine.lora_init import initial_matrices, peft_config
 from lampbench.engine.model_arguments import NOTHING_GIVEN, ModelArguments
+from lampbench.engine.model_config import prompt_room
 from lampbench.engine.models import ModelSpec
 from lampbench.engine.prompt_encoder import prompt_encoders
 from lampbench.engine.protocol import (
@@ -139,9 +140,8 @@ class BatchedEngine:
                 spec = replace(spec, contrast=replace(spec.contrast, against=()))
             shared, ours, theirs = split_shared(request.weights, against)
             own = (ours, theirs) if theirs else (ours,) if ours else ()
-            prompt = self._encoder.encode_prompt(
-                request.id, request.prompt, self._encoder.context - spec.max_new_tokens
-            )
+            room = prompt_room(self._encoder.context, spec.max_new_tokens, request.id)
+            prompt = self._encoder.encode_prompt(request.id, request.prompt, room)
             forced = self._encoder.encode_response(request.teacher_text)[: spec.max_new_tokens]
             encoded = kinds.setdefault(_Kind(shared, spec, len(own)), [])
             for sample in range(request.samples):

@@ -9,7 +9,7 @@ passes of the size that suits the device.
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -115,6 +115,7 @@ class TrainingLoop:
 
     def _admit(self, waiting: Iterator[TrainingRun]) -> None:
         """Let waiting runs take the free slots."""
+        resumed = []
         for slot, taken in enumerate(self._slots):
             if taken is None and (run := next(waiting, None)):
                 self._slots[slot] = run
@@ -129,6 +130,9 @@ class TrainingLoop:
                     )
                     for name in ("values", "first", "second"):
                         getattr(optimizer, name)[slot] = saved[name]
+                    resumed.append(run)
+        if resumed:
+            self._say(_resumed(resumed))
 
     def _finished(self) -> Iterator[TrainingRun]:
         for slot, run in enumerate(self._slots):
@@ -243,6 +247,15 @@ class TrainingLoop:
                 for name in ("values", "first", "second"):
                     state[name] = getattr(optimizer, name)[slot].detach().clone()
                 TrainingCheckpoints(run.job, self._say).save(state)
+
+
+def _resumed(runs: Sequence[TrainingRun]) -> str:
+    """What to say about runs that continue from a checkpoint."""
+    if len(runs) == 1:
+        (run,) = runs
+        return f"training of {run.job.id} resumed at step {run.done} of {run.steps}"
+    steps = [run.done for run in runs]
+    return f"training of {len(runs)} users resumed at steps {min(steps)} to {max(steps)}"
 
 
 def _parameters(

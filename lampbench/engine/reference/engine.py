@@ -21,6 +21,7 @@ from lampbench.engine.dpo_loss import dpo_loss
 from lampbench.engine.flush_denormals import flush_denormals
 from lampbench.engine.load_model import load_model
 from lampbench.engine.model_arguments import NOTHING_GIVEN, ModelArguments
+from lampbench.engine.model_config import prompt_room
 from lampbench.engine.models import ModelSpec
 from lampbench.engine.next_token import chosen_rewards, next_scores, next_tokens
 from lampbench.engine.prompt_encoder import EncodedResponses, TokenIds, prompt_encoders
@@ -88,7 +89,7 @@ class ReferenceEngine:
         """
         flush_denormals()
         for request in requests:
-            room = self._encoder.context - request.spec.max_new_tokens
+            room = prompt_room(self._encoder.context, request.spec.max_new_tokens, request.id)
             prompt = self._encoder.encode_prompt(request.id, request.prompt, room)
             forced = self._encoder.encode_response(request.teacher_text)
             forced = forced[: request.spec.max_new_tokens]

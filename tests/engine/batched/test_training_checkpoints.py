@@ -87,6 +87,25 @@ def test_killed_users_resume_together_or_one_by_one(engine, adapters, tmp_path, 
     assert [saved(one) for one in broken] == [saved(one) for one in straight]
 
 
+def test_what_resumes_says_where(engine, tmp_path, capsys):
+    jobs = [job(tmp_path, name, data=examples(6)) for name in ("ann", "bob")]
+
+    def kill(name, step, steps):
+        if step == 2:
+            raise Killed
+
+    for given, said in [
+        (jobs[:1], "training of ann resumed at step 2 of"),
+        (jobs, "training of 2 users resumed at steps 2 to 2"),
+    ]:
+        with pytest.raises(Killed):
+            list(engine(checkpoint_seconds=0.0).train(given, kill))
+        assert "resumed" not in capsys.readouterr().err
+        list(engine().train(given, no_hook))
+        (line,) = [line for line in capsys.readouterr().err.splitlines() if "resumed" in line]
+        assert line.startswith(said)
+
+
 def test_a_kill_while_writing_leaves_the_previous_checkpoint(engine, tmp_path, monkeypatch):
     straight, broken = job(tmp_path, "straight"), job(tmp_path, "broken")
     often = engine(checkpoint_seconds=0.0)

@@ -127,6 +127,17 @@ def test_base_models_are_methods_that_differ_in_the_contrast_alone(scored, read,
         "task_sft (default)", "user_sft(start=task_sft)", "none (the untouched model)"
     ]  # fmt: skip
     assert [row["ROUGE-1"] for row in table.values()] == ["0.250", "0.350", "0.300"]
+    alone = {"prompting": {"part": "plain"}, "decoding": {"part": "greedy"}}
+    for method, title, adaptation in [
+        ("tam", "TAM", {"part": "task_sft"}),
+        ("oppu", "OPPU", {"part": "user_sft", "start": {"part": "task_sft"}}),
+        ("twin", "OPPU", {"part": "user_dpo"}),
+    ]:
+        scored(method, {"a": [0.2], "b": [0.5]}, method_title=title,
+               method_parts={**alone, "adaptation": adaptation})  # fmt: skip
+    table = cells(read("sensitivity"), "News Headline, CoPe: base model")
+    assert list(table) == ["TAM (default)", "OPPU", "none (the untouched model)"]
+    assert [row["ROUGE-1"] for row in table.values()] == ["0.250", "0.350", "0.300"]
 
 
 def test_values_are_compared_on_the_seeds_that_all_have(scored, read, cells):

@@ -1,0 +1,36 @@
+"""A plan as programs read it (`run --dry-run --format json`; docs/json-output.md)."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lampbench.execution.plan import Plan
+
+
+def plan_record(plan: "Plan") -> dict[str, Any]:
+    """What a plan would record, its stages and their costs; a cost that is unknown is None."""
+    from lampbench.study.estimate import stage_estimates
+    from lampbench.study.token_cost import Lengths
+
+    spec = plan.spec
+    lengths = Lengths(spec.model)
+    return {
+        "method": plan.method.name,
+        "task": spec.task.name,
+        "model": spec.model,
+        "seed": spec.seed,
+        "path": plan.folder.as_posix(),
+        "recorded": plan.done,
+        "tokens": lengths.how,
+        "stages": [
+            {
+                "stage": one.stage,
+                "units": one.units,
+                "cached": one.cached,
+                "tokens_read": one.cost.read,
+                "tokens_trained": one.cost.trained,
+                "tokens_written": one.cost.written,
+                "bytes": one.cost.disk,
+            }
+            for one in stage_estimates(plan, lengths)
+        ],
+    }
