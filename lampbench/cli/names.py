@@ -107,6 +107,20 @@ class Assignment(_Name):
                 yield CompletionItem(f"{path}=", help=rule["doc"])
 
 
+class ModelArgument(_Name):
+    """KEY=VALUE, an argument of loading a model."""
+
+    def known(self, ctx: click.Context, incomplete: str) -> Iterator[CompletionItem[Any]]:
+        """The names of arguments, then the values."""
+        from lampbench.engine.model_arguments import CHOICES
+
+        for name, values in CHOICES.items():
+            if incomplete.startswith(f"{name}="):
+                yield from (CompletionItem(f"{name}={value}") for value in values)
+            else:
+                yield CompletionItem(f"{name}=")
+
+
 def _rules(part: "Part") -> Iterable[tuple[str, Any]]:
     """Path and rule of each hyper-parameter of a part and of the parts inside it."""
     from lampbench.plugin.hyperparameter import child_parts, hyper_fields

@@ -110,6 +110,7 @@ def _record(
         "fingerprint": first.column.fingerprint,
         "synthetic": first.synthetic,
         "data_findings": first.findings,
+        "model_notes": first.model_notes,
         "users": first.users,
         "queries": first.queries,
         "methods": [_method(board, cell, first) for cell in cells],

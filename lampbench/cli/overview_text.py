@@ -26,7 +26,7 @@ def lines(
     first, last = cells[0], cells[-1]
     yield f"\n{one_line(title)}: {first.users} users, {first.queries} queries\n"
     yield _table(board, cells)
-    yield from map(one_line, data_notes(board, [first.column]))
+    yield from map(one_line, data_notes(board, [first.column], [first.setup]))
     yield from external_notes(cell.method_title for cell in cells)
     ours, theirs = (one_line(cell.method_title) for cell in (last, first))
     if differ := differing(first, last):

@@ -24,6 +24,7 @@ def run_record(run: "Run") -> dict[str, Any]:
         "data": manifest.dataset.source,
         "synthetic": manifest.dataset.synthetic,
         "data_findings": leaks_first(manifest.dataset.findings),
+        "model_notes": list(manifest.model_details.notes),
         "users": manifest.counts.users,
         "queries": manifest.counts.queries,
         "failed_users": sorted(manifest.failed_users),

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import click
 
 from lampbench.cli.command import OTHER, option
-from lampbench.cli.names import Assignment, ModelName, PluginName
+from lampbench.cli.names import Assignment, ModelArgument, ModelName, PluginName
 from lampbench.cli.values import COUNT, SEED, OneOf
 from lampbench.core.precision import PRECISIONS
 from lampbench.util.defaults import CACHE_DIR, RESULTS
@@ -123,6 +123,12 @@ hyper = apply(
            show_default=True, heading=HYPER,
            help="Which source wins where the paper and its released code disagree."),
 )  # fmt: skip
+model_args = option(
+    "--model-arg", "model_args", multiple=True, metavar="KEY=VALUE", heading=MODEL,
+    type=ModelArgument(),
+    help="How the model is loaded; repeatable: quantization=4bit or 8bit (bitsandbytes), "
+         "attn_implementation=sdpa or eager, device_map, revision, trust_remote_code=true, dtype.",
+)  # fmt: skip
 machine = apply(
     option("--engine", type=OneOf(["batched", "reference"]), default="batched",
            show_default=True, heading=MODEL,
@@ -135,6 +141,7 @@ machine = apply(
            help="cpu, cuda, cuda:1 or mps.  [default: the fastest one available]"),
     option("--dtype", type=OneOf(PRECISIONS), heading=MODEL,
            help="Precision of weights and activations.  [default: the model's own]"),
+    model_args,
     option("--batch-size", type=COUNT, metavar="N", heading=MODEL,
            help="Maximum number of rows per decoding step.  [default: as many as fit in memory]"),
 )  # fmt: skip

@@ -156,6 +156,10 @@ class EchoPool:
         """The tokenizer's own."""
         return None
 
+    def arguments(self) -> dict[str, Any]:
+        """None."""
+        return {}
+
 
 def _content(request: Any) -> dict[str, Any]:
     """What a request asks, as JSON: adapters by their content, wherever they are.

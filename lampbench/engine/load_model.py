@@ -1,11 +1,14 @@
 """Loading a model and its tokenizer, from a folder or the hub."""
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 import torch
 
 from lampbench.core.precision import PRECISIONS
+from lampbench.engine.batched.device_memory import is_out_of_memory
+from lampbench.engine.model_arguments import NOTHING_GIVEN, ModelArguments
 from lampbench.engine.model_files import commit_of
 from lampbench.engine.models import ModelSpec
 from lampbench.engine.quiet_libraries import quiet_libraries
@@ -60,36 +63,148 @@ def _usable_devices() -> list[str]:
     return found
 
 
-def load_model(spec: ModelSpec, device: str | None, dtype: str) -> LoadedModel:
-    """Load a model for inference, with its weights frozen.
+def load_model(
+    spec: ModelSpec,
+    device: str | None,
+    dtype: str,
+    arguments: ModelArguments = NOTHING_GIVEN,
+) -> LoadedModel:
+    """Load a model for inference, with its weights frozen, straight onto its device.
 
     Raises:
-        LampbenchError: the device cannot be used, `dtype` is unknown, or the files are missing,
-            damaged or cannot be reached.
+        LampbenchError: the device cannot be used or is too small, `dtype` is unknown, a package is
+            missing, or the files are missing, damaged or cannot be reached.
     """
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
     if dtype not in PRECISIONS:
         raise LampbenchError(f"no precision is called {dtype!r}: there are {', '.join(PRECISIONS)}")
-    chosen = choose_device(device)
-    options = {"revision": commit_of(spec)}
-    with quiet_libraries():
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(spec.location, **options)
-            model: Any = AutoModelForCausalLM.from_pretrained(
-                spec.location, dtype=getattr(torch, dtype), **options
-            )
-        except Exception as error:  # whatever a damaged file makes the libraries raise
-            cause = " ".join(str(error).split())[:300]
-            raise LampbenchError(
-                f"model {spec.location} cannot be loaded: {cause}; download or save it again"
-            ) from error
-    model.to(chosen).eval().requires_grad_(False)
-    if tokenizer.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.eos_token
+    chosen = None if arguments.device_map else choose_device(device)
+    tokenizer = load_tokenizer(spec, arguments)
+    model = _weights(spec, dtype, arguments, chosen)
+    _keep_layout(model)
+    model.eval().requires_grad_(False)
     context = int(model.config.get_text_config().max_position_embeddings)
     if tokenizer.model_max_length and tokenizer.model_max_length < _NO_LIMIT:
         context = min(context, int(tokenizer.model_max_length))
     # Prompts are fitted into `context`, and what is dropped is counted: no warning is needed.
     tokenizer.model_max_length = _NO_LIMIT
-    return LoadedModel(model, tokenizer, context, chosen)
+    return LoadedModel(model, tokenizer, context, chosen or _only_device(spec, model, arguments))
+
+
+def load_tokenizer(spec: ModelSpec, arguments: ModelArguments = NOTHING_GIVEN) -> Any:
+    """The tokenizer of a model in a folder or on the hub.
+
+    Raises:
+        LampbenchError: its files are missing, damaged or cannot be reached.
+    """
+    from transformers import AutoTokenizer
+
+    options = {"revision": commit_of(spec), "trust_remote_code": arguments.trust_remote_code}
+    with quiet_libraries():
+        try:
+            return AutoTokenizer.from_pretrained(spec.location, **options)
+        except Exception as error:  # whatever a damaged file makes the library raise
+            raise _unloadable(f"the tokenizer of model {spec.location}", error) from error
+
+
+def _weights(
+    spec: ModelSpec, dtype: str, arguments: ModelArguments, device: torch.device | None
+) -> Any:
+    """The model on its device; `device` None leaves it to `arguments.device_map`."""
+    from transformers import AutoModelForCausalLM
+
+    auto: Any = AutoModelForCausalLM
+    options: dict[str, Any] = {
+        "revision": commit_of(spec),
+        "trust_remote_code": arguments.trust_remote_code,
+        "dtype": getattr(torch, dtype),
+    }
+    if arguments.attn_implementation:
+        options["attn_implementation"] = arguments.attn_implementation
+    if arguments.quantization:
+        options["quantization_config"] = _quantization(arguments.quantization, dtype)
+    if device is None or device.type != "cpu" or arguments.quantization:
+        # each tensor goes there as it is read: the whole model is never in the CPU's memory
+        options["device_map"] = arguments.device_map if device is None else {"": str(device)}
+    with quiet_libraries():
+        try:
+            model, report = auto.from_pretrained(spec.location, output_loading_info=True, **options)
+        except Exception as error:  # whatever a damaged file makes the library raise
+            raise _unloadable(f"model {spec.location}", error) from error
+    if missing := sorted(report["missing_keys"]):  # they would be random numbers
+        raise LampbenchError(
+            f"model {spec.location} cannot be loaded: its files hold no weights for {missing[0]}"
+            f"{f' and {len(missing) - 1} more' if missing[1:] else ''}; download or save it again"
+        )
+    return model
+
+
+def require_quantizer(kind: str) -> None:
+    """Make sure that what quantises models is installed.
+
+    Raises:
+        LampbenchError: it is not.
+    """
+    if find_spec("bitsandbytes") is None:
+        raise LampbenchError(
+            f"--model-arg quantization={kind} needs the package bitsandbytes; "
+            "pip install 'lampbench[quantization]'"
+        )
+
+
+def _quantization(kind: str, dtype: str) -> Any:
+    from transformers import BitsAndBytesConfig
+
+    require_quantizer(kind)
+    make: Any = BitsAndBytesConfig
+    if kind == "8bit":
+        return make(load_in_8bit=True)
+    return make(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=getattr(torch, dtype),
+    )
+
+
+def _keep_layout(model: Any) -> None:
+    """Keep bitsandbytes from rearranging 4-bit weights at the first answer on a CPU.
+
+    It also rounds their scales, and the rearranged layers pass no gradient to those before them.
+    """
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
+
+
+def _only_device(spec: ModelSpec, model: Any, arguments: ModelArguments) -> torch.device:
+    """The device that holds all weights.
+
+    Raises:
+        LampbenchError: there are several.
+    """
+    devices = sorted({str(tensor.device) for tensor in model.parameters()})
+    if len(devices) != 1:
+        raise LampbenchError(
+            f"--model-arg device_map={arguments.device_map} puts model {spec.location} on "
+            f"{' and '.join(devices)}, and all of it must be on one device; choose a smaller model "
+            "or --model-arg quantization=4bit"
+        )
+    return torch.device(devices[0])
+
+
+def _unloadable(what: str, error: Exception) -> LampbenchError:
+    """The error for what cannot be loaded, with the remedy for its cause."""
+    cause = " ".join(str(error).split())[:300]
+    if isinstance(error, RuntimeError) and is_out_of_memory(error):
+        return LampbenchError(
+            f"the device's memory does not hold {what}; choose a smaller model, "
+            "--model-arg quantization=4bit or another --device"
+        )
+    if "trust_remote_code" in str(error):
+        return LampbenchError(
+            f"{what} comes with Python code of its own, which is not run unless you trust it: read "
+            "it, then give --model-arg trust_remote_code=true"
+        )
+    if isinstance(error, ImportError):
+        return LampbenchError(f"{what} needs a package that is missing: {cause}; install it")
+    return LampbenchError(f"{what} cannot be loaded: {cause}; download or save it again")

@@ -16,7 +16,7 @@ from lampbench.util.hashing import digest, file_digest
 from lampbench.util.regular_file import read_regular
 
 _IDENTIFYING = ("*config.json", "*token*.json", "vocab.json", "merges.txt", "chat_template.json",
-                "*.jinja", "*.index.json", "*.safetensors", "*.bin", "*.model")  # fmt: skip
+                "*.jinja", "*.py", "*.index.json", "*.safetensors", "*.bin", "*.model")  # fmt: skip
 
 
 def fingerprint(spec: ModelSpec, cache: Path) -> str:

@@ -4,7 +4,7 @@ import json
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -103,13 +103,16 @@ def is_bundled(spec: ModelSpec) -> bool:
 
 
 def resolve_model(name: str) -> ModelSpec:
-    """The model of that name: a preset, a folder, or a hub id (`org/name[@revision]`).
+    """The model of that name: a preset, a folder, or a hub id. `NAME@REVISION` works on the hub.
 
     Raises:
         LampbenchError: it is none of these.
     """
     if name in MODEL_PRESETS:
         return MODEL_PRESETS[name]
+    preset, _, revision = name.partition("@")
+    if revision and preset in MODEL_PRESETS:
+        return _at_revision(MODEL_PRESETS[preset], revision)
     folder = Path(name)
     if folder.is_dir():
         if not (folder / "config.json").is_file():
@@ -125,6 +128,16 @@ def resolve_model(name: str) -> ModelSpec:
     raise LampbenchError(
         f"no model is called {name!r}, and it is neither a folder nor a hub id (org/name): {hint}"
     )
+
+
+def _at_revision(spec: ModelSpec, revision: str) -> ModelSpec:
+    """Another revision of a preset on the hub; its name says so."""
+    if spec.package is not None or Path(spec.location).is_absolute():
+        raise LampbenchError(
+            f"model {spec.name}@{revision}: {spec.name} has no revisions, since it is not on the "
+            "hub; leave the revision out"
+        )
+    return replace(spec, name=f"{spec.name}@{revision}", revision=revision)
 
 
 def _stored_dtype(folder: Path) -> str:

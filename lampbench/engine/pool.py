@@ -8,6 +8,7 @@ from typing import Any
 from lampbench.core.fidelity import Fidelity
 from lampbench.core.precision import PRECISIONS
 from lampbench.engine.chat_template import load_chat_template, paper_chat_template
+from lampbench.engine.model_arguments import NOTHING_GIVEN, ModelArguments
 from lampbench.engine.model_config import context_length, model_type, prompt_room, require_weights
 from lampbench.engine.model_files import fingerprint
 from lampbench.engine.models import resolve_model
@@ -29,6 +30,10 @@ class EngineOptions:
         chat_template: one of lampbench's chat templates instead of the tokenizer's own.
         batch_size: most rows of a decoding step.
         engine: "batched" serves many users per forward pass, "reference" one at a time.
+        arguments: how models are loaded; its `dtype` and `revision` are part of other options.
+
+    Raises:
+        LampbenchError: two options contradict each other.
     """
 
     device: str | None = None
@@ -36,6 +41,19 @@ class EngineOptions:
     chat_template: str | None = None
     batch_size: int | None = None
     engine: str = "batched"
+    arguments: ModelArguments = NOTHING_GIVEN
+
+    def __post_init__(self) -> None:
+        given = self.arguments
+        if given.device_map and self.device:
+            raise LampbenchError(
+                f"--device {self.device} and --model-arg device_map={given.device_map}: give one"
+            )
+        if given.quantization and self.engine == "reference":
+            raise LampbenchError(
+                "--engine reference merges adapters into the weights, which cannot be done to "
+                "quantised ones; use --engine batched, or leave --model-arg quantization out"
+            )
 
 
 @dataclass
@@ -71,6 +89,7 @@ class EnginePool:
             "dtype": self.dtype(name),
             "chat_template": self.chat_template(name),
             "fidelity": self.fidelity,
+            "arguments": self.options.arguments,
         }
         self._require_engine()
         spec = converted(resolve_model(name), self.cache)
@@ -134,7 +153,7 @@ class EnginePool:
             torch.cuda.empty_cache()
 
     def identity(self, name: str) -> dict[str, Any]:
-        """What a model's answers depend on: weights, precision, chat template.
+        """What a model's answers depend on: weights, precision, chat template, loading.
 
         Raises:
             LampbenchError: the model cannot be found.
@@ -145,9 +164,15 @@ class EnginePool:
                 "dtype": self.dtype(name),
                 "chat_template": self.chat_template(name),
             }
+            if changes := self.options.arguments.changes():
+                self._identities[name]["arguments"] = changes
             if self.options.engine != "batched":  # equal up to rounding
                 self._identities[name]["engine"] = self.options.engine
         return self._identities[name]
+
+    def arguments(self) -> dict[str, Any]:
+        """How models are loaded: the arguments that were given, by name."""
+        return self.options.arguments.given()
 
     def dtype(self, name: str) -> str:
         """Precision of a model's weights and activations."""

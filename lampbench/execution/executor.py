@@ -59,6 +59,10 @@ class Engines(ModelIdentities, Protocol):
         """Name of a model's chat template, or None for the tokenizer's own."""
         ...
 
+    def arguments(self) -> dict[str, Any]:
+        """How models are loaded: what was given of `--model-arg`, by name."""
+        ...
+
     def get(self, name: str) -> Engine:
         """The engine of a model, by the model's name."""
         ...

@@ -82,4 +82,6 @@ def model_details(plan: Plan) -> ModelDetails:
         chat_template=identity["chat_template"],
         device=executor.engines.device(executor.model),
         engine=identity.get("engine", "batched"),  # part of the identity where it is another
+        arguments=executor.engines.arguments(),
+        notes=spec.notes,
     )

@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from lampbench.engine.packaged_model import KIND as MODEL
 from lampbench.execution.cache import DAMAGED, PARTIAL, WorkOwner
 from lampbench.execution.cache_contents import Artifact, artifacts, folders
 from lampbench.execution.executor import PREDICTIONS
@@ -34,7 +35,7 @@ def forget_in_cache(root: Path, user: str) -> tuple[list[str], list[str]]:
         elif not meta:
             left.append(f"{artifact.folder}: cannot be read; `lampbench cache verify` names it")
         else:
-            shared += meta.get("owner") is None
+            shared += meta.get("owner") is None and artifact.kind != MODEL
     removed += _forget_damaged(root, user, left)
     removed += _forget_partial(root, user, left)
     if shared:

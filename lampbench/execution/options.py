@@ -10,6 +10,7 @@ from lampbench.core.fidelity import FIDELITIES
 from lampbench.core.task import Task
 from lampbench.data import DataOptions, load_dataset
 from lampbench.data.options import SplitBy
+from lampbench.engine.model_arguments import NOTHING_GIVEN, ModelArguments
 from lampbench.engine.pool import EngineOptions, EnginePool
 from lampbench.execution.cache import Cache
 from lampbench.execution.executor import Executor
@@ -63,6 +64,7 @@ class RunOptions:
     chat_template: str | None = None
     device: str | None = None
     dtype: str | None = None
+    model_arguments: ModelArguments = NOTHING_GIVEN
     batch_size: int | None = None
     engine: str = "batched"
     cache_dir: Path
@@ -87,7 +89,12 @@ def resolve_method(
 def engine_pool(choices: RunOptions, progress: Progress) -> EnginePool:
     """The engines for the plans of some options; plans that share a pool share loaded models."""
     engine = EngineOptions(
-        choices.device, choices.dtype, choices.chat_template, choices.batch_size, choices.engine
+        device=choices.device,
+        dtype=choices.dtype,
+        chat_template=choices.chat_template,
+        batch_size=choices.batch_size,
+        engine=choices.engine,
+        arguments=choices.model_arguments,
     )
     cache = Cache(choices.cache_dir, progress.say)
     return EnginePool(engine, FIDELITIES[choices.fidelity], cache, progress)

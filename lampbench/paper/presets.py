@@ -131,5 +131,5 @@ def default_preset(model: str, fidelity: str) -> str:
     """The preset of a run for which the user chose none."""
     if fidelity == "reference":
         return "reference"
-    known = MODEL_PRESETS.get(model)
+    known = MODEL_PRESETS.get(model.partition("@")[0])
     return (known and known.preset) or "paper"

@@ -19,6 +19,9 @@ from lampbench.util.errors import LampbenchError, short_repr, suggestion
 from lampbench.util.regular_file import read_regular
 from lampbench.util.terminal import message_line
 
+MODEL_SECTION = "model"
+"""The section of a configuration file that holds no hyper-parameters."""
+
 
 class _Unset(Enum):
     UNSET = "unset"
@@ -211,7 +214,29 @@ def parse_value(raw: str, source: str) -> SourcedValue:
 
 
 def read_config(path: Path) -> dict[str, SourcedValue]:
-    """Hyper-parameters of a TOML file: `[decoding]` then `alpha = 0.5`."""
+    """Hyper-parameters of a TOML file: `[decoding]` then `alpha = 0.5`.
+
+    Raises:
+        LampbenchError: it cannot be read, or is no TOML file of sections.
+    """
+    return {
+        f"{section}.{name}": SourcedValue(value, str(path))
+        for section, values in _sections(path).items()
+        if section != MODEL_SECTION
+        for name, value in values.items()
+    }
+
+
+def read_model_section(path: Path) -> dict[str, Any]:
+    """The values of a TOML file's section `[model]`, which say how models are loaded.
+
+    Raises:
+        LampbenchError: as `read_config`.
+    """
+    return _sections(path).get(MODEL_SECTION, {})
+
+
+def _sections(path: Path) -> dict[str, dict[str, Any]]:
     try:
         tables = tomllib.loads(read_regular(path).decode("utf-8"))
     except OSError as error:
@@ -220,16 +245,13 @@ def read_config(path: Path) -> dict[str, SourcedValue]:
         ) from error
     except (ValueError, RecursionError) as error:
         raise LampbenchError(f"{path}: not a TOML file ({error}); correct it") from error
-    given: dict[str, SourcedValue] = {}
     for section, values in tables.items():
         if not isinstance(values, dict):
             raise LampbenchError(
                 f"{path}: {short_repr(section)} is in no table; put it under a section, such as "
                 "[decoding]"
             )
-        for name, value in values.items():
-            given[f"{section}.{name}"] = SourcedValue(value, str(path))
-    return given
+    return tables
 
 
 def reject_unknown(overrides: Mapping[str, SourcedValue], known: set[str]) -> None:

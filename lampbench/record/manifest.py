@@ -112,7 +112,8 @@ class ModelDetails:
 
     `location` is a hub id or a folder, `revision` a hub model's commit, `fingerprint` identifies
     weights, configuration and tokenizer. `chat_template` is None for the tokenizer's own.
-    `engine` is "batched" or "reference".
+    `engine` is "batched" or "reference". `arguments` are those of `--model-arg` that were given,
+    `notes` what a reader of the model's scores must know.
     """
 
     location: str
@@ -122,6 +123,8 @@ class ModelDetails:
     chat_template: str | None = None
     device: str | None = None
     engine: str | None = None
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,8 +38,10 @@ class Board:
         self._method_titles = dict(sorted({(s.method, s.method_title) for s in titled}))
         self._task_titles = dict(sorted({(s.column.task, s.task_title) for s in titled}))
         self._findings: dict[Column, dict[str, None]] = {}
+        self._model_notes: dict[Setup, dict[str, None]] = {}
         for score in titled:
             self._findings.setdefault(score.column, {}).update(dict.fromkeys(score.findings))
+            self._model_notes.setdefault(score.setup, {}).update(dict.fromkeys(score.model_notes))
         self._synthetic = {s.column for s in titled if s.synthetic}
         data = {s.column for s in titled}
         self._alone = {c for c in data if [other.task for other in data].count(c.task) == 1}
@@ -120,6 +122,10 @@ class Board:
     def findings(self, column: Column) -> list[str]:
         """What the loader found about a column's data, leaks first."""
         return leaks_first(self._findings.get(column, ()))
+
+    def model_notes(self, setup: Setup) -> list[str]:
+        """What a reader must know about a setup's model."""
+        return list(self._model_notes.get(setup, ()))
 
     def section_title(self, setup: Setup) -> str:
         """What all rows of a setup's tables share."""

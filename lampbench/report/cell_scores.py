@@ -55,6 +55,13 @@ class CellScore:
         """What the loader found about the data of the runs, leaks first."""
         return leaks_first(note for run in self.chosen for note in run.manifest.dataset.findings)
 
+    @property
+    def model_notes(self) -> list[str]:
+        """What a reader must know about the model."""
+        return list(
+            dict.fromkeys(n for run in self.chosen for n in run.manifest.model_details.notes)
+        )
+
     @cached_property
     def scores(self) -> "Scores":
         """Each query's mean over the seeds, by user and query in order.

@@ -37,6 +37,7 @@ def entry(
         "published_table": published.table if published else None,
         "synthetic": score.synthetic if score else None,
         "data_findings": score.findings if score else [],
+        "model_notes": score.model_notes if score else [],
         "preset": score.setup.preset if score else None,
         "data": score.setup.source if score else None,
         "data_fingerprint": score.column.fingerprint if score else None,
@@ -44,6 +45,7 @@ def entry(
         "model_fingerprint": score.setup.model_fingerprint if score else None,
         "dtype": score.setup.dtype if score else None,
         "chat_template": score.setup.chat_template if score else None,
+        "model_arguments": score.setup.model_arguments if score else None,
         "runs": list(score.runs) if score else [],
     }
 

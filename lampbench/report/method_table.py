@@ -55,7 +55,10 @@ def method_table(
         rows.append(tuple(row))
     notes += paper_notes(board, printed)
     notes += seed_notes((title, column.values()) for title, column in columns)
-    notes += data_notes(board, [slot.column for slot in slots])
+    filled = [score for _, column in columns for score in column.values() if score]
+    notes += data_notes(
+        board, [slot.column for slot in slots], dict.fromkeys(score.setup for score in filled)
+    )
     notes += external_notes(board.method_title(method) for method in methods)
     return Table(title, tuple(header), tuple(rows), notes=tuple(notes), entries=lambda: entries)
 

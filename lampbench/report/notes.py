@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from lampbench.paper.published import Published, paper
 from lampbench.report.board import SYNTHETIC_MARK, Board
 from lampbench.report.cell_scores import EXTERNAL_MARK, CellScore
-from lampbench.report.setups import Column
+from lampbench.report.setups import Column, Setup
 
 NO_RUN, NO_VALUE, NO_FIGURE = "no run", "n/a", "—"
 SYNTHETIC_NOTE = f"{SYNTHETIC_MARK} Synthetic data: no real person wrote these texts."
@@ -15,15 +15,20 @@ EXTERNAL_NOTE = (
 )
 
 
-def data_notes(board: Board, columns: Iterable[Column]) -> list[str]:
-    """What a reader must know about columns' data: which are synthetic, what the loader found."""
+def data_notes(board: Board, columns: Iterable[Column], setups: Iterable[Setup]) -> list[str]:
+    """What a reader must know about data and models of some columns and setups.
+
+    That is which data are synthetic, what the loader found about them, and where models come from.
+    """
     shown = list(dict.fromkeys(columns))
     notes = [SYNTHETIC_NOTE] if board.synthetic(shown) else []
-    return notes + [
+    notes += [
         f"Data of {board.column_title(column)}: {found}."
         for column in shown
         if (found := "; ".join(board.findings(column)))
     ]
+    models = {setup.model: board.model_notes(setup) for setup in setups}
+    return notes + [f"Model {name}: {'; '.join(found)}." for name, found in models.items() if found]
 
 
 def seed_notes(columns: Iterable[tuple[str, Iterable[CellScore | None]]]) -> list[str]:

@@ -39,6 +39,8 @@ def print_summary(folders: Sequence[Path]) -> None:
         for note in leaks_first(note for run in members for note in run.manifest.dataset.findings):
             kind = "LEAK in the data" if is_leak(note) else "data"
             click.echo(f"{kind}: {note.removeprefix(LEAK)}")
+        for note in dict.fromkeys(n for run in members for n in run.manifest.model_details.notes):
+            click.echo(f"model: {note}")
     for run in runs:
         _say_what_was_cut(run.manifest)
         _say_who_is_missing(run.manifest)

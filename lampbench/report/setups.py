@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from lampbench.engine.model_arguments import SHOWN_ELSEWHERE
 from lampbench.record.runs import Run
 from lampbench.util.hashing import canonical, digest
 
@@ -16,6 +17,7 @@ class Setup:
     chat_template: str
     preset: str
     source: str
+    model_arguments: str = ""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -37,6 +39,11 @@ def setup_of(run: Run) -> Setup:
         chat_template=_short(details.chat_template or ""),
         preset=run.manifest.preset,
         source=run.manifest.dataset.source,
+        model_arguments=", ".join(
+            f"{name}={value}"
+            for name, value in sorted(details.arguments.items())
+            if name not in SHOWN_ELSEWHERE
+        ),
     )
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from lampbench.core.fidelity import PAPER
 from lampbench.core.prompt import Piece, Prompt
+from lampbench.engine.model_arguments import NOTHING_GIVEN, ModelArguments
 from lampbench.engine.model_config import require_weights
 from lampbench.engine.model_files import commit_of
 from lampbench.engine.models import ModelSpec, resolve_model
@@ -17,13 +18,17 @@ _SECONDS = 60.0
 _HEAD = 12  # tokens that are shown
 
 
-def check_model(name: str, seconds: float = _SECONDS) -> Iterator[Check]:
+def check_model(
+    name: str, arguments: ModelArguments = NOTHING_GIVEN, seconds: float = _SECONDS
+) -> Iterator[Check]:
     """Every check of a model, without reading its weights; waits `seconds` for the hub at most."""
     try:
         spec = resolve_model(name)
         yield from (Check("about", "note", note) for note in spec.notes)
         yield within(seconds, lambda: _files(spec))
-        tokenizer = within(seconds, lambda: _tokenizer(spec))
+        if arguments.quantization:
+            yield _quantizer(arguments.quantization)
+        tokenizer = within(seconds, lambda: _tokenizer(spec, arguments))
         yield Check("tokenizer", "ok", f"{type(tokenizer).__name__}, {len(tokenizer):,} tokens")
         yield from _special_tokens(tokenizer)
         yield from _template(spec, tokenizer)
@@ -50,22 +55,19 @@ def _files(spec: ModelSpec) -> Check:
     return Check("files", "ok", f"{folder}: {len(weights)} files of weights, {size:,} bytes")
 
 
-def _tokenizer(spec: ModelSpec) -> Any:
-    from transformers import AutoTokenizer
+def _quantizer(kind: str) -> Check:
+    from lampbench.engine.load_model import require_quantizer
 
-    from lampbench.engine.quiet_libraries import quiet_libraries
+    require_quantizer(kind)
+    return Check("quantization", "ok", f"{kind}, by bitsandbytes")
+
+
+def _tokenizer(spec: ModelSpec, arguments: ModelArguments) -> Any:
+    from lampbench.engine.load_model import load_tokenizer
 
     if spec.package is not None:
         return packaged_tokenizer(spec.package)
-    with quiet_libraries():
-        try:
-            return AutoTokenizer.from_pretrained(spec.location, revision=commit_of(spec))
-        except Exception as error:  # whatever damaged files make the library raise
-            cause = " ".join(str(error).split())[:200]
-            raise LampbenchError(
-                f"{spec.location}: the tokenizer cannot be loaded ({cause}); download or save the "
-                "model again"
-            ) from error
+    return load_tokenizer(spec, arguments)
 
 
 def _special_tokens(tokenizer: Any) -> Iterator[Check]:

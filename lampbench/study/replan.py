@@ -5,6 +5,7 @@ from pathlib import Path
 from lampbench.core.dataset import Dataset
 from lampbench.core.task import Task
 from lampbench.data import DataOptions, load_dataset
+from lampbench.engine.model_arguments import model_arguments
 from lampbench.engine.models import MODEL_PRESETS
 from lampbench.engine.pool import EnginePool
 from lampbench.execution.options import RunOptions, engine_pool, grid_plans
@@ -52,6 +53,7 @@ class Replanner:
             dtype=details.dtype,
             chat_template=details.chat_template,
             engine=details.engine or "batched",
+            model_arguments=model_arguments(details.arguments),
             cache_dir=self._cache_dir,
             plugins=self._plugins,
         )

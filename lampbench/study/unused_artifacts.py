@@ -9,6 +9,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from lampbench.engine.models import resolve_model
+from lampbench.engine.packaged_model import KIND, converted_key
 from lampbench.execution.cache import DAMAGED, LOCKS, PARTIAL
 from lampbench.execution.cache_contents import artifacts, disk_bytes, folders
 from lampbench.record.paths import unescape
@@ -84,6 +86,8 @@ def _add(found: Needed, replanner: Replanner, run: Run, root: Path) -> None:
             manifest.task, run.path, "code, data or model have changed since it was recorded"
         )
         return
+    if (packaged := resolve_model(plan.spec.model).package) is not None:
+        found.artifacts.add((KIND, converted_key(packaged)))
     for stage in plan.stages:
         for owner in stage.owners:
             found.artifacts.add((stage.name, plan.executor.keys.of(stage.recipe, owner)))

@@ -141,7 +141,7 @@ def test_a_model_without_a_chat_template(model):
 DAMAGE = {
     "no weights": "no weights (*.safetensors); download or save the model again",
     "empty weights": "model.safetensors is empty; download or save the model again",
-    "no tokenizer": "the tokenizer cannot be loaded (",
+    "no tokenizer": "the tokenizer of model",
     "no folder": "neither a folder nor a hub id",
 }
 

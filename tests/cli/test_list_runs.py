@@ -106,6 +106,7 @@ def test_json_has_what_was_asked_and_found(several, record, call):
         "data": "bundled",
         "synthetic": False,
         "data_findings": [],
+        "model_notes": [],
         "users": 2,
         "queries": 3,
         "failed_users": [],

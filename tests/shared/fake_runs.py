@@ -115,6 +115,9 @@ class Pool:
     def identity(self, name: str) -> Any:
         return {"fingerprint": name, "dtype": "float32", "chat_template": None}
 
+    def arguments(self) -> dict[str, Any]:
+        return {}
+
     def device(self, name: str) -> str:
         return "cpu"
 

@@ -26,6 +26,7 @@ from lampbench.engine.decoded_answer import DecodedAnswer, completion
 from lampbench.engine.flush_denormals import flush_denormals
 from lampbench.engine.load_model import load_model
 from lampbench.engine.lora_init import initial_matrices, peft_config
+from lampbench.engine.model_arguments import NOTHING_GIVEN, ModelArguments
 from lampbench.engine.model_config import prompt_room
 from lampbench.engine.models import ModelSpec
 from lampbench.engine.prompt_encoder import prompt_encoders
@@ -83,12 +84,13 @@ class BatchedEngine:
         dtype: str,
         chat_template: str | None,
         fidelity: Fidelity,
+        arguments: ModelArguments = NOTHING_GIVEN,
         batch_size: int | None = None,
         context: int | None = None,
         checkpoint_seconds: float = 60.0,
         say: Callable[[str], object] = print_message,
     ) -> None:
-        loaded = load_model(spec, device, dtype)
+        loaded = load_model(spec, device, dtype, arguments)
         self._model = loaded.model
         self.device = loaded.device
         self._base = spec.location
@@ -106,7 +108,8 @@ class BatchedEngine:
             min(loaded.context, context or loaded.context),
             fidelity,
         )
-        self._pad = int(loaded.tokenizer.pad_token_id)
+        pad = loaded.tokenizer.pad_token_id
+        self._pad = int(self._encoder.end_of_turn if pad is None else pad)  # masked in every pass
         self._stop = self._encoder.stop_ids(self._model)
         self._scorer = ResponseScorer(
             self._forward,

@@ -20,6 +20,7 @@ from lampbench.engine.divergence import divergence
 from lampbench.engine.dpo_loss import dpo_loss
 from lampbench.engine.flush_denormals import flush_denormals
 from lampbench.engine.load_model import load_model
+from lampbench.engine.model_arguments import NOTHING_GIVEN, ModelArguments
 from lampbench.engine.model_config import prompt_room
 from lampbench.engine.models import ModelSpec
 from lampbench.engine.next_token import chosen_rewards, next_scores, next_tokens
@@ -63,9 +64,10 @@ class ReferenceEngine:
         dtype: str,
         chat_template: str | None,
         fidelity: Fidelity,
+        arguments: ModelArguments = NOTHING_GIVEN,
         context: int | None = None,
     ) -> None:
-        loaded = load_model(spec, device, dtype)
+        loaded = load_model(spec, device, dtype, arguments)
         self._pristine = loaded.model
         self.device = loaded.device
         self._encoder, self._training_encoder = prompt_encoders(

@@ -91,7 +91,7 @@ def cross_model_summary(board: Board, metric: str, most: int) -> Table | None:
     notes += seed_notes((title, scores.values()) for title, scores in found)
     if len(every) > len(places):
         notes.append(f"The first {len(places)} of {len(every)} rows.")
-    notes += data_notes(board, [column for column, _ in places])
+    notes += data_notes(board, *zip(*places, strict=True)) if places else []
     header = ("Task", "Model", *(board.method_title(method) for method in cast().main))
     title = f"Across models, {metric_title(metric)}"
     return Table(title, header, tuple(rows), 2, tuple(notes), lambda: entries)

@@ -45,7 +45,7 @@ def fingerprint_table(board: Board, setup: Setup) -> Table:
         prints = (column.fingerprint, column.query_fingerprint)
         rows.append((board.column_title(column), *prints, *counts))
     header = ("Task", "Data fingerprint", "Query fingerprint", "Test users", "Queries")
-    notes = data_notes(board, board.columns(setup))
+    notes = data_notes(board, board.columns(setup), [setup])
     return Table("Fingerprints", header, tuple(rows), labels=3, notes=tuple(notes))
 
 
@@ -67,7 +67,7 @@ def statistics_table(board: Board, setup: Setup) -> Table:
             rows.append((f"{title}, paper", f"{printed.train:,}", *pairs, "100", NO_FIGURE))
         entries.append(_entry(members[0], found.train, spreads, printed))
     header = ("Task", "#Train", *SPREADS.values(), "Test users", "Queries")
-    notes = [STATISTICS_NOTE, *data_notes(board, board.columns(setup))]
+    notes = [STATISTICS_NOTE, *data_notes(board, board.columns(setup), [setup])]
     return Table("Statistics", header, tuple(rows), notes=tuple(notes), entries=lambda: entries)
 
 
@@ -89,6 +89,7 @@ def _entry(
         "query_fingerprint": score.column.query_fingerprint,
         "synthetic": score.synthetic,
         "data_findings": score.findings,
+        "model_notes": score.model_notes,
         "users": score.users,
         "queries": score.queries,
         "train": train,

@@ -50,6 +50,11 @@ def excluded_run_table(board: Board, others: Sequence[ExcludedRun]) -> Table:
         for row, other in zip(rows, others, strict=True)
         if (findings := other.run.manifest.dataset.findings)
     )
+    notes += dict.fromkeys(
+        f"Model {other.run.manifest.model}: {'; '.join(told)}."
+        for other in others
+        if (told := other.run.manifest.model_details.notes)
+    )
     notes += external_notes(str(row[1]) for row in rows)
 
     def entries() -> list[dict[str, Any]]:

@@ -42,7 +42,7 @@ def further_metric_table(board: Board, setup: Setup) -> Table | None:
             shown += [cell for cell in cells if cell]
     if not rows:
         return None
-    notes = data_notes(board, board.columns(setup))
+    notes = data_notes(board, board.columns(setup), [setup])
     if any(NO_VALUE in row for row in rows):
         notes.append(f"{NO_VALUE}: the run's manifest says why (`scoring`).")
     notes += external_notes(str(row[1]) for row in rows)

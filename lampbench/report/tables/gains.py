@@ -164,7 +164,7 @@ def _table(board: Board, found: Sequence[Gain]) -> Table:
     notes += [_PAPER_NOTE] if printed else []
     notes += [_ONE_SEED_NOTE] if any(gain.seeds == "1" for gain in found) else []
     notes += _warnings(board, found)
-    notes += data_notes(board, [gain.column for gain in found])
+    notes += data_notes(board, [gain.column for gain in found], [gain.ours.setup for gain in found])
     titles = [score.method_title for score in (found[0].ours, found[0].theirs)]
     notes += external_notes(titles)
     header = ("Task", "Metric", "Points", "Seeds", "By seed", "Users and seeds", "Detectable",

@@ -60,7 +60,7 @@ def other_task_table(board: Board, setup: Setup, column: Column) -> Table:
                 entries.append({**entry(method, column.task, name, score, None), **marked})
         rows.append(tuple(row))
     notes += _about(names, [score for one in cells.values() for score in one.values() if score])
-    notes += data_notes(board, [column])
+    notes += data_notes(board, [column], [setup])
     notes += external_notes(board.method_title(method) for method in methods)
     header = ("Method", *map(metric_title, names))
     title = board.column_title(column)

@@ -50,7 +50,11 @@ def power_table(board: Board, setup: Setup) -> Table:
     for metric in PAPER_METRICS:
         title = metric_title(metric)
         header += [f"{title} half width", f"{title} detectable"]
-    notes = [_NOTE, *data_notes(board, board.text_columns(setup)), *external_notes(shown)]
+    notes = [
+        _NOTE,
+        *data_notes(board, board.text_columns(setup), [setup]),
+        *external_notes(shown),
+    ]
     return Table(
         "Smallest differences", tuple(header), tuple(rows), 2, tuple(notes), lambda: entries
     )
@@ -78,6 +82,7 @@ def power(board: Board, setup: Setup, column: Column) -> dict[str, Any]:
         "query_fingerprint": column.query_fingerprint,
         "synthetic": first.synthetic,
         "data_findings": board.findings(column),
+        "model_notes": board.model_notes(setup),
         "users": first.users,
         "queries": first.queries,
         "power_method": ours,

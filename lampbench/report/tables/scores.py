@@ -38,7 +38,7 @@ def score_table(board: Board, setup: Setup) -> Table:
                     row.append(user_number(cell) if cell else NO_VALUE)
                 shown += [cell] if cell else []
             rows.append((*row, str(seeds)))
-    notes = data_notes(board, board.columns(setup))
+    notes = data_notes(board, board.columns(setup), [setup])
     if any(NO_VALUE in row for row in rows):
         notes.append(
             f"{NO_VALUE}: could not be computed when the run was scored (METEOR needs NLTK's data)."

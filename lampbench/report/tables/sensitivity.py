@@ -51,7 +51,7 @@ def sensitivity_table(board: Board, sweep: Sweep) -> Table:
         label = f"{point.shown} {DEFAULT_MARK}" if point.default else point.shown
         rows.append((label, *cells, seeds))
     notes = [DEFAULT_NOTE if any(point.default for point in sweep.points) else ALONE_NOTE]
-    notes += [*marked, *data_notes(board, [sweep.column])]
+    notes += [*marked, *data_notes(board, [sweep.column], [sweep.setup])]
     title = f"{board.column_title(sweep.column)}, {board.method_title(sweep.method)}: {sweep.path}"
     header = (sweep.path, *map(metric_title, PAPER_METRICS), "Seeds")
     return Table(title, header, tuple(rows), notes=tuple(notes), entries=lambda: entries)

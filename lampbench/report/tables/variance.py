@@ -90,7 +90,10 @@ def _table(
     notes = [_NOTE]
     notes += [_ONE_SEED_NOTE] if "1" in seeds else []
     notes += [_NOT_DRAWN_NOTE] if "none" in seeds else []
-    notes += [*data_notes(board, columns), *external_notes(shown)]
+    notes += [
+        *data_notes(board, columns, [ours.setup for _, ours, _ in cells]),
+        *external_notes(shown),
+    ]
     return Table(title, header, tuple(rows), 2, tuple(notes), lambda: entries)
 
 

@@ -1,21 +1,23 @@
-"""Sliding windows and other ways to compute attention, as other models of the paper's architectures
-have them: another configuration on the same weights.
+"""Sliding windows, biases, tied weights and other ways to compute attention, as other models of the
+paper's architectures have them, compared with a float64 decoder that has no cache.
 """
 
 import json
 import shutil
+from typing import Any
 
 import pytest
+import torch
 
 from lampbench.core.fidelity import PAPER
-from lampbench.engine.batched import engine as batched_engine
-from lampbench.engine.load_model import load_model
+from lampbench.engine.batched.engine import BatchedEngine
+from lampbench.engine.model_arguments import ModelArguments
 from lampbench.engine.models import resolve_model
 from lampbench.engine.protocol import Contrast, GenerateRequest, GenerationSpec, ScoreRequest
 from tests.engine.engine_inputs import RESPONSES, prompt
 from tests.engine.plain_peft import PlainPeft, plain_answers
 
-VARIANTS = {
+VARIANTS: dict[str, tuple[str, dict[str, Any], str | None]] = {
     "window in all layers": ("mistral", {"sliding_window": 9}, None),
     "window in upper layers": (
         "qwen",
@@ -25,37 +27,76 @@ VARIANTS = {
     ),
     "window switched off": ("qwen", {"use_sliding_window": False, "sliding_window": 7}, None),
     "another scale of the scores": ("gemma", {"query_pre_attn_scalar": 50}, None),
+    "biases of queries, keys and values": ("qwen", {}, None),
+    "biases in all layers": ("llama", {"attention_bias": True, "mlp_bias": True}, None),
+    "tied weights": ("llama", {"tie_word_embeddings": True}, None),
+    "tied weights and windows": ("gemma", {"tie_word_embeddings": True}, None),
+    "tied weights and a window": (
+        "mistral", {"tie_word_embeddings": True, "sliding_window": 9}, None
+    ),
+    "tied weights and biases": ("qwen", {"tie_word_embeddings": True}, None),
     "eager attention": ("gemma", {}, "eager"),
     "eager attention, no window": ("llama", {}, "eager"),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_a_variant_equals_plain_transformers(
-    model_folder, tmp_path, random_adapters, monkeypatch, variant
-):
-    """Answers of several users, and scores of responses that share a prompt."""
-    from transformers import AutoModelForCausalLM
+def biases(model):
+    """The biases of a model's linear layers, all of them other than zero."""
+    found = [
+        m.bias for m in model.modules() if isinstance(m, torch.nn.Linear) and m.bias is not None
+    ]
+    assert all(bias.abs().min() > 0 for bias in found)
+    return found
 
-    name, config, attention = VARIANTS[variant]
-    copy = shutil.copytree(model_folder(name), tmp_path / "model")
+
+def varied(folder, config, copy):
+    """A model with another configuration on the same weights; biases are drawn."""
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    shutil.copytree(folder, copy)
     values = json.loads((copy / "config.json").read_text())
     (copy / "config.json").write_text(json.dumps(values | config))
+    before = AutoModelForCausalLM.from_pretrained(folder)
+    model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(copy))
+    model.load_state_dict(before.state_dict(), strict=False)
+    model.tie_weights()
+    with torch.random.fork_rng(), torch.no_grad():
+        torch.manual_seed(1)
+        for module in model.modules():
+            if isinstance(module, torch.nn.Linear) and module.bias is not None:
+                module.bias.normal_(0, 0.3)
+    model.generation_config = before.generation_config
+    model.save_pretrained(copy)
+    return copy
 
-    def load(*arguments):
-        loaded = load_model(*arguments)
-        if attention:
-            loaded.model.set_attn_implementation(attention)
-        return loaded
 
-    monkeypatch.setattr(batched_engine, "load_model", load)
-    made = batched_engine.BatchedEngine(
-        resolve_model(str(copy)), device="cpu", dtype="float32", chat_template=None, fidelity=PAPER
-    )
-    plain = PlainPeft(
-        AutoModelForCausalLM.from_pretrained(copy, attn_implementation="eager").eval()
-    )
+def float64(folder):
+    """The decoder that engines are compared with: double precision, plain attention, no cache."""
+    from transformers import AutoModelForCausalLM
+
+    return AutoModelForCausalLM.from_pretrained(
+        folder, attn_implementation="eager", dtype=torch.float64
+    ).eval()
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_variant_equals_a_float64_decoder(model_folder, tmp_path, random_adapters, variant):
+    """Answers of several users, and scores of responses that share a prompt."""
+    name, config, attention = VARIANTS[variant]
+    copy = varied(model_folder(name), config, tmp_path / "model")
+    made = BatchedEngine(
+        resolve_model(str(copy)), device="cpu", dtype="float32", chat_template=None,
+        fidelity=PAPER, arguments=ModelArguments(attn_implementation=attention),
+    )  # fmt: skip
+    inside = made._model
+    tied = inside.get_output_embeddings().weight is inside.get_input_embeddings().weight
+    assert tied == config.get("tie_word_embeddings", False)
+    assert bool(biases(inside)) == ("biases" in variant or name == "qwen")
+    plain = PlainPeft(float64(copy))
     users = random_adapters(name)
+    for user in users:
+        plain.logits((user,), [0])  # PEFT loads it, in float32
+    plain._model.double()
     spec = GenerationSpec(12, 1.2, contrast=Contrast((users[2],), 0.3, 0.1))
     requests = [
         GenerateRequest(f"q{n}", prompt(n), (users[2], users[n]), spec) for n in (0, 1, 3, 4)
