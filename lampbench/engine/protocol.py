@@ -227,6 +227,18 @@ class TrainJob:
 
 
 @dataclass(frozen=True, slots=True)
+class CombineJob:
+    """Add up LoRA adapters and save the sum to `output` in PEFT's format.
+
+    `terms` are adapters with their factors. What is added are the changes to the model's weights,
+    scale B A of each layer; a layer that an adapter does not have counts as no change.
+    """
+
+    terms: tuple[tuple[Path, float], ...]
+    output: Path
+
+
+@dataclass(frozen=True, slots=True)
 class TrainResult:
     """Report of a finished job.
 
@@ -277,4 +289,12 @@ class Engine(Protocol):
         self, jobs: Sequence[TrainJob], on_step: StepHook
     ) -> Iterator[TrainResult | TrainFailure]:
         """Train adapters: one result or failure per job."""
+        ...
+
+    def combine(self, job: CombineJob) -> None:
+        """Add up adapters.
+
+        Raises:
+            LampbenchError: an adapter is missing, damaged or not a plain LoRA.
+        """
         ...

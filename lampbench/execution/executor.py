@@ -13,6 +13,7 @@ from lampbench.core.task import Task
 from lampbench.engine.models import resolve_model
 from lampbench.engine.pool import EngineOptions
 from lampbench.engine.protocol import (
+    CombineJob,
     Completion,
     DPOSpec,
     Engine,
@@ -32,9 +33,12 @@ from lampbench.execution.check_requests import checked_requests
 from lampbench.execution.cost_meter import CostMeter
 from lampbench.execution.gather import Gather
 from lampbench.execution.keys import Keys, KnownKeys, ModelIdentities
+from lampbench.execution.lenders import contributors
 from lampbench.execution.specification import Owner, RunSpecification, WholeTask
 from lampbench.plugin.context import Context, HasWeights, Recipe, TaskRecipe, UserRecipe
 from lampbench.plugin.identity import identity
+from lampbench.plugin.metric import Metric
+from lampbench.registry import Registry
 from lampbench.util.errors import LampbenchError
 from lampbench.util.hashing import digest, seed_from
 from lampbench.util.progress import Progress
@@ -77,12 +81,14 @@ class Executor(Context):
         engines: Engines,
         progress: Progress,
         known: KnownKeys | None = None,
+        registry: Registry | None = None,
     ) -> None:
         self.spec = spec
         self.cache = cache
         self.engines = engines
         self.progress = progress
-        self.keys = Keys(spec, engines, {} if known is None else known)
+        self._registry = registry or Registry()
+        self.keys = Keys(spec, engines, {} if known is None else known, self.metric)
         self.meter = CostMeter()
         self.failed_users: dict[str, str] = {}
 
@@ -147,6 +153,11 @@ class Executor(Context):
     def rewards(self) -> bool:
         """Whether tokens' rewards are recorded."""
         return self.spec.rewards
+
+    def metric(self, name: str) -> Metric:
+        """A metric by name."""
+        found: Metric = self._registry.metric(name)
+        return found
 
     def prompt(self, user: User, item: Query | Record) -> Prompt:
         """The method's prompt for an item."""
@@ -221,6 +232,16 @@ class Executor(Context):
         for _, failure in self._train(recipe, [(WholeTask(self.task.name), job)]):
             if failure:
                 raise LampbenchError(f"training {recipe.section} of {self.task.name}: {failure}")
+
+    def combine(
+        self, recipe: Recipe, terms: Sequence[tuple[Path, float]], user: User | None = None
+    ) -> None:
+        """Store the weighted sum of LoRA adapters as a recipe's adapter, `user`'s or the task's."""
+        owner = self.owner(recipe, user)
+        folder = self.cache.partial(recipe.section, self.keys.of(recipe, owner))
+        job = CombineJob(tuple(terms), folder / "adapter")
+        self._engine(recipe).combine(job)
+        self._commit(recipe, owner, job.output, {"terms": [factor for _, factor in job.terms]})
 
     def train_users(
         self, recipe: UserRecipe, jobs: Sequence[tuple[User, TrainJob]]
@@ -332,12 +353,19 @@ class Executor(Context):
             "recipe": identity(recipe),
             "task": self.task.name,
             "owner": owner.id if isinstance(owner, User) else None,
+            **self._others(recipe, owner),
             "model": recipe.model_name(self.model),
             "seed": self.seed,
             "cost": dataclasses.asdict(self.meter.take()),
             "value": value,
         }
         self.cache.commit(recipe.section, self.keys.of(recipe, owner), payload, meta)
+
+    def _others(self, recipe: Recipe, owner: Owner) -> dict[str, list[str]]:
+        """Whose data went in besides the owner's: they may ask to be forgotten too."""
+        parts = [recipe, *([self.spec.method.prompting] if recipe.uses_prompting else [])]
+        others = contributors(parts, owner, self.dataset, self.seed) - {owner.id}
+        return {"others": sorted(others)} if others else {}
 
     def _engine(self, recipe: Recipe | None) -> Engine:
         return self.engines.get(recipe.model_name(self.model) if recipe else self.model)

@@ -24,6 +24,7 @@ from lampbench.engine.protocol import (
     Weights,
 )
 from lampbench.plugin.hyperparameter import Part
+from lampbench.plugin.metric import Metric
 
 
 class HasWeights(Protocol):
@@ -93,6 +94,14 @@ class Context(Protocol):
         """Whether contrastive decoding records each token's reward."""
         ...
 
+    def metric(self, name: str) -> Metric:
+        """A metric by name, for methods that choose by one.
+
+        Raises:
+            LampbenchError: there is none of this name.
+        """
+        ...
+
     def prompt(self, user: User, item: Query | Record) -> Prompt:
         """The method's prompt for an item: the same in training, sampling, scoring and test."""
         ...
@@ -144,6 +153,21 @@ class Context(Protocol):
 
         Raises:
             LampbenchError: the loss or a gradient stopped being a number.
+        """
+        ...
+
+    def combine(
+        self,
+        recipe: "Recipe",
+        terms: Sequence[tuple[Path, float]],
+        user: User | None = None,
+    ) -> None:
+        """Store the weighted sum of LoRA adapters as a recipe's adapter, `user`'s or the task's.
+
+        What is added are the changes to the model's weights, not the matrices A and B.
+
+        Raises:
+            LampbenchError: an adapter is missing, damaged or not a plain LoRA.
         """
         ...
 

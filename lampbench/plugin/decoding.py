@@ -1,13 +1,19 @@
 """Decoding, the third choice of a method: how the answer's tokens are chosen."""
 
 from abc import abstractmethod
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from lampbench.core.dataset import User
-from lampbench.engine.protocol import Contrast, GenerationSpec, PenaltyOn
-from lampbench.plugin.adapter_recipe import AdapterRecipe
-from lampbench.plugin.context import Context
+from lampbench.engine.protocol import (
+    Completion,
+    Contrast,
+    GenerateRequest,
+    GenerationSpec,
+    PenaltyOn,
+)
+from lampbench.plugin.context import Context, HasWeights
 from lampbench.plugin.hyperparameter import Part, hyper
 
 
@@ -24,6 +30,29 @@ class Decoding(Part):
     @abstractmethod
     def spec(self, context: Context, user: User) -> GenerationSpec:
         """How to decode for this user."""
+
+    @property
+    def answers_per_query(self) -> int:
+        """How many answers to a query are generated."""
+        return 1
+
+    def require_valid(self) -> None:
+        """Called when a run is planned, with every setting set.
+
+        Raises:
+            LampbenchError: settings that do not fit together.
+        """
+
+    def answers(
+        self, context: Context, asked: Sequence[tuple[User, Sequence[GenerateRequest]]]
+    ) -> Iterator[tuple[User, list[Completion]]]:
+        """Carry out a method's requests, one per query: each user with one answer per request.
+
+        A decoding that generates several answers overrides this and chooses. It may call
+        `context.answer` and `context.score` as often as it needs.
+        """
+        for user, answers in context.answer(asked):
+            yield user, [answer for (answer,) in answers]
 
 
 @dataclass(frozen=True)
@@ -46,7 +75,7 @@ class Contrastive(Decoding):
     """
 
     name: ClassVar = "contrastive"
-    against: AdapterRecipe | None = None
+    against: HasWeights | None = None
     alpha: float = hyper("contrast weight of equation 2", low=0.0)
     tau: float = hyper("plausibility threshold of equation 1", low=0.0, high=1.0)
 

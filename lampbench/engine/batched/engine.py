@@ -22,6 +22,7 @@ from lampbench.engine.batched.shared_adapters import SharedAdapters, split_share
 from lampbench.engine.batched.stacked_lora import StackedLora
 from lampbench.engine.batched.training_loop import TrainingLoop
 from lampbench.engine.batched.training_run import TrainingExample, TrainingRun
+from lampbench.engine.combine_adapters import combine_adapters
 from lampbench.engine.decoded_answer import DecodedAnswer, completion
 from lampbench.engine.flush_denormals import flush_denormals
 from lampbench.engine.load_model import load_model
@@ -30,6 +31,7 @@ from lampbench.engine.model_config import prompt_room
 from lampbench.engine.models import ModelSpec
 from lampbench.engine.prompt_encoder import prompt_encoders
 from lampbench.engine.protocol import (
+    CombineJob,
     Completion,
     GenerateRequest,
     GenerationSpec,
@@ -156,6 +158,14 @@ class BatchedEngine:
         flush_denormals()
         for shared, group in _grouped(requests, lambda r: split_shared(r.weights)[0]).items():
             yield from self._scorer.score(shared, list(self._scorer.trees(group)))
+
+    def combine(self, job: CombineJob) -> None:
+        """Add up adapters.
+
+        Raises:
+            LampbenchError: an adapter is missing, damaged or made for another model.
+        """
+        combine_adapters(job, self._model, self._base)
 
     def train(
         self, jobs: Sequence[TrainJob], on_step: StepHook

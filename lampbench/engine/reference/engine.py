@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from lampbench.core.fidelity import Fidelity
+from lampbench.engine.combine_adapters import combine_adapters
 from lampbench.engine.decoded_answer import DecodedAnswer, completion
 from lampbench.engine.divergence import divergence
 from lampbench.engine.dpo_loss import dpo_loss
@@ -25,6 +26,7 @@ from lampbench.engine.models import ModelSpec
 from lampbench.engine.next_token import chosen_rewards, next_scores, next_tokens
 from lampbench.engine.prompt_encoder import EncodedResponses, TokenIds, prompt_encoders
 from lampbench.engine.protocol import (
+    CombineJob,
     Completion,
     GenerateRequest,
     ScoreRequest,
@@ -66,7 +68,7 @@ class ReferenceEngine:
         context: int | None = None,
     ) -> None:
         loaded = load_model(spec, device, dtype)
-        self._pristine = loaded.model
+        self._pristine, self._base = loaded.model, spec.location
         self.device = loaded.device
         self._encoder, self._training_encoder = prompt_encoders(
             loaded.tokenizer,
@@ -116,6 +118,14 @@ class ReferenceEngine:
             with torch.no_grad():
                 logs = self._logprobs(model, prompt, response)
             yield ScoreResult(request.id, tuple(logs.tolist()))
+
+    def combine(self, job: CombineJob) -> None:
+        """Add up adapters.
+
+        Raises:
+            LampbenchError: an adapter is missing, damaged or made for another model.
+        """
+        combine_adapters(job, self._pristine, self._base)
 
     def train(
         self, jobs: Sequence[TrainJob], on_step: StepHook
