@@ -5,6 +5,7 @@ are natural. "User" is the request's own model, "base" the one it is contrasted 
 """
 
 import math
+from collections.abc import Collection
 
 import numpy as np
 import torch
@@ -67,6 +68,20 @@ def next_scores(spec: GenerationSpec, user: Tensor, base: Tensor | None, seen: T
     if spec.penalty_on == "scores":
         scores = penalise(scores, seen, spec.repetition_penalty)
     return scores
+
+
+def held_open(
+    spec: GenerationSpec, logits: Tensor, stop: Collection[int], steps: Tensor
+) -> Tensor:
+    """Raw logits in which stop tokens are impossible for rows with fewer than the spec's least
+    number of tokens; `steps` [rows] is how many each has.
+    """
+    if not spec.min_new_tokens:
+        return logits
+    ends = torch.zeros(logits.shape[-1], dtype=torch.bool, device=logits.device)
+    ends[list(stop)] = True
+    early = (steps < spec.min_new_tokens).to(logits.device).unsqueeze(-1)
+    return logits.masked_fill(early & ends, -math.inf)
 
 
 def chosen_rewards(spec: GenerationSpec, user: Tensor, base: Tensor, chosen: Tensor) -> Tensor:

@@ -55,7 +55,9 @@ class GenerationSpec:
     al., 2019): positive values are divided by it, negative ones multiplied. It acts on the
     log-probabilities or contrastive scores (`penalty_on="scores"`) or on the raw logits
     ("logits"; in contrastive decoding only on the logits of the request's own weights). With
-    `rewards`, contrastive decoding also returns the reward of each token.
+    `rewards`, contrastive decoding also returns the reward of each token. An answer does not end
+    before it has `min_new_tokens`: until then, stop tokens are impossible under the request's own
+    weights.
     """
 
     max_new_tokens: int
@@ -64,6 +66,7 @@ class GenerationSpec:
     sampling: Sampling | None = None
     contrast: Contrast | None = None
     rewards: bool = False
+    min_new_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)

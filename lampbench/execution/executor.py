@@ -35,7 +35,7 @@ from lampbench.execution.gather import Gather
 from lampbench.execution.keys import Keys, KnownKeys, ModelIdentities
 from lampbench.execution.lenders import contributors
 from lampbench.execution.specification import Owner, RunSpecification, WholeTask
-from lampbench.plugin.context import Context, HasWeights, Recipe, TaskRecipe, UserRecipe
+from lampbench.plugin.context import Context, WeightsSource, Recipe, TaskRecipe, UserRecipe
 from lampbench.plugin.identity import identity
 from lampbench.plugin.metric import Metric
 from lampbench.registry import Registry
@@ -168,7 +168,7 @@ class Executor(Context):
         example = self.task.reference_example if self.fidelity.review_without_text else None
         return self.task.show(record, example=example)
 
-    def weights(self, recipe: HasWeights | None, user: User) -> Weights:
+    def weights(self, recipe: WeightsSource | None, user: User) -> Weights:
         """The adapters that answer for `user`; none for the model as it is."""
         return recipe.weights(self, user) if recipe else ()
 
@@ -311,7 +311,7 @@ class Executor(Context):
         recipe: UserRecipe | None,
         work: Iterable[tuple[User, Sequence[GenerateRequest]]],
     ) -> Iterator[tuple[User, list[list[Completion]]]]:
-        gather = Gather[GenerateRequest, Completion](self.cache, lambda value: Completion(**value))
+        gather = Gather[GenerateRequest, Completion](self.cache)
         for user, requests in work:
             checked = checked_requests(self.spec.method, user.id, requests)
             gather.add_user(user, self._partial(recipe, user), checked)
@@ -329,7 +329,7 @@ class Executor(Context):
         recipe: UserRecipe | None = None,
     ) -> Iterator[tuple[User, list[ScoreResult]]]:
         """Log-probabilities of given responses, by user, one per request, in order."""
-        gather = Gather[ScoreRequest, ScoreResult](self.cache, lambda value: ScoreResult(**value))
+        gather = Gather[ScoreRequest, ScoreResult](self.cache)
         for user, requests in work:
             checked = checked_requests(self.spec.method, user.id, requests)
             gather.add_user(user, self._partial(recipe, user), checked)

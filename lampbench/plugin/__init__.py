@@ -25,7 +25,16 @@ from lampbench.engine.protocol import (
 )
 from lampbench.plugin.adaptation import TaskSFT, UserDPO, UserSFT
 from lampbench.plugin.adapter_recipe import AdapterRecipe, LoraRecipe
-from lampbench.plugin.context import Context, Recipe, TaskRecipe, UserRecipe
+from lampbench.plugin.borrowing import (
+    AnotherUsers,
+    AnotherUsersPrompt,
+    Borrowing,
+    MeanOfUsers,
+    OnShuffledHistories,
+    another_user,
+)
+from lampbench.plugin.context import Context, WeightsSource, Recipe, TaskRecipe, UserRecipe
+from lampbench.plugin.criterion import AnswerLikelihood, HistorySimilarity, ImplicitReward
 from lampbench.plugin.decoding import Contrastive, Decoding, Greedy
 from lampbench.plugin.dense_retrieval import CONTRIEVER, Dense, Embeddings
 from lampbench.plugin.hyperparameter import Part, hyper
@@ -48,6 +57,7 @@ from lampbench.plugin.retrieval import (
     nearest,
     relevant,
 )
+from lampbench.plugin.reranking import CandidateAnswers, Criterion, Reranked, Sampled
 from lampbench.plugin.user_profile import UserProfile
 from lampbench.util.errors import LampbenchError
 from lampbench.util.hashing import seed_from
@@ -80,10 +90,16 @@ __all__ = [
     "BM25",
     "CONTRIEVER",
     "AdapterRecipe",
+    "AnotherUsers",
+    "AnotherUsersPrompt",
     "Answer",
+    "AnswerLikelihood",
+    "Borrowing",
+    "CandidateAnswers",
     "Completion",
     "Context",
     "Contrastive",
+    "Criterion",
     "Dataset",
     "Decoding",
     "Dense",
@@ -92,12 +108,17 @@ __all__ = [
     "GenerateRequest",
     "GenerationSpec",
     "Greedy",
+    "WeightsSource",
+    "HistorySimilarity",
     "HubSource",
+    "ImplicitReward",
     "LampbenchError",
     "LoraRecipe",
     "LowestReward",
+    "MeanOfUsers",
     "Method",
     "Metric",
+    "OnShuffledHistories",
     "Part",
     "Piece",
     "Plain",
@@ -111,8 +132,10 @@ __all__ = [
     "Recent",
     "Recipe",
     "Record",
+    "Reranked",
     "RetrievalAugmented",
     "Retriever",
+    "Sampled",
     "Samples",
     "Sampling",
     "ScoreRequest",
@@ -126,6 +149,7 @@ __all__ = [
     "UserRecipe",
     "UserSFT",
     "Weights",
+    "another_user",
     "before",
     "fill",
     "hyper",

@@ -13,7 +13,7 @@ from lampbench.core.dataset import Dataset, Query, Record, User
 from lampbench.core.prompt import Prompt
 from lampbench.engine.protocol import Weights
 from lampbench.plugin.adapter_recipe import AdapterRecipe
-from lampbench.plugin.context import Context, TaskRecipe
+from lampbench.plugin.context import Context, TaskRecipe, WeightsSource
 from lampbench.plugin.hyperparameter import Part
 from lampbench.plugin.prompting import Plain, Prompting
 from lampbench.util.errors import LampbenchError
@@ -32,7 +32,7 @@ class Borrowing(Part):
 
 
 @dataclass(frozen=True)
-class AnotherUsers(Borrowing):
+class AnotherUsers(Borrowing, WeightsSource):
     """The weights that `recipe` trained for another user: a control for what is personal in them.
 
     Users form a random cycle, so that nobody answers with their own weights and everybody's are
@@ -54,7 +54,7 @@ class AnotherUsers(Borrowing):
 
 
 @dataclass(frozen=True)
-class OnShuffledHistories(Borrowing):
+class OnShuffledHistories(Borrowing, WeightsSource):
     """The weights that `recipe` trains on histories shuffled among the users.
 
     All records of the test users are dealt out at random; a user gets as many as they wrote. What
@@ -77,7 +77,7 @@ class OnShuffledHistories(Borrowing):
 
 
 @dataclass(frozen=True)
-class MeanOfUsers(TaskRecipe, Borrowing):
+class MeanOfUsers(TaskRecipe, Borrowing, WeightsSource):
     """The mean of the adapters that `recipe` trained for all test users, in place of each.
 
     The mean is that of the changes to the model's weights, B A scale, and exact: the rank of the

@@ -27,12 +27,12 @@ from lampbench.plugin.hyperparameter import Part
 from lampbench.plugin.metric import Metric
 
 
-class HasWeights(Protocol):
-    """A recipe whose artifacts are adapters."""
+class WeightsSource(Part):
+    """Whose weights answer for a user: a recipe of adapters, or a part around one."""
 
+    @abstractmethod
     def weights(self, context: "Context", user: User) -> Weights:
         """The stack of adapters that answers for a user."""
-        ...
 
 
 class Context(Protocol):
@@ -110,7 +110,7 @@ class Context(Protocol):
         """A past record as text for a prompt."""
         ...
 
-    def weights(self, recipe: HasWeights | None, user: User) -> Weights:
+    def weights(self, recipe: WeightsSource | None, user: User) -> Weights:
         """The adapters that answer for `user` under a recipe; none for the model as it is."""
         ...
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from lampbench.core.dataset import User
 from lampbench.engine.protocol import ScoreRequest, ScoreResult, Weights
-from lampbench.plugin.context import Context, HasWeights
+from lampbench.plugin.context import Context, WeightsSource
 from lampbench.plugin.hyperparameter import hyper
 from lampbench.plugin.metric import Answer, Metric
 from lampbench.plugin.reranking import CandidateAnswers, Criterion
@@ -25,8 +25,8 @@ class ImplicitReward(Criterion):
     name: ClassVar = "implicit_reward"
     models_asked: ClassVar = 2
 
-    of: HasWeights | None = None
-    over: HasWeights | None = None
+    of: WeightsSource | None = None
+    over: WeightsSource | None = None
 
     def rate(
         self, context: Context, candidates: Sequence[CandidateAnswers]
@@ -46,7 +46,7 @@ class AnswerLikelihood(Criterion):
     name: ClassVar = "answer_likelihood"
     models_asked: ClassVar = 1
 
-    under: HasWeights | None = None
+    under: WeightsSource | None = None
 
     def rate(
         self, context: Context, candidates: Sequence[CandidateAnswers]
@@ -104,7 +104,7 @@ def comparing_metric(context: Context, name: str) -> Metric:
 def scored(
     context: Context,
     candidates: Sequence[CandidateAnswers],
-    sources: Sequence[HasWeights | None],
+    sources: Sequence[WeightsSource | None],
 ) -> Iterator[tuple[User, list[list[list[ScoreResult]]]]]:
     """Each user with log-probabilities by request, candidate and source of weights."""
     work, shapes = [], {}

@@ -13,11 +13,11 @@ from lampbench.engine.protocol import (
     GenerationSpec,
     PenaltyOn,
 )
-from lampbench.plugin.context import Context, HasWeights
+from lampbench.plugin.context import Context, WeightsSource
 from lampbench.plugin.hyperparameter import Part, hyper
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Decoding(Part):
     """What all kinds of decoding share; the settings are the same for all methods."""
 
@@ -75,7 +75,7 @@ class Contrastive(Decoding):
     """
 
     name: ClassVar = "contrastive"
-    against: HasWeights | None = None
+    against: WeightsSource | None = None
     alpha: float = hyper("contrast weight of equation 2", low=0.0)
     tau: float = hyper("plausibility threshold of equation 1", low=0.0, high=1.0)
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from lampbench.core.dataset import Query, User
 from lampbench.engine.protocol import Completion, GenerateRequest
-from lampbench.plugin.context import Context, HasWeights
+from lampbench.plugin.context import Context, WeightsSource
 from lampbench.plugin.decoding import Decoding, Greedy
 from lampbench.plugin.hyperparameter import Part, Setting, ValueSources, resolve
 from lampbench.plugin.prompting import Plain, Prompting
@@ -57,13 +57,16 @@ class Prediction:
 class Method:
     """Prompting, adaptation and decoding; by default the base model's plain greedy answer.
 
-    A method that does not fit these overrides `predict` and keeps everything else.
+    A method that does not fit these overrides `predict` and keeps everything else. It may say in
+    `answers_per_query` how many answers it generates (0: it asks no model), for the estimate of
+    a plan's cost.
     """
 
     name: ClassVar[str]
     title: ClassVar[str] = ""
+    answers_per_query: ClassVar[int | None] = None
     prompting: Prompting = Plain()
-    adaptation: HasWeights | None = None
+    adaptation: WeightsSource | None = None
     decoding: Decoding = Greedy()
 
     def parts(self) -> dict[str, Part]:
@@ -83,15 +86,12 @@ class Method:
         ready.decoding.require_valid()
         return ready, settings
 
-    @property
-    def answers_per_query(self) -> int | None:
-        """How many answers to a query are generated, for the estimate of a plan's cost.
-
-        None is unknown: a method that overrides `predict` may say it here (0: none).
-        """
-        if type(self).predict is not Method.predict:
-            return None
-        return self.decoding.answers_per_query
+    def generated_per_query(self) -> int | None:
+        """How many answers to a query are generated; None where a `predict` does not say it."""
+        if self.answers_per_query is not None:
+            return self.answers_per_query
+        own = type(self).predict is not Method.predict
+        return None if own else self.decoding.answers_per_query
 
     def requests(self, context: Context, user: User) -> list[GenerateRequest]:
         """One request per query of a user: the method's prompt, weights and decoding."""

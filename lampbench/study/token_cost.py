@@ -10,10 +10,13 @@ from lampbench.engine.models import resolve_model
 from lampbench.execution.specification import Owner, RunSpecification
 from lampbench.plugin.adaptation import TaskSFT, UserDPO, UserSFT
 from lampbench.plugin.adapter_recipe import LoraRecipe
+from lampbench.plugin.borrowing import MeanOfUsers
 from lampbench.plugin.context import Recipe
 from lampbench.plugin.decoding import Contrastive
 from lampbench.plugin.dense_retrieval import Embeddings
+from lampbench.plugin.hyperparameter import Part, child_parts
 from lampbench.plugin.negatives import LowestReward, Samples
+from lampbench.plugin.reranking import Reranked
 from lampbench.plugin.user_profile import UserProfile
 
 
@@ -81,6 +84,11 @@ def _(recipe: TaskSFT, spec: RunSpecification, lengths: Lengths) -> Cost:
     return Cost(trained=trained, disk=_adapter_bytes(recipe, spec.model))
 
 
+@task_cost.register
+def _(recipe: MeanOfUsers, spec: RunSpecification, lengths: Lengths) -> Cost:
+    return Cost(disk=None)  # its rank depends on how many users there are
+
+
 @singledispatch
 def user_cost(recipe: Recipe, spec: RunSpecification, user: User, lengths: Lengths) -> Cost:
     """The cost of a user's artifact. Other recipes register here."""
@@ -126,19 +134,31 @@ def _(recipe: Embeddings, spec: RunSpecification, user: User, lengths: Lengths) 
 
 
 def answer_cost(spec: RunSpecification, lengths: Lengths) -> Cost:
-    """Answering all queries: their fields, as much quoted history as the prompts may hold, and
-    for contrastive decoding the base model's reading and writing too.
+    """Answering all queries: their fields, as much quoted history as the prompts may hold, both
+    for every answer that is generated. For contrastive decoding the base model reads and writes
+    too; for a choice, models read every answer again. Unknown for a method with its own `predict`
+    that does not say how many answers it generates.
     """
-    decoding = spec.method.decoding
-    quoted = getattr(spec.method.prompting, "k", 0)
+    decoding, answers = spec.method.decoding, spec.method.generated_per_query()
+    if answers is None:
+        return UNKNOWN
+    quoted = _quoted(spec.method.prompting)
     rows = 2 if isinstance(decoding, Contrastive) else 1
-    read = written = 0
+    judges = decoding.by.models_asked if isinstance(decoding, Reranked) and decoding.by else 0
+    prompts = written = 0
     for user in spec.dataset.test_users:
         mean = lengths.of_history(user) // max(1, len(user.history)) if quoted else 0
         for query in user.queries:
-            read += lengths.of(*query.fields.values()) + min(quoted, len(user.history)) * mean
+            prompts += lengths.of(*query.fields.values()) + min(quoted, len(user.history)) * mean
             written += decoding.max_new_tokens
-    return Cost(read=rows * read, written=rows * written)
+    read = rows * prompts + judges * (prompts + written)
+    return Cost(read=answers * read, written=answers * rows * written)
+
+
+def _quoted(prompting: Part) -> int:
+    """How many records a prompt may quote, also through a prompting inside another."""
+    inside = [_quoted(child) for _, child in child_parts(prompting)]
+    return int(getattr(prompting, "k", 0)) + sum(inside)
 
 
 def _adapter_bytes(recipe: LoraRecipe, model: str) -> int | None:

@@ -20,7 +20,7 @@ from lampbench.engine.batched.packing import PassLimits, pack
 from lampbench.engine.batched.prompt_tree import PromptTree
 from lampbench.engine.batched.stacked_lora import RowAdapters, StackedLora
 from lampbench.engine.decoded_answer import DecodedAnswer
-from lampbench.engine.next_token import chosen_rewards, next_scores, next_tokens
+from lampbench.engine.next_token import chosen_rewards, held_open, next_scores, next_tokens
 from lampbench.engine.prompt_encoder import TokenIds
 from lampbench.engine.protocol import GenerationSpec, Weights
 
@@ -215,7 +215,8 @@ class DecodingLoop:
         """Choose the next token of some slots, from logits [slots, rows of a slot, vocabulary]."""
         spec, count = self._settings.spec, self._count[active]
         base = logits[:, 1] if self._width == 2 else None
-        scores = next_scores(spec, logits[:, 0], base, self._seen[active])
+        user = held_open(spec, logits[:, 0], self._settings.stop, count)
+        scores = next_scores(spec, user, base, self._seen[active])
         chosen = next_tokens(spec, scores, self._seed[active], count)
         self._unread.append(chosen)
         if spec.rewards and base is not None:

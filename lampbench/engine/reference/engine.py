@@ -23,7 +23,7 @@ from lampbench.engine.flush_denormals import flush_denormals
 from lampbench.engine.load_model import load_model
 from lampbench.engine.model_config import prompt_room
 from lampbench.engine.models import ModelSpec
-from lampbench.engine.next_token import chosen_rewards, next_scores, next_tokens
+from lampbench.engine.next_token import chosen_rewards, held_open, next_scores, next_tokens
 from lampbench.engine.prompt_encoder import EncodedResponses, TokenIds, prompt_encoders
 from lampbench.engine.protocol import (
     CombineJob,
@@ -199,7 +199,8 @@ class ReferenceEngine:
                 seen.scatter_(1, new, True)
                 of_user = _next_logits(user, new, caches[0])
                 of_base = None if base is None else _next_logits(base, new, caches[1])
-                scores = next_scores(spec, of_user, of_base, seen)
+                own = held_open(spec, of_user, self._stop, torch.tensor([step]))
+                scores = next_scores(spec, own, of_base, seen)
                 token = next_tokens(spec, scores, seeds, torch.tensor(step))
                 if not forced and int(token) in self._stop:
                     return DecodedAnswer(tuple(chosen), False, tuple(rewards))
