@@ -27,9 +27,11 @@ VERSIONS = {
     "rag_random": 1,
     "rag_recent": 1,
     "rag_swapped": 1,
+    "style_vector": 1,
     "tam": 1,
     "tam_head": 1,
     "tam_length": 1,
+    "user_prefix": 1,
 }
 """The built-in methods. Raise a version when the method's code changes what it produces. Any other
 file in this folder is a plugin, identified by its source."""

@@ -1,6 +1,8 @@
 """Control: the user's most similar past text, copied."""
 
-from lampbench.plugin import Method, Prediction, register_method, relevant
+from collections.abc import Iterator, Sequence
+
+from lampbench.plugin import Context, Method, Prediction, User, register_method, relevant
 
 
 @register_method("copy_nearest")
@@ -10,7 +12,7 @@ class CopyNearest(Method):
     title = "Nearest, copied"
     answers_per_query = 0
 
-    def predict(self, context, users):
+    def predict(self, context: Context, users: Sequence[User]) -> Iterator[Prediction]:
         """One record per query, as RAG would quote it first."""
         for user in users:
             for query in user.queries:

@@ -1,6 +1,8 @@
 """Control: the user's most recent text, copied."""
 
-from lampbench.plugin import Method, Prediction, register_method
+from collections.abc import Iterator, Sequence
+
+from lampbench.plugin import Context, Method, Prediction, User, register_method
 
 
 @register_method("copy_recent")
@@ -10,7 +12,7 @@ class CopyRecent(Method):
     title = "Most recent, copied"
     answers_per_query = 0
 
-    def predict(self, context, users):
+    def predict(self, context: Context, users: Sequence[User]) -> Iterator[Prediction]:
         """The same answer to every query of a user."""
         for user in users:
             text = user.history[-1].target if user.history else ""

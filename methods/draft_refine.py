@@ -1,8 +1,18 @@
 """Draft and refine: the model drafts, then rewrites its draft beside the user's profile."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from lampbench.plugin import Method, Piece, Prediction, UserProfile, register_method
+from lampbench.plugin import (
+    Context,
+    GenerateRequest,
+    Method,
+    Piece,
+    Prediction,
+    User,
+    UserProfile,
+    register_method,
+)
 
 REVISE = "Rewrite the draft below so that it reads as if this author had written it.\n"
 
@@ -19,7 +29,7 @@ class DraftAndRefine(Method):
     profile = UserProfile()
     answers_per_query = 2
 
-    def predict(self, context, users):
+    def predict(self, context: Context, users: Sequence[User]) -> Iterator[Prediction]:
         """Draft all users' queries together, then refine all of them together."""
         drafting = [(user, self.requests(context, user)) for user in users]
         refining = [
@@ -30,7 +40,9 @@ class DraftAndRefine(Method):
             for query, (answer,) in zip(user.queries, answers, strict=True):
                 yield Prediction.of(user, query, answer)
 
-    def revisions(self, context, user, drafts):
+    def revisions(
+        self, context: Context, user: User, drafts: Sequence[str]
+    ) -> list[GenerateRequest]:
         """The same requests, with profile and draft before the task's prompt."""
         profile = Piece(self.profile.text(context, user), shrink=2)
         about = [Piece("The author: "), profile, Piece("\n" + REVISE + "Draft: ")]

@@ -70,9 +70,7 @@ def next_scores(spec: GenerationSpec, user: Tensor, base: Tensor | None, seen: T
     return scores
 
 
-def held_open(
-    spec: GenerationSpec, logits: Tensor, stop: Collection[int], steps: Tensor
-) -> Tensor:
+def held_open(spec: GenerationSpec, logits: Tensor, stop: Collection[int], steps: Tensor) -> Tensor:
     """Raw logits in which stop tokens are impossible for rows with fewer than the spec's least
     number of tokens; `steps` [rows] is how many each has.
     """

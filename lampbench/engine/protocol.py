@@ -184,6 +184,56 @@ class LoraSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class DoraSpec:
+    """Shape of a new DoRA (Liu et al., 2024): a LoRA with a trained magnitude per output."""
+
+    rank: int
+    alpha: int
+    targets: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PrefixSpec:
+    """A new prefix (Li and Liang, 2021): keys and values of virtual tokens in every layer."""
+
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class SoftPromptSpec:
+    """A new soft prompt (Lester et al., 2021): embeddings of virtual tokens before the prompt."""
+
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class IA3Spec:
+    """A new (IA)3 (Liu et al., 2022): factors of the outputs of `targets`, and of the inputs of
+    those among them that are in `feedforward`.
+    """
+
+    targets: tuple[str, ...]
+    feedforward: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SteeringSpec:
+    """A steering vector (Zhang et al., 2025): added to the output of one decoder layer.
+
+    It is the mean over the job's preference pairs of the layer's output at the last token of
+    `chosen` minus that at the last token of `rejected`, times `strength`. `depth` in [0, 1] says
+    which layer: 0 is the first, 1 the last. It acts from the last token of the prompt on.
+    """
+
+    depth: float
+    strength: float
+
+
+AdapterSpec = LoraSpec | DoraSpec | PrefixSpec | SoftPromptSpec | IA3Spec | SteeringSpec
+"""What is trained. LoRA is served in batches; the others go through the reference engine."""
+
+
+@dataclass(frozen=True, slots=True)
 class OptimSpec:
     """AdamW with linear warm-up and linear decay to zero.
 
@@ -212,7 +262,7 @@ class TrainJob:
     """Train one adapter on top of `frozen` and save it to `output` in PEFT's format.
 
     `start` continues an existing adapter (OPPU, then DPO) instead of initialising a new one. `dpo`
-    is given exactly when `data` holds preference pairs. `seed` fixes the initial weights, the order
+    is given where preference pairs are trained on. `seed` fixes the initial weights, the order
     of examples and the dropout of this job, whatever else is trained in the same call. An engine
     may keep checkpoints in the folder `scratch` and resume from those that a killed run left there.
     """
@@ -220,13 +270,24 @@ class TrainJob:
     id: str
     frozen: Weights
     data: tuple[SFTExample, ...] | tuple[PreferencePair, ...]
-    lora: LoraSpec
+    adapter: AdapterSpec
     optim: OptimSpec
     seed: int
     output: Path
     scratch: Path
     start: Path | None = None
     dpo: DPOSpec | None = None
+
+    @property
+    def lora(self) -> LoraSpec:
+        """The shape of the LoRA that is trained.
+
+        Raises:
+            TypeError: the job trains something else.
+        """
+        if not isinstance(self.adapter, LoraSpec):
+            raise TypeError(f"job {self.id} trains a {type(self.adapter).__name__}, not a LoRA")
+        return self.adapter
 
 
 @dataclass(frozen=True, slots=True)

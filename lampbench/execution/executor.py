@@ -13,12 +13,12 @@ from lampbench.core.task import Task
 from lampbench.engine.models import resolve_model
 from lampbench.engine.pool import EngineOptions
 from lampbench.engine.protocol import (
+    AdapterSpec,
     CombineJob,
     Completion,
     DPOSpec,
     Engine,
     GenerateRequest,
-    LoraSpec,
     OptimSpec,
     PreferencePair,
     ScoreRequest,
@@ -35,7 +35,7 @@ from lampbench.execution.gather import Gather
 from lampbench.execution.keys import Keys, KnownKeys, ModelIdentities
 from lampbench.execution.lenders import contributors
 from lampbench.execution.specification import Owner, RunSpecification, WholeTask
-from lampbench.plugin.context import Context, WeightsSource, Recipe, TaskRecipe, UserRecipe
+from lampbench.plugin.context import Context, Recipe, TaskRecipe, UserRecipe, WeightsSource
 from lampbench.plugin.identity import identity
 from lampbench.plugin.metric import Metric
 from lampbench.registry import Registry
@@ -196,7 +196,7 @@ class Executor(Context):
         self,
         recipe: Recipe,
         data: tuple[SFTExample, ...] | tuple[PreferencePair, ...],
-        lora: LoraSpec,
+        adapter: AdapterSpec,
         optim: OptimSpec,
         *,
         user: User | None = None,
@@ -218,7 +218,7 @@ class Executor(Context):
             id=owner.id,
             frozen=frozen,
             data=data,
-            lora=lora,
+            adapter=adapter,
             optim=optim,
             seed=seed_from(self.seed, user.id if user else "", recipe.section),
             output=folder / "adapter",

@@ -83,6 +83,7 @@ class Gather(Generic[Q, R]):
         if (results := group.results()) is not None:
             yield group.user, results
 
+
 def _entries(name: str, request: GenerateRequest | ScoreRequest) -> list[str]:
     samples = request.samples if isinstance(request, GenerateRequest) else 1
     return [f"{name}/{sample}" for sample in range(samples)]
@@ -130,5 +131,5 @@ def _to_json(result: Completion | ScoreResult) -> dict[str, Any]:
 
 def _from_json(value: dict[str, Any]) -> Any:
     """A completion or scores: where a method asks for both, a user's journal holds both."""
-    content = {k: tuple(v) if isinstance(v, list) else v for k, v in value.items()}
+    content: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in value.items()}
     return ScoreResult(**content) if "logprobs" in content else Completion(**content)

@@ -33,7 +33,7 @@ from lampbench.plugin.borrowing import (
     OnShuffledHistories,
     another_user,
 )
-from lampbench.plugin.context import Context, WeightsSource, Recipe, TaskRecipe, UserRecipe
+from lampbench.plugin.context import Context, Recipe, TaskRecipe, UserRecipe, WeightsSource
 from lampbench.plugin.criterion import AnswerLikelihood, HistorySimilarity, ImplicitReward
 from lampbench.plugin.decoding import Contrastive, Decoding, Greedy
 from lampbench.plugin.dense_retrieval import CONTRIEVER, Dense, Embeddings
@@ -58,7 +58,17 @@ from lampbench.plugin.retrieval import (
     relevant,
 )
 from lampbench.plugin.reranking import CandidateAnswers, Criterion, Reranked, Sampled
+from lampbench.plugin.steering import SteeringVector
 from lampbench.plugin.user_profile import UserProfile
+from lampbench.plugin.user_tuning import (
+    IA3,
+    Dora,
+    Lora,
+    Prefix,
+    SoftPrompt,
+    Trainable,
+    UserTuning,
+)
 from lampbench.util.errors import LampbenchError
 from lampbench.util.hashing import seed_from
 
@@ -89,6 +99,7 @@ def register_task(name: str) -> Callable[[T], T]:
 __all__ = [
     "BM25",
     "CONTRIEVER",
+    "IA3",
     "AdapterRecipe",
     "AnotherUsers",
     "AnotherUsersPrompt",
@@ -104,15 +115,16 @@ __all__ = [
     "Decoding",
     "Dense",
     "Embeddings",
+    "Dora",
     "FileFormat",
     "GenerateRequest",
     "GenerationSpec",
     "Greedy",
-    "WeightsSource",
     "HistorySimilarity",
     "HubSource",
     "ImplicitReward",
     "LampbenchError",
+    "Lora",
     "LoraRecipe",
     "LowestReward",
     "MeanOfUsers",
@@ -123,6 +135,7 @@ __all__ = [
     "Piece",
     "Plain",
     "Prediction",
+    "Prefix",
     "ProfileAugmented",
     "Prompt",
     "Prompting",
@@ -140,15 +153,20 @@ __all__ = [
     "Sampling",
     "ScoreRequest",
     "ScoreResult",
+    "SoftPrompt",
+    "SteeringVector",
     "Task",
     "TaskRecipe",
     "TaskSFT",
+    "Trainable",
     "User",
     "UserDPO",
     "UserProfile",
     "UserRecipe",
     "UserSFT",
+    "UserTuning",
     "Weights",
+    "WeightsSource",
     "another_user",
     "before",
     "fill",

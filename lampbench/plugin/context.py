@@ -11,10 +11,10 @@ from lampbench.core.fidelity import Fidelity
 from lampbench.core.prompt import Prompt
 from lampbench.core.task import Task
 from lampbench.engine.protocol import (
+    AdapterSpec,
     Completion,
     DPOSpec,
     GenerateRequest,
-    LoraSpec,
     OptimSpec,
     PreferencePair,
     ScoreRequest,
@@ -130,7 +130,7 @@ class Context(Protocol):
         self,
         recipe: "Recipe",
         data: tuple[SFTExample, ...] | tuple[PreferencePair, ...],
-        lora: LoraSpec,
+        adapter: AdapterSpec,
         optim: OptimSpec,
         *,
         user: User | None = None,

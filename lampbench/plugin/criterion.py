@@ -126,10 +126,7 @@ def scored(
         left = iter(scores)
         yield (
             user,
-            [
-                [[next(left) for _ in sources] for _ in range(count)]
-                for count in shapes[user.id]
-            ],
+            [[[next(left) for _ in sources] for _ in range(count)] for count in shapes[user.id]],
         )
 
 

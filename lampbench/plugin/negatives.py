@@ -14,7 +14,7 @@ from lampbench.engine.protocol import (
     ScoreRequest,
     Weights,
 )
-from lampbench.plugin.context import Context, WeightsSource, UserRecipe
+from lampbench.plugin.context import Context, UserRecipe, WeightsSource
 from lampbench.plugin.hyperparameter import hyper
 from lampbench.util.hashing import seed_from
 

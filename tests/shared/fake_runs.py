@@ -99,7 +99,6 @@ class RecordingEngine:
                 (job.output / "adapter.json").write_text(json.dumps([job.id, number(job.data)]))
             yield TrainResult(job.id, self.steps, 10, 0, (1.0, 0.5))
 
-
     def combine(self, job: CombineJob) -> None:
         self._spend()
         self.combined.append(job)

@@ -29,15 +29,18 @@ from lampbench.engine.protocol import (
     CombineJob,
     Completion,
     GenerateRequest,
+    LoraSpec,
     ScoreRequest,
     ScoreResult,
+    SteeringSpec,
     StepHook,
     TrainFailure,
     TrainJob,
     TrainResult,
 )
-from lampbench.engine.reference.adapted_model import AdaptedModel
+from lampbench.engine.reference.any_adapter import AnyAdaptedModel
 from lampbench.engine.reference.dropout import lora_dropout
+from lampbench.engine.reference.steering import SteeredModel, fit_steering
 from lampbench.engine.training_schedule import (
     batch_indices,
     dropout_seed,
@@ -78,8 +81,8 @@ class ReferenceEngine:
             fidelity,
         )
         self._stop = self._encoder.stop_ids(loaded.model)
-        self._user = AdaptedModel(self._pristine, spec.location)
-        self._against = AdaptedModel(self._pristine, spec.location)
+        self._user = AnyAdaptedModel(self._pristine, spec.location)
+        self._against = AnyAdaptedModel(self._pristine, spec.location)
 
     def generate(self, requests: Sequence[GenerateRequest]) -> Iterator[Completion]:
         """Answer prompts, one after the other.
@@ -137,11 +140,14 @@ class ReferenceEngine:
         """
         flush_denormals()
         for job in jobs:
-            model = self._user.trainable(job)
             encoded = [
                 self._training_encoder.encode_responses(job.id, item.prompt, item.responses)
                 for item in job.data
             ]
+            if isinstance(job.adapter, SteeringSpec):
+                yield self._fitted(job, job.adapter, encoded)
+                continue
+            model = self._user.trainable(job)
             parameters = [p for p in model.parameters() if p.requires_grad]
             optimizer = torch.optim.AdamW(
                 parameters, lr=job.optim.learning_rate, weight_decay=job.optim.weight_decay
@@ -178,6 +184,15 @@ class ReferenceEngine:
                 losses=tuple(losses),
                 margins=tuple(margins) if job.dpo else (),
             )
+
+    def _fitted(
+        self, job: TrainJob, spec: SteeringSpec, encoded: Sequence[EncodedResponses]
+    ) -> TrainResult:
+        """A steering vector takes no steps: it is read off the model's outputs."""
+        model = self._user.with_adapters(job.frozen)
+        tokens = fit_steering(model, spec, encoded, job.output)
+        shortened = sum(each.shortened for each in encoded)
+        return TrainResult(job.id, 0, tokens, shortened, losses=())
 
     def _answer(
         self, request: GenerateRequest, prompt: TokenIds, forced: TokenIds, seed: int
@@ -219,7 +234,8 @@ class ReferenceEngine:
         `seeds` are those of the examples' dropout.
         """
         reference = job.dpo and self._against.with_adapters(job.dpo.reference)
-        policy = self._batch_logprobs(model, batch, job.lora.dropout, seeds)
+        dropout = job.adapter.dropout if isinstance(job.adapter, LoraSpec) else 0.0
+        policy = self._batch_logprobs(model, batch, dropout, seeds)
         if job.dpo is None:
             return -torch.cat([logs for (logs,) in policy]).mean(), 0.0
         with torch.no_grad():
@@ -249,7 +265,8 @@ class ReferenceEngine:
     def _logprobs(self, model: Any, prompt: TokenIds, response: TokenIds) -> Tensor:
         """Log p(token | everything before it) of each token of the response."""
         tokens = torch.tensor([[*prompt, *response]], device=self.device)
-        logits: Tensor = model(input_ids=tokens, use_cache=False).logits
+        steered = {"answer_from": len(prompt) - 1} if isinstance(model, SteeredModel) else {}
+        logits: Tensor = model(input_ids=tokens, use_cache=False, **steered).logits
         logs = logits[0].float().log_softmax(dim=-1)
         positions = torch.arange(len(prompt) - 1, tokens.shape[1] - 1, device=self.device)
         return logs[positions, tokens[0, positions + 1]]
