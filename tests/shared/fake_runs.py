@@ -190,7 +190,7 @@ def planner(tmp_path: Path, dataset: Dataset, engine: RecordingEngine) -> Planne
         spec = RunSpecification(ready, task, data, "bundled", setting, seed)
         progress = Progress()
         held = Cache(tmp_path / cache, progress.say)
-        executor = Executor(spec, held, pool, progress)
+        executor = Executor(spec, held, pool, progress, registry=registry)
         return make_plan(executor, settings, {}, "paper", tmp_path / "results")
 
     return plan
