@@ -17,7 +17,7 @@ from lampbench.engine.protocol import (
     TrainResult,
 )
 
-Asked = TypeVar("Asked", GenerateRequest, ScoreRequest, TrainJob)
+Dividable = TypeVar("Dividable", GenerateRequest, ScoreRequest, TrainJob)
 
 
 class DividedEngine:
@@ -66,9 +66,9 @@ class DividedEngine:
         """Add up LoRA adapters."""
         self.batched.combine(job)
 
-    def _divided(self, asked: Sequence[Asked]) -> tuple[list[Asked], list[Asked]]:
-        stacked: list[Asked] = []
-        rest: list[Asked] = []
+    def _divided(self, asked: Sequence[Dividable]) -> tuple[list[Dividable], list[Dividable]]:
+        stacked: list[Dividable] = []
+        rest: list[Dividable] = []
         for one in asked:
             odd = kinds_asked(one) - {"LORA"}
             (rest if odd else stacked).append(one)

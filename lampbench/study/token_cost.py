@@ -7,6 +7,14 @@ from pathlib import Path
 from lampbench.core.dataset import User
 from lampbench.engine.model_files import decoder_sizes
 from lampbench.engine.models import resolve_model
+from lampbench.engine.protocol import (
+    AdapterSpec,
+    DoraSpec,
+    IA3Spec,
+    PrefixSpec,
+    SoftPromptSpec,
+    SteeringSpec,
+)
 from lampbench.execution.specification import Owner, RunSpecification
 from lampbench.plugin.adaptation import TaskSFT, UserDPO, UserSFT
 from lampbench.plugin.adapter_recipe import LoraRecipe
@@ -17,7 +25,9 @@ from lampbench.plugin.dense_retrieval import Embeddings
 from lampbench.plugin.hyperparameter import Part, child_parts
 from lampbench.plugin.negatives import LowestReward, Samples
 from lampbench.plugin.reranking import Reranked
+from lampbench.plugin.steering import SteeringVector
 from lampbench.plugin.user_profile import UserProfile
+from lampbench.plugin.user_tuning import UserTuning
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +119,21 @@ def _(recipe: UserDPO, spec: RunSpecification, user: User, lengths: Lengths) -> 
 
 
 @user_cost.register
+def _(recipe: UserTuning, spec: RunSpecification, user: User, lengths: Lengths) -> Cost:
+    shape, trained = recipe.what.spec(), recipe.epochs * lengths.of_history(user)
+    return Cost(trained=trained, disk=_shape_bytes(shape, spec.model))
+
+
+@user_cost.register
+def _(recipe: SteeringVector, spec: RunSpecification, user: User, lengths: Lengths) -> Cost:
+    generic = len(user.history) * recipe.generic.max_new_tokens
+    sizes = decoder_sizes(resolve_model(spec.model))
+    disk = 4 * sizes.linear["o_proj"][1] if sizes else None
+    inputs = sum(lengths.of(*record.fields.values()) for record in user.history)
+    return Cost(trained=lengths.of_history(user) + inputs + generic, disk=disk)
+
+
+@user_cost.register
 def _(recipe: Samples, spec: RunSpecification, user: User, lengths: Lengths) -> Cost:
     read = sum(lengths.of(*record.fields.values()) for record in user.history)
     written = recipe.n * len(user.history) * recipe.max_new_tokens
@@ -162,9 +187,24 @@ def _quoted(prompting: Part) -> int:
 
 
 def _adapter_bytes(recipe: LoraRecipe, model: str) -> int | None:
-    """Size of a float32 adapter: rank x (inputs + outputs) of every target in every layer."""
+    return _shape_bytes(recipe.lora(), model)
+
+
+def _shape_bytes(shape: AdapterSpec, model: str) -> int | None:
+    """Size of a float32 adapter; a LoRA's is rank x (inputs + outputs) of every target's layer."""
     sizes = decoder_sizes(resolve_model(model))
-    if sizes is None or not set(recipe.targets) <= sizes.linear.keys():
+    if sizes is None:
         return None
-    per_layer = sum(sum(sizes.linear[name]) for name in recipe.targets)
-    return 4 * recipe.rank * per_layer * sizes.layers
+    if isinstance(shape, PrefixSpec):
+        return 4 * shape.length * 2 * sizes.linear["k_proj"][1] * sizes.layers
+    if isinstance(shape, SoftPromptSpec):
+        return 4 * shape.length * sizes.linear["q_proj"][0]
+    if isinstance(shape, SteeringSpec) or not set(shape.targets) <= sizes.linear.keys():
+        return None
+    if isinstance(shape, IA3Spec):
+        scaled = [sizes.linear[name][name not in shape.feedforward] for name in shape.targets]
+        return 4 * sum(scaled) * sizes.layers
+    per_layer = sum(sum(sizes.linear[name]) for name in shape.targets)
+    magnitudes = sum(sizes.linear[name][1] for name in shape.targets)
+    more = magnitudes if isinstance(shape, DoraSpec) else 0
+    return 4 * (shape.rank * per_layer + more) * sizes.layers
