@@ -25,6 +25,7 @@ from lampbench.engine.protocol import (
 )
 from lampbench.plugin.adaptation import TaskSFT, UserDPO, UserSFT
 from lampbench.plugin.adapter_recipe import AdapterRecipe, LoraRecipe
+from lampbench.plugin.assembled import AssembledFromUsers
 from lampbench.plugin.borrowing import (
     AnotherUsers,
     AnotherUsersPrompt,
@@ -105,6 +106,7 @@ __all__ = [
     "AnotherUsersPrompt",
     "Answer",
     "AnswerLikelihood",
+    "AssembledFromUsers",
     "Borrowing",
     "CandidateAnswers",
     "Completion",

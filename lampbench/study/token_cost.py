@@ -18,6 +18,7 @@ from lampbench.engine.protocol import (
 from lampbench.execution.specification import Owner, RunSpecification
 from lampbench.plugin.adaptation import TaskSFT, UserDPO, UserSFT
 from lampbench.plugin.adapter_recipe import LoraRecipe
+from lampbench.plugin.assembled import AssembledFromUsers
 from lampbench.plugin.borrowing import MeanOfUsers
 from lampbench.plugin.context import Recipe
 from lampbench.plugin.decoding import Contrastive
@@ -131,6 +132,14 @@ def _(recipe: SteeringVector, spec: RunSpecification, user: User, lengths: Lengt
     disk = 4 * sizes.linear["o_proj"][1] if sizes else None
     inputs = sum(lengths.of(*record.fields.values()) for record in user.history)
     return Cost(trained=lengths.of_history(user) + inputs + generic, disk=disk)
+
+
+@user_cost.register
+def _(recipe: AssembledFromUsers, spec: RunSpecification, user: User, lengths: Lengths) -> Cost:
+    latest = user.history[-recipe.records :]
+    tokens = sum(lengths.of(*record.fields.values(), record.target) for record in latest)
+    sharers = min(recipe.sharers, len(spec.dataset.test_users) - 1)
+    return Cost(read=sharers * tokens, disk=None)  # its rank depends on what is added up
 
 
 @user_cost.register

@@ -1,6 +1,7 @@
 """Other users' weights and prompts: whose they are, what keys know of it, and what is forgotten."""
 
 import itertools
+import math
 from dataclasses import replace
 
 import pytest
@@ -11,7 +12,7 @@ from lampbench.execution.runner import execute
 from lampbench.plugin.borrowing import another_user, with_shuffled_history
 from lampbench.record.runs import read_run
 from lampbench.util.errors import LampbenchError
-from tests.shared.fake_runs import adapter_name, person
+from tests.shared.fake_runs import RecordingEngine, adapter_name, person
 
 SWAPPED, MEAN, SHUFFLED, PROMPT = "oppu_swapped", "oppu_mean", "oppu_shuffled", "rag_swapped"
 
@@ -127,6 +128,46 @@ def test_a_prompt_of_another_user_quotes_that_user(planner, engine, crowd):
         quoted = request.prompt.text.split("\n\n")[0]
         assert f"by {other.id}" in quoted and f"by {user.id}" not in quoted
     assert not any(row.quoted for row in recorded.predictions)
+
+
+def test_an_adapter_is_assembled_from_those_that_make_the_history_likeliest(planner, engine, crowd):
+    settings = ("assembled.sharers=4", "assembled.k=2", "assembled.records=2")
+    plan = planner("per_pcs", *settings, data=crowd)
+    run(plan)
+    context, part = plan.executor, plan.method.adaptation
+    assert len(engine.combined) == 7
+    for user in crowd.test_users:
+        lending = part.lenders(crowd, 0, user)
+        assert len({one.id for one in lending} - {user.id}) == 4
+        means = {}
+        for sharer in lending:
+            stack = context.weights(part.recipe, sharer)
+            logs = [
+                log
+                for record in user.history[-2:]
+                for asked in engine.scored
+                if asked.weights == stack and asked.response == record.target
+                for log in next(RecordingEngine().score([asked])).logprobs
+            ]
+            means[stack[-1]] = sum(logs) / len(logs)
+        best = sorted(means, key=means.get, reverse=True)[:2]
+        sizes = [math.exp(means[one] / 0.1) for one in best]
+        (job,) = [
+            job
+            for job in engine.combined
+            if job.output.parent.name == context.artifact(part, user).name
+        ]
+        assert [path for path, _ in job.terms] == best
+        assert [factor for _, factor in job.terms] == pytest.approx(
+            [size / sum(sizes) for size in sizes]
+        )
+    assert all("sum" in adapter_name(request.weights[-1]) for request in engine.generated)
+    other = part.lenders(crowd, 0, crowd.test_users[0])[1]
+    before, after = (
+        keys(planner("per_pcs", *settings, data=data), "assembled")
+        for data in (crowd, edited(crowd, other))
+    )
+    assert before["u0"] != after["u0"]
 
 
 CHILD = """
