@@ -1,5 +1,7 @@
 """The least length of an answer: equal in both engines, and to a naive loop that bars the end."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -43,7 +45,7 @@ def ends_at_once(engine, reference, monkeypatch):
 @pytest.mark.parametrize("kind", ["greedy", "sampled", "contrastive"])
 def test_engines_agree_and_no_answer_is_shorter(kind, engine, reference, adapters, ends_at_once):
     tam, user, _ = adapters()
-    more = {
+    more: dict[str, Any] = {
         "greedy": {},
         "sampled": {"sampling": Sampling(0.9, 0.9)},
         "contrastive": {"contrast": Contrast((tam,), 0.3, 0.1)},

@@ -150,7 +150,7 @@ def test_an_adapter_is_assembled_from_those_that_make_the_history_likeliest(plan
                 for log in next(RecordingEngine().score([asked])).logprobs
             ]
             means[stack[-1]] = sum(logs) / len(logs)
-        best = sorted(means, key=means.get, reverse=True)[:2]
+        best = sorted(means, key=lambda one: means[one], reverse=True)[:2]
         sizes = [math.exp(means[one] / 0.1) for one in best]
         (job,) = [
             job

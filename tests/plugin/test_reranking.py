@@ -127,11 +127,17 @@ def test_history_similarity_is_the_mean_over_the_past_texts(plan):
 
 def test_all_users_share_two_calls_of_the_engine(plan, engine, monkeypatch):
     calls = []
-    for name in ("generate", "score"):
-        real = getattr(engine, name)
-        monkeypatch.setattr(
-            engine, name, lambda asked, real=real, name=name: calls.append(name) or real(asked)
-        )
+    generate, score = engine.generate, engine.score
+
+    def counted(name, real):
+        def call(asked):
+            calls.append(name)
+            return real(asked)
+
+        return call
+
+    monkeypatch.setattr(engine, "generate", counted("generate", generate))
+    monkeypatch.setattr(engine, "score", counted("score", score))
     run(plan(f"Reranked(Sampled(n=4), by={CHOICES['reward']})"))
     assert calls == ["generate", "score"]
     assert len(engine.scored) <= 2 * 4 * 5
