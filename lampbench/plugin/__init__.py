@@ -48,6 +48,7 @@ from lampbench.plugin.prompting import (
     Prompting,
     RetrievalAugmented,
 )
+from lampbench.plugin.reranking import CandidateAnswers, Criterion, Reranked, Sampled
 from lampbench.plugin.retrieval import (
     BM25,
     RandomRecords,
@@ -58,7 +59,6 @@ from lampbench.plugin.retrieval import (
     nearest,
     relevant,
 )
-from lampbench.plugin.reranking import CandidateAnswers, Criterion, Reranked, Sampled
 from lampbench.plugin.steering import SteeringVector
 from lampbench.plugin.user_profile import UserProfile
 from lampbench.plugin.user_tuning import (
@@ -116,8 +116,8 @@ __all__ = [
     "Dataset",
     "Decoding",
     "Dense",
-    "Embeddings",
     "Dora",
+    "Embeddings",
     "FileFormat",
     "GenerateRequest",
     "GenerationSpec",
