@@ -62,7 +62,8 @@ def kinds_asked(asked: GenerateRequest | ScoreRequest | TrainJob) -> set[str]:
         start = (asked.start,) if asked.start else ()
         stacks, kinds = [asked.frozen, below, start], {str(trained_kind(asked.adapter))}
     elif isinstance(asked, GenerateRequest) and asked.spec.contrast:
-        stacks, kinds = [asked.weights, asked.spec.contrast.against], set()
+        others = [weights for weights, _ in asked.spec.contrast.others]
+        stacks, kinds = [asked.weights, *others], set()
     else:
         stacks, kinds = [asked.weights], set()
     return kinds.union(*({adapter_kind(path) for path in stack} for stack in stacks))

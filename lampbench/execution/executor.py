@@ -172,6 +172,10 @@ class Executor(Context):
         """The adapters that answer for `user`; none for the model as it is."""
         return recipe.weights(self, user) if recipe else ()
 
+    def own_weights(self, user: User) -> Weights:
+        """The adapters that answer for `user` under the method itself."""
+        return self.weights(self.spec.method.adaptation, user)
+
     def owner(self, recipe: Recipe, user: User | None) -> Owner:
         """Whose a recipe's artifact is: a task recipe has one artifact for all users."""
         if isinstance(recipe, TaskRecipe):

@@ -36,7 +36,7 @@ from lampbench.plugin.borrowing import (
 )
 from lampbench.plugin.context import Context, Recipe, TaskRecipe, UserRecipe, WeightsSource
 from lampbench.plugin.criterion import AnswerLikelihood, HistorySimilarity, ImplicitReward
-from lampbench.plugin.decoding import Contrastive, Decoding, Greedy
+from lampbench.plugin.decoding import Decoding, Greedy
 from lampbench.plugin.dense_retrieval import CONTRIEVER, Dense, Embeddings
 from lampbench.plugin.hyperparameter import Part, hyper
 from lampbench.plugin.method import Method, Prediction
@@ -59,6 +59,7 @@ from lampbench.plugin.retrieval import (
     nearest,
     relevant,
 )
+from lampbench.plugin.side import Side
 from lampbench.plugin.steering import SteeringVector
 from lampbench.plugin.user_profile import UserProfile
 from lampbench.plugin.user_tuning import (
@@ -70,6 +71,7 @@ from lampbench.plugin.user_tuning import (
     Trainable,
     UserTuning,
 )
+from lampbench.plugin.weighted_sides import Contrastive, ExpertGuided, Guided, WeightedSides
 from lampbench.util.errors import LampbenchError
 from lampbench.util.hashing import seed_from
 
@@ -118,10 +120,12 @@ __all__ = [
     "Dense",
     "Dora",
     "Embeddings",
+    "ExpertGuided",
     "FileFormat",
     "GenerateRequest",
     "GenerationSpec",
     "Greedy",
+    "Guided",
     "HistorySimilarity",
     "HubSource",
     "ImplicitReward",
@@ -155,6 +159,7 @@ __all__ = [
     "Sampling",
     "ScoreRequest",
     "ScoreResult",
+    "Side",
     "SoftPrompt",
     "SteeringVector",
     "Task",
@@ -167,6 +172,7 @@ __all__ = [
     "UserRecipe",
     "UserSFT",
     "UserTuning",
+    "WeightedSides",
     "Weights",
     "WeightsSource",
     "another_user",

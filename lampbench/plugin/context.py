@@ -114,6 +114,10 @@ class Context(Protocol):
         """The adapters that answer for `user` under a recipe; none for the model as it is."""
         ...
 
+    def own_weights(self, user: User) -> Weights:
+        """The adapters that answer for `user` under the method itself."""
+        ...
+
     def artifact(self, recipe: "Recipe", user: User | None = None) -> Path:
         """The folder of a recipe's artifact, whether or not it has been made."""
         ...

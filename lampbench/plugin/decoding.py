@@ -5,16 +5,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from lampbench.core.dataset import User
+from lampbench.core.dataset import Query, Record, User
+from lampbench.core.prompt import Prompt
 from lampbench.engine.protocol import (
     Completion,
-    Contrast,
     GenerateRequest,
     GenerationSpec,
     PenaltyOn,
 )
-from lampbench.plugin.context import Context, WeightsSource
+from lampbench.plugin.context import Context
 from lampbench.plugin.hyperparameter import Part, hyper
+from lampbench.plugin.side import Side
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +31,18 @@ class Decoding(Part):
     @abstractmethod
     def spec(self, context: Context, user: User) -> GenerationSpec:
         """How to decode for this user."""
+
+    @property
+    def sides(self) -> tuple[Side, ...]:
+        """The sides beside the method's own, in the order of `spec(...).contrast.others`."""
+        return ()
+
+    def other_prompts(
+        self, context: Context, user: User, item: Query | Record
+    ) -> tuple[Prompt | None, ...]:
+        """The prompt of each of `sides`, None for the method's own; () if all read that."""
+        prompts = [side.prompt(context, user, item) for side in self.sides]
+        return tuple(prompts) if any(one is not None for one in prompts) else ()
 
     @property
     def answers_per_query(self) -> int:
@@ -64,29 +77,3 @@ class Greedy(Decoding):
     def spec(self, context: Context, user: User) -> GenerationSpec:
         """The same for every user."""
         return GenerationSpec(self.max_new_tokens, self.repetition_penalty, self.penalty_on)
-
-
-@dataclass(frozen=True)
-class Contrastive(Decoding):
-    """Reward-guided decoding (CoPe, equations 1 to 3): the user's weights against others.
-
-    `against` is the recipe of the base model in the equations (the paper: TAM); None contrasts
-    with the untouched model (Figure 3a, "init").
-    """
-
-    name: ClassVar = "contrastive"
-    against: WeightsSource | None = None
-    alpha: float = hyper("contrast weight of equation 2", low=0.0)
-    tau: float = hyper("plausibility threshold of equation 1", low=0.0, high=1.0)
-
-    def spec(self, context: Context, user: User) -> GenerationSpec:
-        """The contrast with this user's `against` weights."""
-        against = context.weights(self.against, user)
-        contrast = Contrast(against, self.alpha, self.tau, context.fidelity.log_eps)
-        return GenerationSpec(
-            self.max_new_tokens,
-            self.repetition_penalty,
-            self.penalty_on,
-            contrast=contrast,
-            rewards=context.rewards,
-        )

@@ -105,6 +105,7 @@ class Method:
                 spec=spec,
                 samples=self.decoding.answers_per_query,
                 seed=seed_from(context.seed, user.id, "predict", query.id),
+                other_prompts=self.decoding.other_prompts(context, user, query),
             )
             for query in user.queries
         ]

@@ -11,6 +11,7 @@ from lampbench.engine.protocol import Completion, GenerateRequest, GenerationSpe
 from lampbench.plugin.context import Context
 from lampbench.plugin.decoding import Decoding
 from lampbench.plugin.hyperparameter import Part, hyper
+from lampbench.plugin.side import Side
 from lampbench.util.errors import LampbenchError
 
 
@@ -93,6 +94,11 @@ class Reranked(Decoding):
     def answers_per_query(self) -> int:
         """As many as there are candidates."""
         return self.candidates.answers_per_query
+
+    @property
+    def sides(self) -> tuple[Side, ...]:
+        """Those of the candidates."""
+        return self.candidates.sides
 
     def require_valid(self) -> None:
         """Refuse a choice without a criterion."""

@@ -21,11 +21,11 @@ from lampbench.plugin.adapter_recipe import LoraRecipe
 from lampbench.plugin.assembled import AssembledFromUsers
 from lampbench.plugin.borrowing import MeanOfUsers
 from lampbench.plugin.context import Recipe
-from lampbench.plugin.decoding import Contrastive
 from lampbench.plugin.dense_retrieval import Embeddings
 from lampbench.plugin.hyperparameter import Part, child_parts
 from lampbench.plugin.negatives import LowestReward, Samples
 from lampbench.plugin.reranking import Reranked
+from lampbench.plugin.side import OwnPrompting
 from lampbench.plugin.steering import SteeringVector
 from lampbench.plugin.user_profile import UserProfile
 from lampbench.plugin.user_tuning import UserTuning
@@ -169,24 +169,27 @@ def _(recipe: Embeddings, spec: RunSpecification, user: User, lengths: Lengths) 
 
 def answer_cost(spec: RunSpecification, lengths: Lengths) -> Cost:
     """Answering all queries: their fields, as much quoted history as the prompts may hold, both
-    for every answer that is generated. For contrastive decoding the base model reads and writes
+    for every answer that is generated. The other sides of a contrast read their prompts and write
     too; for a choice, models read every answer again. Unknown for a method with its own `predict`
     that does not say how many answers it generates.
     """
     decoding, answers = spec.method.decoding, spec.method.generated_per_query()
     if answers is None:
         return UNKNOWN
-    quoted = _quoted(spec.method.prompting)
-    rows = 2 if isinstance(decoding, Contrastive) else 1
+    own = _quoted(spec.method.prompting)
+    others = [side.prompting for side in decoding.sides]
+    quoted = [own, *(own if isinstance(p, OwnPrompting) else _quoted(p) for p in others)]
     judges = decoding.by.models_asked if isinstance(decoding, Reranked) and decoding.by else 0
-    prompts = written = 0
+    prompts = of_sides = written = 0
     for user in spec.dataset.test_users:
-        mean = lengths.of_history(user) // max(1, len(user.history)) if quoted else 0
+        mean = lengths.of_history(user) // max(1, len(user.history)) if any(quoted) else 0
         for query in user.queries:
-            prompts += lengths.of(*query.fields.values()) + min(quoted, len(user.history)) * mean
+            fields = lengths.of(*query.fields.values())
+            sides = [fields + min(count, len(user.history)) * mean for count in quoted]
+            prompts, of_sides = prompts + sides[0], of_sides + sum(sides)
             written += decoding.max_new_tokens
-    read = rows * prompts + judges * (prompts + written)
-    return Cost(read=answers * read, written=answers * rows * written)
+    read = of_sides + judges * (prompts + written)
+    return Cost(read=answers * read, written=answers * len(quoted) * written)
 
 
 def _quoted(prompting: Part) -> int:

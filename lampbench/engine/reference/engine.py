@@ -16,12 +16,11 @@ from torch import Tensor
 
 from lampbench.core.fidelity import Fidelity
 from lampbench.engine.combine_adapters import combine_adapters
-from lampbench.engine.decoded_answer import DecodedAnswer, completion
+from lampbench.engine.decoded_answer import DecodedAnswer, completion, encode_sides
 from lampbench.engine.divergence import divergence
 from lampbench.engine.dpo_loss import dpo_loss
 from lampbench.engine.flush_denormals import flush_denormals
 from lampbench.engine.load_model import load_model
-from lampbench.engine.model_config import prompt_room
 from lampbench.engine.models import ModelSpec
 from lampbench.engine.next_token import chosen_rewards, held_open, next_scores, next_tokens
 from lampbench.engine.prompt_encoder import EncodedResponses, TokenIds, prompt_encoders
@@ -82,7 +81,7 @@ class ReferenceEngine:
         )
         self._stop = self._encoder.stop_ids(loaded.model)
         self._user = AnyAdaptedModel(self._pristine, spec.location)
-        self._against = AnyAdaptedModel(self._pristine, spec.location)
+        self._others: list[AnyAdaptedModel] = []
 
     def generate(self, requests: Sequence[GenerateRequest]) -> Iterator[Completion]:
         """Answer prompts, one after the other.
@@ -92,14 +91,13 @@ class ReferenceEngine:
         """
         flush_denormals()
         for request in requests:
-            room = prompt_room(self._encoder.context, request.spec.max_new_tokens, request.id)
-            prompt = self._encoder.encode_prompt(request.id, request.prompt, room)
+            prompts = encode_sides(request, self._encoder)
             forced = self._encoder.encode_response(request.teacher_text)
             forced = forced[: request.spec.max_new_tokens]
             for sample in range(request.samples):
                 seed = seed_from(request.seed, sample)
-                answer = self._answer(request, prompt.ids, forced, seed)
-                yield completion(request, sample, prompt, forced, answer, self._encoder)
+                answer = self._answer(request, [each.ids for each in prompts], forced, seed)
+                yield completion(request, sample, prompts, forced, answer, self._encoder)
 
     def score(self, requests: Sequence[ScoreRequest]) -> Iterator[ScoreResult]:
         """Log-probabilities of responses in float32, one after the other.
@@ -194,36 +192,54 @@ class ReferenceEngine:
         shortened = sum(each.shortened for each in encoded)
         return TrainResult(job.id, 0, tokens, shortened, losses=())
 
+    def _other(self, number: int) -> AnyAdaptedModel:
+        """The copy of the model for a further side of a contrast, from 0."""
+        while len(self._others) <= number:
+            self._others.append(AnyAdaptedModel(self._pristine, self._base))
+        return self._others[number]
+
+    def _sides(self, request: GenerateRequest) -> list[Any]:
+        """The models of all sides, the request's own first."""
+        others = request.spec.contrast.others if request.spec.contrast else ()
+        models = [self._other(n).with_adapters(weights) for n, (weights, _) in enumerate(others)]
+        return [self._user.with_adapters(request.weights), *models]
+
     def _answer(
-        self, request: GenerateRequest, prompt: TokenIds, forced: TokenIds, seed: int
+        self,
+        request: GenerateRequest,
+        prompts: Sequence[TokenIds],
+        forced: TokenIds,
+        seed: int,
     ) -> DecodedAnswer:
-        """Equations 1 to 3, token by token; with `forced` tokens, each choice comes after these."""
+        """Equations 1 to 3, token by token; with `forced` tokens, each choice comes after these.
+
+        `prompts` are those of the request's sides. The penalty sees the first alone.
+        """
         from transformers import DynamicCache
 
         spec = request.spec
-        user = self._user.with_adapters(request.weights)
-        base = spec.contrast and self._against.with_adapters(spec.contrast.against)
+        models = self._sides(request)
+        config = models[0].config
         seeds = torch.tensor([seed], device=self.device)
-        new = torch.tensor([prompt], device=self.device)
-        seen = torch.zeros(1, user.config.get_text_config().vocab_size, device=self.device) > 0
-        caches = DynamicCache(config=user.config), DynamicCache(config=user.config)
+        new = [torch.tensor([ids], device=self.device) for ids in prompts]
+        seen = torch.zeros(1, config.get_text_config().vocab_size, device=self.device) > 0
+        caches = [DynamicCache(config=config) for _ in models]
         chosen: list[int] = []
         rewards: list[float] = []
         with torch.inference_mode():
             for step in range(len(forced) or spec.max_new_tokens):
-                seen.scatter_(1, new, True)
-                of_user = _next_logits(user, new, caches[0])
-                of_base = None if base is None else _next_logits(base, new, caches[1])
+                seen.scatter_(1, new[0], True)
+                of_user, *of_others = map(_next_logits, models, new, caches)
                 own = held_open(spec, of_user, self._stop, torch.tensor([step]))
-                scores = next_scores(spec, own, of_base, seen)
+                scores = next_scores(spec, own, of_others, seen)
                 token = next_tokens(spec, scores, seeds, torch.tensor(step))
                 if not forced and int(token) in self._stop:
                     return DecodedAnswer(tuple(chosen), False, tuple(rewards))
                 chosen.append(int(token))
-                if spec.rewards and of_base is not None:
-                    rewards.append(float(chosen_rewards(spec, of_user, of_base, token)))
+                if spec.rewards and spec.contrast:
+                    rewards.append(float(chosen_rewards(spec, of_user, of_others, token)))
                 after = forced[step] if forced else int(token)
-                new = torch.tensor([[after]], device=self.device)
+                new = [torch.tensor([[after]], device=self.device)] * len(models)
         return DecodedAnswer(tuple(chosen), True, tuple(rewards))
 
     def _loss(
@@ -233,7 +249,7 @@ class ReferenceEngine:
 
         `seeds` are those of the examples' dropout.
         """
-        reference = job.dpo and self._against.with_adapters(job.dpo.reference)
+        reference = job.dpo and self._other(0).with_adapters(job.dpo.reference)
         dropout = job.adapter.dropout if isinstance(job.adapter, LoraSpec) else 0.0
         policy = self._batch_logprobs(model, batch, dropout, seeds)
         if job.dpo is None:
