@@ -11,6 +11,7 @@ from lampbench.plugin.decoding import Decoding
 from lampbench.plugin.hyperparameter import hyper
 from lampbench.plugin.prompting import Plain
 from lampbench.plugin.side import Side, as_side
+from lampbench.util.errors import LampbenchError
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,18 @@ class WeightedSides(Decoding):
         return tuple(as_side(one) for one in held if isinstance(one, (Side, WeightsSource)))
 
     def spec(self, context: Context, user: User) -> GenerationSpec:
-        """Each side with its factor and this user's weights."""
+        """Each side with its factor and this user's weights.
+
+        Raises:
+            LampbenchError: there is no side, or not one factor for each and the method's own.
+        """
         own, *factors = self.factors()
+        if not self.sides or len(factors) != len(self.sides):
+            raise LampbenchError(
+                f"{type(self).__name__} has {len(self.sides)} sides beside the method's own, and "
+                f"its factors() gives {1 + len(factors)} numbers: give one for the method's own "
+                "side, then one for each field that holds a side"
+            )
         weights = [context.weights(side.weights, user) for side in self.sides]
         (against, factor), *more = zip(weights, factors, strict=True)
         return GenerationSpec(

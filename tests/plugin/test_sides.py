@@ -10,6 +10,7 @@ from lampbench.plugin.identity import identity
 from lampbench.record.runs import read_run
 from lampbench.study.diagnose import diagnose_plan
 from lampbench.study.token_cost import Lengths, answer_cost
+from lampbench.util.errors import LampbenchError
 from lampbench.util.hashing import digest
 from tests.shared.fake_runs import Killed
 
@@ -19,6 +20,7 @@ from lampbench.plugin import *
 tam = TaskSFT()
 oppu = UserSFT(start=tam)
 
+{more}
 @register_method("mine")
 class Mine(Method):
     prompting = {prompting}
@@ -27,10 +29,21 @@ class Mine(Method):
 """
 
 
+ODD = """
+from dataclasses import dataclass
+
+@dataclass(frozen=True)
+class Odd(WeightedSides):
+{fields}
+    def factors(self):
+        return {factors}
+"""
+
+
 @pytest.fixture
 def plan(planner, tmp_path):
-    def make(decoding, *settings, prompting="RetrievalAugmented(k=2)", weights="oppu"):
-        text = METHOD.format(decoding=decoding, weights=weights, prompting=prompting)
+    def make(decoding, *settings, prompting="RetrievalAugmented(k=2)", weights="oppu", more=""):
+        text = METHOD.format(decoding=decoding, weights=weights, prompting=prompting, more=more)
         file = tmp_path / digest(text) / "mine.py"  # a file is imported once
         file.parent.mkdir(exist_ok=True)
         file.write_text(text)
@@ -94,6 +107,14 @@ def test_experts_are_two_sides_with_opposite_factors(plan):
     assert (expert[1], anti[1], request.spec.contrast.own) == (2.0, -2.0, 1.0)
     assert request.weights == () and len(expert[0]) == 2 and anti[0] == expert[0][:1]
     assert request.other_prompts == (None, plain_prompt(made, user))
+
+
+@pytest.mark.parametrize(("sides", "given"), [(1, 3), (2, 2), (0, 1)])
+def test_a_factor_for_every_side(plan, sides, given):
+    fields = "".join(f"    side{n}: Side = Side(prompting=Plain())\n" for n in range(sides))
+    made = plan("Odd()", more=ODD.format(fields=fields, factors=(1.0,) * given))
+    with pytest.raises(LampbenchError, match=f"Odd has {sides} sides .* gives {given} numbers"):
+        first_request(made)
 
 
 def test_every_setting_of_a_side_is_in_the_key(plan):
