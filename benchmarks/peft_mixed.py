@@ -67,7 +67,7 @@ class PeftMixed:
                 input_ids=tokens, attention_mask=mask, position_ids=positions,
                 past_key_values=cache, use_cache=True, logits_to_keep=1, **options,
             ).logits[:, -1].float()  # fmt: skip
-            base = logits[len(rows) :] if spec.contrast else None
+            base = [logits[len(rows) :]] if spec.contrast else []
             scores = next_scores(spec, logits[: len(rows)], base, seen)
             chosen = next_tokens(spec, scores, random, torch.tensor(step))
             seen.scatter_(1, chosen.unsqueeze(-1), True)

@@ -160,7 +160,7 @@ class Workload:
                     id=str(i),
                     frozen=(self.tam,),
                     data=pairs if dpo else examples,
-                    lora=USER,
+                    adapter=USER,
                     optim=optim,
                     seed=i,
                     output=home / "adapter",

@@ -295,7 +295,7 @@ def _base(kind: Kind) -> "type[Method] | type[Task] | type[Metric]":
 def _wrong(found: PluginLocation, marked: Sequence[type]) -> str | None:
     """What is wrong with an importable plugin and would otherwise fail far from its file."""
     from lampbench.core.task import Task
-    from lampbench.plugin.adapter_recipe import AdapterRecipe
+    from lampbench.plugin.context import WeightsSource
     from lampbench.plugin.decoding import Decoding
     from lampbench.plugin.metric import Metric
     from lampbench.plugin.prompting import Prompting
@@ -311,7 +311,7 @@ def _wrong(found: PluginLocation, marked: Sequence[type]) -> str | None:
         return f"set {', '.join(unset)}" if unset else _wrong_task(kind)
     if issubclass(kind, Metric):
         return _wrong_metric(kind)
-    choices = {"prompting": Prompting, "adaptation": AdapterRecipe, "decoding": Decoding}
+    choices = {"prompting": Prompting, "adaptation": WeightsSource, "decoding": Decoding}
     for name, choice in choices.items():
         value = getattr(kind, name)
         if not isinstance(value, choice) and (name, value) != ("adaptation", None):

@@ -186,7 +186,7 @@ def test_a_file_that_registers_nothing(tmp_path: Path) -> None:
     [
         ("class Mine:\n    pass", "Mine must be a subclass of Method"),
         ("class Mine(Method):\n    decoding = 'greedy'", "decoding must be an instance of a Decod"),
-        ("class Mine(Method):\n    adaptation = TaskSFT", "adaptation must be an instance of a Ad"),
+        ("class Mine(Method):\n    adaptation = TaskSFT", "adaptation must be an instance of a We"),
         ("class Mine(Method):\n    prompting = None", "prompting must be an instance of a Prompt"),
         ("class Mine(Method):\n    def __init__(self, x): pass", "TypeError: .*__init__"),
     ],

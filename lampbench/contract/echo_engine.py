@@ -16,8 +16,11 @@ from lampbench.engine.model_files import decoder_sizes
 from lampbench.engine.models import resolve_model
 from lampbench.engine.pool import EngineOptions
 from lampbench.engine.protocol import (
+    AdapterSpec,
+    CombineJob,
     Completion,
     GenerateRequest,
+    LoraSpec,
     ScoreRequest,
     ScoreResult,
     StepHook,
@@ -98,35 +101,60 @@ class EchoEngine:
             asked = _content(job)
             del asked["output"], asked["scratch"]
             on_step(job.id, 1, 2)
-            self._write(job, digest(asked, 64))
+            self._write(job.output, job.adapter, digest(asked, 64))
             on_step(job.id, 2, 2)
             yield TrainResult(job.id, 2, 10, 0, (1.0, 0.5), (0.1, 0.2) if job.dpo else ())
 
-    def _write(self, job: TrainJob, content: str) -> None:
+    def combine(self, job: CombineJob) -> None:
+        """An adapter with weights drawn by the digest of its terms, in the shape of the first."""
+        self.switch.tick()
+        asked = _content(job)
+        del asked["output"]
+        first = json.loads((job.terms[0][0] / "adapter_config.json").read_text())
+        shape = LoraSpec(first["r"], first["lora_alpha"], 0.0, tuple(first["target_modules"]))
+        self._write(job.output, shape, digest(asked, 64))
+
+    def _write(self, output: Path, adapter: AdapterSpec, content: str) -> None:
         import numpy
         from safetensors.numpy import save
 
-        sizes = decoder_sizes(resolve_model(self._model))
         draw = numpy.random.default_rng(seed_from(content))
         tensors = {}
+        config: dict[str, Any] = {"made_from": content, "kind": type(adapter).__name__}
+        if isinstance(adapter, LoraSpec):
+            config |= _lora_config(adapter)
+            for name, shape in self._shapes(adapter).items():
+                tensors[name] = draw.normal(size=shape).astype("float32")
+        else:
+            tensors["values"] = draw.normal(size=8).astype("float32")
+        with writing(output):
+            output.mkdir(parents=True, exist_ok=True)
+            (output / "adapter_model.safetensors").write_bytes(save(tensors))
+            (output / "adapter_config.json").write_text(json.dumps(config, sort_keys=True))
+
+    def _shapes(self, lora: LoraSpec) -> dict[str, tuple[int, int]]:
+        """The shape of each matrix of a LoRA, by its name in PEFT's files."""
+        sizes = decoder_sizes(resolve_model(self._model))
+        shapes = {}
         for layer in range(sizes.layers if sizes else 0):
             for name, (inputs, outputs) in (sizes.linear if sizes else {}).items():
-                if name in job.lora.targets:
+                if name in lora.targets:
                     group = "mlp" if name in ("gate_proj", "up_proj", "down_proj") else "self_attn"
                     place = f"base_model.model.model.layers.{layer}.{group}.{name}"
-                    shapes = {"lora_A": (job.lora.rank, inputs), "lora_B": (outputs, job.lora.rank)}
-                    for half, shape in shapes.items():
-                        values = draw.normal(size=shape).astype("float32")
-                        tensors[f"{place}.{half}.weight"] = values
-        config = {
-            "peft_type": "LORA", "r": job.lora.rank, "lora_alpha": job.lora.alpha,
-            "target_modules": sorted(job.lora.targets), "lora_dropout": job.lora.dropout,
-            "task_type": "CAUSAL_LM", "made_from": content,
-        }  # fmt: skip
-        with writing(job.output):
-            job.output.mkdir(parents=True, exist_ok=True)
-            (job.output / "adapter_model.safetensors").write_bytes(save(tensors))
-            (job.output / "adapter_config.json").write_text(json.dumps(config, sort_keys=True))
+                    shapes[f"{place}.lora_A.weight"] = (lora.rank, inputs)
+                    shapes[f"{place}.lora_B.weight"] = (outputs, lora.rank)
+        return shapes
+
+
+def _lora_config(lora: LoraSpec) -> dict[str, Any]:
+    return {
+        "peft_type": "LORA",
+        "r": lora.rank,
+        "lora_alpha": lora.alpha,
+        "target_modules": sorted(lora.targets),
+        "lora_dropout": lora.dropout,
+        "task_type": "CAUSAL_LM",
+    }
 
 
 class EchoPool:

@@ -194,20 +194,29 @@ def write_adapter(folder: Path, config: Any, matrices: LoraMatrices) -> None:
     Raises:
         FullDisk: the disk is full.
     """
+    tensors = {
+        f"{_PREFIX}{name}{suffix}": tensor
+        for name, pair in sorted(matrices.items())
+        for suffix, tensor in zip(_SUFFIXES, pair, strict=True)
+    }
+    write_tensors(folder, config.to_dict(), tensors)
+
+
+def write_tensors(folder: Path, config: Mapping[str, Any], tensors: Mapping[str, Any]) -> None:
+    """Save an adapter of any kind, as `write_adapter` does.
+
+    Raises:
+        FullDisk: the disk is full.
+    """
     from safetensors.torch import save
 
     staged = folder.with_name(f"{folder.name}.staged-{os.getpid()}")
     shutil.rmtree(staged, ignore_errors=True)
-    tensors = {
-        f"{_PREFIX}{name}{suffix}": tensor.detach().cpu().contiguous()
-        for name, pair in sorted(matrices.items())
-        for suffix, tensor in zip(_SUFFIXES, pair, strict=True)
-    }
+    tensors = {name: one.detach().cpu().contiguous() for name, one in tensors.items()}
     # save_file would report a full disk as an error that is no OSError
     weights = save(tensors, metadata={"format": "pt"})
     values = {
-        name: sorted(value) if isinstance(value, set) else value
-        for name, value in config.to_dict().items()
+        name: sorted(value) if isinstance(value, set) else value for name, value in config.items()
     }
     text = json.dumps(values, indent=2, sort_keys=True) + "\n"
     with writing(folder, len(weights) + len(text)):

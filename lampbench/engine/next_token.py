@@ -1,10 +1,12 @@
 """Choosing the next token: CoPe's equations 1 to 3, repetition penalty, sampling.
 
 All tensors are [rows, vocabulary] in float32 unless a docstring says otherwise, and all logarithms
-are natural. "User" is the request's own model, "base" the one it is contrasted with.
+are natural. "User" is the request's own side (prompt and weights), "base" or "others" are those it
+is contrasted with.
 """
 
 import math
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import torch
@@ -15,9 +17,13 @@ from lampbench.engine.protocol import Contrast, GenerationSpec, Sampling
 
 
 def plausible_tokens(log_user: Tensor, tau: float) -> Tensor:
-    """Equation 1, V_head: the tokens with p_user >= tau max p_user, as a boolean mask."""
-    floor = log_user.max(dim=-1, keepdim=True).values
-    return log_user >= floor + (math.log(tau) if tau > 0 else -math.inf)
+    """Equation 1, V_head: the tokens with p_user >= tau max p_user, as a boolean mask.
+
+    A token that the user's side rules out (p_user = 0) is not among them, whatever `tau` is.
+    """
+    if tau == 0:
+        return log_user > -math.inf
+    return log_user >= log_user.max(dim=-1, keepdim=True).values + math.log(tau)
 
 
 def token_rewards(log_user: Tensor, log_base: Tensor, alpha: float) -> Tensor:
@@ -25,7 +31,17 @@ def token_rewards(log_user: Tensor, log_base: Tensor, alpha: float) -> Tensor:
     return log_user - alpha * log_base if alpha else log_user
 
 
-def contrastive_scores(log_user: Tensor, log_base: Tensor, contrast: Contrast) -> Tensor:
+def summed_rewards(log_user: Tensor, log_others: Sequence[Tensor], contrast: Contrast) -> Tensor:
+    """Equation 2 with a factor for each side: own log p_user + sum of factor log p_other."""
+    total = log_user if contrast.own == 1.0 else contrast.own * log_user
+    for (_, factor), log_other in zip(contrast.others, log_others, strict=True):
+        total = token_rewards(total, log_other, -factor)
+    return total
+
+
+def contrastive_scores(
+    log_user: Tensor, log_others: Sequence[Tensor], contrast: Contrast
+) -> Tensor:
     """Reward of each plausible token, minus infinity elsewhere: equation 3 is its argmax.
 
     With `log_eps` it is the reference code's formula (OPPU_sft+dpo.py:158): p_user is renormalised
@@ -34,11 +50,12 @@ def contrastive_scores(log_user: Tensor, log_base: Tensor, contrast: Contrast) -
     """
     head = plausible_tokens(log_user, contrast.tau)
     if contrast.log_eps is None:
-        return token_rewards(log_user, log_base, contrast.alpha).masked_fill(~head, -math.inf)
+        return summed_rewards(log_user, log_others, contrast).masked_fill(~head, -math.inf)
     eps = contrast.log_eps
     kept = log_user.exp() * head
     kept = kept / (kept.sum(dim=-1, keepdim=True) + eps)
-    return token_rewards((kept + eps).log(), (log_base.exp() + eps).log(), contrast.alpha)
+    others = [(log_other.exp() + eps).log() for log_other in log_others]
+    return summed_rewards((kept + eps).log(), others, contrast)
 
 
 def penalise(scores: Tensor, seen: Tensor, penalty: float) -> Tensor:
@@ -52,34 +69,50 @@ def penalise(scores: Tensor, seen: Tensor, penalty: float) -> Tensor:
     return worse.where(seen, scores)
 
 
-def next_scores(spec: GenerationSpec, user: Tensor, base: Tensor | None, seen: Tensor) -> Tensor:
-    """Scores whose argmax is the greedy choice (equation 3), from the raw logits of both models.
+def next_scores(
+    spec: GenerationSpec, user: Tensor, others: Sequence[Tensor], seen: Tensor
+) -> Tensor:
+    """Scores whose argmax is the greedy choice (equation 3), from the raw logits of all sides.
 
-    `base` is given exactly when `spec.contrast` is. A penalty on logits acts on the user's model
-    only: in the base model it would lower p_base, and so reward the repetition.
+    `others` are those of `spec.contrast.others`, none without a contrast. A penalty on logits acts
+    on the user's side only: in the base model it would lower p_base, and so reward the repetition.
     """
     if spec.penalty_on == "logits":
         user = penalise(user, seen, spec.repetition_penalty)
     scores = user.log_softmax(dim=-1)
     if spec.contrast is not None:
-        assert base is not None
-        scores = contrastive_scores(scores, base.log_softmax(dim=-1), spec.contrast)
+        logs = [logits.log_softmax(dim=-1) for logits in others]
+        scores = contrastive_scores(scores, logs, spec.contrast)
     if spec.penalty_on == "scores":
         scores = penalise(scores, seen, spec.repetition_penalty)
     return scores
 
 
-def chosen_rewards(spec: GenerationSpec, user: Tensor, base: Tensor, chosen: Tensor) -> Tensor:
-    """Equation 2 of the tokens `chosen` [rows], from the raw logits of both models, as [rows].
+def held_open(spec: GenerationSpec, logits: Tensor, stop: Collection[int], steps: Tensor) -> Tensor:
+    """Raw logits in which stop tokens are impossible for rows with fewer than the spec's least
+    number of tokens; `steps` [rows] is how many each has.
+    """
+    if not spec.min_new_tokens:
+        return logits
+    ends = torch.zeros(logits.shape[-1], dtype=torch.bool, device=logits.device)
+    ends[list(stop)] = True
+    early = (steps < spec.min_new_tokens).to(logits.device).unsqueeze(-1)
+    return logits.masked_fill(early & ends, -math.inf)
+
+
+def chosen_rewards(
+    spec: GenerationSpec, user: Tensor, others: Sequence[Tensor], chosen: Tensor
+) -> Tensor:
+    """Equation 2 of the tokens `chosen` [rows], from the raw logits of all sides, as [rows].
 
     The repetition penalty plays no part in it.
     """
     assert spec.contrast is not None
-    log_user, log_base = (
+    log_user, *log_others = (
         logits.log_softmax(dim=-1).gather(-1, chosen.unsqueeze(-1)).squeeze(-1)
-        for logits in (user, base)
+        for logits in (user, *others)
     )
-    return token_rewards(log_user, log_base, spec.contrast.alpha)
+    return summed_rewards(log_user, log_others, spec.contrast)
 
 
 def nucleus(probabilities: Tensor, top_p: float) -> Tensor:

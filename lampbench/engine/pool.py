@@ -8,10 +8,11 @@ from typing import Any
 from lampbench.core.fidelity import Fidelity
 from lampbench.core.precision import PRECISIONS
 from lampbench.engine.chat_template import load_chat_template, paper_chat_template
+from lampbench.engine.divided_engine import DividedEngine
 from lampbench.engine.model_arguments import NOTHING_GIVEN, ModelArguments
 from lampbench.engine.model_config import context_length, model_type, prompt_room, require_weights
 from lampbench.engine.model_files import fingerprint
-from lampbench.engine.models import resolve_model
+from lampbench.engine.models import ModelSpec, resolve_model
 from lampbench.engine.packaged_model import ArtifactStore, converted
 from lampbench.engine.protocol import Engine
 from lampbench.util.errors import LampbenchError
@@ -96,15 +97,14 @@ class EnginePool:
         if self.options.engine == "batched":
             from lampbench.engine.batched.engine import BatchedEngine
 
-            return BatchedEngine(
+            batched = BatchedEngine(
                 spec,
                 batch_size=self.options.batch_size,
                 say=self.progress.say,
                 **options,
             )
-        from lampbench.engine.reference.engine import ReferenceEngine
-
-        return ReferenceEngine(spec, **options)
+            return DividedEngine(batched, lambda: _reference(spec, options), self.progress.say)
+        return _reference(spec, options)
 
     def _require_engine(self) -> None:
         if self.options.engine not in ENGINES:
@@ -190,3 +190,9 @@ class EnginePool:
 
 def _unknown(kind: str, name: str, known: tuple[str, ...]) -> str:
     return f"no {kind} is called {name!r}: there are {', '.join(known)}"
+
+
+def _reference(spec: ModelSpec, options: dict[str, Any]) -> Engine:
+    from lampbench.engine.reference.engine import ReferenceEngine
+
+    return ReferenceEngine(spec, **options)

@@ -34,28 +34,41 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class Contrast:
-    """Reward-guided decoding (CoPe, equations 1 to 3): the request's weights against others.
+    """Contrastive decoding: tokens are scored by a weighted sum of log-probabilities over sides.
 
-    `against` are the base weights of equation 2, `alpha` their factor there, `tau` the plausibility
-    threshold of equation 1. With `log_eps` None, logarithms are exact and tokens outside the
-    plausible set score minus infinity; a number gives the reference code's log(p + eps).
+    A side is a prompt and weights. The request's own has the factor `own`, and `tau` is the
+    threshold of its plausible tokens (CoPe, equation 1). The side with the weights `against` has
+    the factor -`alpha` (CoPe, equation 2), and `more` are the weights and signed factors of further
+    sides. All sides share the answer's tokens; `GenerateRequest.other_prompts` has their prompts.
+    With `log_eps` None, logarithms are exact and tokens outside the plausible set score minus
+    infinity; a number gives the reference code's log(p + eps).
     """
 
     against: Weights
     alpha: float
     tau: float
     log_eps: float | None = None
+    own: float = 1.0
+    more: tuple[tuple[Weights, float], ...] = ()
+
+    @property
+    def others(self) -> tuple[tuple[Weights, float], ...]:
+        """Weights and signed factor of each side but the request's own."""
+        return ((self.against, -self.alpha), *self.more)
 
 
 @dataclass(frozen=True, slots=True)
 class GenerationSpec:
     """How tokens are chosen: greedily, unless `sampling` or `contrast` is given (never both).
 
-    `repetition_penalty` applies to every token of the prompt and of the output so far (Keskar et
-    al., 2019): positive values are divided by it, negative ones multiplied. It acts on the
-    log-probabilities or contrastive scores (`penalty_on="scores"`) or on the raw logits
-    ("logits"; in contrastive decoding only on the logits of the request's own weights). With
-    `rewards`, contrastive decoding also returns the reward of each token.
+    `repetition_penalty` applies to every token of the request's own prompt and of the output so far
+    (Keskar et al., 2019): positive values are divided by it, negative ones multiplied. It acts on
+    the log-probabilities or contrastive scores (`penalty_on="scores"`) or on the raw logits
+    ("logits"; in contrastive decoding only on the logits of the request's own side). With
+    `rewards`, contrastive decoding also returns the reward of each token: its weighted sum, without
+    the penalty. An answer does not end
+    before it has `min_new_tokens`: until then, stop tokens are impossible under the request's own
+    weights.
     """
 
     max_new_tokens: int
@@ -64,11 +77,15 @@ class GenerationSpec:
     sampling: Sampling | None = None
     contrast: Contrast | None = None
     rewards: bool = False
+    min_new_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class GenerateRequest:
     """Answer `prompt` with `weights`, `samples` times; `seed` fixes this request's random numbers.
+
+    `other_prompts` has the prompt of each of `spec.contrast.others`, None for one that reads the
+    request's own; () if all do.
 
     With `teacher_text` the tokens of that text are forced (teacher forcing): each choice is made
     after the text's earlier tokens instead of after the earlier choices. The answer then has one
@@ -82,6 +99,24 @@ class GenerateRequest:
     samples: int = 1
     seed: int = 0
     teacher_text: str | None = None
+    other_prompts: tuple[Prompt | None, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Raises ValueError if there are not as many other prompts as other sides."""
+        if self.other_prompts and len(self.other_prompts) != self._others:
+            raise ValueError(
+                f"{self.id}: {len(self.other_prompts)} prompts for {self._others} other sides"
+            )
+
+    @property
+    def prompts(self) -> tuple[Prompt, ...]:
+        """The prompt of every side, the request's own first."""
+        others = self.other_prompts or (None,) * self._others
+        return (self.prompt, *(self.prompt if each is None else each for each in others))
+
+    @property
+    def _others(self) -> int:
+        return len(self.spec.contrast.others) if self.spec.contrast else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +128,12 @@ class Completion:
         sample: number of the sample within the request, from 0.
         text: the answer without white space around it.
         token_ids: the chosen tokens, without the stop token.
-        prompt_tokens: length of the prompt in tokens.
+        prompt_tokens: length of the request's own prompt in tokens.
         prompt_head: the first token ids of the prompt (a doubled BOS shows here).
-        prompt_tokens_dropped: prompt tokens removed so that it fits into the context.
+        prompt_tokens_dropped: tokens removed so that the prompts of all sides fit the context.
         truncated: whether the token budget ended the answer before a stop token did.
-        rewards: equation 2 of each chosen token, in nats, if the spec asks for them.
+        rewards: the contrast's weighted sum for each chosen token, in nats, if the spec asks for
+            it (CoPe, equation 2).
         token_texts: the chosen tokens as text, if there are rewards.
         teacher_ids: the tokens of the request's `teacher_text`; `token_ids` has one choice for
             each of them, and `text` and `truncated` have no meaning.
@@ -181,6 +217,56 @@ class LoraSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class DoraSpec:
+    """Shape of a new DoRA (Liu et al., 2024): a LoRA with a trained magnitude per output."""
+
+    rank: int
+    alpha: int
+    targets: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PrefixSpec:
+    """A new prefix (Li and Liang, 2021): keys and values of virtual tokens in every layer."""
+
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class SoftPromptSpec:
+    """A new soft prompt (Lester et al., 2021): embeddings of virtual tokens before the prompt."""
+
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class IA3Spec:
+    """A new (IA)3 (Liu et al., 2022): factors of the outputs of `targets`, and of the inputs of
+    those among them that are in `feedforward`.
+    """
+
+    targets: tuple[str, ...]
+    feedforward: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SteeringSpec:
+    """A steering vector (Zhang et al., 2025): added to the output of one decoder layer.
+
+    It is the mean over the job's preference pairs of the layer's output at the last token of
+    `chosen` minus that at the last token of `rejected`, times `strength`. `depth` in [0, 1] says
+    which layer: 0 is the first, 1 the last. It acts from the last token of the prompt on.
+    """
+
+    depth: float
+    strength: float
+
+
+AdapterSpec = LoraSpec | DoraSpec | PrefixSpec | SoftPromptSpec | IA3Spec | SteeringSpec
+"""What is trained. LoRA is served in batches; the others go through the reference engine."""
+
+
+@dataclass(frozen=True, slots=True)
 class OptimSpec:
     """AdamW with linear warm-up and linear decay to zero.
 
@@ -209,7 +295,7 @@ class TrainJob:
     """Train one adapter on top of `frozen` and save it to `output` in PEFT's format.
 
     `start` continues an existing adapter (OPPU, then DPO) instead of initialising a new one. `dpo`
-    is given exactly when `data` holds preference pairs. `seed` fixes the initial weights, the order
+    is given where preference pairs are trained on. `seed` fixes the initial weights, the order
     of examples and the dropout of this job, whatever else is trained in the same call. An engine
     may keep checkpoints in the folder `scratch` and resume from those that a killed run left there.
     """
@@ -217,13 +303,36 @@ class TrainJob:
     id: str
     frozen: Weights
     data: tuple[SFTExample, ...] | tuple[PreferencePair, ...]
-    lora: LoraSpec
+    adapter: AdapterSpec
     optim: OptimSpec
     seed: int
     output: Path
     scratch: Path
     start: Path | None = None
     dpo: DPOSpec | None = None
+
+    @property
+    def lora(self) -> LoraSpec:
+        """The shape of the LoRA that is trained.
+
+        Raises:
+            TypeError: the job trains something else.
+        """
+        if not isinstance(self.adapter, LoraSpec):
+            raise TypeError(f"job {self.id} trains a {type(self.adapter).__name__}, not a LoRA")
+        return self.adapter
+
+
+@dataclass(frozen=True, slots=True)
+class CombineJob:
+    """Add up LoRA adapters and save the sum to `output` in PEFT's format.
+
+    `terms` are adapters with their factors. What is added are the changes to the model's weights,
+    scale B A of each layer; a layer that an adapter does not have counts as no change.
+    """
+
+    terms: tuple[tuple[Path, float], ...]
+    output: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,4 +386,12 @@ class Engine(Protocol):
         self, jobs: Sequence[TrainJob], on_step: StepHook
     ) -> Iterator[TrainResult | TrainFailure]:
         """Train adapters: one result or failure per job."""
+        ...
+
+    def combine(self, job: CombineJob) -> None:
+        """Add up adapters.
+
+        Raises:
+            LampbenchError: an adapter is missing, damaged or not a plain LoRA.
+        """
         ...

@@ -13,11 +13,12 @@ from lampbench.core.task import Task
 from lampbench.engine.models import resolve_model
 from lampbench.engine.pool import EngineOptions
 from lampbench.engine.protocol import (
+    AdapterSpec,
+    CombineJob,
     Completion,
     DPOSpec,
     Engine,
     GenerateRequest,
-    LoraSpec,
     OptimSpec,
     PreferencePair,
     ScoreRequest,
@@ -32,9 +33,12 @@ from lampbench.execution.check_requests import checked_requests
 from lampbench.execution.cost_meter import CostMeter
 from lampbench.execution.gather import Gather
 from lampbench.execution.keys import Keys, KnownKeys, ModelIdentities
+from lampbench.execution.lenders import contributors
 from lampbench.execution.specification import Owner, RunSpecification, WholeTask
-from lampbench.plugin.context import Context, HasWeights, Recipe, TaskRecipe, UserRecipe
+from lampbench.plugin.context import Context, Recipe, TaskRecipe, UserRecipe, WeightsSource
 from lampbench.plugin.identity import identity
+from lampbench.plugin.metric import Metric
+from lampbench.registry import Registry
 from lampbench.util.errors import LampbenchError
 from lampbench.util.hashing import digest, seed_from
 from lampbench.util.progress import Progress
@@ -81,12 +85,14 @@ class Executor(Context):
         engines: Engines,
         progress: Progress,
         known: KnownKeys | None = None,
+        registry: Registry | None = None,
     ) -> None:
         self.spec = spec
         self.cache = cache
         self.engines = engines
         self.progress = progress
-        self.keys = Keys(spec, engines, {} if known is None else known)
+        self._registry = registry or Registry()
+        self.keys = Keys(spec, engines, {} if known is None else known, self.metric)
         self.meter = CostMeter()
         self.failed_users: dict[str, str] = {}
 
@@ -152,6 +158,11 @@ class Executor(Context):
         """Whether tokens' rewards are recorded."""
         return self.spec.rewards
 
+    def metric(self, name: str) -> Metric:
+        """A metric by name."""
+        found: Metric = self._registry.metric(name)
+        return found
+
     def prompt(self, user: User, item: Query | Record) -> Prompt:
         """The method's prompt for an item."""
         return self.spec.method.prompting.render(self, user, item)
@@ -161,9 +172,13 @@ class Executor(Context):
         example = self.task.reference_example if self.fidelity.review_without_text else None
         return self.task.show(record, example=example)
 
-    def weights(self, recipe: HasWeights | None, user: User) -> Weights:
+    def weights(self, recipe: WeightsSource | None, user: User) -> Weights:
         """The adapters that answer for `user`; none for the model as it is."""
         return recipe.weights(self, user) if recipe else ()
+
+    def own_weights(self, user: User) -> Weights:
+        """The adapters that answer for `user` under the method itself."""
+        return self.weights(self.spec.method.adaptation, user)
 
     def owner(self, recipe: Recipe, user: User | None) -> Owner:
         """Whose a recipe's artifact is: a task recipe has one artifact for all users."""
@@ -189,7 +204,7 @@ class Executor(Context):
         self,
         recipe: Recipe,
         data: tuple[SFTExample, ...] | tuple[PreferencePair, ...],
-        lora: LoraSpec,
+        adapter: AdapterSpec,
         optim: OptimSpec,
         *,
         user: User | None = None,
@@ -211,7 +226,7 @@ class Executor(Context):
             id=owner.id,
             frozen=frozen,
             data=data,
-            lora=lora,
+            adapter=adapter,
             optim=optim,
             seed=seed_from(self.seed, user.id if user else "", recipe.section),
             output=folder / "adapter",
@@ -225,6 +240,16 @@ class Executor(Context):
         for _, failure in self._train(recipe, [(WholeTask(self.task.name), job)]):
             if failure:
                 raise LampbenchError(f"training {recipe.section} of {self.task.name}: {failure}")
+
+    def combine(
+        self, recipe: Recipe, terms: Sequence[tuple[Path, float]], user: User | None = None
+    ) -> None:
+        """Store the weighted sum of LoRA adapters as a recipe's adapter, `user`'s or the task's."""
+        owner = self.owner(recipe, user)
+        folder = self.cache.partial(recipe.section, self.keys.of(recipe, owner))
+        job = CombineJob(tuple(terms), folder / "adapter")
+        self._engine(recipe).combine(job)
+        self._commit(recipe, owner, job.output, {"terms": [factor for _, factor in job.terms]})
 
     def train_users(
         self, recipe: UserRecipe, jobs: Sequence[tuple[User, TrainJob]]
@@ -294,7 +319,7 @@ class Executor(Context):
         recipe: UserRecipe | None,
         work: Iterable[tuple[User, Sequence[GenerateRequest]]],
     ) -> Iterator[tuple[User, list[list[Completion]]]]:
-        gather = Gather[GenerateRequest, Completion](self.cache, lambda value: Completion(**value))
+        gather = Gather[GenerateRequest, Completion](self.cache)
         for user, requests in work:
             checked = checked_requests(self.spec.method, user.id, requests)
             gather.add_user(user, self._partial(recipe, user), checked)
@@ -312,7 +337,7 @@ class Executor(Context):
         recipe: UserRecipe | None = None,
     ) -> Iterator[tuple[User, list[ScoreResult]]]:
         """Log-probabilities of given responses, by user, one per request, in order."""
-        gather = Gather[ScoreRequest, ScoreResult](self.cache, lambda value: ScoreResult(**value))
+        gather = Gather[ScoreRequest, ScoreResult](self.cache)
         for user, requests in work:
             checked = checked_requests(self.spec.method, user.id, requests)
             gather.add_user(user, self._partial(recipe, user), checked)
@@ -336,12 +361,19 @@ class Executor(Context):
             "recipe": identity(recipe),
             "task": self.task.name,
             "owner": owner.id if isinstance(owner, User) else None,
+            **self._others(recipe, owner),
             "model": recipe.model_name(self.model),
             "seed": self.seed,
             "cost": dataclasses.asdict(self.meter.take()),
             "value": value,
         }
         self.cache.commit(recipe.section, self.keys.of(recipe, owner), payload, meta)
+
+    def _others(self, recipe: Recipe, owner: Owner) -> dict[str, list[str]]:
+        """Whose data went in besides the owner's: they may ask to be forgotten too."""
+        parts = [recipe, *([self.spec.method.prompting] if recipe.uses_prompting else [])]
+        others = contributors(parts, owner, self.dataset, self.seed) - {owner.id}
+        return {"others": sorted(others)} if others else {}
 
     def _engine(self, recipe: Recipe | None) -> Engine:
         return self.engines.get(recipe.model_name(self.model) if recipe else self.model)

@@ -29,7 +29,7 @@ def forget_in_cache(root: Path, user: str) -> tuple[list[str], list[str]]:
     shared = 0
     for artifact in artifacts(root):
         meta = artifact.description()
-        if meta.get("owner") == user:
+        if meta.get("owner") == user or user in meta.get("others", ()):
             shutil.rmtree(artifact.folder)
             removed.append(f"{artifact.folder}: {artifact.kind} of {meta.get('task')}")
         elif not meta:

@@ -6,7 +6,7 @@ computed twice, and no result is taken for another request's, however often a me
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -41,9 +41,8 @@ class _Group(Generic[R]):
 class Gather(Generic[Q, R]):
     """Gathers results by user; what a journal already holds is not asked for again."""
 
-    def __init__(self, cache: Cache, result: Callable[[dict[str, Any]], R]) -> None:
+    def __init__(self, cache: Cache) -> None:
         self._cache = cache
-        self._result = result
         self._groups: list[_Group[R]] = []
         self._entries: dict[str, tuple[_Group[R], str]] = {}
         self.waiting: list[Q] = []
@@ -51,7 +50,7 @@ class Gather(Generic[Q, R]):
     def add_user(self, user: User, folder: Path, requests: Sequence[Q]) -> None:
         """Take a user's requests; their results are journaled in `folder`."""
         owner = journal_owner(user.id, folder.relative_to(self._cache.root))
-        journal = Journal[R](folder / JOURNAL, owner, _to_json, self._from_json, self._cache.say)
+        journal = Journal[R](folder / JOURNAL, owner, _to_json, _from_json, self._cache.say)
         group = _Group(user, [], journal)
         self._groups.append(group)
         most: dict[str, Q] = {}
@@ -83,9 +82,6 @@ class Gather(Generic[Q, R]):
         group.journal.add(entry, result)
         if (results := group.results()) is not None:
             yield group.user, results
-
-    def _from_json(self, value: dict[str, Any]) -> R:
-        return self._result({k: tuple(v) if isinstance(v, list) else v for k, v in value.items()})
 
 
 def _entries(name: str, request: GenerateRequest | ScoreRequest) -> list[str]:
@@ -131,3 +127,9 @@ def _require_finite(result: Completion | ScoreResult) -> None:
 
 def _to_json(result: Completion | ScoreResult) -> dict[str, Any]:
     return dataclasses.asdict(result)
+
+
+def _from_json(value: dict[str, Any]) -> Any:
+    """A completion or scores: where a method asks for both, a user's journal holds both."""
+    content: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in value.items()}
+    return ScoreResult(**content) if "logprobs" in content else Completion(**content)

@@ -1,6 +1,6 @@
 """Keys of artifacts and runs: the digest of all that determines them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
@@ -8,10 +8,13 @@ from typing import Any, Protocol
 from lampbench.core.dataset import User
 from lampbench.execution.specification import Owner, RunSpecification, WholeTask
 from lampbench.plugin.added_fields import keyed_parts
+from lampbench.plugin.borrowing import Borrowing
 from lampbench.plugin.context import Recipe, TaskRecipe, UserRecipe
-from lampbench.plugin.hyperparameter import Part, hyper_fields
+from lampbench.plugin.hyperparameter import Part, child_parts, hyper_fields
 from lampbench.plugin.identity import code_identity, identity, instance_state, other_fields
+from lampbench.plugin.metric import Metric
 from lampbench.plugin.prompting import Plain
+from lampbench.registry import Registry
 from lampbench.util.hashing import digest
 
 
@@ -41,6 +44,7 @@ class Keys:
     spec: RunSpecification
     models: ModelIdentities
     known: KnownKeys = field(default_factory=dict)
+    metric: Callable[[str], Metric] = field(default_factory=lambda: Registry().metric)
     _fixed: dict[int, tuple[Part, dict[str, Any], list[tuple[str, Part]]]] = field(
         default_factory=dict
     )
@@ -70,8 +74,10 @@ class Keys:
         """The key of the run over the whole dataset."""
         method = self.spec.method
         parts = {name: identity(part) for name, part in method.parts().items()}
+        metrics = [one for part in method.parts().values() for one in self._metrics(part)]
         everything = {
             **self._circumstances,
+            **({"metrics": metrics} if metrics else {}),
             "model": self.models.identity(self.spec.model),
             "method": [method.name, code_identity(type(method)), parts, *instance_state(method)],
             "data": self.spec.dataset.fingerprint,
@@ -127,14 +133,41 @@ class Keys:
     def _with_parents(self, part: Part, owner: Owner) -> dict[str, Any]:
         parts: dict[str, Any] = {}
         _, fixed, children = self._without_owner(part)
+        if isinstance(part, Borrowing):
+            fixed = fixed | self._lenders(part, owner)
+            children = []
         for name, child in children:
-            if not isinstance(child, Recipe):
-                parts[name] = self._with_parents(child, owner)
-            elif isinstance(child, UserRecipe) and not isinstance(owner, User):
-                parts[name] = identity(child)
-            else:
-                parts[name] = self.of(child, owner)
+            parts[name] = self._child(child, owner)
         return {**fixed, "parts": parts}
+
+    def _child(self, child: Part, owner: Owner) -> Any:
+        if not isinstance(child, Recipe):
+            return self._with_parents(child, owner)
+        if isinstance(child, UserRecipe) and not isinstance(owner, User):
+            return identity(child)
+        return self.of(child, owner)
+
+    def _lenders(self, part: Borrowing, owner: Owner) -> dict[str, Any]:
+        """What stands for the parts inside a borrowing one: themselves, on each lender's data."""
+        user = owner if isinstance(owner, User) else None
+        found = part.lenders(self.spec.dataset, self.spec.seed, user)
+        return {
+            "inner": {name: identity(child) for name, child in child_parts(part)},
+            "lenders": [
+                [one.fingerprint, [self._child(child, one) for _, child in child_parts(part)]]
+                for one in found
+            ],
+        }
+
+    def _metrics(self, part: Part) -> list[list[Any]]:
+        """Code and settings of the metrics that a part and those inside it choose by."""
+        found = [
+            [path, code_identity(type(metric)), metric.signature()]
+            for path, one in hyper_fields(part)
+            if one.metadata["hyper"].get("metric")
+            for metric in [self.metric(getattr(part, one.name))]
+        ]
+        return found + [one for _, child in child_parts(part) for one in self._metrics(child)]
 
     def _without_owner(self, part: Part) -> tuple[Part, dict[str, Any], list[tuple[str, Part]]]:
         """The part, what identifies it but its children, and these: once per part."""
@@ -143,6 +176,8 @@ class Keys:
             values = {f.name: getattr(part, f.name) for _, f in hyper_fields(part)}
             code = code_identity(type(part))
             fixed = {"code": code, "hyper": values, **other_fields(part)}
+            if metrics := self._metrics(part):
+                fixed["metrics"] = metrics
             found = part, fixed, list(keyed_parts(part))
             self._fixed[id(part)] = found
         return found

@@ -142,7 +142,7 @@ def grid_plans(
                     for point, here in zip(points, given, strict=True):
                         plan = _plan(
                             choices, method, task, datasets[task.name], model, seed, pool, here,
-                            results, cache, known,
+                            results, cache, known, registry,
                         )  # fmt: skip
                         found.setdefault(plan.folder, (point, plan))
     return list(found.values())
@@ -160,6 +160,7 @@ def _plan(
     results: Path,
     cache: Cache,
     known: KnownKeys,
+    registry: Registry,
 ) -> Plan:
     fidelity = FIDELITIES[choices.fidelity]
     preset = choices.preset or default_preset(model, fidelity.name)
@@ -168,7 +169,7 @@ def _plan(
         ready, task, dataset, model, fidelity, seed, choices.rewards, choices.private,
         tuple(plugin_paths(choices.plugins)),
     )  # fmt: skip
-    executor = Executor(spec, cache, pool, pool.progress, known)
+    executor = Executor(spec, cache, pool, pool.progress, known, registry)
     decoding = ready.decoding
     if decoding.penalty_on == "logits" and decoding.repetition_penalty >= RUINOUS:
         pool.progress.say(

@@ -8,6 +8,7 @@ from pathlib import Path
 from lampbench.core.dataset import User
 from lampbench.engine.models import resolve_model
 from lampbench.execution.executor import Executor
+from lampbench.execution.lenders import recipes_with_users
 from lampbench.execution.specification import Owner, RunSpecification, WholeTask
 from lampbench.plugin.context import Recipe, TaskRecipe, UserRecipe
 from lampbench.plugin.hyperparameter import Setting
@@ -130,7 +131,8 @@ def make_plan(
     # What prompts are made from comes first: training may read it.
     recipes = build_order([spec.method.prompting, *spec.method.parts().values()])
     _check_trainable(spec, recipes)
-    stages = [Stage(recipe, tuple(_owners(spec, recipe, recipes))) for recipe in recipes]
+    needed = _users_by_recipe(spec, recipes)
+    stages = [Stage(recipe, tuple(_owners(spec, recipe, recipes, needed))) for recipe in recipes]
     model = resolve_model(spec.model).name
     folder = run_path(results, spec.task.name, model, spec.method.name, executor.keys.run())
     return Plan(executor, settings, overridden, preset, tuple(stages), folder)
@@ -154,11 +156,29 @@ def _check_trainable(spec: RunSpecification, recipes: Sequence[Recipe]) -> None:
             )
 
 
-def _owners(spec: RunSpecification, recipe: Recipe, recipes: Sequence[Recipe]) -> Sequence[Owner]:
-    """The task, or every test user; training users too where training prompts need theirs."""
+def _users_by_recipe(
+    spec: RunSpecification, recipes: Sequence[Recipe]
+) -> list[dict[tuple[str, str], User]]:
+    """For each recipe the users whose artifacts are needed: the test users, or their lenders."""
+    needed: list[dict[tuple[str, str], User]] = [{} for _ in recipes]
+    method, dataset = spec.method, spec.dataset
+    parts = [method.prompting, *method.parts().values()]
+    found = recipes_with_users(parts, dataset.test_users, dataset, spec.seed)
+    for recipe, users in found:
+        needed[recipes.index(recipe)] |= {(user.id, user.fingerprint): user for user in users}
+    return needed
+
+
+def _owners(
+    spec: RunSpecification,
+    recipe: Recipe,
+    recipes: Sequence[Recipe],
+    needed: Sequence[dict[tuple[str, str], User]],
+) -> Sequence[Owner]:
+    """The task, or its users; training users too where training prompts need theirs."""
     if isinstance(recipe, TaskRecipe):
         return [WholeTask(spec.task.name)]
-    users: list[User] = list(spec.dataset.test_users)
+    users = list(needed[recipes.index(recipe)].values())
     trains = any(other.sees_train_users for other in recipes)
     if trains and recipe in parents(spec.method.prompting):
         users += spec.dataset.train_users

@@ -6,8 +6,8 @@ nothing is cut out of them, because a parser that treats methods differently cha
 
 from lampbench.core.prompt import Prompt
 from lampbench.core.task import Task
-from lampbench.plugin.decoding import Contrastive
 from lampbench.plugin.method import Method
+from lampbench.plugin.weighted_sides import Contrastive
 
 
 def reference_parse(task: Task, method: Method, model: str, prompt: Prompt, answer: str) -> str:

@@ -127,10 +127,24 @@ def _built(plan: Plan, recipe: Recipe, owners: Sequence[Owner]) -> Iterator[obje
         recipe.build(plan.executor)
         yield recipe
     elif isinstance(recipe, UserRecipe):
-        users = [owner for owner in owners if isinstance(owner, User)]
-        built = recipe.build(plan.executor, users)
-        yield from _iterable(built, f"build() of {type(recipe).__name__}", "each user when their "
-                             "artifact is stored")  # fmt: skip
+        for users in _rounds([owner for owner in owners if isinstance(owner, User)]):
+            built = recipe.build(plan.executor, users)
+            yield from _iterable(built, f"build() of {type(recipe).__name__}", "each user when "
+                                 "their artifact is stored")  # fmt: skip
+
+
+def _rounds(users: Sequence[User]) -> list[list[User]]:
+    """Users in as few lists as possible so that none has an id twice.
+
+    A user may be there with two histories: their own, and one that was dealt to them.
+    """
+    rounds: list[dict[str, User]] = []
+    for user in users:
+        free = next((one for one in rounds if user.id not in one), None)
+        if free is None:
+            rounds.append(free := {})
+        free[user.id] = user
+    return [list(one.values()) for one in rounds]
 
 
 def _predictions(plan: Plan, users: Sequence[User]) -> Iterator[Prediction]:

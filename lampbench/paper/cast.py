@@ -54,11 +54,15 @@ class Control:
 
 @dataclass(frozen=True, slots=True)
 class Cast:
-    """Everything in `cast.toml`. Methods are in the order in which tables show them."""
+    """Everything in `cast.toml`. Methods are in the order in which tables show them.
+
+    `beyond` are those that the paper does not have, but a comparison in this field should.
+    """
 
     main: tuple[str, ...]
     examples: tuple[str, ...]
     overview: tuple[str, ...]
+    beyond: tuple[str, ...]
     ablation: tuple[AblationRow, ...]
     sensitivity: Sensitivity
     personalization: Contest
@@ -70,7 +74,9 @@ class Cast:
         ablated = [row.method for row in self.ablation]
         controls = [control.method for control in self.controls]
         return tuple(
-            dict.fromkeys([*self.main, *ablated, *self.sensitivity.base_models, *controls])
+            dict.fromkeys(
+                [*self.main, *ablated, *self.sensitivity.base_models, *controls, *self.beyond]
+            )
         )
 
 
@@ -83,6 +89,7 @@ def cast() -> Cast:
         main=tuple(data["main"]),
         examples=tuple(data["examples"]),
         overview=tuple(data["overview"]),
+        beyond=tuple(data["beyond"]),
         ablation=tuple(AblationRow(**row) for row in data["ablation"]),
         sensitivity=Sensitivity(**_with_tuples(data["sensitivity"])),
         personalization=Contest(**data["personalization"]),

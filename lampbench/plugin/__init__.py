@@ -25,8 +25,18 @@ from lampbench.engine.protocol import (
 )
 from lampbench.plugin.adaptation import TaskSFT, UserDPO, UserSFT
 from lampbench.plugin.adapter_recipe import AdapterRecipe, LoraRecipe
-from lampbench.plugin.context import Context, Recipe, TaskRecipe, UserRecipe
-from lampbench.plugin.decoding import Contrastive, Decoding, Greedy
+from lampbench.plugin.assembled import AssembledFromUsers
+from lampbench.plugin.borrowing import (
+    AnotherUsers,
+    AnotherUsersPrompt,
+    Borrowing,
+    MeanOfUsers,
+    OnShuffledHistories,
+    another_user,
+)
+from lampbench.plugin.context import Context, Recipe, TaskRecipe, UserRecipe, WeightsSource
+from lampbench.plugin.criterion import AnswerLikelihood, HistorySimilarity, ImplicitReward
+from lampbench.plugin.decoding import Decoding, Greedy
 from lampbench.plugin.dense_retrieval import CONTRIEVER, Dense, Embeddings
 from lampbench.plugin.hyperparameter import Part, hyper
 from lampbench.plugin.method import Method, Prediction
@@ -38,6 +48,7 @@ from lampbench.plugin.prompting import (
     Prompting,
     RetrievalAugmented,
 )
+from lampbench.plugin.reranking import CandidateAnswers, Criterion, Reranked, Sampled
 from lampbench.plugin.retrieval import (
     BM25,
     RandomRecords,
@@ -48,7 +59,19 @@ from lampbench.plugin.retrieval import (
     nearest,
     relevant,
 )
+from lampbench.plugin.side import Side
+from lampbench.plugin.steering import SteeringVector
 from lampbench.plugin.user_profile import UserProfile
+from lampbench.plugin.user_tuning import (
+    IA3,
+    Dora,
+    Lora,
+    Prefix,
+    SoftPrompt,
+    Trainable,
+    UserTuning,
+)
+from lampbench.plugin.weighted_sides import Contrastive, ExpertGuided, Guided, WeightedSides
 from lampbench.util.errors import LampbenchError
 from lampbench.util.hashing import seed_from
 
@@ -79,29 +102,46 @@ def register_task(name: str) -> Callable[[T], T]:
 __all__ = [
     "BM25",
     "CONTRIEVER",
+    "IA3",
     "AdapterRecipe",
+    "AnotherUsers",
+    "AnotherUsersPrompt",
     "Answer",
+    "AnswerLikelihood",
+    "AssembledFromUsers",
+    "Borrowing",
+    "CandidateAnswers",
     "Completion",
     "Context",
     "Contrastive",
+    "Criterion",
     "Dataset",
     "Decoding",
     "Dense",
+    "Dora",
     "Embeddings",
+    "ExpertGuided",
     "FileFormat",
     "GenerateRequest",
     "GenerationSpec",
     "Greedy",
+    "Guided",
+    "HistorySimilarity",
     "HubSource",
+    "ImplicitReward",
     "LampbenchError",
+    "Lora",
     "LoraRecipe",
     "LowestReward",
+    "MeanOfUsers",
     "Method",
     "Metric",
+    "OnShuffledHistories",
     "Part",
     "Piece",
     "Plain",
     "Prediction",
+    "Prefix",
     "ProfileAugmented",
     "Prompt",
     "Prompting",
@@ -111,21 +151,31 @@ __all__ = [
     "Recent",
     "Recipe",
     "Record",
+    "Reranked",
     "RetrievalAugmented",
     "Retriever",
+    "Sampled",
     "Samples",
     "Sampling",
     "ScoreRequest",
     "ScoreResult",
+    "Side",
+    "SoftPrompt",
+    "SteeringVector",
     "Task",
     "TaskRecipe",
     "TaskSFT",
+    "Trainable",
     "User",
     "UserDPO",
     "UserProfile",
     "UserRecipe",
     "UserSFT",
+    "UserTuning",
+    "WeightedSides",
     "Weights",
+    "WeightsSource",
+    "another_user",
     "before",
     "fill",
     "hyper",

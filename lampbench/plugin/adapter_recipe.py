@@ -1,16 +1,15 @@
 """Recipes whose artifacts are LoRA adapters: what they share."""
 
-from abc import abstractmethod
 from dataclasses import dataclass
 
 from lampbench.core.dataset import User
 from lampbench.engine.protocol import LoraSpec, OptimSpec, Weights
-from lampbench.plugin.context import Context, Recipe
+from lampbench.plugin.context import Context, Recipe, WeightsSource
 from lampbench.plugin.hyperparameter import hyper
 
 
 @dataclass(frozen=True)
-class AdapterRecipe(Recipe):
+class AdapterRecipe(Recipe, WeightsSource):
     """A recipe that says what to train; the engine trains.
 
     The optimiser is AdamW with linear warm-up and decay (paper, section 4.1).
@@ -22,10 +21,6 @@ class AdapterRecipe(Recipe):
     weight_decay: float = hyper("decoupled weight decay of AdamW", low=0.0)
     warmup_ratio: float = hyper("share of the steps with a rising rate", low=0.0, high=1.0)
     max_grad_norm: float = hyper("gradients are clipped to this norm", low=0.0)
-
-    @abstractmethod
-    def weights(self, context: Context, user: User) -> Weights:
-        """The stack of adapters that answers for a user."""
 
     def own(self, context: Context, user: User | None = None) -> Weights:
         """This recipe's adapter alone."""

@@ -11,10 +11,10 @@ from lampbench.core.fidelity import Fidelity
 from lampbench.core.prompt import Prompt
 from lampbench.core.task import Task
 from lampbench.engine.protocol import (
+    AdapterSpec,
     Completion,
     DPOSpec,
     GenerateRequest,
-    LoraSpec,
     OptimSpec,
     PreferencePair,
     ScoreRequest,
@@ -24,14 +24,15 @@ from lampbench.engine.protocol import (
     Weights,
 )
 from lampbench.plugin.hyperparameter import Part
+from lampbench.plugin.metric import Metric
 
 
-class HasWeights(Protocol):
-    """A recipe whose artifacts are adapters."""
+class WeightsSource(Part):
+    """Whose weights answer for a user: a recipe of adapters, or a part around one."""
 
+    @abstractmethod
     def weights(self, context: "Context", user: User) -> Weights:
         """The stack of adapters that answers for a user."""
-        ...
 
 
 class Context(Protocol):
@@ -93,6 +94,14 @@ class Context(Protocol):
         """Whether contrastive decoding records each token's reward."""
         ...
 
+    def metric(self, name: str) -> Metric:
+        """A metric by name, for methods that choose by one.
+
+        Raises:
+            LampbenchError: there is none of this name.
+        """
+        ...
+
     def prompt(self, user: User, item: Query | Record) -> Prompt:
         """The method's prompt for an item: the same in training, sampling, scoring and test."""
         ...
@@ -101,8 +110,12 @@ class Context(Protocol):
         """A past record as text for a prompt."""
         ...
 
-    def weights(self, recipe: HasWeights | None, user: User) -> Weights:
+    def weights(self, recipe: WeightsSource | None, user: User) -> Weights:
         """The adapters that answer for `user` under a recipe; none for the model as it is."""
+        ...
+
+    def own_weights(self, user: User) -> Weights:
+        """The adapters that answer for `user` under the method itself."""
         ...
 
     def artifact(self, recipe: "Recipe", user: User | None = None) -> Path:
@@ -121,7 +134,7 @@ class Context(Protocol):
         self,
         recipe: "Recipe",
         data: tuple[SFTExample, ...] | tuple[PreferencePair, ...],
-        lora: LoraSpec,
+        adapter: AdapterSpec,
         optim: OptimSpec,
         *,
         user: User | None = None,
@@ -144,6 +157,21 @@ class Context(Protocol):
 
         Raises:
             LampbenchError: the loss or a gradient stopped being a number.
+        """
+        ...
+
+    def combine(
+        self,
+        recipe: "Recipe",
+        terms: Sequence[tuple[Path, float]],
+        user: User | None = None,
+    ) -> None:
+        """Store the weighted sum of LoRA adapters as a recipe's adapter, `user`'s or the task's.
+
+        What is added are the changes to the model's weights, not the matrices A and B.
+
+        Raises:
+            LampbenchError: an adapter is missing, damaged or not a plain LoRA.
         """
         ...
 

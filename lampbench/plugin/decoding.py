@@ -1,17 +1,24 @@
 """Decoding, the third choice of a method: how the answer's tokens are chosen."""
 
 from abc import abstractmethod
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from lampbench.core.dataset import User
-from lampbench.engine.protocol import Contrast, GenerationSpec, PenaltyOn
-from lampbench.plugin.adapter_recipe import AdapterRecipe
+from lampbench.core.dataset import Query, Record, User
+from lampbench.core.prompt import Prompt
+from lampbench.engine.protocol import (
+    Completion,
+    GenerateRequest,
+    GenerationSpec,
+    PenaltyOn,
+)
 from lampbench.plugin.context import Context
 from lampbench.plugin.hyperparameter import Part, hyper
+from lampbench.plugin.side import Side
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Decoding(Part):
     """What all kinds of decoding share; the settings are the same for all methods."""
 
@@ -25,6 +32,41 @@ class Decoding(Part):
     def spec(self, context: Context, user: User) -> GenerationSpec:
         """How to decode for this user."""
 
+    @property
+    def sides(self) -> tuple[Side, ...]:
+        """The sides beside the method's own, in the order of `spec(...).contrast.others`."""
+        return ()
+
+    def other_prompts(
+        self, context: Context, user: User, item: Query | Record
+    ) -> tuple[Prompt | None, ...]:
+        """The prompt of each of `sides`, None for the method's own; () if all read that."""
+        prompts = [side.prompt(context, user, item) for side in self.sides]
+        return tuple(prompts) if any(one is not None for one in prompts) else ()
+
+    @property
+    def answers_per_query(self) -> int:
+        """How many answers to a query are generated."""
+        return 1
+
+    def require_valid(self) -> None:
+        """Called when a run is planned, with every setting set.
+
+        Raises:
+            LampbenchError: settings that do not fit together.
+        """
+
+    def answers(
+        self, context: Context, asked: Sequence[tuple[User, Sequence[GenerateRequest]]]
+    ) -> Iterator[tuple[User, list[Completion]]]:
+        """Carry out a method's requests, one per query: each user with one answer per request.
+
+        A decoding that generates several answers overrides this and chooses. It may call
+        `context.answer` and `context.score` as often as it needs.
+        """
+        for user, answers in context.answer(asked):
+            yield user, [answer for (answer,) in answers]
+
 
 @dataclass(frozen=True)
 class Greedy(Decoding):
@@ -35,29 +77,3 @@ class Greedy(Decoding):
     def spec(self, context: Context, user: User) -> GenerationSpec:
         """The same for every user."""
         return GenerationSpec(self.max_new_tokens, self.repetition_penalty, self.penalty_on)
-
-
-@dataclass(frozen=True)
-class Contrastive(Decoding):
-    """Reward-guided decoding (CoPe, equations 1 to 3): the user's weights against others.
-
-    `against` is the recipe of the base model in the equations (the paper: TAM); None contrasts
-    with the untouched model (Figure 3a, "init").
-    """
-
-    name: ClassVar = "contrastive"
-    against: AdapterRecipe | None = None
-    alpha: float = hyper("contrast weight of equation 2", low=0.0)
-    tau: float = hyper("plausibility threshold of equation 1", low=0.0, high=1.0)
-
-    def spec(self, context: Context, user: User) -> GenerationSpec:
-        """The contrast with this user's `against` weights."""
-        against = context.weights(self.against, user)
-        contrast = Contrast(against, self.alpha, self.tau, context.fidelity.log_eps)
-        return GenerationSpec(
-            self.max_new_tokens,
-            self.repetition_penalty,
-            self.penalty_on,
-            contrast=contrast,
-            rewards=context.rewards,
-        )

@@ -40,9 +40,15 @@ def hyper(
     low: float | None = None,
     high: float | None = None,
     choices: tuple[str, ...] | None = None,
+    metric: bool = False,
 ) -> Any:
-    """Declare a hyper-parameter: its meaning, default and valid range."""
+    """Declare a hyper-parameter: its meaning, default and valid range.
+
+    With `metric` the value is the name of a metric, whose code and settings count in keys too.
+    """
     rule = {"doc": doc, "default": default, "low": low, "high": high, "choices": choices}
+    if metric:
+        rule["metric"] = True
     return dataclasses.field(default=UNSET, metadata={"hyper": rule})
 
 

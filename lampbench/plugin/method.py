@@ -5,10 +5,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from lampbench.core.dataset import User
-from lampbench.engine.protocol import GenerateRequest
-from lampbench.plugin.adapter_recipe import AdapterRecipe
-from lampbench.plugin.context import Context
+from lampbench.core.dataset import Query, User
+from lampbench.engine.protocol import Completion, GenerateRequest
+from lampbench.plugin.context import Context, WeightsSource
 from lampbench.plugin.decoding import Decoding, Greedy
 from lampbench.plugin.hyperparameter import Part, Setting, ValueSources, resolve
 from lampbench.plugin.prompting import Plain, Prompting
@@ -35,17 +34,39 @@ class Prediction:
     rewards: tuple[float, ...] = ()
     quoted: tuple[str, ...] = ()
 
+    @classmethod
+    def of(
+        cls, user: User, query: Query, answer: Completion, quoted: Sequence[str] = ()
+    ) -> "Prediction":
+        """A model's answer to a query, with its counts; `quoted` are ids of past records."""
+        return cls(
+            user.id,
+            query.id,
+            answer.text,
+            answer.prompt_tokens,
+            len(answer.token_ids),
+            answer.prompt_tokens_dropped,
+            answer.truncated,
+            answer.prompt_head,
+            answer.token_texts,
+            answer.rewards,
+            tuple(quoted),
+        )
+
 
 class Method:
     """Prompting, adaptation and decoding; by default the base model's plain greedy answer.
 
-    A method that does not fit these overrides `predict` and keeps everything else.
+    A method that does not fit these overrides `predict` and keeps everything else. It may say in
+    `answers_per_query` how many answers it generates (0: it asks no model), for the estimate of
+    a plan's cost.
     """
 
     name: ClassVar[str]
     title: ClassVar[str] = ""
+    answers_per_query: ClassVar[int | None] = None
     prompting: Prompting = Plain()
-    adaptation: AdapterRecipe | None = None
+    adaptation: WeightsSource | None = None
     decoding: Decoding = Greedy()
 
     def parts(self) -> dict[str, Part]:
@@ -62,37 +83,37 @@ class Method:
         ready = copy.copy(self)
         for name, part in self.parts().items():
             setattr(ready, name, resolve(part, layers, f"method {self.name}", settings))
+        ready.decoding.require_valid()
         return ready, settings
+
+    def generated_per_query(self) -> int | None:
+        """How many answers to a query are generated; None where a `predict` does not say it."""
+        if self.answers_per_query is not None:
+            return self.answers_per_query
+        own = type(self).predict is not Method.predict
+        return None if own else self.decoding.answers_per_query
+
+    def requests(self, context: Context, user: User) -> list[GenerateRequest]:
+        """One request per query of a user: the method's prompt, weights and decoding."""
+        weights = context.weights(self.adaptation, user)
+        spec = self.decoding.spec(context, user)
+        return [
+            GenerateRequest(
+                id=query.id,
+                prompt=self.prompting.render(context, user, query),
+                weights=weights,
+                spec=spec,
+                samples=self.decoding.answers_per_query,
+                seed=seed_from(context.seed, user.id, "predict", query.id),
+                other_prompts=self.decoding.other_prompts(context, user, query),
+            )
+            for query in user.queries
+        ]
 
     def predict(self, context: Context, users: Sequence[User]) -> Iterator[Prediction]:
         """Answer every query of `users`, in any order."""
-        work = []
-        for user in users:
-            weights = context.weights(self.adaptation, user)
-            spec = self.decoding.spec(context, user)
-            requests = [
-                GenerateRequest(
-                    id=query.id,
-                    prompt=self.prompting.render(context, user, query),
-                    weights=weights,
-                    spec=spec,
-                    seed=seed_from(context.seed, user.id, "predict", query.id),
-                )
-                for query in user.queries
-            ]
-            work.append((user, requests))
-        for user, answers in context.answer(work):
-            for query, (answer,) in zip(user.queries, answers, strict=True):
-                yield Prediction(
-                    user.id,
-                    query.id,
-                    answer.text,
-                    answer.prompt_tokens,
-                    len(answer.token_ids),
-                    answer.prompt_tokens_dropped,
-                    answer.truncated,
-                    answer.prompt_head,
-                    answer.token_texts,
-                    answer.rewards,
-                    tuple(record.id for record in self.prompting.quotes(context, user, query)),
-                )
+        asked = [(user, self.requests(context, user)) for user in users]
+        for user, answers in self.decoding.answers(context, asked):
+            for query, answer in zip(user.queries, answers, strict=True):
+                quoted = self.prompting.quotes(context, user, query)
+                yield Prediction.of(user, query, answer, [record.id for record in quoted])

@@ -14,8 +14,7 @@ from lampbench.engine.protocol import (
     ScoreRequest,
     Weights,
 )
-from lampbench.plugin.adapter_recipe import AdapterRecipe
-from lampbench.plugin.context import Context, UserRecipe
+from lampbench.plugin.context import Context, UserRecipe, WeightsSource
 from lampbench.plugin.hyperparameter import hyper
 from lampbench.util.hashing import seed_from
 
@@ -28,7 +27,7 @@ class Samples(UserRecipe):
     section = "negatives"
     version: ClassVar = 3  # 2: random draws of the batched engine; 3: of a counter
 
-    sampled_from: AdapterRecipe | None = None
+    sampled_from: WeightsSource | None = None
     n: int = hyper("candidates per record (K in the paper)", low=1)
     temperature: float = hyper("softmax temperature of the draws", low=1e-6)
     top_p: float = hyper("nucleus of the draws; 1.0 is the whole distribution", low=1e-6, high=1.0)
@@ -71,7 +70,7 @@ class LowestReward(UserRecipe):
     section = "lowest_reward"
 
     samples: Samples = Samples()
-    judged_by: AdapterRecipe | None = None
+    judged_by: WeightsSource | None = None
 
     def build(self, context: Context, users: Sequence[User]) -> Iterator[User]:
         """Score all users' candidates under both models in one call of the engine."""

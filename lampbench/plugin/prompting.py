@@ -28,7 +28,7 @@ class Prompting(Part):
         """The prompt for one item of one user."""
 
     def quotes(self, context: Context, user: User, item: Query | Record) -> list[Record]:
-        """The past records that the prompt quotes, in the order in which it shows them."""
+        """The user's past records that the prompt quotes, in the order in which it shows them."""
         return []
 
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Literal
 
 from lampbench.core.findings import leaks_first
 from lampbench.paper.published import paper
-from lampbench.plugin.decoding import Contrastive, Greedy
+from lampbench.plugin.decoding import Greedy
+from lampbench.plugin.weighted_sides import Contrastive, ExpertGuided, Guided
 from lampbench.record.manifest import PREDICT
 from lampbench.record.runs import Run
 from lampbench.report.setups import Column, Setup, age
@@ -109,7 +110,8 @@ class CellScore:
         parts = manifest.method_parts
         answers_only = {stage.stage for stage in manifest.stages} == {PREDICT}
         untrained = "adaptation" in parts and parts["adaptation"] is None
-        greedy = (parts.get("decoding") or {}).get("part") in (Greedy.name, Contrastive.name)
+        best = {kind.name for kind in (Greedy, Contrastive, Guided, ExpertGuided)}
+        greedy = (parts.get("decoding") or {}).get("part") in best
         return not (answers_only and untrained and greedy)
 
     @cached_property

@@ -13,6 +13,7 @@ from lampbench.report.tables.cross_model import cross_model_sections
 from lampbench.report.tables.data import data_sections
 from lampbench.report.tables.excluded_runs import excluded_run_sections
 from lampbench.report.tables.further_methods import (
+    beyond_paper_sections,
     control_method_sections,
     further_method_sections,
 )
@@ -73,6 +74,12 @@ CONTENTS = {
         "Control methods",
         "Methods that do only one thing that the paper's method does too, beside the six.",
         lambda found: control_method_sections(found.board),
+    ),
+    "beyond-paper": Content(
+        "Beyond the paper",
+        "Baselines that the paper does not have, and controls that show what a gain does not come "
+        "from, beside the six.",
+        lambda found: beyond_paper_sections(found.board),
     ),
     "further-methods": Content(
         "Further methods",

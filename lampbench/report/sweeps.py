@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from lampbench.paper.published import paper
-from lampbench.plugin.decoding import Contrastive, Greedy
+from lampbench.plugin.decoding import Greedy
 from lampbench.plugin.prompting import Plain
+from lampbench.plugin.weighted_sides import Contrastive
 from lampbench.record.runs import Run
 from lampbench.report.cell_scores import CellScore, score_cell
 from lampbench.report.fill_cells import (

@@ -109,19 +109,22 @@ def diagnose_plan(plan: Plan) -> Diagnosis:
     """Score the users' texts under each stage of a plan; trains nothing.
 
     Raises:
-        LampbenchError: the method trains nothing, or its artifacts are not in the cache.
+        LampbenchError: the method trains and contrasts nothing, or its artifacts are not in the
+            cache.
     """
     method = plan.method
-    if method.adaptation is None:
+    parts = [part for part in (method.adaptation, method.decoding) if part is not None]
+    stages = [part for part in build_order(parts) if isinstance(part, AdapterRecipe)]
+    if not stages and not method.decoding.sides:
         raise LampbenchError(
-            f"method {method.name} trains nothing, so there is nothing to diagnose"
+            f"method {method.name} trains nothing and contrasts nothing, so there is nothing to "
+            "diagnose"
         )
     if missing := [stage.name for stage in plan.stages if stage.missing(plan.executor)]:
         raise LampbenchError(
             f"{method.name} on {plan.executor.task.name}: {', '.join(missing)} not in the cache "
             f"{plan.executor.cache.root}; run the same options with `lampbench run` first"
         )
-    stages = [part for part in build_order([method.adaptation]) if isinstance(part, AdapterRecipe)]
     asked = [
         (user, query, query.reference)
         for user in plan.executor.dataset.test_users
@@ -236,29 +239,46 @@ def _greedy(plan: Plan, asked: Sequence[tuple[User, Query, Weights]]) -> list[st
 
 
 def _ways(plan: Plan, asked: Asked) -> dict[str, list[Completion]]:
-    """The tokens that are chosen along every reference, by each of the two models alone and by
-    their contrast; empty where the method does not contrast.
+    """The tokens that are chosen along every reference, by each side alone and by their contrast;
+    empty where the method does not contrast.
 
-    A model alone chooses within its own plausible set too: under a repetition penalty the set
-    changes what is chosen, and that is not the contrast's doing.
+    A side alone chooses within its own plausible set too, and is penalised for repeating its own
+    prompt: under a repetition penalty the set changes what is chosen, and that is not the
+    contrast's doing.
     """
     requests: dict[str, list[GenerateRequest]] = {}
     for at, (user, query, reference) in enumerate(asked):
-        spec = replace(plan.method.decoding.spec(plan.executor, user), rewards=False)
+        decoding = plan.method.decoding
+        spec = replace(decoding.spec(plan.executor, user), rewards=False)
         if spec.contrast is None:
             return {}
-        alone = replace(spec, contrast=replace(spec.contrast, alpha=0.0))
-        prompt = plan.executor.prompt(user, query)
-        own = plan.executor.weights(plan.method.adaptation, user)
+        alone = replace(spec, contrast=replace(spec.contrast, alpha=0.0, own=1.0, more=()))
+        contrast = GenerateRequest(
+            str(at),
+            plan.executor.prompt(user, query),
+            plan.executor.own_weights(user),
+            spec,
+            teacher_text=reference,
+            other_prompts=decoding.other_prompts(plan.executor, user, query),
+        )
+        sides = zip(_side_names(contrast), contrast.prompts[1:], spec.contrast.others, strict=True)
         by_way = {
-            "base model alone": (spec.contrast.against, alone),
-            _ALONE: (own, alone),
-            _CONTRAST: (own, spec),
+            name: replace(contrast, prompt=prompt, weights=weights, spec=alone, other_prompts=())
+            for name, prompt, (weights, _) in sides
         }
-        for way, (weights, chosen) in by_way.items():
-            request = GenerateRequest(str(at), prompt, weights, chosen, teacher_text=reference)
+        by_way[_ALONE] = replace(contrast, spec=alone, other_prompts=())
+        by_way[_CONTRAST] = contrast
+        for way, request in by_way.items():
             requests.setdefault(way, []).append(request)
     return {way: _generate(plan, some) for way, some in requests.items()}
+
+
+def _side_names(contrast: GenerateRequest) -> list[str]:
+    """What the sides beside the method's own are called in tables."""
+    count = len(contrast.prompts) - 1
+    if count > 1:
+        return [f"side {number} alone" for number in range(1, count + 1)]
+    return ["other side alone" if contrast.other_prompts else "base model alone"]
 
 
 def _choices(ways: Mapping[str, Sequence[Completion]], asked: Asked) -> Iterator[Choosing]:

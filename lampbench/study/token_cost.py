@@ -7,14 +7,28 @@ from pathlib import Path
 from lampbench.core.dataset import User
 from lampbench.engine.model_files import decoder_sizes
 from lampbench.engine.models import resolve_model
+from lampbench.engine.protocol import (
+    AdapterSpec,
+    DoraSpec,
+    IA3Spec,
+    PrefixSpec,
+    SoftPromptSpec,
+    SteeringSpec,
+)
 from lampbench.execution.specification import Owner, RunSpecification
 from lampbench.plugin.adaptation import TaskSFT, UserDPO, UserSFT
 from lampbench.plugin.adapter_recipe import LoraRecipe
+from lampbench.plugin.assembled import AssembledFromUsers
+from lampbench.plugin.borrowing import MeanOfUsers
 from lampbench.plugin.context import Recipe
-from lampbench.plugin.decoding import Contrastive
 from lampbench.plugin.dense_retrieval import Embeddings
+from lampbench.plugin.hyperparameter import Part, child_parts
 from lampbench.plugin.negatives import LowestReward, Samples
+from lampbench.plugin.reranking import Reranked
+from lampbench.plugin.side import OwnPrompting
+from lampbench.plugin.steering import SteeringVector
 from lampbench.plugin.user_profile import UserProfile
+from lampbench.plugin.user_tuning import UserTuning
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +95,11 @@ def _(recipe: TaskSFT, spec: RunSpecification, lengths: Lengths) -> Cost:
     return Cost(trained=trained, disk=_adapter_bytes(recipe, spec.model))
 
 
+@task_cost.register
+def _(recipe: MeanOfUsers, spec: RunSpecification, lengths: Lengths) -> Cost:
+    return Cost(disk=None)  # its rank depends on how many users there are
+
+
 @singledispatch
 def user_cost(recipe: Recipe, spec: RunSpecification, user: User, lengths: Lengths) -> Cost:
     """The cost of a user's artifact. Other recipes register here."""
@@ -98,6 +117,29 @@ def _(recipe: UserDPO, spec: RunSpecification, user: User, lengths: Lengths) -> 
     sides = 2 * lengths.of_history(user)  # a pair has two; the reference reads both once
     disk = _adapter_bytes(recipe.start, spec.model)
     return Cost(read=sides, trained=recipe.epochs * sides, disk=disk)
+
+
+@user_cost.register
+def _(recipe: UserTuning, spec: RunSpecification, user: User, lengths: Lengths) -> Cost:
+    shape, trained = recipe.what.spec(), recipe.epochs * lengths.of_history(user)
+    return Cost(trained=trained, disk=_shape_bytes(shape, spec.model))
+
+
+@user_cost.register
+def _(recipe: SteeringVector, spec: RunSpecification, user: User, lengths: Lengths) -> Cost:
+    generic = len(user.history) * recipe.generic.max_new_tokens
+    sizes = decoder_sizes(resolve_model(spec.model))
+    disk = 4 * sizes.linear["o_proj"][1] if sizes else None
+    inputs = sum(lengths.of(*record.fields.values()) for record in user.history)
+    return Cost(trained=lengths.of_history(user) + inputs + generic, disk=disk)
+
+
+@user_cost.register
+def _(recipe: AssembledFromUsers, spec: RunSpecification, user: User, lengths: Lengths) -> Cost:
+    latest = user.history[-recipe.records :]
+    tokens = sum(lengths.of(*record.fields.values(), record.target) for record in latest)
+    sharers = min(recipe.sharers, len(spec.dataset.test_users) - 1)
+    return Cost(read=sharers * tokens, disk=None)  # its rank depends on what is added up
 
 
 @user_cost.register
@@ -126,25 +168,55 @@ def _(recipe: Embeddings, spec: RunSpecification, user: User, lengths: Lengths) 
 
 
 def answer_cost(spec: RunSpecification, lengths: Lengths) -> Cost:
-    """Answering all queries: their fields, as much quoted history as the prompts may hold, and
-    for contrastive decoding the base model's reading and writing too.
+    """Answering all queries: their fields, as much quoted history as the prompts may hold, both
+    for every answer that is generated. The other sides of a contrast read their prompts and write
+    too; for a choice, models read every answer again. Unknown for a method with its own `predict`
+    that does not say how many answers it generates.
     """
-    decoding = spec.method.decoding
-    quoted = getattr(spec.method.prompting, "k", 0)
-    rows = 2 if isinstance(decoding, Contrastive) else 1
-    read = written = 0
+    decoding, answers = spec.method.decoding, spec.method.generated_per_query()
+    if answers is None:
+        return UNKNOWN
+    own = _quoted(spec.method.prompting)
+    others = [side.prompting for side in decoding.sides]
+    quoted = [own, *(own if isinstance(p, OwnPrompting) else _quoted(p) for p in others)]
+    judges = decoding.by.models_asked if isinstance(decoding, Reranked) and decoding.by else 0
+    prompts = of_sides = written = 0
     for user in spec.dataset.test_users:
-        mean = lengths.of_history(user) // max(1, len(user.history)) if quoted else 0
+        mean = lengths.of_history(user) // max(1, len(user.history)) if any(quoted) else 0
         for query in user.queries:
-            read += lengths.of(*query.fields.values()) + min(quoted, len(user.history)) * mean
+            fields = lengths.of(*query.fields.values())
+            sides = [fields + min(count, len(user.history)) * mean for count in quoted]
+            prompts, of_sides = prompts + sides[0], of_sides + sum(sides)
             written += decoding.max_new_tokens
-    return Cost(read=rows * read, written=rows * written)
+    read = of_sides + judges * (prompts + written)
+    return Cost(read=answers * read, written=answers * len(quoted) * written)
+
+
+def _quoted(prompting: Part) -> int:
+    """How many records a prompt may quote, also through a prompting inside another."""
+    inside = [_quoted(child) for _, child in child_parts(prompting)]
+    return int(getattr(prompting, "k", 0)) + sum(inside)
 
 
 def _adapter_bytes(recipe: LoraRecipe, model: str) -> int | None:
-    """Size of a float32 adapter: rank x (inputs + outputs) of every target in every layer."""
+    return _shape_bytes(recipe.lora(), model)
+
+
+def _shape_bytes(shape: AdapterSpec, model: str) -> int | None:
+    """Size of a float32 adapter; a LoRA's is rank x (inputs + outputs) of every target's layer."""
     sizes = decoder_sizes(resolve_model(model))
-    if sizes is None or not set(recipe.targets) <= sizes.linear.keys():
+    if sizes is None:
         return None
-    per_layer = sum(sum(sizes.linear[name]) for name in recipe.targets)
-    return 4 * recipe.rank * per_layer * sizes.layers
+    if isinstance(shape, PrefixSpec):
+        return 4 * shape.length * 2 * sizes.linear["k_proj"][1] * sizes.layers
+    if isinstance(shape, SoftPromptSpec):
+        return 4 * shape.length * sizes.linear["q_proj"][0]
+    if isinstance(shape, SteeringSpec) or not set(shape.targets) <= sizes.linear.keys():
+        return None
+    if isinstance(shape, IA3Spec):
+        scaled = [sizes.linear[name][name not in shape.feedforward] for name in shape.targets]
+        return 4 * sum(scaled) * sizes.layers
+    per_layer = sum(sum(sizes.linear[name]) for name in shape.targets)
+    magnitudes = sum(sizes.linear[name][1] for name in shape.targets)
+    more = magnitudes if isinstance(shape, DoraSpec) else 0
+    return 4 * (shape.rank * per_layer + more) * sizes.layers

@@ -105,7 +105,7 @@ def adapters(
     def get(name: str = "llama") -> Adapters:
         if name not in made:
             home = tmp_path_factory.mktemp(f"adapters-{name}")
-            tam = job(home, "tam", lora=TASK_LORA, seed=1)
+            tam = job(home, "tam", adapter=TASK_LORA, seed=1)
             users = [job(home, f"user{i}", frozen=(tam.output,), seed=5 + i) for i in (0, 1)]
             for each in (tam, *users):
                 list(engine(name).train([each], no_hook))

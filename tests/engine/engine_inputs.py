@@ -62,8 +62,8 @@ def preferences(n: int = 6) -> tuple[PreferencePair, ...]:
 def job(home: Path, name: str, **options: Any) -> TrainJob:
     """A training job below `home`."""
     values: dict[str, Any] = {
-        "id": name, "frozen": (), "data": examples(), "lora": USER_LORA, "optim": OPTIM, "seed": 3,
-        "output": home / name / "adapter", "scratch": home / name / "checkpoints",
+        "id": name, "frozen": (), "data": examples(), "adapter": USER_LORA, "optim": OPTIM,
+        "seed": 3, "output": home / name / "adapter", "scratch": home / name / "checkpoints",
     } | options  # fmt: skip
     return TrainJob(**values)
 

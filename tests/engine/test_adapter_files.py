@@ -49,7 +49,7 @@ def test_a_start_of_another_shape_is_refused(engine, adapters, tmp_path, kind):
     tam, user, _ = adapters()
     change, message = BAD[kind]
     asked = job(tmp_path, "u", frozen=(tam,), start=user,
-                lora=dataclasses.replace(USER_LORA, **change))  # fmt: skip
+                adapter=dataclasses.replace(USER_LORA, **change))  # fmt: skip
     with pytest.raises(LampbenchError, match=message):
         list(engine().train([asked], no_hook))
 

@@ -95,7 +95,7 @@ def continued(adapters, tmp_path, name):
     """A user's adapter continued on TAM, with TAM as reference."""
     tam, user, _ = adapters(name)
     return job(
-        tmp_path, "u", data=preferences(6), lora=STILL, frozen=(tam,), start=user,
+        tmp_path, "u", data=preferences(6), adapter=STILL, frozen=(tam,), start=user,
         dpo=DPOSpec(0.7, (tam,)), optim=dataclasses.replace(OPTIM, learning_rate=1e-3),
     )  # fmt: skip
 
@@ -136,7 +136,7 @@ def test_trl_without_a_reference_computes_another_loss(engine, adapters, trl_tra
 def test_the_first_margin_is_measured_against_tam(engine, adapters, tmp_path):
     """The start adapter already differs from TAM: against itself the margin would be zero."""
     tam, user, _ = adapters()
-    asked = job(tmp_path, "u", data=preferences(3), lora=STILL, frozen=(tam,), start=user,
+    asked = job(tmp_path, "u", data=preferences(3), adapter=STILL, frozen=(tam,), start=user,
                 dpo=DPOSpec(0.7, (tam,)))  # fmt: skip
     (against_tam,) = engine().train([asked], no_hook)
     itself = dataclasses.replace(asked, dpo=DPOSpec(0.7, (tam, user)))

@@ -64,19 +64,19 @@ def test_equation_2_at_alpha_1_is_the_log_ratio():
 
 def test_equation_3_takes_the_highest_reward_among_the_plausible():
     # at alpha = 1 the third token has the highest ratio (4); tau = 0.45 leaves the first two
-    assert contrastive_scores(USER.log(), BASE.log(), contrast(tau=0.1)).argmax().item() == 2
-    assert contrastive_scores(USER.log(), BASE.log(), contrast(tau=0.45)).argmax().item() == 1
-    assert contrastive_scores(USER.log(), BASE.log(), contrast(alpha=0.0)).argmax().item() == 0
+    assert contrastive_scores(USER.log(), [BASE.log()], contrast(tau=0.1)).argmax().item() == 2
+    assert contrastive_scores(USER.log(), [BASE.log()], contrast(tau=0.45)).argmax().item() == 1
+    assert contrastive_scores(USER.log(), [BASE.log()], contrast(alpha=0.0)).argmax().item() == 0
 
 
 def test_outside_the_head_nothing_can_be_chosen():
-    scores = contrastive_scores(USER.log(), BASE.log(), contrast(tau=0.45))
+    scores = contrastive_scores(USER.log(), [BASE.log()], contrast(tau=0.45))
     assert scores[0, 2:].tolist() == [-math.inf, -math.inf]
     assert penalise(scores, ~UNSEEN, 7.0)[0, 2:].tolist() == [-math.inf, -math.inf]
 
 
 def test_log_eps_is_the_reference_codes_formula():
-    scores = contrastive_scores(USER.log(), BASE.log(), contrast(0.5, 0.45, 1e-8))
+    scores = contrastive_scores(USER.log(), [BASE.log()], contrast(0.5, 0.45, 1e-8))
     # the head is 1/2, 1/4: renormalised 2/3, 1/3; outside, log 1e-8
     expected = [
         math.log(2 / 3) - 0.5 * math.log(0.8),
@@ -92,8 +92,8 @@ def test_log_eps_lets_a_hard_penalty_drive_the_choice_out_of_the_head():
     spec = GenerationSpec(1, 100.0, contrast=contrast(0.0, 0.45, 1e-8))
     exact = GenerationSpec(1, 100.0, contrast=contrast(0.0, 0.45))
     seen = torch.tensor([[True, True, False, False]])
-    assert next_scores(spec, USER.log(), BASE.log(), seen).argmax().item() == 2
-    assert next_scores(exact, USER.log(), BASE.log(), seen).argmax().item() == 0
+    assert next_scores(spec, USER.log(), [BASE.log()], seen).argmax().item() == 2
+    assert next_scores(exact, USER.log(), [BASE.log()], seen).argmax().item() == 0
 
 
 def test_penalty_by_hand():
@@ -116,7 +116,7 @@ def test_penalty_equals_transformers():
 def test_penalty_acts_on_the_scores_after_the_combination():
     seen = torch.tensor([[False, False, True, False]])
     spec = GenerationSpec(1, 7.0, contrast=contrast(1.0))
-    scores = next_scores(spec, USER.log(), BASE.log(), seen)
+    scores = next_scores(spec, USER.log(), [BASE.log()], seen)
     # rewards: log 0.625, log 2.5, log 4, 0; the third is positive and seen: divided by seven
     expected = [math.log(0.625), math.log(2.5), math.log(4.0) / 7, 0.0]
     assert scores.tolist() == [pytest.approx(expected, abs=1e-6)]
@@ -128,11 +128,11 @@ def test_penalty_on_logits_acts_before_and_on_the_user_alone():
     spec = GenerationSpec(1, 2.0, "logits", contrast=contrast(1.0, 0.0))
     penalised = torch.tensor([[1.0, 1.5, 0.0, 0.0]])
     expected = penalised.log_softmax(-1) - base.log_softmax(-1)
-    assert torch.allclose(next_scores(spec, user, base, seen), expected)
+    assert torch.allclose(next_scores(spec, user, [base], seen), expected)
 
 
 def test_greedy_scores_are_log_probabilities():
-    scores = next_scores(GenerationSpec(1), USER.log() + 5, None, UNSEEN)
+    scores = next_scores(GenerationSpec(1), USER.log() + 5, [], UNSEEN)
     assert torch.allclose(scores.exp(), USER)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from lampbench.paper.cast import Contest, Control, cast
 from lampbench.paper.published import paper
-from lampbench.plugin.decoding import Contrastive
+from lampbench.plugin.weighted_sides import Contrastive
 from lampbench.registry import Registry
 from lampbench.study.sweep import read_grid
 

@@ -164,7 +164,7 @@ def test_other_data_never_share_a_column(record, read, cells):
 @pytest.mark.parametrize("name", ["leaderboard", *CONTENTS])
 def test_synthetic_data_are_marked_in_every_table(record, read, name):
     made_up = {"dataset": {"synthetic": True}}
-    for method in ("oppu", "oppu_cd", "cope", "tam", "tam_head", "mine"):
+    for method in ("oppu", "oppu_cd", "cope", "tam", "tam_head", "oppu_mean", "mine"):
         record(method, "review_writing", good=6, **made_up)
     for alpha in (0.1, 0.5):
         record("cope", "review_writing", key=f"a{alpha}", overrides={"decoding.alpha": alpha},
@@ -220,6 +220,20 @@ def test_controls_and_variants_are_not_in_the_main_table(record, read, cells):
     assert "cope_init" not in table and "OPPU + CD" not in table
     assert "No run is recorded" in read("further-methods")
     assert "| cope_init" in read("scores") and "| OPPU + CD" in read("scores")
+
+
+def test_baselines_beyond_the_paper_have_a_table_of_their_own(record, read, cells):
+    record("cope", good=3)
+    record("oppu_swapped", good=6)
+    record("best_of_n", good=5)
+    record("oppu_rag", "topic_writing", good=3)
+    table = cells(read("beyond-paper"), SETUP, "ROUGE-1")
+    assert list(table)[-3:] == ["oppu_rag", "best_of_n", "oppu_swapped"]
+    assert list(table)[:6] == ["Base", "RAG", "PAG", "TAM", "OPPU", "CoPe"]
+    assert table["oppu_swapped"]["News Headline"].startswith("0.400")
+    assert table["oppu_rag"]["News Headline"] == "no run"
+    assert "No run is recorded" in read("further-methods")
+    assert list(cells(read("main"), SETUP, "ROUGE-1"))[-1] == "CoPe"
 
 
 def test_no_runs_at_all(read):

@@ -13,6 +13,7 @@ from lampbench.core.dataset import Dataset, Query, Record, User
 from lampbench.core.fidelity import FIDELITIES
 from lampbench.engine.pool import EngineOptions, EnginePool
 from lampbench.engine.protocol import (
+    CombineJob,
     Completion,
     GenerateRequest,
     ScoreRequest,
@@ -50,6 +51,7 @@ class RecordingEngine:
         self.generated: list[GenerateRequest] = []
         self.scored: list[ScoreRequest] = []
         self.trained: list[TrainJob] = []
+        self.combined: list[CombineJob] = []
         self.budget: int | None = None
         self.steps = 2
         self.diverging: set[str] = set()
@@ -96,6 +98,13 @@ class RecordingEngine:
                 job.output.mkdir(parents=True, exist_ok=True)  # a killed run may have left it
                 (job.output / "adapter.json").write_text(json.dumps([job.id, number(job.data)]))
             yield TrainResult(job.id, self.steps, 10, 0, (1.0, 0.5))
+
+    def combine(self, job: CombineJob) -> None:
+        self._spend()
+        self.combined.append(job)
+        terms = [[adapter_name(path), factor] for path, factor in job.terms]
+        job.output.mkdir(parents=True, exist_ok=True)
+        (job.output / "adapter.json").write_text(json.dumps(["sum", number(terms)]))
 
 
 def adapter_name(path: Path) -> str:
@@ -184,7 +193,7 @@ def planner(tmp_path: Path, dataset: Dataset, engine: RecordingEngine) -> Planne
         spec = RunSpecification(ready, task, data, "bundled", setting, seed)
         progress = Progress()
         held = Cache(tmp_path / cache, progress.say)
-        executor = Executor(spec, held, pool, progress)
+        executor = Executor(spec, held, pool, progress, registry=registry)
         return make_plan(executor, settings, {}, "paper", tmp_path / "results")
 
     return plan

@@ -14,7 +14,7 @@ class EncodedRequest:
     Attributes:
         request: the request.
         sample: the sample's number.
-        prompt: the request's prompt.
+        prompts: the prompt of each row of the slot; the first is the request's own.
         seed: seed of this sample's random numbers.
         own: for each row of the slot that has adapters of its own, these adapters.
         forced: tokens that are forced (teacher forcing), or none.
@@ -22,10 +22,15 @@ class EncodedRequest:
 
     request: GenerateRequest
     sample: int
-    prompt: EncodedPrompt
+    prompts: tuple[EncodedPrompt, ...]
     seed: int
     own: tuple[Weights, ...]
     forced: TokenIds
+
+    @property
+    def longest_prompt(self) -> int:
+        """Tokens of the longest of the prompts."""
+        return max(len(prompt.ids) for prompt in self.prompts)
 
 
 @dataclass(slots=True, eq=False)
@@ -48,8 +53,8 @@ class AnswerSlot:
 
     @property
     def length(self) -> int:
-        """Tokens of the prompt and the answer."""
-        return len(self.encoded.prompt.ids) + len(self.tokens)
+        """Tokens of the longest prompt and of the answer."""
+        return self.encoded.longest_prompt + len(self.tokens)
 
     def add(self, token: int, stop: Collection[int]) -> None:
         """Add a chosen token, unless the answer has ended."""

@@ -1,8 +1,8 @@
 """The decoding loop: answers to many users' prompts together, greedy, sampled or contrastive.
 
-An answer has a slot. In contrastive decoding a slot has two neighbouring rows, the user's and the
-base model's, which go through every forward pass together, with the same tokens. When an answer
-ends, a waiting one takes its slot.
+An answer has a slot. In contrastive decoding a slot has neighbouring rows, one for each side, which
+go through every forward pass together: each has a prompt, weights and positions of its own, and all
+get the same new tokens. When an answer ends, a waiting one takes its slot.
 """
 
 from collections import deque
@@ -20,7 +20,7 @@ from lampbench.engine.batched.packing import PassLimits, pack
 from lampbench.engine.batched.prompt_tree import PromptTree
 from lampbench.engine.batched.stacked_lora import RowAdapters, StackedLora
 from lampbench.engine.decoded_answer import DecodedAnswer
-from lampbench.engine.next_token import chosen_rewards, next_scores, next_tokens
+from lampbench.engine.next_token import chosen_rewards, held_open, next_scores, next_tokens
 from lampbench.engine.prompt_encoder import TokenIds
 from lampbench.engine.protocol import GenerationSpec, Weights
 
@@ -35,7 +35,7 @@ class DecodingSettings:
     """What all answers of a loop have in common.
 
     Attributes:
-        spec: how tokens are chosen; `spec.contrast.against` plays no part.
+        spec: how tokens are chosen; the weights that `spec.contrast` names play no part.
         stop: tokens that end an answer.
         pad: the padding token.
         limits: limits of a pass that reads prompts.
@@ -43,6 +43,7 @@ class DecodingSettings:
         layout: the layout of these adapters.
         flatten: reads adapters, as a vector in that layout.
         same_adapters: whether all answers have the same ones.
+        one_prompt: whether all rows of a slot read the same prompt.
     """
 
     spec: GenerationSpec
@@ -53,11 +54,21 @@ class DecodingSettings:
     layout: AdapterLayout
     flatten: Callable[[Weights], Tensor]
     same_adapters: bool
+    one_prompt: bool = True
 
     @property
     def rows_per_slot(self) -> int:
-        """Rows of a slot: the user's, and with a contrast the base model's."""
-        return 2 if self.spec.contrast else 1
+        """Rows of a slot: the user's, and one for each other side of a contrast."""
+        return 1 + (len(self.spec.contrast.others) if self.spec.contrast else 0)
+
+    @property
+    def read_together(self) -> list[range]:
+        """The rows of a slot whose prompts are read in one pass: all, or each in a pass of its own.
+
+        Prompts of different sides differ in length, and padding would cost as much as a token.
+        """
+        rows = range(self.rows_per_slot)
+        return [rows] if self.one_prompt else [range(row, row + 1) for row in rows]
 
 
 class DecodingLoop:
@@ -78,7 +89,7 @@ class DecodingLoop:
         rows = slots * self._width
         self._cache = KVCache(config.num_hidden_layers, rows, tokens, self._device)
         self._seen = torch.zeros(slots, config.vocab_size, dtype=torch.bool, device=self._device)
-        self._length = torch.zeros(slots, dtype=torch.long, device=self._device)
+        self._length = torch.zeros(slots, self._width, dtype=torch.long, device=self._device)
         self._last = torch.zeros(slots, dtype=torch.long, device=self._device)
         self._seed = torch.zeros(slots, dtype=torch.long, device=self._device)
         self._count = torch.zeros(slots, dtype=torch.long, device=self._device)
@@ -119,10 +130,6 @@ class DecodingLoop:
                 finished = self._finish()
             yield from finished
 
-    def _row_adapters(self, indices: Tensor | None) -> RowAdapters:
-        """Which rows of a pass have adapters: all, or the first of each slot."""
-        return RowAdapters(self._width // max(1, self._settings.own_rows), indices)
-
     def _admit(self, requests: list[EncodedRequest]) -> None:
         """Read prompts into free slots and choose their first tokens."""
         first = len(self._slots)
@@ -132,32 +139,42 @@ class DecodingLoop:
         self._seed[new] = torch.tensor([each.seed for each in requests], device=self._device)
         self._count[new] = 0
         if self._forced is not None:
-            rows = [(*each.forced, *[_FREE] * (budget - len(each.forced))) for each in requests]
-            self._forced[new] = torch.tensor(rows, device=self._device)
+            forced = [(*each.forced, *[_FREE] * (budget - len(each.forced))) for each in requests]
+            self._forced[new] = torch.tensor(forced, device=self._device)
         own = self._settings.own_rows
         for slot, encoded in enumerate(requests, start=first):
             begin = 0 if self._settings.same_adapters else slot * own
             for index, weights in enumerate(encoded.own, start=begin):
                 self._own[index] = self._settings.flatten(weights)
-        # samples of one prompt share its reading
-        shared: dict[tuple[TokenIds, tuple[Weights, ...]], list[int]] = {}
-        for slot, encoded in enumerate(requests, start=first):
-            shared.setdefault((encoded.prompt.ids, encoded.own), []).append(slot)
         logits = torch.empty(len(requests), self._width, self._seen.shape[1], device=self._device)
         limits = self._settings.limits
-        limits = PassLimits(max(1, limits.tokens // self._width), limits.labels)
-        for batch in pack(list(shared.items()), lambda item: PromptTree(item[0][0], ()), limits):
-            self._read([ids for (ids, _), _ in batch], [slots for _, slots in batch], logits, first)
+        for rows in self._settings.read_together:
+            # samples of one prompt share its reading
+            shared: dict[tuple[TokenIds, tuple[Weights, ...]], list[int]] = {}
+            for slot, encoded in enumerate(requests, start=first):
+                whose = encoded.prompts[rows.start].ids, encoded.own[rows.start : rows.stop]
+                shared.setdefault(whose, []).append(slot)
+            of_rows = PassLimits(max(1, limits.tokens // len(rows)), limits.labels)
+            items = [(PromptTree(ids, ()), slots) for (ids, _), slots in shared.items()]
+            for batch in pack(items, lambda item: item[0], of_rows):
+                prompts = [tree.prompt for tree, _ in batch]
+                self._read(rows, prompts, [slots for _, slots in batch], logits, first)
         self._choose(new, logits)
 
     def _read(
-        self, prompts: list[TokenIds], slots: list[list[int]], after: Tensor, first: int
+        self,
+        rows: range,
+        prompts: list[TokenIds],
+        slots: list[list[int]],
+        after: Tensor,
+        first: int,
     ) -> None:
-        """One pass over prompts, each for one or several slots from `first` on.
+        """One pass over prompts of some rows, each for one or several slots from `first` on.
 
         The logits go to `after` [slots from `first`, rows of a slot, vocabulary].
         """
-        device, width = self._device, self._width
+        device, width = self._device, len(rows)
+        these = slice(rows.start, rows.stop)
         longest = max(map(len, prompts))
         tokens = torch.tensor(
             [[*ids, *[self._settings.pad] * (longest - len(ids))] for ids in prompts]
@@ -168,35 +185,38 @@ class DecodingLoop:
         real = torch.arange(longest) < lengths.unsqueeze(-1)
         offsets = torch.arange(width)
         source = (of_prompt.unsqueeze(-1) * width + offsets).flatten().to(device)
-        target = (slot.unsqueeze(-1) * width + offsets).flatten().to(device)
+        target = (slot.unsqueeze(-1) * self._width + rows.start + offsets).flatten().to(device)
         self._cache.fill(source, target)
-        leader = torch.tensor([group[0] for group in slots])
         own = self._settings.own_rows
-        indices = (leader.unsqueeze(-1) * own + torch.arange(own)).flatten()
-        self._stacked.rows = self._row_adapters(indices.to(device))
-        logits = self._forward.logits(
-            tokens.repeat_interleave(width, 0).to(device),
-            torch.arange(longest, device=device).unsqueeze(0),
-            cache=self._cache,
-            at=(
-                torch.arange(len(prompts) * width, device=device),
-                (lengths - 1).repeat_interleave(width).to(device),
-            ),
-        )
+        adapted = torch.tensor([row for row in rows if row < own], dtype=torch.long)
+        leader = torch.tensor([group[0] for group in slots])
+        indices = (leader.unsqueeze(-1) * own + adapted).flatten()
+        self._stacked.rows = RowAdapters(width // max(1, len(adapted)), indices.to(device))
+        with self._stacked.using(self._views if len(adapted) else {}):
+            logits = self._forward.logits(
+                tokens.repeat_interleave(width, 0).to(device),
+                torch.arange(longest, device=device).unsqueeze(0),
+                cache=self._cache,
+                at=(
+                    torch.arange(len(prompts) * width, device=device),
+                    (lengths - 1).repeat_interleave(width).to(device),
+                ),
+            )
         slot, of_prompt = slot.to(device), of_prompt.to(device)
-        seen = torch.zeros(len(prompts), self._seen.shape[1], device=device)
-        seen.scatter_add_(1, tokens.to(device), real.to(device).float())
-        self._seen[slot] = (seen > 0)[of_prompt]
-        self._length[slot] = lengths.to(device)[of_prompt]
-        after[slot - first] = logits.view(len(prompts), width, -1)[of_prompt]
+        if rows.start == 0:  # the penalty knows the request's own prompt alone
+            seen = torch.zeros(len(prompts), self._seen.shape[1], device=device)
+            seen.scatter_add_(1, tokens.to(device), real.to(device).float())
+            self._seen[slot] = (seen > 0)[of_prompt]
+        self._length[slot, these] = lengths.to(device)[of_prompt].unsqueeze(-1)
+        after[slot - first, these] = logits.view(len(prompts), width, -1)[of_prompt]
 
     def _advance(self) -> None:
         """Choose one token for every answer; the device is not waited for."""
         active = slice(len(self._slots))
         longest = max(slot.length for slot in self._slots) + len(self._unread)
-        rows = self._length[active].repeat_interleave(self._width)
+        rows = self._length[active].flatten()
         self._cache.advance(rows, longest)
-        self._stacked.rows = self._row_adapters(None)
+        self._stacked.rows = RowAdapters(self._width // max(1, self._settings.own_rows))
         keys = torch.arange(longest, device=self._device)
         position = rows.unsqueeze(-1)
         mask = self._forward.masks(
@@ -214,12 +234,13 @@ class DecodingLoop:
     def _choose(self, active: slice, logits: Tensor) -> None:
         """Choose the next token of some slots, from logits [slots, rows of a slot, vocabulary]."""
         spec, count = self._settings.spec, self._count[active]
-        base = logits[:, 1] if self._width == 2 else None
-        scores = next_scores(spec, logits[:, 0], base, self._seen[active])
+        others = logits.unbind(1)[1:]
+        user = held_open(spec, logits[:, 0], self._settings.stop, count)
+        scores = next_scores(spec, user, others, self._seen[active])
         chosen = next_tokens(spec, scores, self._seed[active], count)
         self._unread.append(chosen)
-        if spec.rewards and base is not None:
-            self._unread_rewards.append(chosen_rewards(spec, logits[:, 0], base, chosen))
+        if spec.rewards and others:
+            self._unread_rewards.append(chosen_rewards(spec, logits[:, 0], others, chosen))
         if self._forced is not None:
             forced = self._forced[active].gather(1, count.unsqueeze(-1)).squeeze(-1)
             chosen = forced.where(forced != _FREE, chosen)

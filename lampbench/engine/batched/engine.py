@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from operator import attrgetter
 from typing import TypeVar
 
 from lampbench.core.fidelity import Fidelity
@@ -22,15 +23,16 @@ from lampbench.engine.batched.shared_adapters import SharedAdapters, split_share
 from lampbench.engine.batched.stacked_lora import StackedLora
 from lampbench.engine.batched.training_loop import TrainingLoop
 from lampbench.engine.batched.training_run import TrainingExample, TrainingRun
-from lampbench.engine.decoded_answer import DecodedAnswer, completion
+from lampbench.engine.combine_adapters import combine_adapters
+from lampbench.engine.decoded_answer import DecodedAnswer, completion, encode_sides
 from lampbench.engine.flush_denormals import flush_denormals
 from lampbench.engine.load_model import load_model
 from lampbench.engine.lora_init import initial_matrices, peft_config
 from lampbench.engine.model_arguments import NOTHING_GIVEN, ModelArguments
-from lampbench.engine.model_config import prompt_room
 from lampbench.engine.models import ModelSpec
 from lampbench.engine.prompt_encoder import prompt_encoders
 from lampbench.engine.protocol import (
+    CombineJob,
     Completion,
     GenerateRequest,
     GenerationSpec,
@@ -56,12 +58,14 @@ class _Kind:
     """What requests that are decoded together have in common.
 
     `shared` are the adapters of every row; `own_rows` says how many of an answer's rows have
-    adapters of their own. The weights that `spec.contrast` names are left out.
+    adapters of their own, `one_prompt` whether they read the same prompt. The weights that
+    `spec.contrast` names are left out.
     """
 
     shared: Weights
     spec: GenerationSpec
     own_rows: int
+    one_prompt: bool
 
 
 class BatchedEngine:
@@ -131,23 +135,20 @@ class BatchedEngine:
         flush_denormals()
         kinds: dict[_Kind, list[EncodedRequest]] = {}
         for request in requests:
-            spec, against = request.spec, None
-            if spec.contrast is not None:
-                against = spec.contrast.against
-                spec = replace(spec, contrast=replace(spec.contrast, against=()))
-            shared, ours, theirs = split_shared(request.weights, against)
-            own = (ours, theirs) if theirs else (ours,) if ours else ()
-            room = prompt_room(self._encoder.context, spec.max_new_tokens, request.id)
-            prompt = self._encoder.encode_prompt(request.id, request.prompt, room)
+            spec, others = _without_weights(request.spec)
+            shared, rests = split_shared(request.weights, *others)
+            own = rests if any(rests[1:]) else rests[:1] if rests[0] else ()
+            prompts = encode_sides(request, self._encoder)
             forced = self._encoder.encode_response(request.teacher_text)[: spec.max_new_tokens]
-            encoded = kinds.setdefault(_Kind(shared, spec, len(own)), [])
+            one_prompt = len({each.ids for each in prompts}) == 1
+            encoded = kinds.setdefault(_Kind(shared, spec, len(own), one_prompt), [])
             for sample in range(request.samples):
                 seed = seed_from(request.seed, sample)
-                encoded.append(EncodedRequest(request, sample, prompt, seed, own, forced))
+                encoded.append(EncodedRequest(request, sample, prompts, seed, own, forced))
         for kind, waiting in kinds.items():
             for each, answer in self._decode(kind, waiting):
                 yield completion(
-                    each.request, each.sample, each.prompt, each.forced, answer, self._encoder
+                    each.request, each.sample, each.prompts, each.forced, answer, self._encoder
                 )
 
     def score(self, requests: Sequence[ScoreRequest]) -> Iterator[ScoreResult]:
@@ -159,6 +160,14 @@ class BatchedEngine:
         flush_denormals()
         for shared, group in _grouped(requests, lambda r: split_shared(r.weights)[0]).items():
             yield from self._scorer.score(shared, list(self._scorer.trees(group)))
+
+    def combine(self, job: CombineJob) -> None:
+        """Add up adapters.
+
+        Raises:
+            LampbenchError: an adapter is missing, damaged or made for another model.
+        """
+        combine_adapters(job, self._model, self._base)
 
     def train(
         self, jobs: Sequence[TrainJob], on_step: StepHook
@@ -196,10 +205,10 @@ class BatchedEngine:
     ) -> Iterator[tuple[EncodedRequest, DecodedAnswer]]:
         """Answers in the order in which they are complete."""
         self._shared.apply(kind.shared)
-        left = dict.fromkeys(sorted(requests, key=lambda each: len(each.prompt.ids), reverse=True))
+        left = dict.fromkeys(sorted(requests, key=attrgetter("longest_prompt"), reverse=True))
         own = {each.own for each in left}
         layout = self._cache.layout(weights for rows in own for weights in rows)
-        tokens = len(next(iter(left)).prompt.ids) + kind.spec.max_new_tokens
+        tokens = next(iter(left)).longest_prompt + kind.spec.max_new_tokens
         settings = DecodingSettings(
             spec=kind.spec,
             stop=self._stop,
@@ -209,6 +218,7 @@ class BatchedEngine:
             layout=layout,
             flatten=partial(self._cache.flatten, layout),
             same_adapters=kind.own_rows == 1 and len(own) == 1,
+            one_prompt=kind.one_prompt,
         )
         slots = self._planner.decoding_slots(
             len(left), settings.rows_per_slot, tokens, kind.own_rows * layout.size
@@ -272,6 +282,16 @@ class BatchedEngine:
                 for i, example in enumerate(run.examples)
             ]
         self._shared.apply(frozen)
+
+
+def _without_weights(spec: GenerationSpec) -> tuple[GenerationSpec, list[Weights]]:
+    """A specification that names no weights, and the weights of its contrast's other sides."""
+    contrast = spec.contrast
+    if contrast is None:
+        return spec, []
+    more = tuple(((), factor) for _, factor in contrast.more)
+    bare = replace(spec, contrast=replace(contrast, against=(), more=more))
+    return bare, [weights for weights, _ in contrast.others]
 
 
 def _grouped(

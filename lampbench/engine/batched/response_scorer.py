@@ -56,7 +56,7 @@ class ResponseScorer:
         """
         collected: dict[tuple[Weights, TokenIds], list[tuple[str, TokenIds]]] = {}
         for request in requests:
-            _, own, _ = split_shared(request.weights)
+            _, (own,) = split_shared(request.weights)
             if request.format == "raw":
                 ids = self._encoder.encode_raw(request.prompt.text, request.response)
                 yield ScoredTree((request.id,), own, PromptTree(ids[:1], (ids[1:],)))

@@ -66,20 +66,14 @@ class SharedAdapters:
         self._applied = ()
 
 
-def split_shared(
-    weights: Weights, against: Weights | None = None
-) -> tuple[Weights, Weights, Weights]:
-    """What the rows of a request share, and the rest of `weights` and of `against`.
+def split_shared(weights: Weights, *others: Weights) -> tuple[Weights, tuple[Weights, ...]]:
+    """What the rows of a request share, and the rest of `weights` and of each of `others`.
 
-    Shared is everything but the last adapter, as far as `against` begins with it too. It depends on
+    Shared is everything but the last adapter, as far as the others begin with it too. It depends on
     the request alone, so that no result changes with the other requests.
     """
     shared = weights[:-1]
-    if against is not None:
-        common = 0
-        for ours, theirs in zip(shared, against, strict=False):
-            if ours != theirs:
-                break
-            common += 1
-        shared = shared[:common]
-    return shared, weights[len(shared) :], (against or ())[len(shared) :]
+    for other in others:
+        while other[: len(shared)] != shared:
+            shared = shared[:-1]
+    return shared, tuple(each[len(shared) :] for each in (weights, *others))

@@ -64,7 +64,8 @@ def _identity(job: TrainJob) -> str:
     """Digest of whose job it is and what it computes, wherever the cache is."""
     dpo = (job.dpo.beta, [_place(path) for path in job.dpo.reference]) if job.dpo else None
     weights = [_place(path) for path in job.frozen], _place(job.start) if job.start else None
-    return digest([job.id, repr(job.data), repr(job.lora), repr(job.optim), job.seed, dpo, weights])
+    shape = repr(job.adapter)
+    return digest([job.id, repr(job.data), shape, repr(job.optim), job.seed, dpo, weights])
 
 
 def _place(adapter: Path) -> str:

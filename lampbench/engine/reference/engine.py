@@ -15,28 +15,32 @@ import torch
 from torch import Tensor
 
 from lampbench.core.fidelity import Fidelity
-from lampbench.engine.decoded_answer import DecodedAnswer, completion
+from lampbench.engine.combine_adapters import combine_adapters
+from lampbench.engine.decoded_answer import DecodedAnswer, completion, encode_sides
 from lampbench.engine.divergence import divergence
 from lampbench.engine.dpo_loss import dpo_loss
 from lampbench.engine.flush_denormals import flush_denormals
 from lampbench.engine.load_model import load_model
 from lampbench.engine.model_arguments import NOTHING_GIVEN, ModelArguments
-from lampbench.engine.model_config import prompt_room
 from lampbench.engine.models import ModelSpec
-from lampbench.engine.next_token import chosen_rewards, next_scores, next_tokens
+from lampbench.engine.next_token import chosen_rewards, held_open, next_scores, next_tokens
 from lampbench.engine.prompt_encoder import EncodedResponses, TokenIds, prompt_encoders
 from lampbench.engine.protocol import (
+    CombineJob,
     Completion,
     GenerateRequest,
+    LoraSpec,
     ScoreRequest,
     ScoreResult,
+    SteeringSpec,
     StepHook,
     TrainFailure,
     TrainJob,
     TrainResult,
 )
-from lampbench.engine.reference.adapted_model import AdaptedModel
+from lampbench.engine.reference.any_adapter import AnyAdaptedModel
 from lampbench.engine.reference.dropout import lora_dropout
+from lampbench.engine.reference.steering import SteeredModel, fit_steering
 from lampbench.engine.training_schedule import (
     batch_indices,
     dropout_seed,
@@ -68,7 +72,7 @@ class ReferenceEngine:
         context: int | None = None,
     ) -> None:
         loaded = load_model(spec, device, dtype, arguments)
-        self._pristine = loaded.model
+        self._pristine, self._base = loaded.model, spec.location
         self.device = loaded.device
         self._encoder, self._training_encoder = prompt_encoders(
             loaded.tokenizer,
@@ -78,8 +82,8 @@ class ReferenceEngine:
             fidelity,
         )
         self._stop = self._encoder.stop_ids(loaded.model)
-        self._user = AdaptedModel(self._pristine, spec.location)
-        self._against = AdaptedModel(self._pristine, spec.location)
+        self._user = AnyAdaptedModel(self._pristine, spec.location)
+        self._others: list[AnyAdaptedModel] = []
 
     def generate(self, requests: Sequence[GenerateRequest]) -> Iterator[Completion]:
         """Answer prompts, one after the other.
@@ -89,14 +93,13 @@ class ReferenceEngine:
         """
         flush_denormals()
         for request in requests:
-            room = prompt_room(self._encoder.context, request.spec.max_new_tokens, request.id)
-            prompt = self._encoder.encode_prompt(request.id, request.prompt, room)
+            prompts = encode_sides(request, self._encoder)
             forced = self._encoder.encode_response(request.teacher_text)
             forced = forced[: request.spec.max_new_tokens]
             for sample in range(request.samples):
                 seed = seed_from(request.seed, sample)
-                answer = self._answer(request, prompt.ids, forced, seed)
-                yield completion(request, sample, prompt, forced, answer, self._encoder)
+                answer = self._answer(request, [each.ids for each in prompts], forced, seed)
+                yield completion(request, sample, prompts, forced, answer, self._encoder)
 
     def score(self, requests: Sequence[ScoreRequest]) -> Iterator[ScoreResult]:
         """Log-probabilities of responses in float32, one after the other.
@@ -119,6 +122,14 @@ class ReferenceEngine:
                 logs = self._logprobs(model, prompt, response)
             yield ScoreResult(request.id, tuple(logs.tolist()))
 
+    def combine(self, job: CombineJob) -> None:
+        """Add up adapters.
+
+        Raises:
+            LampbenchError: an adapter is missing, damaged or made for another model.
+        """
+        combine_adapters(job, self._pristine, self._base)
+
     def train(
         self, jobs: Sequence[TrainJob], on_step: StepHook
     ) -> Iterator[TrainResult | TrainFailure]:
@@ -129,11 +140,14 @@ class ReferenceEngine:
         """
         flush_denormals()
         for job in jobs:
-            model = self._user.trainable(job)
             encoded = [
                 self._training_encoder.encode_responses(job.id, item.prompt, item.responses)
                 for item in job.data
             ]
+            if isinstance(job.adapter, SteeringSpec):
+                yield self._fitted(job, job.adapter, encoded)
+                continue
+            model = self._user.trainable(job)
             parameters = [p for p in model.parameters() if p.requires_grad]
             optimizer = torch.optim.AdamW(
                 parameters, lr=job.optim.learning_rate, weight_decay=job.optim.weight_decay
@@ -171,35 +185,63 @@ class ReferenceEngine:
                 margins=tuple(margins) if job.dpo else (),
             )
 
+    def _fitted(
+        self, job: TrainJob, spec: SteeringSpec, encoded: Sequence[EncodedResponses]
+    ) -> TrainResult:
+        """A steering vector takes no steps: it is read off the model's outputs."""
+        model = self._user.with_adapters(job.frozen)
+        tokens = fit_steering(model, spec, encoded, job.output)
+        shortened = sum(each.shortened for each in encoded)
+        return TrainResult(job.id, 0, tokens, shortened, losses=())
+
+    def _other(self, number: int) -> AnyAdaptedModel:
+        """The copy of the model for a further side of a contrast, from 0."""
+        while len(self._others) <= number:
+            self._others.append(AnyAdaptedModel(self._pristine, self._base))
+        return self._others[number]
+
+    def _sides(self, request: GenerateRequest) -> list[Any]:
+        """The models of all sides, the request's own first."""
+        others = request.spec.contrast.others if request.spec.contrast else ()
+        models = [self._other(n).with_adapters(weights) for n, (weights, _) in enumerate(others)]
+        return [self._user.with_adapters(request.weights), *models]
+
     def _answer(
-        self, request: GenerateRequest, prompt: TokenIds, forced: TokenIds, seed: int
+        self,
+        request: GenerateRequest,
+        prompts: Sequence[TokenIds],
+        forced: TokenIds,
+        seed: int,
     ) -> DecodedAnswer:
-        """Equations 1 to 3, token by token; with `forced` tokens, each choice comes after these."""
+        """Equations 1 to 3, token by token; with `forced` tokens, each choice comes after these.
+
+        `prompts` are those of the request's sides. The penalty sees the first alone.
+        """
         from transformers import DynamicCache
 
         spec = request.spec
-        user = self._user.with_adapters(request.weights)
-        base = spec.contrast and self._against.with_adapters(spec.contrast.against)
+        models = self._sides(request)
+        config = models[0].config
         seeds = torch.tensor([seed], device=self.device)
-        new = torch.tensor([prompt], device=self.device)
-        seen = torch.zeros(1, user.config.get_text_config().vocab_size, device=self.device) > 0
-        caches = DynamicCache(config=user.config), DynamicCache(config=user.config)
+        new = [torch.tensor([ids], device=self.device) for ids in prompts]
+        seen = torch.zeros(1, config.get_text_config().vocab_size, device=self.device) > 0
+        caches = [DynamicCache(config=config) for _ in models]
         chosen: list[int] = []
         rewards: list[float] = []
         with torch.inference_mode():
             for step in range(len(forced) or spec.max_new_tokens):
-                seen.scatter_(1, new, True)
-                of_user = _next_logits(user, new, caches[0])
-                of_base = None if base is None else _next_logits(base, new, caches[1])
-                scores = next_scores(spec, of_user, of_base, seen)
+                seen.scatter_(1, new[0], True)
+                of_user, *of_others = map(_next_logits, models, new, caches)
+                own = held_open(spec, of_user, self._stop, torch.tensor([step]))
+                scores = next_scores(spec, own, of_others, seen)
                 token = next_tokens(spec, scores, seeds, torch.tensor(step))
                 if not forced and int(token) in self._stop:
                     return DecodedAnswer(tuple(chosen), False, tuple(rewards))
                 chosen.append(int(token))
-                if spec.rewards and of_base is not None:
-                    rewards.append(float(chosen_rewards(spec, of_user, of_base, token)))
+                if spec.rewards and spec.contrast:
+                    rewards.append(float(chosen_rewards(spec, of_user, of_others, token)))
                 after = forced[step] if forced else int(token)
-                new = torch.tensor([[after]], device=self.device)
+                new = [torch.tensor([[after]], device=self.device)] * len(models)
         return DecodedAnswer(tuple(chosen), True, tuple(rewards))
 
     def _loss(
@@ -209,8 +251,9 @@ class ReferenceEngine:
 
         `seeds` are those of the examples' dropout.
         """
-        reference = job.dpo and self._against.with_adapters(job.dpo.reference)
-        policy = self._batch_logprobs(model, batch, job.lora.dropout, seeds)
+        reference = job.dpo and self._other(0).with_adapters(job.dpo.reference)
+        dropout = job.adapter.dropout if isinstance(job.adapter, LoraSpec) else 0.0
+        policy = self._batch_logprobs(model, batch, dropout, seeds)
         if job.dpo is None:
             return -torch.cat([logs for (logs,) in policy]).mean(), 0.0
         with torch.no_grad():
@@ -240,7 +283,8 @@ class ReferenceEngine:
     def _logprobs(self, model: Any, prompt: TokenIds, response: TokenIds) -> Tensor:
         """Log p(token | everything before it) of each token of the response."""
         tokens = torch.tensor([[*prompt, *response]], device=self.device)
-        logits: Tensor = model(input_ids=tokens, use_cache=False).logits
+        steered = {"answer_from": len(prompt) - 1} if isinstance(model, SteeredModel) else {}
+        logits: Tensor = model(input_ids=tokens, use_cache=False, **steered).logits
         logs = logits[0].float().log_softmax(dim=-1)
         positions = torch.arange(len(prompt) - 1, tokens.shape[1] - 1, device=self.device)
         return logs[positions, tokens[0, positions + 1]]

@@ -21,6 +21,11 @@ def control_method_sections(board: Board) -> list[Section]:
     return beside_main(board, [control.method for control in cast().controls])
 
 
+def beyond_paper_sections(board: Board) -> list[Section]:
+    """A section for each setup that has run a baseline or control that the paper does not have."""
+    return beside_main(board, cast().beyond)
+
+
 def beside_main(
     board: Board, added: Sequence[str], *, further_tasks: bool = False
 ) -> list[Section]:

@@ -31,7 +31,7 @@ def test_cope_from_end_to_end(engine, tmp_path, name, options):
     """TAM, OPPU, negatives from TAM, their rewards, DPO against TAM, contrastive answers."""
     made = engine(name, **options)
     optim = dataclasses.replace(OPTIM, epochs=1)
-    tam = job(tmp_path, "tam", lora=TASK_LORA, optim=optim)
+    tam = job(tmp_path, "tam", adapter=TASK_LORA, optim=optim)
     oppu = job(tmp_path, "oppu", frozen=(tam.output,), optim=optim)
     list(made.train([tam], no_hook))
     list(made.train([oppu], no_hook))

@@ -178,7 +178,7 @@ def test_out_of_memory_halves_the_batch_to_the_same_result(
     """
     tam, user, _ = adapters()
     optim = dataclasses.replace(OPTIM, batch_size=6)
-    given = {"lora": STILL, "frozen": (tam,), "optim": optim}
+    given = {"adapter": STILL, "frozen": (tam,), "optim": optim}
     if kind == "dpo":
         given |= {"start": user, "dpo": DPOSpec(0.5, (tam,))}
     made = preferences if kind == "dpo" else examples

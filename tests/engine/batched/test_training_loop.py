@@ -50,7 +50,7 @@ def test_training_equals_transformers_trainer(engine, merged_model, adapters, tm
 
     tam, user, _ = adapters(name)
     made, data = engine(name), examples(6)
-    asked = job(tmp_path, "u", lora=STILL, frozen=(tam,), start=user)
+    asked = job(tmp_path, "u", adapter=STILL, frozen=(tam,), start=user)
     (result,) = made.train([asked], no_hook)
 
     rows = []
@@ -86,7 +86,7 @@ def test_training_equals_transformers_trainer(engine, merged_model, adapters, tm
 
 def test_the_loss_is_the_mean_over_the_response_tokens(engine, merged_model, tmp_path):
     data = examples(3)
-    (result,) = engine().train([job(tmp_path, "u", data=data, lora=STILL)], no_hook)
+    (result,) = engine().train([job(tmp_path, "u", data=data, adapter=STILL)], no_hook)
     made, losses = engine(), []
     for item in data:  # B is zero at the start: the first loss is the base model's
         pair = made._training_encoder.encode_responses("e", item.prompt, [item.response])
@@ -122,7 +122,7 @@ def test_the_same_seed_gives_the_same_bytes_whoever_trained_before(engine, adapt
 
 def test_another_interpreter_gives_the_same_bytes(engine, model_folder, tmp_path, python):
     """Neither hash seeds nor what was loaded before matter."""
-    asked = job(tmp_path, "a", lora=TASK_LORA)
+    asked = job(tmp_path, "a", adapter=TASK_LORA)
     list(engine().train([asked], no_hook))
     code = f"""
 from pathlib import Path
@@ -133,7 +133,7 @@ from lampbench.core.fidelity import PAPER
 from lampbench.engine.models import resolve_model
 engine = BatchedEngine(resolve_model({str(model_folder("llama"))!r}), device="cpu", dtype="float32",
                   chat_template=None, fidelity=PAPER)
-list(engine.train([job(Path({str(tmp_path)!r}), "b", lora=TASK_LORA)], no_hook))
+list(engine.train([job(Path({str(tmp_path)!r}), "b", adapter=TASK_LORA)], no_hook))
 """
     run = python("-c", code, PYTHONHASHSEED="77")
     assert run.returncode == 0, run.stderr
@@ -146,7 +146,7 @@ list(engine.train([job(Path({str(tmp_path)!r}), "b", lora=TASK_LORA)], no_hook))
 
 def test_dropout_acts_in_training_and_only_on_the_trained_adapter(engine, adapters, tmp_path):
     tam, _, _ = adapters()
-    wet, dry = (job(tmp_path, n, lora=dataclasses.replace(USER_LORA, dropout=p), frozen=(tam,))
+    wet, dry = (job(tmp_path, n, adapter=dataclasses.replace(USER_LORA, dropout=p), frozen=(tam,))
                 for n, p in (("wet", 0.5), ("dry", 0.0)))  # fmt: skip
     both = [r.losses for r in engine().train([wet, dry], no_hook)]
     assert both[0][0] == both[1][0]  # B is zero: TAM's own dropout (0.1 on disk) must not show
@@ -260,7 +260,7 @@ def test_the_slot_of_a_failed_job_is_clean(engine, tmp_path, monkeypatch):
 def test_an_unknown_target_is_an_error(engine, tmp_path):
     odd = dataclasses.replace(USER_LORA, targets=("q_proj", "query"))
     with pytest.raises(LampbenchError, match=r"no linear layers called query; it has .*v_proj"):
-        list(engine().train([job(tmp_path, "u", lora=odd)], no_hook))
+        list(engine().train([job(tmp_path, "u", adapter=odd)], no_hook))
 
 
 def test_an_example_that_does_not_fit_is_named(engine, tmp_path):

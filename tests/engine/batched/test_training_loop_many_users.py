@@ -88,7 +88,8 @@ def people(adapters, random_adapters, tmp_path):
         return [
             job(
                 tmp_path / home, f"{kind} {n}", data=data(2 + 3 * n % (most - 1)), seed=n,
-                lora=lora, frozen=(tam,), start=starts[n % 3], dpo=dpo, optim=WAYS[n % len(WAYS)],
+                adapter=lora, frozen=(tam,), start=starts[n % 3], dpo=dpo,
+                optim=WAYS[n % len(WAYS)],
             )
             for n in range(count)
         ]  # fmt: skip

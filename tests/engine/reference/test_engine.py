@@ -139,7 +139,7 @@ def test_training_equals_a_plain_loop(reference, engine, adapters, merged_model,
     matrices = initial_matrices(engine()._model, lora, 3)
     write_adapter(start, peft_config(engine()._model, lora, ""), matrices)
     options = {"data": preferences(), "start": start, "dpo": DPOSpec(0.3, (tam,))} if dpo else {}
-    asked = job(tmp_path, "u", frozen=(tam,), lora=lora, seed=3, **options)
+    asked = job(tmp_path, "u", frozen=(tam,), adapter=lora, seed=3, **options)
     (result,) = reference.train([asked], no_hook)
     encoder = reference._training_encoder
     pairs = [encoder.encode_responses("e", item.prompt, item.responses) for item in asked.data]
@@ -195,7 +195,7 @@ def test_another_adapter_at_the_same_path_is_noticed(
 @pytest.mark.parametrize("kind", ["sft", "dpo"])
 def test_both_engines_train_alike_with_dropout(reference, engine, adapters, tmp_path, kind):
     tam, user, _ = adapters()
-    options = {"frozen": (tam,), "lora": replace(USER_LORA, dropout=0.4)}
+    options = {"frozen": (tam,), "adapter": replace(USER_LORA, dropout=0.4)}
     if kind == "dpo":
         options |= {"start": user, "data": preferences(), "dpo": DPOSpec(0.3, (tam,))}
     results = []
@@ -208,7 +208,7 @@ def test_both_engines_train_alike_with_dropout(reference, engine, adapters, tmp_
     assert one.margins == pytest.approx(other.margins, abs=1e-5)
     for name, matrix in first.items():
         assert torch.allclose(matrix, second[name], atol=1e-5), name
-    dry = job(tmp_path / "dry", "u", **options | {"lora": replace(USER_LORA, dropout=0.0)})
+    dry = job(tmp_path / "dry", "u", **options | {"adapter": replace(USER_LORA, dropout=0.0)})
     (result,) = engine().train([dry], no_hook)
     assert result.losses[-1] != pytest.approx(one.losses[-1], abs=1e-3)
 
