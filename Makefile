@@ -31,7 +31,7 @@ ONE_CORE = OMP_NUM_THREADS=1 $(BIN)/lampbench
 REPRODUCE = $(ONE_CORE) reproduce paper --data bundled
 
 .PHONY: demo env test lint types tables licences audit check clean bench bench-gpu bench-quick tuning \
-	tuning-lamp tuning-longlamp study study-titles study-texts study-sensitivity study-models
+	tuning-lamp tuning-longlamp tuning-smollm2-135m study study-titles study-texts study-sensitivity study-models
 
 demo: env $(if $(filter smollm2-135m,$(MODEL)),$(SMOLLM2))
 	$(BIN)/lampbench run --method cope --task news_headline --model $(MODEL) \
@@ -129,10 +129,10 @@ study-models: env
 study: study-titles study-texts study-sensitivity study-models
 	$(BIN)/lampbench leaderboard
 
-tuning-lamp tuning-longlamp: env
-	OMP_NUM_THREADS=1 $(BIN)/python scripts/tune.py --family $(@:tuning-%=%)
+tuning-lamp tuning-longlamp tuning-smollm2-135m: env
+	OMP_NUM_THREADS=1 $(BIN)/python scripts/tune.py --part $(@:tuning-%=%)
 
-tuning: tuning-lamp tuning-longlamp
+tuning: tuning-lamp tuning-longlamp tuning-smollm2-135m
 
 check:
 	.ci/run

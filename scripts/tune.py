@@ -1,6 +1,6 @@
-"""Choose the hyper-parameters of the `small` preset on the bundled data's dev users.
+"""Choose the hyper-parameters of models' presets on the bundled data's dev users.
 
-    python scripts/tune.py --family lamp [--results tuning] [--cache-dir .lampbench/cache]
+    python scripts/tune.py --part lamp [--results tuning] [--cache-dir .lampbench/cache]
 
 Each step tries the values of one hyper-parameter on one method and keeps the best; the next step
 starts from there. A method is tuned with the values chosen for the methods that it builds on, and
@@ -14,7 +14,8 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -31,13 +32,12 @@ from lampbench.registry import Registry  # noqa: E402
 from lampbench.util.errors import LampbenchError  # noqa: E402
 from lampbench.util.progress import Progress  # noqa: E402
 
-FAMILIES = {
-    "lamp": ("news_headline", "scholarly_title"),
-    "longlamp": ("abstract_generation", "topic_writing", "review_writing"),
-}
+Step = tuple[str, str, tuple[float, ...]]
+"""Method, hyper-parameter, values."""
+
 # Users of the paper have a hundred records and more, ours 4 to 24: batches of 1 give them as
-# many steps for the same work.
-STEPS: tuple[tuple[str, str, tuple[float, ...]], ...] = (
+# many steps for the same work. The values of alpha and beta are the paper's (Figure 3).
+SMALL: tuple[Step, ...] = (
     ("tam", "task_sft.learning_rate", (1e-3, 2e-3, 4e-3)),
     ("tam", "decoding.repetition_penalty", (1.0, 1.2, 2.0, 7.0)),
     ("oppu", "user_sft.batch_size", (4, 1)),
@@ -49,43 +49,90 @@ STEPS: tuple[tuple[str, str, tuple[float, ...]], ...] = (
     ("cope", "decoding.alpha", (0.0, 0.1, 0.3, 0.5, 0.7)),
     ("cope", "decoding.tau", (0.01, 0.1, 0.3)),
 )
-"""Method, hyper-parameter, values; those of alpha and beta are the paper's (Figure 3)."""
-
-
-START: dict[str, dict[str, Any]] = {
-    "lamp": {"user_sft.batch_size": 4, "decoding.alpha": 0.3},
-    "longlamp": {
-        "task_sft.learning_rate": 2e-3,
-        "user_dpo.beta": 0.05,
-        "decoding.alpha": 0.1,
-        "decoding.tau": 0.1,
-        "decoding.repetition_penalty": 7.0,
-    },
-}
-"""The first values, where tuning has changed the preset since."""
-
 SHORT_ONLY = ("user_dpo.batch_size", "user_dpo.learning_rate")
 """Tried only on the tasks with short answers, where a point costs a third; both kept theirs."""
 
 
-def tune(family: str, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """The steps of a family, each when it ends: what it tried, how it scored, what it chose."""
+@dataclass(frozen=True)
+class Part:
+    """What is tuned together: a preset on tasks, and the first values where it has changed since.
+
+    Attributes:
+        preset: the preset's name.
+        model: the model that it is for.
+        tasks: whose mean decides.
+        steps: in order.
+        start: values by path that tuning has replaced in the preset since.
+        about: what a reader of the page must know about this part.
+    """
+
+    preset: str
+    model: str
+    tasks: tuple[str, ...]
+    steps: tuple[Step, ...]
+    start: Mapping[str, Any]
+    about: str = ""
+
+
+_EARLIER = (
+    "Made with version 0.1 on its data and random numbers, and not tuned again since; its runs "
+    "are not kept."
+)
+PARTS = {
+    "lamp": Part(
+        "small",
+        "bundled",
+        ("news_headline", "scholarly_title"),
+        SMALL,
+        {"user_sft.batch_size": 4, "decoding.alpha": 0.3},
+        _EARLIER,
+    ),
+    "longlamp": Part(
+        "small",
+        "bundled",
+        ("abstract_generation", "topic_writing", "review_writing"),
+        tuple(step for step in SMALL if step[1] not in SHORT_ONLY),
+        {
+            "task_sft.learning_rate": 2e-3,
+            "user_dpo.beta": 0.05,
+            "decoding.alpha": 0.1,
+            "decoding.tau": 0.1,
+            "decoding.repetition_penalty": 7.0,
+        },
+        _EARLIER,
+    ),
+    "smollm2-135m": Part(
+        "smollm2-135m",
+        "smollm2-135m",
+        ("news_headline",),
+        (
+            ("oppu", "user_sft.learning_rate", (2e-4, 5e-4, 1e-3)),
+            ("oppu_cd", "decoding.alpha", (0.0, 0.1, 0.3, 0.5, 0.7, 0.9)),
+        ),
+        {"decoding.alpha": 0.3},
+        "65 queries of 12 users. The rates of TAM and DPO and the long tasks are not tuned.",
+    ),
+}
+
+
+def tune(name: str, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """The steps of a part, each when it ends: what it tried, how it scored, what it chose."""
+    part = PARTS[name]
     progress = Progress()
-    chosen = dict(START[family])
-    order = list(dict.fromkeys(method for method, _, _ in STEPS))
-    above = {path: order.index(method) for method, path, _ in STEPS}
-    preset = defaults("small", Registry().task(FAMILIES[family][0]))
-    for method, path, values in STEPS:
-        if path not in paths(family):
-            continue
+    chosen = dict(part.start)
+    order = list(dict.fromkeys(method for method, _, _ in part.steps))
+    above = {path: order.index(method) for method, path, _ in part.steps}
+    preset = defaults(part.preset, Registry().task(part.tasks[0]))
+    for method, path, values in part.steps:
         settled = [
-            f"{name}={value}"
-            for name, value in chosen.items()
-            if above[name] <= order.index(method) and name != path
+            f"{known}={value}"
+            for known, value in chosen.items()
+            if above[known] <= order.index(method) and known != path
         ]
         choices = RunOptions(
             methods=[method],
-            tasks=FAMILIES[family],
+            tasks=part.tasks,
+            models=[part.model],
             splits=("dev",),
             assignments=settled,
             cache_dir=options.cache_dir,
@@ -102,7 +149,7 @@ def tune(family: str, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
         means = {value: mean(by_task.values()) for value, by_task in scores.items()}
         best = max(means, key=lambda value: (means[value], value == current))
         chosen[path] = best
-        progress.say(f"{family}: {path} = {best} ({method}: {means[best]:.4f})")
+        progress.say(f"{name}: {path} = {best} ({method}: {means[best]:.4f})")
         yield {"method": method, "path": path, "scores": scores, "means": means, "best": best}
 
 
@@ -118,63 +165,56 @@ def mean_rouge(run: Run) -> float:
     return mean((one, longest))
 
 
-def paths(family: str) -> list[str]:
-    """The hyper-parameters that a family's steps try, in order."""
-    return [p for _, p, _ in STEPS if family != "longlamp" or p not in SHORT_ONLY]
-
-
-def table(family: str, steps: Sequence[dict[str, Any]]) -> str:
+def table(name: str, steps: Sequence[dict[str, Any]]) -> str:
     """The steps as Markdown: one row per value, the chosen one in bold."""
-    tasks = FAMILIES[family]
-    lines = [
-        f"## {family}",
-        "",
-        f"| method | hyper-parameter | value | {' | '.join(tasks)} | mean |",
-        "|---" * (len(tasks) + 4) + "|",
+    part = PARTS[name]
+    lines = [f"## {name}", "", f"Preset `{part.preset}`, model `{part.model}`. {part.about}", ""]
+    lines += [
+        f"| method | hyper-parameter | value | {' | '.join(part.tasks)} | mean |",
+        "|---" * (len(part.tasks) + 4) + "|",
     ]
     for step in steps:
         for value, by_task in step["scores"].items():
             shown = f"**{value:g}**" if value == step["best"] else f"{value:g}"
-            cells = [f"{by_task[task]:.4f}" for task in tasks]
+            cells = [f"{by_task[task]:.4f}" for task in part.tasks]
             cells = [step["method"], step["path"], shown, *cells, f"{step['means'][value]:.4f}"]
             lines.append(f"| {' | '.join(cells)} |")
     tried = {step["path"] for step in steps}
-    left = [path for path in paths(family) if path not in tried]
+    left = [path for _, path, _ in part.steps if path not in tried]
     if left:
         lines += ["", f"Not tried yet, and left as they were: {', '.join(left)}."]
     return "\n".join(lines) + "\n"
 
 
-HEAD = """# How the `small` preset was tuned
+HEAD = """# How models' presets were tuned
 
-Made by `scripts/tune.py` from the runs in this folder: dev users, who are never reported, seed 0,
-model `bundled`. Scores are (ROUGE-1 + ROUGE-L) / 2, means over the queries. Each step keeps the
-**best** value and the next starts from it. Differences of a few thousandths are noise: there are
-28 to 160 queries per task.
+Made by `scripts/tune.py` from runs on dev users, who are never reported, with seed 0. Scores are
+(ROUGE-1 + ROUGE-L) / 2, means over the queries. Each step keeps the **best** value and the next
+starts from it. Differences of a few thousandths are noise.
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Read the command line, tune, and write the page after every step."""
-    parser = argparse.ArgumentParser(description="Tune the small preset on the dev users.")
-    parser.add_argument("--family", choices=FAMILIES, required=True)
+    parser = argparse.ArgumentParser(description="Tune models' presets on the dev users.")
+    parser.add_argument("--part", choices=PARTS, required=True)
     parser.add_argument("--results", type=Path, default=ROOT / "tuning")
     store = os.environ.get("LAMPBENCH_CACHE_DIR", ROOT / ".lampbench/cache")
     parser.add_argument("--cache-dir", type=Path, default=store, help="also LAMPBENCH_CACHE_DIR")
     options = parser.parse_args(arguments)
     steps = []
-    for step in tune(options.family, options):
+    for step in tune(options.part, options):
         steps.append(step)
-        write_page(options.results, options.family, table(options.family, steps))
+        write_page(options.results, options.part, table(options.part, steps))
 
 
-def write_page(folder: Path, family: str, text: str) -> None:
-    """Write the page of both families, with the new text of one family."""
+def write_page(folder: Path, name: str, text: str) -> None:
+    """Write the page of all parts, with the new text of one."""
     parts = folder / "parts.json"
     known = json.loads(parts.read_text(encoding="utf-8")) if parts.exists() else {}
-    known[family] = text
+    known[name] = text
     parts.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
-    page = "\n".join([HEAD, *(known[name] for name in FAMILIES if name in known)])
+    page = "\n".join([HEAD, *(known[part] for part in PARTS if part in known)])
     (folder / "README.md").write_text(page, encoding="utf-8")
 
 
