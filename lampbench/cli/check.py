@@ -54,6 +54,7 @@ _HELP: Mapping[str, str] = {
     "metric": "Check a metric on made-up answers.",
     "decoding": "Check a decoding (the name of its class) inside an otherwise plain method.",
     "prompting": "Check a prompting (the name of its class) inside an otherwise plain method.",
+    "retriever": "Check a retriever (the name of its class) of records that a prompt quotes.",
 }
 _EXPLAINED = """
 

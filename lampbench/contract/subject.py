@@ -78,9 +78,22 @@ def _prompting() -> type[Part]:
     return Prompting
 
 
+def _retriever() -> type[Part]:
+    from lampbench.plugin.retrieval import Retriever
+
+    return Retriever
+
+
+def _quoting(retriever: Any) -> dict[str, Part]:
+    from lampbench.plugin.prompting import RetrievalAugmented
+
+    return {"prompting": RetrievalAugmented(retriever=retriever)}
+
+
 PART_KINDS: Mapping[str, PartKind] = {
     "decoding": PartKind(_decoding, lambda part: {"decoding": part}),
     "prompting": PartKind(_prompting, lambda part: {"prompting": part}),
+    "retriever": PartKind(_retriever, _quoting),
 }
 KINDS_OF_PLUGINS = (*KINDS, *PART_KINDS)
 

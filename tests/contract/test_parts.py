@@ -41,7 +41,9 @@ def test_a_decoding_that_ignores_its_setting_fails(shop, tmp_path):
     assert found.message.startswith("decoding.temperature changes nothing in a run")
 
 
-@pytest.mark.parametrize(("kind", "name"), [("decoding", "Greedy"), ("prompting", "Plain")])
+@pytest.mark.parametrize(
+    ("kind", "name"), [("decoding", "Greedy"), ("prompting", "Plain"), ("retriever", "Recent")]
+)
 def test_a_built_in_part_passes_by_class_and_by_name(shop, kind, name):
     assert kind in PART_KINDS
     found = list(check_plugin(kind, name, shop))
