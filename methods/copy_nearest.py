@@ -7,7 +7,10 @@ from lampbench.plugin import Context, Method, Prediction, User, register_method,
 
 @register_method("copy_nearest")
 class CopyNearest(Method):
-    """The target of the record that BM25 finds nearest to the query; runs no model."""
+    """The target of the record that BM25 finds nearest to the query; runs no model.
+
+    Source: defined here.
+    """
 
     title = "Nearest, copied"
     answers_per_query = 0

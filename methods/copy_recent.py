@@ -7,7 +7,10 @@ from lampbench.plugin import Context, Method, Prediction, User, register_method
 
 @register_method("copy_recent")
 class CopyRecent(Method):
-    """The target of the last record of the history, whatever the query; runs no model."""
+    """The target of the last record of the history, whatever the query; runs no model.
+
+    Source: defined here.
+    """
 
     title = "Most recent, copied"
     answers_per_query = 0

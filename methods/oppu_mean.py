@@ -5,7 +5,10 @@ from lampbench.plugin import MeanOfUsers, Method, TaskSFT, UserSFT, register_met
 
 @register_method("oppu_mean")
 class OPPUMean(Method):
-    """One adapter for everybody, the mean of OPPU's: more training, but nothing personal."""
+    """One adapter for everybody, the mean of OPPU's: more training, but nothing personal.
+
+    Source: defined here.
+    """
 
     title = "OPPU, mean of users"
     adaptation = MeanOfUsers(UserSFT(start=TaskSFT()))

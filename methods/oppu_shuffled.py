@@ -5,7 +5,10 @@ from lampbench.plugin import Method, OnShuffledHistories, TaskSFT, UserSFT, regi
 
 @register_method("oppu_shuffled")
 class OPPUShuffled(Method):
-    """As many records, steps and parameters per user as OPPU, but dealt out from all users."""
+    """As many records, steps and parameters per user as OPPU, but dealt out from all users.
+
+    Source: defined here.
+    """
 
     title = "OPPU, shuffled histories"
     adaptation = OnShuffledHistories(UserSFT(start=TaskSFT()))

@@ -5,7 +5,10 @@ from lampbench.plugin import AnotherUsersPrompt, Method, RetrievalAugmented, reg
 
 @register_method("rag_swapped")
 class RAGSwapped(Method):
-    """RAG that quotes another user's records: examples of the task, but nothing personal."""
+    """RAG that quotes another user's records: examples of the task, but nothing personal.
+
+    Source: defined here.
+    """
 
     title = "RAG, another user's"
     prompting = AnotherUsersPrompt(RetrievalAugmented())

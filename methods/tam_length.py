@@ -23,6 +23,7 @@ class TAMMatchedLength(Method):
     """TAM that gives as many tokens as OPPU gives to the same query.
 
     Word overlap depends on length. What OPPU gains over this control is no effect of length.
+    Source: defined here.
     """
 
     title = "TAM, OPPU's length"

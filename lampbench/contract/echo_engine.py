@@ -108,7 +108,7 @@ class EchoEngine:
     def combine(self, job: CombineJob) -> None:
         """An adapter with weights drawn by the digest of its terms, in the shape of the first."""
         self.switch.tick()
-        asked = _content(job)
+        asked = _plain(dataclasses.asdict(job))
         del asked["output"]
         first = json.loads((job.terms[0][0] / "adapter_config.json").read_text())
         shape = LoraSpec(first["r"], first["lora_alpha"], 0.0, tuple(first["target_modules"]))
