@@ -47,10 +47,10 @@ class MacroF1(Metric):
 
     def score(self, answer: Answer) -> int | None:
         """The code of reference and answer; None for a reference that is no choice."""
-        wanted = place_of(answer.reference or "", answer.choices)
+        wanted = choice_of(answer.reference or "", answer.choices)
         if not wanted:
             return None
-        chosen = place_of(answer.text, answer.choices)
+        chosen = choice_of(answer.text, answer.choices)
         return (len(answer.choices) * _PLACES + wanted) * _PLACES + chosen
 
     def summary(self, values: "ArrayLike", weights: "ArrayLike") -> float:
@@ -80,10 +80,10 @@ class Unparsed(Metric):
     def score(self, answer: Answer) -> bool:
         """Whether it cannot be scored as what it says."""
         rated = read_rating(answer.text, answer.choices)
-        return not place_of(answer.text, answer.choices) and rated is None
+        return not choice_of(answer.text, answer.choices) and rated is None
 
 
-def place_of(text: str, choices: Sequence[str]) -> int:
+def choice_of(text: str, choices: Sequence[str]) -> int:
     """The place of a text among the choices, from 1; 0 if it is none of them."""
     return choices.index(text) + 1 if text in choices else 0
 

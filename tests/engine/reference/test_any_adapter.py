@@ -199,7 +199,7 @@ def test_what_cannot_be_stacked_goes_to_the_other_engine(trained, reference, eng
     assert found == {one.id: one.token_ids for one in reference.generate(asked)}
     list(divided.generate(asked))
     assert [line.split()[3] for line in said] == ["IA3", "STEERING"], "each is said once"
-    with pytest.raises(LampbenchError, match="of type '(IA3|STEERING)'; only LORA"):
+    with pytest.raises(LampbenchError, match=r"of type '(IA3|STEERING)'; only LORA"):
         list(engine().generate(asked))
 
 
