@@ -68,6 +68,10 @@ class Engines(ModelIdentities, Protocol):
         """How models are loaded: what was given of `--model-arg`, by name."""
         ...
 
+    def batching(self, name: str) -> dict[str, int]:
+        """The most that a pass of a model's engine holds, by name of the bound."""
+        ...
+
     def get(self, name: str) -> Engine:
         """The engine of a model, by the model's name."""
         ...

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from functools import cache, partial
+from typing import Any
 
 import pytest
 import torch
@@ -124,6 +125,13 @@ LITERAL = {
         "You are an abstract writer.",
         "Generate an abstract for the title 'The old bridge'.\nAbstract:",
     ),
+    "review_writing": (
+        {"rating": "4.0", "description": "A fox", "summary": "old"},
+        "You are a review writer.",
+        "Generate the review text written by a reviewer who has a given an overall rating of "
+        '"4.0" for a product with description "A fox". The summary of the review text is "old".\n'
+        "Review:",
+    ),
     "topic_writing": (
         {"summary": "The harbour on Monday"},
         "You are a creative content generator for Reddit posts.",
@@ -136,7 +144,7 @@ LITERAL = {
 def person(name, fields, records):
     """Records and queries that differ in their first field's last words."""
     (field, text), *_ = fields.items()
-    history = [Record(f"{name}{i}", {field: f"Fox {i}. {text}"}, f"{name} {i}: {text}")
+    history = [Record(f"{name}{i}", fields | {field: f"{text} {i}"}, f"{name} {i}: {text}")
                for i in range(records)]  # fmt: skip
     return User(name, tuple(history), (Query(f"{name}-q", fields, "Storm closes harbour"),))
 
@@ -162,8 +170,10 @@ def test_a_recorded_run_answers_the_released_prompt_with_the_released_loop(
         execute(plan, "lampbench run", tmp_path / "results")
     runs, _ = load_runs(tmp_path / "results")
     rows = {run.manifest.method: run.predictions for run in runs}
-    engine = pool.get(str(hub_folder(name))).batched
+    divided: Any = pool.get(str(hub_folder(name)))
+    engine = divided.batched
     tokens = engine._encoder.tokenizer
+    assert all(run.manifest.model_details.batching == engine.batching for run in runs)
     ids = released_ids(tokens, system, text)
     header = len(tokens(HEADERS[name], add_special_tokens=False)["input_ids"])
     assert {row.prompt_tokens for row in (*rows["cope"], *rows["oppu_dpo"])} == {len(ids)}
