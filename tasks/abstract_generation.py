@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 from lampbench.plugin import FileFormat, HubSource, Prompt, Task, register_task
 
+_ASKED = '"{title}" using the following items: {items}'
+
 
 @register_task("abstract_generation")
 class AbstractGeneration(Task):
@@ -20,6 +22,8 @@ class AbstractGeneration(Task):
     example = "title: {title}.\nabstract: {target}\n"
     max_new_tokens = 600
     raw_input = 'Generate an abstract for the title "{title}"'
+    reference_template = "Generate an abstract for the title '{title}'.\nAbstract:"
+    reference_search = "Generate an abstract for the title '{title}'."
     reference_parsing = "after marker"
     files = FileFormat(
         task_id="LongLaMP_2",
@@ -31,10 +35,12 @@ class AbstractGeneration(Task):
     hub = HubSource("abstract_generation", "name", {"title": "title"}, "abstract")
 
     def prompt(self, fields: Mapping[str, str], *, template: str | None = None) -> Prompt:
-        """The title alone, or with the items of LongLaMP's queries (paper, Figure 6)."""
-        if fields.get("items") and template is None:
-            template = (
-                'Generate an abstract for the title "{title}" using the following items: {items}.\n'
-                "Abstract:"
-            )
-        return super().prompt(fields, template=template)
+        """The title alone, or with the items of LongLaMP's queries (paper, Figure 6).
+
+        The reference code takes both, quotation marks included, for the title of such a query
+        (utils.py:105-115).
+        """
+        words = template or self.template
+        if fields.get("items"):
+            words = words.replace('"{title}"', _ASKED).replace("'{title}'", f"'{_ASKED}'")
+        return super().prompt(fields, template=words)

@@ -22,6 +22,7 @@ class NewsHeadline(Task):
     )
     max_new_tokens = 100
     raw_input = "Generate a headline for the following article: {text}"
+    reference_search = "Generate a headline for the following article: {text}"
     files = FileFormat(
         task_id="LaMP_4",
         input=r"Generate a headline for the following article:\s*(?P<text>.*)",

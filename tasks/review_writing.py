@@ -28,6 +28,7 @@ class ReviewWriting(Task):
         '"{rating}" for a product with description "{description}". '
         'The summary of the review text is "{summary}".'
     )
+    reference_search = raw_input.removesuffix(".")
     reference_train_template = (
         "Generate a detailed review for a product with the following description: "
         "'{description}'. The review has an overall rating of '{rating}'. "

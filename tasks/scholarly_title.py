@@ -24,6 +24,10 @@ class ScholarlyTitle(Task):
     )
     max_new_tokens = 100
     raw_input = "Generate a title for the following abstract of a paper: {abstract}"
+    reference_template = (
+        "Generate a title for the following abstract of a paper.\n abstract: {abstract} title:"
+    )
+    reference_search = "Generate a title for the following abstract of a paper: {abstract}"
     reference_parsing = "numbered line"
     files = FileFormat(
         task_id="LaMP_5",

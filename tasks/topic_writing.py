@@ -17,6 +17,9 @@ class TopicWriting(Task):
     example = "post: {summary} content: {target}\n"
     max_new_tokens = 600
     raw_input = "Generate the content for a reddit post {summary}"
+    reference_template = "Generate the content for a reddit post \npost: {summary}\ncontent:"
+    reference_quotation = "post:{summary} content: {target}\n"
+    reference_search = "Generate the content for a reddit post {summary}"
     reference_train_template = "Generate the content for a reddit post {summary}.\ncontent: "
     files = FileFormat(
         task_id="LongLaMP_4",

@@ -188,6 +188,10 @@ class EchoPool:
         """None."""
         return {}
 
+    def batching(self, name: str) -> dict[str, int]:
+        """Nothing is batched."""
+        return {}
+
 
 def _content(request: Any) -> dict[str, Any]:
     """What a request asks, as JSON: adapters by their content, wherever they are.

@@ -45,10 +45,14 @@ class Task:
     `example` one past record with `{target}`, for prompts that show history. `shorten` is the one
     field that is cut when a prompt does not fit. `family` chooses the default hyper-parameters
     (paper, section 4.1). `profile_request` asks a
-    model for a user's profile (Tan et al., 2024). `raw_input`, `reference_example` and
-    `reference_train_template` are the reference code's wordings where it trains the task adapter,
-    quotes history and trains users' adapters on other words than it tests (`--fidelity reference`);
-    `reference_parsing` is what it keeps of an answer there.
+    model for a user's profile (Tan et al., 2024).
+
+    These are used with `--fidelity reference` alone, and are the reference code's. Its wordings:
+    `raw_input`, on which it trains the task adapter; `reference_template` and
+    `reference_quotation`, in which it asks and quotes where the paper has other words;
+    `reference_train_template`, on which it trains users' adapters where it tests on another one;
+    `reference_example`, a quoted record without what the user wrote; `reference_search`, the text
+    with which BM25 looks for records. `reference_parsing` is what it keeps of an answer.
 
     `record_fields` are the inputs of a past record where they are others than a query's (none, for
     posts without a question); `record_template` is the prompt on which such records train. Without
@@ -85,7 +89,10 @@ class Task:
         "it: topics, tone, choice of words, recurring patterns. User History: "
     )
     raw_input: ClassVar[str | None] = None
+    reference_template: ClassVar[str | None] = None
+    reference_quotation: ClassVar[str | None] = None
     reference_example: ClassVar[str | None] = None
+    reference_search: ClassVar[str | None] = None
     reference_train_template: ClassVar[str | None] = None
     reference_parsing: ClassVar[ReferenceParsing] = "quoted line"
     files: ClassVar[FileFormat | None] = None

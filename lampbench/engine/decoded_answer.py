@@ -30,7 +30,10 @@ def encode_sides(request: GenerateRequest, encoder: PromptEncoder) -> tuple[Enco
     """
     room = prompt_room(encoder.context, request.spec.max_new_tokens, request.id)
     encoded = {
-        p: encoder.encode_prompt(request.id, p, room) for p in dict.fromkeys(request.prompts)
+        prompt: encoder.encode_prompt(
+            request.id, prompt, room, generation_prompt=request.generation_prompt
+        )
+        for prompt in dict.fromkeys(request.prompts)
     }
     return tuple(encoded[prompt] for prompt in request.prompts)
 

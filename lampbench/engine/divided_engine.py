@@ -32,6 +32,7 @@ class DividedEngine:
     ) -> None:
         self.batched = batched
         self.device = str(getattr(batched, "device", "auto"))
+        self.batching: dict[str, int] = getattr(batched, "batching", {})
         self._make, self._say = other, say
         self._other: Engine | None = None
         self._told: set[str] = set()

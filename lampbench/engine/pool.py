@@ -182,6 +182,10 @@ class EnginePool:
         """Name of a model's chat template, or None for the tokenizer's own."""
         return self.options.chat_template or resolve_model(name).chat_template
 
+    def batching(self, name: str) -> dict[str, int]:
+        """The most that a pass of a model's engine holds; empty if it is not loaded or batched."""
+        return dict(getattr(self._engines.get(name), "batching", {}))
+
     def device(self, name: str) -> str:
         """Device of a loaded engine; of one that is not loaded, what was asked for."""
         engine = self._engines.get(name)

@@ -71,8 +71,10 @@ class PromptEncoder:
         self._reference_bos = fidelity.reference_bos
         self._training = training
 
-    def encode_prompt(self, request: str, prompt: Prompt, room: int) -> EncodedPrompt:
-        """Token ids of a prompt, at most `room`.
+    def encode_prompt(
+        self, request: str, prompt: Prompt, room: int, *, generation_prompt: bool = True
+    ) -> EncodedPrompt:
+        """Token ids of a prompt, at most `room`; `generation_prompt` as in `GenerateRequest`.
 
         A longer prompt is shortened in the pieces that allow it: those of the highest rank first,
         among these the last piece first, each from its end.
@@ -85,12 +87,12 @@ class PromptEncoder:
             (i for i, piece in enumerate(prompt.pieces) if piece.shrink),
             key=lambda i: (-prompt.pieces[i].shrink, -i),
         )
-        ids = self._ids(prompt.system, "".join(texts))
+        ids = self._ids(prompt.system, "".join(texts), generation_prompt)
         whole = len(ids)
         for i in order:
             while len(ids) > room and texts[i]:
                 texts[i] = self._shortened(texts[i], len(ids) - room)
-                ids = self._ids(prompt.system, "".join(texts))
+                ids = self._ids(prompt.system, "".join(texts), generation_prompt)
         if len(ids) > room:
             raise LampbenchError(
                 f"{request}: the prompt takes {len(ids)} tokens where {room} are left of the "
@@ -219,8 +221,8 @@ class PromptEncoder:
         """
         return self._special.sub(lambda match: f"{match[0][0]} {match[0][1:]}", text)
 
-    def _ids(self, system: str, user: str) -> list[int]:
-        """Token ids of a chat prompt, ready for the assistant's answer."""
+    def _ids(self, system: str, user: str, generation_prompt: bool = True) -> list[int]:
+        """Token ids of a chat prompt, with or without what opens the assistant's turn."""
         system, user = self._defused(system), self._defused(user)
         messages = [_message("user", user)]
         if system and self._takes_system:
@@ -228,7 +230,7 @@ class PromptEncoder:
         elif system:
             messages = [_message("user", f"{system}\n\n{user}")]
         # The paper's templates render stray white space, some of it in front of their BOS.
-        ids = self._encode(self._render(messages, generation=True).lstrip())
+        ids = self._encode(self._render(messages, generation=generation_prompt).lstrip())
         bos = self.bos
         if bos is None:
             return ids

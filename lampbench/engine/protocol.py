@@ -2,7 +2,8 @@
 
 A caller passes all requests of a kind in one call. Each request names the adapters to use, so one
 call may mix users. An engine may batch and reorder requests and share work between them, as long as
-no result depends on the other requests in the call. It yields each result as soon as it is ready.
+no result in float32 depends on the other requests in the call. In bfloat16 and float16 the rounding
+of a batch may turn a near tie. It yields each result as soon as it is ready.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -90,6 +91,9 @@ class GenerateRequest:
     With `teacher_text` the tokens of that text are forced (teacher forcing): each choice is made
     after the text's earlier tokens instead of after the earlier choices. The answer then has one
     choice per token of the text and its end of turn, at most `spec.max_new_tokens`.
+
+    Without `generation_prompt` the prompts of all sides end with the user's turn: the chat template
+    adds no header that opens the assistant's.
     """
 
     id: str
@@ -100,6 +104,7 @@ class GenerateRequest:
     seed: int = 0
     teacher_text: str | None = None
     other_prompts: tuple[Prompt | None, ...] = ()
+    generation_prompt: bool = True
 
     def __post_init__(self) -> None:
         """Raises ValueError if there are not as many other prompts as other sides."""

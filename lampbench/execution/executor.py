@@ -34,6 +34,7 @@ from lampbench.execution.cost_meter import CostMeter
 from lampbench.execution.gather import Gather
 from lampbench.execution.keys import Keys, KnownKeys, ModelIdentities
 from lampbench.execution.lenders import contributors
+from lampbench.execution.reference_rendering import reference_rendering
 from lampbench.execution.specification import Owner, RunSpecification, WholeTask
 from lampbench.plugin.context import Context, Recipe, TaskRecipe, UserRecipe, WeightsSource
 from lampbench.plugin.identity import identity
@@ -65,6 +66,10 @@ class Engines(ModelIdentities, Protocol):
 
     def arguments(self) -> dict[str, Any]:
         """How models are loaded: what was given of `--model-arg`, by name."""
+        ...
+
+    def batching(self, name: str) -> dict[str, int]:
+        """The most that a pass of a model's engine holds, by name of the bound."""
         ...
 
     def get(self, name: str) -> Engine:
@@ -169,7 +174,9 @@ class Executor(Context):
 
     def quote(self, record: Record) -> str:
         """A past record as text for a prompt."""
-        example = self.task.reference_example if self.fidelity.review_without_text else None
+        example = self.task.reference_quotation if self.fidelity.released_wording else None
+        if self.fidelity.review_without_text:
+            example = self.task.reference_example or example
         return self.task.show(record, example=example)
 
     def weights(self, recipe: WeightsSource | None, user: User) -> Weights:
@@ -322,6 +329,8 @@ class Executor(Context):
         gather = Gather[GenerateRequest, Completion](self.cache)
         for user, requests in work:
             checked = checked_requests(self.spec.method, user.id, requests)
+            if recipe is None:
+                checked = reference_rendering(self.fidelity, self.spec.method, checked)
             gather.add_user(user, self._partial(recipe, user), checked)
         yield from gather.ready()
         if gather.waiting:

@@ -83,5 +83,6 @@ def model_details(plan: Plan) -> ModelDetails:
         device=executor.engines.device(executor.model),
         engine=identity.get("engine", "batched"),  # part of the identity where it is another
         arguments=executor.engines.arguments(),
+        batching=executor.engines.batching(executor.model),
         notes=spec.notes,
     )

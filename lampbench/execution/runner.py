@@ -14,6 +14,7 @@ from lampbench.execution.specification import Owner
 from lampbench.plugin.context import Recipe, TaskRecipe, UserRecipe
 from lampbench.plugin.fault import told_as_the_plugins
 from lampbench.plugin.method import Prediction
+from lampbench.plugin.prompting import plain_prompt
 from lampbench.record.dataset_files import record_dataset
 from lampbench.record.manifest import PREDICT, StageCost
 from lampbench.record.private import without_texts
@@ -234,7 +235,7 @@ def _rows(plan: Plan, predictions: Sequence[Prediction]) -> list[PredictionRow]:
 def _row(plan: Plan, prediction: Prediction, query: Query) -> PredictionRow:
     executor, text = plan.executor, prediction.text
     if executor.fidelity.parse_outputs:
-        prompt = executor.task.prompt(query.fields)
+        prompt = plain_prompt(executor, query)
         text = reference_parse(executor.task, plan.method, executor.model, prompt, text)
     rewards = tuple(round(value, _REWARD_DIGITS) for value in prediction.rewards)
     return PredictionRow(

@@ -80,7 +80,8 @@ class Context(Protocol):
         `location` (a folder or hub id for `from_pretrained`) and `revision` of the model, `engine`,
         `batch_size` (None: as many rows as fit in memory), `fidelity`, `rewards`, `private`, and
         `dtype`, `device`, `chat_template` and `seed` as above. Answers must not depend on `device`,
-        `batch_size`, `rewards` and `private`: they are no part of a run's key.
+        `batch_size`, `rewards` and `private`: they are no part of a run's key. (In bfloat16 the
+        engine's own rounding depends on the first two.)
         """
         ...
 

@@ -40,7 +40,7 @@ class Plain(Prompting):
 
     def render(self, context: Context, user: User, item: Query | Record) -> Prompt:
         """The task's prompt for the item's fields."""
-        return context.task.prompt(item.fields)
+        return plain_prompt(context, item)
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,14 @@ class ProfileAugmented(Prompting):
         return retrieve(context, self.retriever, user, item, self.k)
 
 
+def plain_prompt(context: Context, item: Query | Record) -> Prompt:
+    """The task's prompt for the item alone, in the words that the run's fidelity asks for."""
+    task = context.task
+    words = task.reference_template if context.fidelity.released_wording else None
+    return task.prompt(item.fields, template=words)
+
+
 def quoting(context: Context, records: Sequence[Record], item: Query | Record) -> Prompt:
     """The task's prompt for the item with past records in it, each of which may be shortened."""
     examples = [Piece(context.quote(record), EXAMPLES) for record in records]
-    return context.task.with_examples(context.task.prompt(item.fields), examples)
+    return context.task.with_examples(plain_prompt(context, item), examples)

@@ -3,7 +3,7 @@
 import random
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from lampbench.core.dataset import Query, Record, User
@@ -16,6 +16,8 @@ Item = Query | Record
 Ranking = Callable[[Sequence[Record], str, int], Sequence[Record]]
 """A function that gets past records, the text that is asked and k, and returns at most k of the
 records, best first. `nearest` is one."""
+
+_RECORD_WORDS, _RECORD_WORDS_IN_TRAINING = 368, 768
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,8 @@ class BM25(Retriever):
     ) -> list[Record]:
         """The k best, best first."""
         task = context.task
+        if context.fidelity.split_on_blanks:
+            return _as_released(context, item, history, k)
         return nearest(history, task.query_text(item), k, task.record_text)
 
 
@@ -126,17 +130,41 @@ def nearest(
     text: str,
     k: int,
     text_of: Callable[[Record], str] = whole_text,
+    words_of: Callable[[str], list[str]] = str.split,
 ) -> list[Record]:
     """The k best records by BM25 (rank_bm25's BM25Okapi on white-space tokens), best first.
 
     Among equals the later record wins. Records without a token cannot be retrieved. `text_of`
-    gives the text by which a record is found.
+    gives the text by which a record is found, `words_of` the tokens of a text.
     """
     from rank_bm25 import BM25Okapi
 
-    documents = [(record, tokens) for record in history if (tokens := text_of(record).split())]
+    documents = [(record, tokens) for record in history if (tokens := words_of(text_of(record)))]
     if not documents or k == 0:
         return []
-    scores = BM25Okapi([tokens for _, tokens in documents]).get_scores(text.split())
+    scores = BM25Okapi([tokens for _, tokens in documents]).get_scores(words_of(text))
     order = sorted(range(len(documents)), key=lambda i: (-scores[i], -i))
     return [documents[i][0] for i in order[:k]]
+
+
+def _as_released(context: Context, item: Item, history: Sequence[Record], k: int) -> list[Record]:
+    """BM25 as in the reference code: texts with their instruction, split at every blank.
+
+    Fields are first cut to so many words, joined by single blanks: 368 of a record that a query
+    asks for (OPPU.py:295), 768 of a record and of the item itself in training (OPPU.py:225-235).
+    """
+    trains = isinstance(item, Record)
+    words = _RECORD_WORDS_IN_TRAINING if trains else _RECORD_WORDS
+    fields = {name: _cut(text, words) if trains else text for name, text in item.fields.items()}
+    task, search = context.task, context.task.reference_search
+    asked = task.prompt(fields, template=search).text if search else task.query_text(item)
+
+    def as_quoted(record: Record) -> str:
+        cut = {name: _cut(text, words) for name, text in record.fields.items()}
+        return context.quote(replace(record, fields=cut, target=_cut(record.target, words)))
+
+    return nearest(history, asked, k, as_quoted, lambda text: text.split(" "))
+
+
+def _cut(text: str, words: int) -> str:
+    return " ".join(text.split()[:words])

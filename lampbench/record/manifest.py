@@ -114,6 +114,10 @@ class ModelDetails:
     weights, configuration and tokenizer. `chat_template` is None for the tokenizer's own.
     `engine` is "batched" or "reference". `arguments` are those of `--model-arg` that were given,
     `notes` what a reader of the model's scores must know.
+
+    `batching` bounds what the batched engine puts into one pass: rows of a decoding step, tokens
+    and labels of a pass, adapters trained at once. In float32 no answer depends on it; in bfloat16
+    and float16 one may. It is empty where the run needed no such engine.
     """
 
     location: str
@@ -124,6 +128,7 @@ class ModelDetails:
     device: str | None = None
     engine: str | None = None
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    batching: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 

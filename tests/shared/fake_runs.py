@@ -127,6 +127,9 @@ class Pool:
     def arguments(self) -> dict[str, Any]:
         return {}
 
+    def batching(self, name: str) -> dict[str, int]:
+        return {"decoding_rows": 3}
+
     def device(self, name: str) -> str:
         return "cpu"
 

@@ -32,6 +32,17 @@ class BatchPlanner:
         logits = _CPU_LOGITS if small else _GPU_LOGITS
         return PassLimits(_CPU_TOKENS if small else _GPU_TOKENS, max(1, logits // vocabulary))
 
+    @property
+    def bounds(self) -> dict[str, int]:
+        """The sizes that no pass exceeds, whatever the free memory, by name."""
+        limits = self.pass_limits
+        return {
+            "decoding_rows": self._most_rows,
+            "pass_tokens": limits.tokens,
+            "pass_labels": limits.labels,
+            "adapters_in_training": _TRAINING_SLOTS,
+        }
+
     def decoding_slots(
         self, answers: int, rows_per_slot: int, tokens: int, adapter_size: int
     ) -> int:
@@ -48,14 +59,17 @@ class BatchPlanner:
         cache = 2 * config.num_hidden_layers * heads * width * tokens * self._itemsize
         scores = 16 * config.vocab_size
         each = rows_per_slot * (cache + scores) + adapter_size * self._itemsize + config.vocab_size
-        most = self.max_rows or (_CPU_ROWS if self.model.device.type == "cpu" else _GPU_ROWS)
         fitting = free_memory(self.model.device) // int(each)
-        return max(1, min(answers, most // rows_per_slot, fitting))
+        return max(1, min(answers, self._most_rows // rows_per_slot, fitting))
 
     def training_slots(self, jobs: int, adapter_size: int) -> int:
         """How many of `jobs`, with adapters of `adapter_size` numbers, are trained at once."""
         room = free_memory(self.model.device) // 4  # activations need the rest
         return max(1, min(jobs, _TRAINING_SLOTS, room // (_TRAINING_BYTES * adapter_size)))
+
+    @property
+    def _most_rows(self) -> int:
+        return self.max_rows or (_CPU_ROWS if self.model.device.type == "cpu" else _GPU_ROWS)
 
     @property
     def _itemsize(self) -> int:

@@ -125,6 +125,11 @@ class BatchedEngine:
             self._pad,
         )
 
+    @property
+    def batching(self) -> dict[str, int]:
+        """The most that a pass holds: in bfloat16 a result may depend on it."""
+        return self._planner.bounds
+
     def generate(self, requests: Sequence[GenerateRequest]) -> Iterator[Completion]:
         """Answer prompts; requests with the same settings are decoded together.
 

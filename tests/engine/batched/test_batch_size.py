@@ -26,3 +26,13 @@ def test_slots_depend_on_the_free_memory(engine, monkeypatch):
     assert planner.training_slots(5, 1000) == 3
     free["bytes"] = 0
     assert planner.training_slots(5, 1000) == 1
+
+
+def test_the_bounds_of_a_pass_are_told_as_given_or_measured(engine):
+    planner = BatchPlanner(engine()._model)
+    vocabulary = engine()._model.config.vocab_size
+    assert planner.bounds == {
+        "decoding_rows": 128, "pass_tokens": 1024, "pass_labels": (1 << 24) // vocabulary,
+        "adapters_in_training": 64,
+    }  # fmt: skip
+    assert BatchPlanner(engine()._model, 6).bounds["decoding_rows"] == 6
