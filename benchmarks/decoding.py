@@ -30,8 +30,9 @@ def compare(
 ) -> dict[str, Any]:
     """Ratios and rates of one operation at one number of users.
 
-    `lengths` are the tokens of prompt and answer; `mixed` has all users' adapters. The reference engine answers the first `alone` users only, one after the other; its seconds
-    count `users / alone` times.
+    `lengths` are the tokens of prompt and answer; `mixed` has all users' adapters. The reference
+    engine answers the first `alone` users only, one after the other; its seconds count
+    `users / alone` times.
 
     Raises:
         SystemExit: too many answers differ from a peer's, so that there is nothing to compare.
@@ -123,9 +124,7 @@ def main(
                 for operation in OPERATIONS:
                     title = f"{operation}, {name}, {count} users"
                     print(title, file=sys.stderr)
-                    results[title] = compare(
-                        work, operation, SHAPES[name], count, rounds, alone
-                    )
+                    results[title] = compare(work, operation, SHAPES[name], count, rounds, alone)
                     print(f"{title}: {results[title]}")
                     spent[operation] = results[title]["seconds"]
                 cost = round(spent["contrastive"] / spent["greedy"], 2)

@@ -145,9 +145,7 @@ def main(
                     for operation in ("sft", "dpo"):
                         title = f"{operation}, {name}, batch {size}, {count} users"
                         print(title, file=sys.stderr)
-                        found = compare(
-                            work, operation, SHAPES[name], count, rounds, size, alone
-                        )
+                        found = compare(work, operation, SHAPES[name], count, rounds, size, alone)
                         results[title] = found
                         print(f"{title}: {found}", flush=True)
     settings = {"model": model, "device": device, "dtype": dtype, "rounds": rounds, "alone": alone,

@@ -72,9 +72,7 @@ def _compare(part: SpeedPart, mixed: PeftMixed, operation: str, allowed: float) 
         _round(part, mixed, operation, answer, rounds)
 
 
-def _round(
-    part: SpeedPart, mixed: PeftMixed, operation: str, answer: int, rounds: int
-) -> float:
+def _round(part: SpeedPart, mixed: PeftMixed, operation: str, answer: int, rounds: int) -> float:
     """Record one comparison; returns the seconds of a round."""
     users, lengths = part.sizes.decoded, (part.sizes.lengths[0], answer)
     found = decoding.compare(part.work, operation, lengths, users, rounds, alone=1, mixed=mixed)

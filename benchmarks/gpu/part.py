@@ -76,7 +76,7 @@ class Outcome:
 
 
 def run_part(part: Part, limit: float, folder: Path) -> Outcome:
-    """Run a part for at most `limit` seconds, and write its outcome; the output goes to PART.log."""
+    """Run a part for at most `limit` seconds and write its outcome; its output goes to PART.log."""
     began = time.monotonic()
     part.found.unlink(missing_ok=True)
     log = folder / f"{part.name}.log"

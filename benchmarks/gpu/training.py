@@ -2,6 +2,7 @@
 
 import sys
 import tempfile
+import time
 from functools import partial
 from pathlib import Path
 
@@ -60,23 +61,19 @@ def _compare(part: SpeedPart, operation: str, allowed: float) -> None:
     """Ratios to the reference loop and to one user at a time, in as many rounds as fit."""
     if "users" not in part.page[operation]:
         return  # ours alone has failed already
-    sizes, rounds = part.sizes, 1
-    while True:
-        spent = timing.seconds(
-            lambda: part.record(operation, rounds=rounds, **_ratios(part, operation, rounds)),
-            part.work.batched.device,
-        )
-        allowed -= spent
-        if rounds == sizes.rounds or allowed < sizes.rounds * spent:
-            return
-        rounds = sizes.rounds
+    began = time.monotonic()
+    _ratios(part, operation, 1)
+    spent, rounds = time.monotonic() - began, part.sizes.rounds
+    if rounds > 1 and (rounds + 1) * spent < allowed:
+        _ratios(part, operation, rounds)
 
 
-def _ratios(part: SpeedPart, operation: str, rounds: int) -> dict[str, object]:
+def _ratios(part: SpeedPart, operation: str, rounds: int) -> None:
     sizes, users = part.sizes, part.page[operation]["users"]
     found = training.compare(part.work, operation, sizes.examples, users, rounds, sizes.batch, 1)
     names = ("vs_reference", "vs_ours_alone", "largest_difference", "share_that_differs")
-    return {name: found[name] for name in names} | {"peak_bytes_with_peers": found["peak_bytes"]}
+    values = {name: found[name] for name in names}
+    part.record(operation, rounds=rounds, peak_bytes_with_peers=found["peak_bytes"], **values)
 
 
 def _ignore(*_: object) -> None:

@@ -226,9 +226,9 @@ class BatchedEngine:
         while left:
             try:
                 # no variable holds it: its memory must be free when a smaller one is made
-                answers = DecodingLoop(
-                    self._forward, self._stacked, settings, slots, tokens
-                ).run(list(left))
+                answers = DecodingLoop(self._forward, self._stacked, settings, slots, tokens).run(
+                    list(left)
+                )
                 for encoded, answer in answers:
                     del left[encoded]
                     yield encoded, answer
