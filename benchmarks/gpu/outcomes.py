@@ -1,10 +1,11 @@
 """A pytest plugin that writes the outcomes of tests after each one: a killed run keeps them."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from benchmarks.gpu.found import save
 
 _KEPT = 20  # failures whose error is kept
 
@@ -33,4 +34,4 @@ class _Outcomes:
             lines = report.longreprtext.splitlines()
             reasons = [line for line in lines if line.startswith("E ")]
             self._page["failures"][report.nodeid] = "\n".join((reasons or lines)[-3:])
-        self._file.write_text(json.dumps(self._page), encoding="utf-8")
+        save(self._file, self._page)

@@ -80,7 +80,8 @@ def run_part(part: Part, limit: float, folder: Path) -> Outcome:
     began = time.monotonic()
     part.found.unlink(missing_ok=True)
     log = folder / f"{part.name}.log"
-    state, code = "passed", 0
+    state = "passed"
+    code: int | None = 0
     with log.open("wb") as output:
         for command in part.commands:
             left = limit - (time.monotonic() - began)

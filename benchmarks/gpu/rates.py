@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from benchmarks import timing
-from benchmarks.gpu.sizes import save
+from benchmarks.gpu.found import save
 
 
 def main() -> None:
@@ -18,9 +18,11 @@ def main() -> None:
     options = parser.parse_args()
     device = torch.device(options.device)
     page: dict[str, Any] = {"copy_gb_per_second": round(timing.copy_rate(device) / 1e9, 1)}
-    for name in ("bfloat16", "float32"):
+    save(options.found, page)
+    for name in ("float32", "bfloat16"):
         rate = timing.matmul_rate(device, getattr(torch, name))
         page[f"{name}_tflop_per_second"] = round(rate / 1e12, 3)
+        save(options.found, page)
     page["tf32"] = torch.backends.cuda.matmul.allow_tf32
     if device.type == "cuda":
         it = torch.cuda.get_device_properties(device)

@@ -1,7 +1,6 @@
 """Sizes of the speed parts, and how they shrink to fit the time."""
 
 import argparse
-import json
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -11,6 +10,7 @@ from typing import Any
 
 import torch
 
+from benchmarks.gpu.found import save
 from benchmarks.workloads import Workload
 
 
@@ -57,11 +57,6 @@ def largest(most: int, unit_seconds: float, allowed: float) -> int:
     while size > 1 and size * unit_seconds > allowed:
         size //= 2
     return size
-
-
-def save(file: Path, page: Any) -> None:
-    """Write what was found so far."""
-    file.write_text(json.dumps(page, indent=1), encoding="utf-8")
 
 
 @dataclass

@@ -34,7 +34,8 @@ def install_missing(wheels: Path, folder: Path, limit: float) -> Outcome:
     missing = unimportable({name for names in modules.values() for name in names}, folder)
     chosen = [wheel for wheel, names in modules.items() if names & missing.keys()]
     install = ["-m", "pip", "install", "--no-deps", "--no-index", "--quiet", "--upgrade",
-               "--disable-pip-version-check", "--target", str(packages), *map(str, chosen)]  # fmt: skip
+               "--disable-pip-version-check", "--target", str(packages),
+               *map(str, chosen)]  # fmt: skip
     found = folder / "wheels.found.json"
     part = Part("wheels", "cpu", 0.0, [install] if chosen else [], found)
     installed = run_part(part, limit, folder)
