@@ -39,8 +39,8 @@ def all_parts(device: str, dtype: str, models: Sequence[str], folder: Path) -> l
 
     home = folder / "demo"
     run = ["-m", "lampbench", "run", "--task", "news_headline", "--model", "bundled"]
-    where = ["--users", _USERS.get(device, "8"), "--device", device, "--results", str(home / "results"),
-             "--cache-dir", str(home / "cache")]  # fmt: skip
+    where = ["--users", _USERS.get(device, "8"), "--device", device,
+             "--results", str(home / "results"), "--cache-dir", str(home / "cache")]  # fmt: skip
     overview = ["-m", "lampbench", "overview", "--task", "news_headline", "--model", "bundled",
                 "--results", str(home / "results")]  # fmt: skip
     doctor = ["-m", "lampbench", "doctor", "--model", "bundled", "--model-arg", "dtype=bfloat16",
