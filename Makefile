@@ -4,6 +4,8 @@
 # make test    the tests
 # make bench   what the engine costs against its peers (an hour); bench-quick: the main ratios;
 #              bench-gpu: at the shapes of Qwen2.5-1.5B and Mistral-7B
+# make gpu     everything that a machine with a GPU is asked, in eight minutes, without the
+#              environment above; DEVICE=cpu rehearses it with tiny shapes (docs/engine.md)
 # make study   all recorded runs again: hours on two cores (make -j2 study uses both)
 # make licences  docs/licences.md, from the packages that are installed
 # make audit   known vulnerabilities of the dependencies (needs pip-audit and a network)
@@ -30,7 +32,7 @@ LONG := --task abstract_generation --task topic_writing --task review_writing
 ONE_CORE = OMP_NUM_THREADS=1 $(BIN)/lampbench
 REPRODUCE = $(ONE_CORE) reproduce paper --data bundled
 
-.PHONY: demo env test lint types tables licences audit check clean bench bench-gpu bench-quick tuning \
+.PHONY: demo env test lint types tables licences audit check clean bench bench-gpu bench-quick gpu tuning \
 	tuning-lamp tuning-longlamp tuning-smollm2-135m study study-titles study-texts study-sensitivity study-models
 
 demo: env $(if $(filter smollm2-135m,$(MODEL)),$(SMOLLM2))
@@ -101,6 +103,17 @@ bench-gpu: env
 		$(BIN)/python -m benchmarks.training --model $$model --device cuda --dtype bfloat16 \
 		|| exit 1; \
 	done
+
+# With the Python at hand, which has torch. WHEELS is a folder of wheels for what it lacks.
+GPU_PYTHON ?= python3
+DEVICE ?= cuda
+OUTPUT ?= gpu-results
+BUDGET ?= $(if $(filter cpu,$(DEVICE)),180,480)
+WHEELS ?=
+
+gpu:
+	$(GPU_PYTHON) -m benchmarks.gpu --device $(DEVICE) --output $(OUTPUT) --budget $(BUDGET) \
+		$(if $(WHEELS),--wheels $(WHEELS))
 
 bench-quick: env
 	$(BIN)/python -m benchmarks.quick

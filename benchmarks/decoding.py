@@ -20,19 +20,28 @@ OPERATIONS = ("greedy", "contrastive", "sample")
 
 
 def compare(
-    work: Workload, operation: str, shape: str, users: int, rounds: int, alone: int
+    work: Workload,
+    operation: str,
+    lengths: tuple[int, int],
+    users: int,
+    rounds: int,
+    alone: int,
+    mixed: PeftMixed | None = None,
 ) -> dict[str, Any]:
     """Ratios and rates of one operation at one number of users.
 
-    The reference engine answers the first `alone` users only, one after the other; its seconds
-    count `users / alone` times.
+    `lengths` are the tokens of prompt and answer; `mixed` has all users' adapters. The reference
+    engine answers the first `alone` users only, one after the other; its seconds count
+    `users / alone` times.
 
     Raises:
         SystemExit: too many answers differ from a peer's, so that there is nothing to compare.
     """
-    asked = work.requests(operation, *SHAPES[shape], users)
+    asked = work.requests(operation, *lengths, users)
     ours, slow = work.batched, work.reference
-    mixed = PeftMixed(slow, work.tam, [work.user(i) for i in range(users)])
+    if mixed is None:
+        mixed = PeftMixed(slow, work.tam, [work.user(i) for i in range(users)])
+    peft = mixed
     found: dict[str, Any] = {}
     few = min(alone, users)
 
@@ -42,7 +51,7 @@ def compare(
     def works(given: Sequence[GenerateRequest]) -> dict[str, Callable[[], None]]:
         return {
             "reference": lambda: found.update(reference=of(slow, given[:few])),
-            "peft_mixed": lambda: found.update(peft_mixed=mixed.answer(given)),
+            "peft_mixed": lambda: found.update(peft_mixed=peft.answer(given)),
             "ours": lambda: found.update(ours=of(ours, given)),
         }
 
@@ -51,7 +60,7 @@ def compare(
     taken = timing.paired(works(asked), rounds, work.batched.device)
     differ = equal(found, work.dtype == "float32")
     prompt = len(ours._encoder.encode_prompt("", asked[0].prompt, 10**6).ids)
-    answer = SHAPES[shape][1]
+    answer = lengths[1]
     tokens = answer * sum(request.samples for request in asked)
     spent = timing.median(taken["ours"])
     return {
@@ -115,7 +124,7 @@ def main(
                 for operation in OPERATIONS:
                     title = f"{operation}, {name}, {count} users"
                     print(title, file=sys.stderr)
-                    results[title] = compare(work, operation, name, count, rounds, alone)
+                    results[title] = compare(work, operation, SHAPES[name], count, rounds, alone)
                     print(f"{title}: {results[title]}")
                     spent[operation] = results[title]["seconds"]
                 cost = round(spent["contrastive"] / spent["greedy"], 2)

@@ -26,7 +26,7 @@ class PeftMixed:
 
         flush_denormals()
         self._encoder = engine._encoder
-        self._plain = copy.deepcopy(engine._pristine)
+        self._plain = engine._pristine  # never changed: a copy would only take memory
         merged = PeftModel.from_pretrained(copy.deepcopy(engine._pristine), str(tam))
         model = merged.merge_and_unload()
         self._model = PeftModel.from_pretrained(model, str(users[0]), adapter_name="0")

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from benchmarks import decoding, training
-from benchmarks.workloads import Workload
+from benchmarks.workloads import SHAPES, Workload
 
 
 @click.command()
@@ -26,12 +26,16 @@ def main(users: int, trained: int, rounds: int, alone: int, shape: str) -> None:
         work = Workload("bundled", users, Path(home))
         decoded = {}
         for operation in decoding.OPERATIONS:
-            decoded[operation] = decoding.compare(work, operation, shape, users, rounds, alone)
+            decoded[operation] = decoding.compare(
+                work, operation, SHAPES[shape], users, rounds, alone
+            )
             print(f"{operation}: {decoded[operation]}", flush=True)
         learned = {}
         for operation in ("sft", "dpo"):
             few = 2 * alone
-            learned[operation] = training.compare(work, operation, "news", trained, rounds, 4, few)
+            learned[operation] = training.compare(
+                work, operation, SHAPES["news"], trained, rounds, 4, few
+            )
             print(f"{operation}: {learned[operation]}", flush=True)
     cost = decoded["contrastive"]["seconds"] / decoded["greedy"]["seconds"]
     summary = {

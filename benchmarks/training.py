@@ -21,9 +21,17 @@ a whole step in a random direction: one in ten thousand may differ by more than 
 
 
 def compare(
-    work: Workload, operation: str, shape: str, users: int, rounds: int, batch: int, alone: int
+    work: Workload,
+    operation: str,
+    lengths: tuple[int, int],
+    users: int,
+    rounds: int,
+    batch: int,
+    alone: int,
 ) -> dict[str, Any]:
     """Ratios of training `users` adapters on two batches of records each.
+
+    `lengths` are the tokens of prompt and response.
 
     "reference" is the reference engine, "alone" is our engine with one job at a time. Both train
     the first `alone` users only, and their seconds count `users / alone` times.
@@ -32,7 +40,7 @@ def compare(
         SystemExit: in float32, more than one in 10,000 of the adapters' numbers differ from the
             reference's by more than 1e-5.
     """
-    prompt, answer = SHAPES[shape]
+    prompt, answer = lengths
     few = min(alone, users)
 
     def at_once(engine: Any, folder: str, count: int) -> Callable[[], None]:
@@ -137,7 +145,7 @@ def main(
                     for operation in ("sft", "dpo"):
                         title = f"{operation}, {name}, batch {size}, {count} users"
                         print(title, file=sys.stderr)
-                        found = compare(work, operation, name, count, rounds, size, alone)
+                        found = compare(work, operation, SHAPES[name], count, rounds, size, alone)
                         results[title] = found
                         print(f"{title}: {found}", flush=True)
     settings = {"model": model, "device": device, "dtype": dtype, "rounds": rounds, "alone": alone,

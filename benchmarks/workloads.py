@@ -39,6 +39,9 @@ SHAPES = {"news": (54, 16), "title": (231, 18), "abstract": (70, 233), "topic": 
 
 # Shapes of published models; their weights are random, which makes no difference to speed.
 MODELS: dict[str, dict[str, Any]] = {
+    "tiny": {"hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2,
+             "num_attention_heads": 2, "num_key_value_heads": 1, "vocab_size": 9000,
+             "tie_word_embeddings": True},
     "100m": {"hidden_size": 768, "intermediate_size": 2048, "num_hidden_layers": 12,
              "num_attention_heads": 12, "num_key_value_heads": 12, "vocab_size": 32000,
              "tie_word_embeddings": True},
@@ -80,8 +83,18 @@ class Workload:
 
     @cached_property
     def reference(self) -> ReferenceEngine:
-        """The reference engine: one user at a time."""
-        return self._engine(ReferenceEngine)
+        """The reference engine: one user at a time.
+
+        Below float32 nothing is ever merged into the batched engine's weights, so both have one
+        copy of them: with all peers' copies, a model of 7B would not fit into a GPU.
+        """
+        engine = self._engine(ReferenceEngine)
+        if self.dtype != "float32":
+            theirs = dict(self.batched._model.named_parameters())
+            for name, weight in engine._pristine.named_parameters():
+                assert torch.equal(weight, theirs[name])
+                weight.data = theirs[name].data
+        return engine
 
     def _engine(self, kind: type[AnyEngine]) -> AnyEngine:
         with _without_files(self.model, self.vocabulary):

@@ -20,6 +20,12 @@ ROOT = Path(__file__).resolve().parent.parent
 Python = Callable[..., subprocess.CompletedProcess[str]]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--device", default="cpu", help="Device of the engines that are compared with PEFT."
+    )
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """The checkout."""

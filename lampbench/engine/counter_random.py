@@ -25,7 +25,10 @@ def child_keys(keys: Tensor, numbers: Tensor | int) -> Tensor:
 
     Child n is number n of the generator with that key, so a key has either children or numbers.
     """
-    return _mixed(keys + (torch.as_tensor(numbers) + 1) * _STEP)
+    numbers = torch.as_tensor(numbers, dtype=torch.int64)
+    if numbers.dim():
+        numbers = numbers.to(keys.device)  # a single number may stay where it is, for torch
+    return _mixed(keys + (numbers + 1) * _STEP)
 
 
 def random_words(keys: Tensor, count: int) -> Tensor:

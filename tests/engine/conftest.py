@@ -25,6 +25,17 @@ def _one_thread() -> None:
 
 
 @pytest.fixture(scope="session")
+def engine_device(pytestconfig: pytest.Config) -> str:
+    """Where the engines compute; what they are compared with stays on the CPU."""
+    import torch
+
+    name: str = pytestconfig.getoption("--device")
+    if name != "cpu":  # equality holds in float32 only, and TF32 has 10 bits
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    return name
+
+
+@pytest.fixture(scope="session")
 def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """The folder of a tiny model, by its architecture."""
     made: dict[str, Path] = {}
@@ -38,7 +49,7 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Pa
 
 
 @pytest.fixture(scope="session")
-def engine(model_folder: Callable[[str], Path]) -> Callable[..., Any]:
+def engine(model_folder: Callable[[str], Path], engine_device: str) -> Callable[..., Any]:
     """Batched engines by model and options, each loaded once."""
     from lampbench.engine.batched.engine import BatchedEngine
 
@@ -46,7 +57,7 @@ def engine(model_folder: Callable[[str], Path]) -> Callable[..., Any]:
 
     def get(name: str = "llama", **options: Any) -> Any:
         defaults = {
-            "device": "cpu",
+            "device": engine_device,
             "dtype": "float32",
             "chat_template": None,
             "fidelity": PAPER,

@@ -31,6 +31,17 @@ def test_a_childs_key_is_a_number_of_its_parent():
     assert torch.equal(child_keys(keys, 4), random_words(keys, 7)[:, 4])
 
 
+def test_the_numbers_are_the_same_on_every_device(engine_device):
+    """Numbers of a CPU's tensor may be drawn from with keys on a GPU."""
+    keys, numbers = torch.tensor([3, 5, 8]), torch.arange(3)
+    there = keys.to(engine_device)
+    for each in (numbers, numbers.to(engine_device), 4, torch.tensor(4)):
+        of_keys = each.cpu() if isinstance(each, torch.Tensor) else each
+        assert torch.equal(child_keys(there, each).cpu(), child_keys(keys, of_keys))
+    for draw in (random_words, uniform_numbers, lambda k, n: kept(k, n, 0.3)):
+        assert torch.equal(draw(there, 70).cpu(), draw(keys, 70))
+
+
 def test_a_rows_numbers_do_not_depend_on_the_other_rows_or_the_width():
     keys = child_keys(torch.tensor(1), torch.arange(20))
     for draw in (random_words, uniform_numbers, lambda k, n: kept(k, n, 0.3)):

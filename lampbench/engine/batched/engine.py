@@ -230,8 +230,11 @@ class BatchedEngine:
         )
         while left:
             try:
-                loop = DecodingLoop(self._forward, self._stacked, settings, slots, tokens)
-                for encoded, answer in loop.run(list(left)):
+                # no variable holds it: its memory must be free when a smaller one is made
+                answers = DecodingLoop(self._forward, self._stacked, settings, slots, tokens).run(
+                    list(left)
+                )
+                for encoded, answer in answers:
                     del left[encoded]
                     yield encoded, answer
                     self._shared.apply(kind.shared)  # the caller may have asked for others

@@ -60,7 +60,7 @@ def branch_logprobs(
     mask = None
     if any(len(tree.branches) > 1 for tree in trees):
         where = positions.to(device)
-        mask = forward.masks(_allowed(branch).to(device), where, where)
+        mask = forward.masks(_allowed(branch.to(device)), where, where)
     logits = forward.logits(
         tokens.to(device),
         positions.to(device) if mask is not None else positions[:1].to(device),
@@ -83,7 +83,8 @@ def _allowed(branch: Tensor) -> Tensor:
     Padding sees the first token, since the softmax over nothing is NaN.
     """
     query, key = branch.unsqueeze(-1), branch.unsqueeze(-2)
-    causal = torch.ones(branch.shape[1], branch.shape[1], dtype=torch.bool).tril()
+    size = branch.shape[1], branch.shape[1]
+    causal = torch.ones(size, dtype=torch.bool, device=branch.device).tril()
     allowed = causal & ((key == 0) | (key == query)) & (key >= 0)
     allowed[:, :, 0] = True
     return allowed

@@ -105,7 +105,7 @@ class ResponseScorer:
         with self._stacked.using(layout.views(stack.to(model.device, model.dtype))):
             trees = [each.tree for each in batch]
             logs, lengths = branch_logprobs(self._forward, trees, self._pad)
-        return [tuple(part.tolist()) for part in torch.split(logs, lengths)]
+        return [tuple(part.tolist()) for part in torch.split(logs.cpu(), lengths)]
 
 
 def _tree(own: Weights, prompt: TokenIds, branches: Sequence[tuple[str, TokenIds]]) -> ScoredTree:

@@ -89,29 +89,29 @@ class TrainingLoop:
         """
         waiting = iter(runs)
         saved = time.monotonic()
-        with _training_mode(self._forward.model):
-            while True:
-                self._admit(waiting)
-                active = [slot for slot, run in enumerate(self._slots) if run]
-                if not active:
-                    return
-                complete = False
-                try:
-                    with unbroken():
-                        failures = self._round(active)
-                        complete = True
-                except Stopped:
-                    if complete:  # a second signal stops within a round
-                        self._save()
-                    raise
-                if time.monotonic() - saved >= checkpoint_seconds:
+        while True:
+            self._admit(waiting)
+            active = [slot for slot, run in enumerate(self._slots) if run]
+            if not active:
+                return
+            complete = False
+            try:
+                # within a round only: between two, the caller may ask the model for answers
+                with unbroken(), _training_mode(self._forward.model):
+                    failures = self._round(active)
+                    complete = True
+            except Stopped:
+                if complete:  # a second signal stops within a round
                     self._save()
-                    saved = time.monotonic()
-                for slot in active:
-                    if run := self._slots[slot]:
-                        on_step(run.job.id, run.done, run.steps)
-                yield from failures
-                yield from self._finished()
+                raise
+            if time.monotonic() - saved >= checkpoint_seconds:
+                self._save()
+                saved = time.monotonic()
+            for slot in active:
+                if run := self._slots[slot]:
+                    on_step(run.job.id, run.done, run.steps)
+            yield from failures
+            yield from self._finished()
 
     def _admit(self, waiting: Iterator[TrainingRun]) -> None:
         """Let waiting runs take the free slots."""
@@ -282,8 +282,10 @@ def _training_mode(model: Any) -> Iterator[None]:
     strict = torch.are_deterministic_algorithms_enabled()
     with quiet_libraries():
         if recompute:
-            model.train()  # transformers recomputes in this mode alone
             _recompute(model, "enable")
+            for module in model.modules():
+                # transformers recomputes in this mode alone, in which dropout would act below
+                module.training = hasattr(module, "gradient_checkpointing")
         if model.device.type == "cuda" and not strict:
             torch.use_deterministic_algorithms(True, warn_only=True)
         try:

@@ -24,10 +24,10 @@ def logits(engine: Callable[..., Any]) -> Callable[..., torch.Tensor]:
         own = weights[shared:]
         made._shared.apply(weights[:shared])
         layout = made._cache.layout([own])
-        vector = made._cache.flatten(layout, own).to(made._model.dtype)
+        vector = made._cache.flatten(layout, own).to(made.device, made._model.dtype)
         made._stacked.rows = RowAdapters()
         with torch.inference_mode(), made._stacked.using(layout.views(vector[None])):
-            found: torch.Tensor = made._model(torch.arange(5, 25)[None]).logits
-        return found.float()
+            found: torch.Tensor = made._model(torch.arange(5, 25, device=made.device)[None]).logits
+        return found.float().cpu()
 
     return get

@@ -207,6 +207,30 @@ def test_out_of_memory_halves_the_batch_to_the_same_result(
         assert all(torch.allclose(ours[key], theirs[key], atol=1e-4) for key in ours)
 
 
+def test_answers_between_the_rounds_of_a_training_that_recomputes(engine, tmp_path, monkeypatch):
+    """Recomputation leaves the key/value cache out, so it must be off while answers are made."""
+    asked = [ask(n, (), GenerationSpec(6)) for n in range(3)]
+    expected = answers(engine(), asked)
+    monkeypatch.setattr(training_loop, "_LARGE", 0)
+    short = job(tmp_path, "short", data=examples(2))
+    trained = engine().train([short, job(tmp_path, "long")], no_hook)
+    assert next(trained).id == "short"
+    assert answers(engine(), asked) == expected
+    assert [result.id for result in trained] == ["long"]
+
+
+def test_a_base_models_dropout_stays_off_where_activations_are_recomputed(
+    engine, tmp_path, monkeypatch
+):
+    layer = engine()._model.model.layers[0]
+    seen = []
+    hook = layer.self_attn.register_forward_pre_hook(lambda module, _: seen.append(module.training))
+    monkeypatch.setattr(training_loop, "_LARGE", 0)
+    list(engine().train([job(tmp_path, "u")], no_hook))
+    hook.remove()
+    assert seen and not any(seen)
+
+
 def test_recomputed_activations_give_the_same_result(engine, tmp_path, monkeypatch):
     """With dropout: the pass that is repeated sees the same mask."""
     plain, again = job(tmp_path, "plain"), job(tmp_path, "again")

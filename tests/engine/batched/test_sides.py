@@ -131,10 +131,10 @@ def test_no_side_depends_on_its_batch(engine, adapters, name, monkeypatch):
             assert found.rewards == pytest.approx(together[id].rewards, abs=1e-4)
 
 
-def test_both_engines_agree(engine, adapters, model_folder):
+def test_both_engines_agree(engine, adapters, model_folder, engine_device):
     reference = ReferenceEngine(
         resolve_model(str(model_folder("llama"))),
-        device="cpu", dtype="float32", chat_template=None, fidelity=PAPER,
+        device=engine_device, dtype="float32", chat_template=None, fidelity=PAPER,
     )  # fmt: skip
     requests = every_kind(*adapters())
     ours, theirs = answers(engine(), requests), answers(reference, requests)

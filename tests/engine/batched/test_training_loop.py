@@ -120,7 +120,9 @@ def test_the_same_seed_gives_the_same_bytes_whoever_trained_before(engine, adapt
     assert configs[0] == configs[1]
 
 
-def test_another_interpreter_gives_the_same_bytes(engine, model_folder, tmp_path, python):
+def test_another_interpreter_gives_the_same_bytes(
+    engine, engine_device, model_folder, tmp_path, python
+):
     """Neither hash seeds nor what was loaded before matter."""
     asked = job(tmp_path, "a", adapter=TASK_LORA)
     list(engine().train([asked], no_hook))
@@ -131,8 +133,8 @@ from tests.engine.engine_inputs import TASK_LORA, job, no_hook
 from lampbench.engine.batched.engine import BatchedEngine
 from lampbench.core.fidelity import PAPER
 from lampbench.engine.models import resolve_model
-engine = BatchedEngine(resolve_model({str(model_folder("llama"))!r}), device="cpu", dtype="float32",
-                  chat_template=None, fidelity=PAPER)
+engine = BatchedEngine(resolve_model({str(model_folder("llama"))!r}), device={engine_device!r},
+                  dtype="float32", chat_template=None, fidelity=PAPER)
 list(engine.train([job(Path({str(tmp_path)!r}), "b", adapter=TASK_LORA)], no_hook))
 """
     run = python("-c", code, PYTHONHASHSEED="77")

@@ -41,10 +41,10 @@ WEIGHTS = "adapter_model.safetensors"
 
 
 @pytest.fixture(scope="module")
-def reference(model_folder):
+def reference(model_folder, engine_device):
     return ReferenceEngine(
         resolve_model(str(model_folder("llama"))),
-        device="cpu",
+        device=engine_device,
         dtype="float32",
         chat_template=None,
         fidelity=PAPER,

@@ -1,0 +1,1 @@
+"""Everything that a machine with a GPU is asked, in one run: `python -m benchmarks.gpu`."""

@@ -1,0 +1,57 @@
+"""Which parts there are; the most valuable come first, since the time may not do for all."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.gpu.part import Part
+
+# Tests that compare engines with PEFT and transformers, which stay on the CPU. They need no trl.
+EQUALITY = (
+    "tests/engine/test_counter_random.py",
+    "tests/engine/batched/test_decoding_loop.py",
+    "tests/engine/batched/test_response_scorer.py",
+    "tests/engine/batched/test_shared_adapters.py",
+    "tests/engine/batched/test_training_loop.py",
+    "tests/engine/batched/test_sides.py",
+    "tests/engine/batched/test_architectures.py",
+    "tests/engine/reference/test_engine.py",
+    "tests/engine/batched/test_decoding_loop_many_users.py",
+    "tests/engine/batched/test_response_scorer_many_users.py",
+    "tests/engine/batched/test_training_loop_many_users.py",
+)
+_USERS = {"cpu": "1"}  # of the demo; on a GPU as many as `make demo` has
+
+
+def all_parts(device: str, dtype: str, models: Sequence[str], folder: Path) -> list[Part]:
+    """The parts, whose files are in `folder`; the speed parts use `dtype` and these shapes."""
+
+    def part(name: str, share: float, *commands: Sequence[str]) -> Part:
+        found = folder / f"{name}.found.json"
+        filled = [[each.replace("FOUND", str(found)) for each in command] for command in commands]
+        return Part(name, device, share, filled, found)
+
+    def speed(family: str, model: str, share: float) -> Part:
+        return part(
+            f"{family}-{model}", share,
+            ["-m", f"benchmarks.gpu.{family}", "--model", model, "--device", device,
+             "--dtype", dtype, "--found", "FOUND"],
+        )  # fmt: skip
+
+    home = folder / "demo"
+    run = ["-m", "lampbench", "run", "--task", "news_headline", "--model", "bundled"]
+    where = ["--users", _USERS.get(device, "8"), "--device", device,
+             "--results", str(home / "results"), "--cache-dir", str(home / "cache")]  # fmt: skip
+    overview = ["-m", "lampbench", "overview", "--task", "news_headline", "--model", "bundled",
+                "--results", str(home / "results")]  # fmt: skip
+    doctor = ["-m", "lampbench", "doctor", "--model", "bundled", "--model-arg", "dtype=bfloat16",
+              "--cache-dir", str(home / "cache"), "--results", str(home / "results")]  # fmt: skip
+    return [
+        part("rates", 2, ["-m", "benchmarks.gpu.rates", "--device", device, "--found", "FOUND"]),
+        part("equality", 5, ["-m", "pytest", "-p", "benchmarks.gpu.outcomes", "--outcomes",
+                             "FOUND", "--device", device, *EQUALITY]),
+        part("doctor", 1.5, doctor),
+        part("demo", 2.5, [*run, "--method", "cope", *where],
+             [*run, "--method", "base", "--method", "tam", "--method", "oppu", *where], overview),
+        *(speed("decoding", model, 3.5) for model in models),
+        *(speed("training", model, 3) for model in models),
+    ]  # fmt: skip
