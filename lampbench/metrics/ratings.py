@@ -25,7 +25,7 @@ class _Error(Metric):
 
 @register_metric("mae")
 class MeanAbsoluteError(_Error):
-    """Distance of the answer from the reference on the task's scale; the mean is the MAE."""
+    """Distance of the answer from the reference on the task's scale, 0 and up; its mean is the MAE."""
 
     title = "MAE"
 
@@ -36,7 +36,7 @@ class MeanAbsoluteError(_Error):
 
 @register_metric("rmse")
 class RootMeanSquaredError(_Error):
-    """Root of the mean squared error over all answers of a run.
+    """Root of the mean squared error over all answers of a run, 0 and up.
 
     It is no mean over queries; a query's value is its squared error.
     """
