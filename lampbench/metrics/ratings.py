@@ -25,7 +25,7 @@ class _Error(Metric):
 
 @register_metric("mae")
 class MeanAbsoluteError(_Error):
-    """Distance of the answer from the reference on the task's scale, 0 and up; its mean is the MAE."""
+    """Distance of the answer from the reference, 0 and up; its mean is the MAE."""
 
     title = "MAE"
 
