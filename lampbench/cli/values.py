@@ -45,6 +45,20 @@ class WholeNumber(_Whole):
         return int(text)
 
 
+class CountOrAll(WholeNumber):
+    """A whole number of at least 1, or `all`, which becomes None."""
+
+    name = "count"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        """The number, None for `all`.
+
+        Raises:
+            click.BadParameter: it is neither.
+        """
+        return None if str(value) == "all" else super().convert(value, param, ctx)
+
+
 class Number(_Number):
     """A finite number from `low` (without `low` itself, where `above`) to `high`."""
 
