@@ -56,7 +56,13 @@ class CountOrAll(WholeNumber):
         Raises:
             click.BadParameter: it is neither.
         """
-        return None if str(value) == "all" else super().convert(value, param, ctx)
+        if str(value) == "all":
+            return None
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter as error:
+            error.message = f"{error.message.removesuffix('.')}, or all."
+            raise
 
 
 class Number(_Number):
