@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.report.page.test_build import built
+from tests.report.page.parsed import built
 
 SCORES = {"a": [0.1, 0.3], "b": [0.5, 0.7]}
 
