@@ -12,6 +12,7 @@ import pytest
 import lampbench
 from lampbench.plugin import Method, Prediction, Query, Record, Task, User
 from lampbench.record.runs import Run, Runs
+from lampbench.study.replan import Replanner
 from lampbench.util.errors import LampbenchError
 
 
@@ -121,6 +122,38 @@ def test_a_sweep_is_a_run_per_point_and_a_plan_computes_nothing(engine):
     found = lampbench.sweep(["cope"], ["news_headline"], grid, users=2)
     assert [run.manifest.hyperparameters["decoding.alpha"].value for run in found] == [0.0, 0.1]
     assert [run.path for run in found] == [plan.folder for plan in plans]
+
+
+def test_several_lengths_of_histories_are_runs_of_their_own(engine):
+    lengths = [1, 2, None, 1000]
+    found = lampbench.run_all("rag", "news_headline", users=2, max_history=lengths)
+    datasets = [run.manifest.dataset for run in found]
+    assert [one.max_history for one in datasets] == [1, 2, None], "1000 records are all"
+    assert {one.cut_from for one in datasets[:2]} == {datasets[2].fingerprint}
+    assert list(found.frame()["max_history"].fillna(0)) == [1, 2, 0]
+    assert lampbench.run("rag", "news_headline", users=2).path == found[2].path
+    again = lampbench.run("rag", "news_headline", users=2, max_history=1)
+    assert again.path == found[0].path
+    lengths = lampbench.table("history")["max_history"]
+    assert set(lengths[lengths.notna()]) == {1, 2} and lengths.isna().any()
+
+
+def test_a_recorded_length_is_planned_again_as_it_was(tmp_path):
+    run = lampbench.run("oppu", "news_headline", users=2, max_history=3)
+    plan = Replanner(tmp_path / "cache").plan(run.manifest, run.path.parents[3])
+    assert plan.folder == run.path and plan.spec.dataset.max_history == 3
+
+
+@pytest.mark.parametrize("given", [0, -1, "4", 1.5, True, [2, 0]])
+def test_lengths_of_histories_are_whole_numbers(given):
+    with pytest.raises(LampbenchError, match=r"^max_history=.*: give a whole number from 1 to"):
+        lampbench.plan("rag", "news_headline", max_history=given)
+
+
+def test_one_run_has_one_length_of_histories():
+    for function in (lampbench.run, lampbench.diagnose):
+        with pytest.raises(LampbenchError, match=r"max_history=\[1, 2\]: this is for one run"):
+            function("oppu", "news_headline", max_history=[1, 2])
 
 
 def test_a_table_is_a_frame_and_the_leaderboard_is_written(folder):

@@ -53,6 +53,7 @@ def run(
     Raises:
         LampbenchError: an option is invalid (nothing was computed then), or data or a model is.
     """
+    _one_length(settings)
     found = run_all(
         [method], [task], models=[model], seeds=[seed], results=results, force=force, **settings
     )
@@ -203,6 +204,7 @@ def diagnose(
     """
     from lampbench.study.diagnose import diagnose_plan
 
+    _one_length(settings)
     (found,) = plan([method], [task], models=[model], seeds=[seed], **settings)
     return diagnose_plan(found)
 
@@ -251,6 +253,18 @@ def reproduce(
     found = {name: slice_plans(name, chosen, sources, Path(results), pool) for name in experiments}
     require_runnable([plan for plans in found.values() for plan in plans], pool)
     return found
+
+
+def _one_length(settings: RunSettings) -> None:
+    """Refuse several lengths of histories where one run is asked for.
+
+    Raises:
+        LampbenchError: there is not exactly one.
+    """
+    if len(lengths := as_list(settings.get("max_history"))) != 1:
+        raise LampbenchError(
+            f"max_history={lengths}: this is for one run; give one number or None, or call run_all"
+        )
 
 
 def _engines(chosen: RunOptions) -> EnginePool:

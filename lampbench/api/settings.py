@@ -30,6 +30,8 @@ class RunSettings(TypedDict, total=False):
         data: source of the data: "bundled", "lamp:DIR", "oppu:DIR", "longlamp", "lampbench:DIR".
         users: number of test users, those with the longest histories first.
         min_history: records that a test user must have.
+        max_history: most recent records that test users keep, None for all; several in a list are
+            runs of their own.
         split_by: "user" or "time", for LaMP and LongLaMP.
         splits: published splits to read: "train", "dev", "test".
         data_seed: orders users with equally long histories.
@@ -54,6 +56,7 @@ class RunSettings(TypedDict, total=False):
     data: str
     users: int | None
     min_history: int
+    max_history: int | Sequence[int | None] | None
     split_by: SplitBy | None
     splits: Sequence[str]
     data_seed: int
@@ -103,6 +106,11 @@ def checked_settings(given: Mapping[str, Any]) -> dict[str, Any]:
             least, most = (0, LARGEST_SEED) if name == "data_seed" else (1, LARGEST_COUNT)
             if value is not None or name not in ("users", "batch_size"):
                 known[name] = _whole(name, value, least, most)
+        elif name == "max_history":
+            known[name] = tuple(
+                None if one is None else _whole(name, one, 1, LARGEST_COUNT)
+                for one in as_list(value)
+            ) or (None,)
         elif name in _CHOICES and value not in _CHOICES[name]:
             usual = ", ".join(repr(one) for one in _CHOICES[name] if one is not None)
             raise LampbenchError(f"{name}={short_repr(value)}: choose one of {usual}")

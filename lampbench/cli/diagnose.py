@@ -1,6 +1,7 @@
 """`lampbench diagnose`: what each training stage of a method learned about its users."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,6 +13,7 @@ from lampbench.cli.output import echo_json
 if TYPE_CHECKING:
     from lampbench.report.statistics import Paired
     from lampbench.study.diagnose import Diagnosis
+    from lampbench.study.swapped_adapters import Swap
 
 
 @click.command(cls=Command)
@@ -25,7 +27,8 @@ def diagnose(form: str, **choices: Any) -> None:
     """Measure what each training stage of a method learned. The method must have been run before.
 
     Likelihoods of the users' own texts show whether training on a user's history helped with what
-    the user wrote next, even where ROUGE shows no difference. Reward margins show whether
+    the user wrote next, even where ROUGE shows no difference. Another user's
+    adapter in place of the user's own shows how much of it is personal. Reward margins show whether
     preferences were learned and whether they hold on test queries. For contrastive decoding, the
     next tokens that the contrast chooses along the users' own texts are counted too. Nothing is
     trained.
@@ -66,6 +69,8 @@ def _text(names: dict[str, Any], found: "Diagnosis") -> str:
         "decrease. p: permutation test over users.",
         "",
     ]  # fmt: skip
+    if found.swaps:
+        lines += _swaps(found.swaps)
     if preferences:
         heads = ["pairs from", "stage", "reward margin (nats)", "margin above 0", "pairs"]
         lines += [
@@ -91,6 +96,28 @@ def _text(names: dict[str, Any], found: "Diagnosis") -> str:
             "",
         ]
     return "\n".join(lines)
+
+
+def _swaps(found: "Sequence[Swap]") -> list[str]:
+    from tabulate import tabulate
+
+    rows = [
+        [
+            one.stage,
+            *(f"{nats:.3f}" for nats in (one.without, one.own, one.another)),
+            *_gain(one.gain),
+        ]
+        for one in found
+    ]
+    heads = ["adapter of", "without", "own", "another's", "own over another's", *_TESTED]
+    return [
+        tabulate(rows, headers=heads, disable_numparse=True),
+        "",
+        "nats per token without the user's adapter, with the user's own, and with another user's "
+        "(the one whose adapter `AnotherUsers` takes). What own does not gain over another's is "
+        "not personal.",
+        "",
+    ]
 
 
 _TESTED = ("p", "users better / worse")

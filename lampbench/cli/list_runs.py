@@ -110,7 +110,10 @@ def _heading(run: Mapping[str, Any]) -> str:
     if run["fidelity"] != "paper":
         parts.append(f"fidelity {run['fidelity']}")
     engine = run["engine"] or "unknown"
-    parts += [f"data {run['data']}", f"{run['users']} users{failed}", f"engine {engine}"]
+    parts.append(f"data {run['data']}")
+    if run["max_history"]:
+        parts.append(f"max-history {run['max_history']}")
+    parts += [f"{run['users']} users{failed}", f"engine {engine}"]
     return one_line(", ".join(parts))
 
 

@@ -18,6 +18,7 @@ def plan_record(plan: "Plan") -> dict[str, Any]:
         "task": spec.task.name,
         "model": spec.model,
         "seed": spec.seed,
+        "max_history": spec.dataset.max_history,
         "path": plan.folder.as_posix(),
         "recorded": plan.done,
         "tokens": lengths.how,

@@ -15,7 +15,7 @@ from lampbench.cli.run_record import run_record
 
 @click.command(cls=Command)
 @options.combinations
-@options.dataset
+@options.datasets
 @options.machine
 @options.hyper
 @options.results

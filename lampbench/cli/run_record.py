@@ -22,6 +22,7 @@ def run_record(run: "Run") -> dict[str, Any]:
         "fidelity": manifest.fidelity,
         "overrides": dict(manifest.overrides),
         "data": manifest.dataset.source,
+        "max_history": manifest.dataset.max_history,
         "synthetic": manifest.dataset.synthetic,
         "data_findings": leaks_first(manifest.dataset.findings),
         "model_notes": list(manifest.model_details.notes),

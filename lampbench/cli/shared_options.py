@@ -8,7 +8,7 @@ import click
 
 from lampbench.cli.command import OTHER, option
 from lampbench.cli.names import Assignment, ModelArgument, ModelName, PluginName
-from lampbench.cli.values import COUNT, SEED, OneOf
+from lampbench.cli.values import COUNT, SEED, CountOrAll, OneOf
 from lampbench.core.precision import PRECISIONS
 from lampbench.util.defaults import CACHE_DIR, RESULTS
 from lampbench.util.interrupt import checked_hours
@@ -89,24 +89,42 @@ tasks_of_data = option(
     "--task", "tasks", multiple=True, default=("all",), show_default=True, metavar="NAME",
     heading=DATA, type=PluginName("task", every=True), help="Task; repeatable. all: every task.",
 )  # fmt: skip
-dataset = apply(
-    option("--data", default="bundled", show_default=True, metavar="SOURCE", heading=DATA,
-           help="Where the data comes from: bundled, lamp:DIR, oppu:DIR, longlamp[:DIR], "
-                "lampbench:DIR, or a folder of one of these kinds."),
-    option("--users", type=COUNT, metavar="N", heading=DATA,
-           help="Number of test users; those with the longest histories are chosen.  "
-                "[default: 100; all in bundled data and where the data names its test users]"),
-    option("--min-history", type=COUNT, default=1, show_default=True,
-           metavar="N", heading=DATA, help="Leave out test users with fewer past records."),
-    option("--split-by", type=OneOf(["user", "time"]), heading=DATA,
-           help="Split LaMP or LongLaMP by user or by time, as published.  "
-                "[default: user for LaMP, time for LongLaMP]"),
-    option("--split", "splits", multiple=True, type=OneOf(["train", "dev", "test"]),
-           heading=DATA,
-           help="Read only this split of LaMP or LongLaMP; repeatable. With bundled data and "
-                "lampbench:DIR, dev tests on the users kept for tuning.  [default: all splits]"),
-    option("--data-seed", type=SEED, default=0, show_default=True, metavar="N", heading=DATA,
-           help="Seed of the order of users with equally long histories."),
+
+
+def _dataset(max_history: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Which data and which of its users; `max_history` takes one length of histories or several."""
+    return apply(
+        option("--data", default="bundled", show_default=True, metavar="SOURCE", heading=DATA,
+               help="Where the data comes from: bundled, lamp:DIR, oppu:DIR, longlamp[:DIR], "
+                    "lampbench:DIR, or a folder of one of these kinds."),
+        option("--users", type=COUNT, metavar="N", heading=DATA,
+               help="Number of test users; those with the longest histories are chosen.  "
+                    "[default: 100; all in bundled data and where the data names its test users]"),
+        option("--min-history", type=COUNT, default=1, show_default=True,
+               metavar="N", heading=DATA, help="Leave out test users with fewer past records."),
+        max_history,
+        option("--split-by", type=OneOf(["user", "time"]), heading=DATA,
+               help="Split LaMP or LongLaMP by user or by time, as published.  "
+                    "[default: user for LaMP, time for LongLaMP]"),
+        option("--split", "splits", multiple=True, type=OneOf(["train", "dev", "test"]),
+               heading=DATA,
+               help="Read only this split of LaMP or LongLaMP; repeatable. With bundled data and "
+                    "lampbench:DIR, dev tests on the users kept for tuning.  "
+                    "[default: all splits]"),
+        option("--data-seed", type=SEED, default=0, show_default=True, metavar="N", heading=DATA,
+               help="Seed of the order of users with equally long histories."),
+    )  # fmt: skip
+
+
+_KEEP = "Keep only the N most recent past records of every test user"
+dataset = _dataset(
+    option("--max-history", type=COUNT, metavar="N", heading=DATA,
+           help=f"{_KEEP}.  [default: all]"),
+)  # fmt: skip
+datasets = _dataset(
+    option("--max-history", type=CountOrAll(), multiple=True, default=("all",), show_default=True,
+           metavar="N", heading=DATA,
+           help=f"{_KEEP}, or all; repeatable: each N is a run of its own."),
 )  # fmt: skip
 hyper = apply(
     option("--preset", heading=HYPER,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @click.command(cls=Command)
 @options.combinations
-@options.dataset
+@options.datasets
 @options.machine
 @option(
     "--param",

@@ -28,6 +28,7 @@ class WholeNumber(_Whole):
     """A whole number from `low` to `high`, in ordinary digits."""
 
     name = "integer"
+    instead = ""  # what is allowed in place of a number
 
     def __init__(self, low: int = 1, high: int = LARGEST_COUNT) -> None:
         self.low, self.high = low, high
@@ -40,9 +41,24 @@ class WholeNumber(_Whole):
         """
         text = str(value)
         if not _DIGITS.fullmatch(text) or not self.low <= int(text) <= self.high:
-            bounds = f"from {self.low} to {self.high:,}"
+            bounds = f"from {self.low} to {self.high:,}{self.instead}"
             self.fail(f"{_brief(text)} is not a whole number {bounds}.", param, ctx)
         return int(text)
+
+
+class CountOrAll(WholeNumber):
+    """A whole number of at least 1, or `all`, which becomes None."""
+
+    name = "count"
+    instead = ", or all"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        """The number, None for `all`.
+
+        Raises:
+            click.BadParameter: it is neither.
+        """
+        return None if str(value) == "all" else super().convert(value, param, ctx)
 
 
 class Number(_Number):

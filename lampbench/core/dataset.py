@@ -66,7 +66,8 @@ class Dataset:
     `source` says where it was read from (shown in manifests); `synthetic` is true where no real
     person wrote the targets, and follows every number made from it. `notes` are findings of the
     loader that a reader of the results should see (duplicates dropped, dates missing, ...).
-    `asked` is what it was read by: the `--data` value and the options.
+    `asked` is what it was read by: the `--data` value and the options. `cut_from` is the
+    fingerprint of the dataset with whole histories, where they were cut to the most recent records.
     `licence`, `attribution` and `description` are the source's own words, where it has any.
     """
 
@@ -80,6 +81,12 @@ class Dataset:
     attribution: str = ""
     description: str = ""
     asked: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    cut_from: str = ""
+
+    @property
+    def max_history(self) -> int | None:
+        """To how many records histories were cut; None where they are whole."""
+        return self.asked.get("max_history")
 
     @cached_property
     def train_fingerprint(self) -> str:

@@ -27,6 +27,8 @@ class DataOptions:
         users: number of test users. None: the paper's 100 if the source does not name test users
             (half of its users if it has at most 100), all test users if it does.
         min_history: number of records that a test user must have at least.
+        max_history: number of records, the most recent ones, that test users keep; users are chosen
+            by their whole histories. None: all records.
         seed: orders users with equally long histories.
         split_by: which published way of splitting LaMP and LongLaMP to read. None: LaMP by user,
             LongLaMP by time, or the only one that is there.
@@ -43,6 +45,7 @@ class DataOptions:
     seed: int = 0
     split_by: SplitBy | None = None
     splits: tuple[str, ...] = ()
+    max_history: int | None = None
 
     def __post_init__(self) -> None:
         if self.users is not None and self.users < 1:
@@ -50,6 +53,10 @@ class DataOptions:
         if self.min_history < 1:
             raise LampbenchError(
                 f"min_history is {self.min_history}; a test user needs at least 1 record"
+            )
+        if self.max_history is not None and self.max_history < 1:
+            raise LampbenchError(
+                f"max_history is {self.max_history}; keep at least 1 record of a test user"
             )
         if self.split_by not in (None, "user", "time"):
             raise LampbenchError(f"split_by is {self.split_by!r}; use 'user' or 'time'")

@@ -9,6 +9,7 @@ from pathlib import Path
 from lampbench.bundled import DATA
 from lampbench.core.dataset import Dataset, User
 from lampbench.core.task import Task
+from lampbench.data.cut_histories import cut_histories
 from lampbench.data.file_checks import names_in
 from lampbench.data.leaks.notes import leak_notes
 from lampbench.data.loaders.lamp import find_lamp_files, load_lamp
@@ -43,6 +44,10 @@ def load_source(task: Task, data: str, options: DataOptions) -> Dataset:
     else:
         dataset = FOLDER_LOADERS[kind](task, Path(place), options)
     check_test_users(dataset)
+    if options.max_history is not None:
+        dataset = cut_histories(dataset, options.max_history)
+        if not dataset.cut_from:  # the whole data, and so are its runs
+            options = replace(options, max_history=None)
     check_choices(task, dataset)
     notes = [*dataset.notes, *leak_notes(dataset, task.fields)]
     if options.split_by and kind not in ("lamp", "longlamp"):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,7 @@ class RunOptions:
     data: str = "bundled"
     users: int | None = None
     min_history: int = 1
+    max_history: Sequence[int | None] = (None,)
     split_by: SplitBy | None = None
     splits: tuple[str, ...] = ()
     data_seed: int = 0
@@ -109,8 +111,8 @@ def grid_plans(
 ) -> list[tuple[GridPoint, Plan]]:
     """A plan for every combination of model, task, seed and method, at every point of a grid.
 
-    They are in this order. Where a point changes nothing for a method, that method is in the list
-    once. `load` reads a task's data.
+    They are in this order, for each length of histories in turn. Where a point or a length changes
+    nothing for a method, that method is in the list once. `load` reads a task's data.
 
     Raises:
         LampbenchError: an option is invalid; nothing has been computed.
@@ -128,24 +130,36 @@ def grid_plans(
     given = [everywhere | point for point in points]
     for overrides in given:
         reject_unknown(overrides, _known_paths(methods, tasks, overrides))
-    options = DataOptions(
-        choices.users, choices.min_history, choices.data_seed, choices.split_by, choices.splits
-    )
-    datasets = {task.name: load(task, choices.data, options) for task in tasks}
+    datasets = {
+        (task.name, most): load(task, choices.data, _data_options(choices, most))
+        for task in tasks
+        for most in dict.fromkeys(choices.max_history)
+    }
     cache = Cache(choices.cache_dir, pool.progress.say)
     found: dict[Path, tuple[GridPoint, Plan]] = {}
     for model in dict.fromkeys(choices.models):
-        for task in tasks:
+        for task, most in product(tasks, dict.fromkeys(choices.max_history)):
             for seed in dict.fromkeys(choices.seeds):
                 known: KnownKeys = {}
                 for method in methods:
                     for point, here in zip(points, given, strict=True):
                         plan = _plan(
-                            choices, method, task, datasets[task.name], model, seed, pool, here,
-                            results, cache, known, registry,
+                            choices, method, task, datasets[task.name, most], model, seed, pool,
+                            here, results, cache, known, registry,
                         )  # fmt: skip
                         found.setdefault(plan.folder, (point, plan))
     return list(found.values())
+
+
+def _data_options(choices: RunOptions, most: int | None) -> DataOptions:
+    return DataOptions(
+        choices.users,
+        choices.min_history,
+        choices.data_seed,
+        choices.split_by,
+        choices.splits,
+        most,
+    )
 
 
 def _plan(

@@ -83,14 +83,18 @@ class Plan:
     @property
     def title(self) -> str:
         """What progress calls the run."""
-        return f"{self.method.name} {self.spec.task.name}"
+        name = f"{self.method.name} {self.spec.task.name}"
+        most = self.spec.dataset.max_history
+        return f"{name} (max-history {most})" if most else name
 
     def __repr__(self) -> str:
         spec = self.spec
         state = "recorded" if self.done else "to be recorded"
+        most = spec.dataset.max_history
+        history = f"max-history {most}, " if most else ""
         return (
             f"<Plan: {self.method.name} on {spec.task.name}, model {spec.model}, seed {spec.seed}, "
-            f"{state} in {self.folder}>"
+            f"{history}{state} in {self.folder}>"
         )
 
     def _repr_html_(self) -> str:

@@ -88,6 +88,7 @@ def record_dataset(
         ),
         queries_file=write_queries(results, dataset.task, _queries(users, private)),
         histories_file=write_histories(results, dataset.task, _histories(users, private)),
+        cut_from=dataset.cut_from or None,
     )
 
 

@@ -76,6 +76,7 @@ def _row(run: FramedRun) -> dict[str, Any]:
         "seed": info.seed,
         "preset": info.preset,
         "overrides": ", ".join(f"{path}={value}" for path, value in info.overrides.items()),
+        "max_history": info.dataset.max_history,
         "users": info.counts.users,
         "queries": info.counts.queries,
         **{name: means.queries for name, means in info.scores.items()},

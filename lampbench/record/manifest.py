@@ -36,6 +36,7 @@ class DatasetOptions:
     seed: int
     split_by: str | None
     splits: tuple[str, ...]
+    max_history: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +82,8 @@ class RecordedDataset:
     `fingerprint` identifies the whole content, `query_fingerprint` the test queries and their
     references; both are as in `Dataset`. `notes` are findings of the loader and of its checks.
     `options` is None for a dataset that was made in Python and not read from `--data`.
+    `cut_from` is the fingerprint of the same data with whole histories, where these were cut
+    (`--max-history`).
     `removed_users` counts users who were removed from the run on request after it was recorded:
     their queries, answers and scores are gone; fingerprints and `statistics` are those of before.
     """
@@ -98,6 +101,12 @@ class RecordedDataset:
     queries_file: SharedFile
     histories_file: SharedFile
     removed_users: int = 0
+    cut_from: str | None = None
+
+    @property
+    def max_history(self) -> int | None:
+        """To how many records histories were cut; None where they are whole."""
+        return self.options.max_history if self.options else None
 
     @property
     def findings(self) -> tuple[str, ...]:

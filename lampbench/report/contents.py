@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from lampbench.record.runs import Run
 from lampbench.report.board import Board
 from lampbench.report.fill_cells import ExcludedRun, fill_cells
+from lampbench.report.histories import HistorySeries, history_series
 from lampbench.report.sweeps import PATHS, Sweep, sweeps
 from lampbench.report.table import Section
 from lampbench.report.tables.ablation import ablation_sections
@@ -19,6 +20,7 @@ from lampbench.report.tables.further_methods import (
 )
 from lampbench.report.tables.further_metrics import further_metric_sections
 from lampbench.report.tables.gains import gain_sections
+from lampbench.report.tables.history import history_sections
 from lampbench.report.tables.main import main_sections
 from lampbench.report.tables.other_tasks import other_task_sections
 from lampbench.report.tables.paper_scores import paper_sections
@@ -31,10 +33,13 @@ from lampbench.util.errors import LampbenchError, suggestion
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """Runs arranged for tables: those that fill cells, sweeps of one setting, and the rest."""
+    """Runs arranged for tables: those that fill cells, sweeps of one setting, histories of several
+    lengths, and the rest.
+    """
 
     board: Board
     sweeps: Sequence[Sweep]
+    histories: Sequence[HistorySeries]
     others: Sequence[ExcludedRun]
 
 
@@ -97,6 +102,11 @@ CONTENTS = {
         "contrasts with.",
         lambda found: sensitivity_sections(found.board, found.sweeps),
     ),
+    "history": Content(
+        "Records per user",
+        "How scores and costs change with the number of past records of each user.",
+        lambda found: history_sections(found.histories),
+    ),
     "scores": Content(
         "Scores in full",
         "Every method on every task: means over queries and over users, lengths, truncation, "
@@ -141,10 +151,11 @@ CONTENTS = {
 def arrange(runs: Iterable[Run], paths: Collection[str] | None = PATHS) -> Recorded:
     """Runs arranged for tables; `paths` are the settings whose sweeps are shown (None: any)."""
     found, others = fill_cells(runs)
+    cut, others = history_series(found, others)
     swept, left = sweeps(found, others, paths)
     points = [point for sweep in swept for point in sweep.points]
     titled = [score for point in points for score in point.scores.values()]
-    return Recorded(Board(found, titled), swept, left)
+    return Recorded(Board(found, titled), swept, cut, left)
 
 
 def sections(recorded: Recorded, name: str, baseline: str | None = None) -> list[Section]:

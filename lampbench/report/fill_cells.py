@@ -31,7 +31,9 @@ class ExcludedRun:
     reason: str
 
 
-def fill_cells(runs: Iterable[Run]) -> tuple[list[CellScore], list[ExcludedRun]]:
+def fill_cells(
+    runs: Iterable[Run], max_history: int | None = None
+) -> tuple[list[CellScore], list[ExcludedRun]]:
     """The scores of all cells, and the runs that are in none, whatever the order of `runs`.
 
     A cell holds runs of one method on one column of one setup, with the method's default settings
@@ -40,13 +42,16 @@ def fill_cells(runs: Iterable[Run]) -> tuple[list[CellScore], list[ExcludedRun]]
     runs of one column answer different queries. Runs by a version of lampbench with other results
     are left out.
 
+    Histories of all users are whole, or were all cut to `max_history` records.
+
     An external run, whose settings are not known here, has a row of its own, marked, in every
     setup that has runs of its model on its data; where there is none, in a setup of its own.
     """
     cells: dict[tuple[Setup, Column, str], list[Run]] = defaultdict(list)
-    whole, others = _on_all_users(sorted(runs, key=age))
+    alike_cut, others = _of_length(sorted(runs, key=age), max_history)
+    whole, few = _on_all_users(alike_cut)
     alike, unlike = _alike(whole)
-    others += unlike
+    others += [*few, *unlike]
     external = []
     for run in alike:
         changed = changes(run.manifest)
@@ -117,6 +122,19 @@ def earlier_defaults(settings: Mapping[str, str], wanted: Mapping[str, str]) -> 
         if settings.get(name) != wanted.get(name)
     ]
     return f"earlier defaults: {', '.join(changed)}" if changed else ""
+
+
+def _of_length(runs: Sequence[Run], max_history: int | None) -> tuple[list[Run], list[ExcludedRun]]:
+    """Runs on histories that were cut to this many records (None: whole ones), and the others."""
+    kept, others = [], []
+    for run in runs:
+        most = run.manifest.dataset.max_history
+        if most == max_history:
+            kept.append(run)
+        else:
+            reason = f"histories cut to {most} (--max-history)" if most else "whole histories"
+            others.append(ExcludedRun(run, reason))
+    return kept, others
 
 
 def _on_all_users(runs: Sequence[Run]) -> tuple[list[Run], list[ExcludedRun]]:

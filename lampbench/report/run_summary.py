@@ -23,14 +23,18 @@ _COLUMNS = {
 
 
 def print_summary(folders: Sequence[Path]) -> None:
-    """Print means over queries, one row per run and one table per task and model."""
+    """Print means over queries, one row per run; one table per task, model and length of
+    histories.
+    """
     runs = [read_run(folder) for folder in folders]
-    groups: dict[tuple[str, str], list[Run]] = {}
+    groups: dict[tuple[str, str, int | None], list[Run]] = {}
     for run in runs:
-        groups.setdefault((run.manifest.task, run.manifest.model), []).append(run)
-    for (task, model), members in groups.items():
+        most = run.manifest.dataset.max_history
+        groups.setdefault((run.manifest.task, run.manifest.model, most), []).append(run)
+    for (task, model, most), members in groups.items():
         data = members[0].manifest.dataset
-        click.echo(f"\n{task}, {model}: {data.test_users} users, {data.queries} queries")
+        history = f", max-history {most}" if most else ""
+        click.echo(f"\n{task}, {model}: {data.test_users} users, {data.queries} queries{history}")
         columns = _columns(members)
         rows = [_row(run.manifest, columns) for run in members]
         click.echo(tabulate(rows, headers=["method", "seed", *columns], disable_numparse=True))

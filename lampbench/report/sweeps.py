@@ -119,7 +119,7 @@ def _sweep(
         chosen, doubles = newest_runs(runs)
         passed += doubles
         groups.append(chosen)
-    for at, chosen in enumerate(_on_common_seeds(groups)):
+    for at, chosen in enumerate(on_common_seeds(groups)):
         is_default = bool(defaults) and at == 0
         points.append(_point(setup, column, chosen, _value(chosen[0], path), is_default))
     return tuple(sorted(points, key=lambda point: _place(point.value))), passed
@@ -145,7 +145,7 @@ def _base_models(scores: Iterable[CellScore]) -> list[Sweep]:
             continue
         usual = min(variants.values(), key=_is_plugin)
         listed = sorted(variants.items(), key=_untouched_last)
-        chosen = _on_common_seeds([list(score.chosen) for _, score in listed])
+        chosen = on_common_seeds([list(score.chosen) for _, score in listed])
         points = tuple(
             _point(
                 setup,
@@ -174,7 +174,7 @@ def _titles_of_weights(scores: Iterable[CellScore]) -> dict[str, str]:
     return titles
 
 
-def _on_common_seeds(groups: Sequence[list[Run]]) -> Sequence[list[Run]]:
+def on_common_seeds(groups: Sequence[list[Run]]) -> Sequence[list[Run]]:
     """The runs of the seeds that every value has, so that only the value differs; all runs where
     no seed is common.
     """

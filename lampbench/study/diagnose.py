@@ -16,7 +16,6 @@ from lampbench.engine.protocol import (
     Completion,
     GenerateRequest,
     GenerationSpec,
-    ScoreRequest,
     Weights,
 )
 from lampbench.execution.plan import Plan
@@ -25,10 +24,9 @@ from lampbench.plugin.adapter_recipe import AdapterRecipe
 from lampbench.plugin.context import Context
 from lampbench.plugin.recipe_graph import build_order
 from lampbench.report.statistics import Paired, Scores, paired
+from lampbench.study.reference_scores import Asked, ReferenceScores, score_texts
+from lampbench.study.swapped_adapters import Swap, swaps
 from lampbench.util.errors import LampbenchError
-
-Asked = Sequence[tuple[User, Query, str]]
-"""User, test query and its reference."""
 
 WordPairs = list[tuple[User, Query | Record, str, str]]
 """User, item, the user's own words and others'."""
@@ -95,11 +93,13 @@ class Changes:
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """Likelihoods by stage, in the order of training, preferences where a stage has a base, and
-    choices where decoding is contrastive (`changes` is None where it is not).
+    """Likelihoods by stage, in the order of training, swaps where a stage trains per user,
+    preferences where a stage has a base, and choices where decoding is contrastive (`changes` is
+    None where it is not).
     """
 
     likelihoods: tuple[Likelihood, ...]
+    swaps: tuple[Swap, ...]
     preferences: tuple[Preferring, ...]
     choices: tuple[Choosing, ...]
     changes: Changes | None
@@ -132,39 +132,36 @@ def diagnose_plan(plan: Plan) -> Diagnosis:
         if query.reference
     ]
     ways = _ways(plan, asked)
+    references = ReferenceScores(plan, asked)
     return Diagnosis(
-        tuple(_likelihoods(plan, stages, asked)),
+        tuple(_likelihoods(plan, stages, references)),
+        tuple(swaps(plan, stages, references)),
         tuple(_preferences(plan, stages, asked)),
         tuple(_choices(ways, asked)),
         _changes(ways[_ALONE], ways[_CONTRAST]) if ways else None,
     )
 
 
-def _likelihoods(plan: Plan, stages: Sequence[AdapterRecipe], asked: Asked) -> Iterator[Likelihood]:
-    by_stage = {}
-    for stage in (None, *stages):
-        texts = [
-            (user, query, reference, plan.executor.weights(stage, user))
-            for user, query, reference in asked
-        ]
-        by_stage[stage.section if stage else UNTRAINED] = [
-            math.fsum(logprobs) / len(logprobs) for logprobs in _score(plan, texts)
-        ]
-    for name, mean, gain in _compared(by_stage, asked):
+def _likelihoods(
+    plan: Plan, stages: Sequence[AdapterRecipe], references: ReferenceScores
+) -> Iterator[Likelihood]:
+    executor = plan.executor
+    by_stage = {
+        stage.section if stage else UNTRAINED: references.under(
+            {user.id: executor.weights(stage, user) for user in executor.dataset.test_users}
+        )
+        for stage in (None, *stages)
+    }
+    for name, mean, gain in _compared(by_stage):
         yield Likelihood(name, -mean, gain)
 
 
-def _compared(
-    by_name: Mapping[str, Sequence[float]], asked: Asked
-) -> Iterator[tuple[str, float, Paired | None]]:
+def _compared(by_name: Mapping[str, Scores]) -> Iterator[tuple[str, float, Paired | None]]:
     """For each name its mean over the queries, and its gain over the name before."""
     before: Scores | None = None
-    for name, values in by_name.items():
-        found = {
-            (user.id, query.id): value
-            for (user, query, _), value in zip(asked, values, strict=True)
-        }
-        yield name, math.fsum(values) / len(values), paired(found, before) if before else None
+    for name, found in by_name.items():
+        mean = math.fsum(found.values()) / len(found)
+        yield name, mean, paired(found, before) if before else None
         before = found
 
 
@@ -210,21 +207,8 @@ def _margins(
         for user, item, own, other in pairs
         for text in (own, other)
     ]
-    sums = [math.fsum(logprobs) for logprobs in _score(plan, texts)]
+    sums = [math.fsum(logprobs) for logprobs in score_texts(plan, texts)]
     return [own - other for own, other in zip(sums[0::2], sums[1::2], strict=True)]
-
-
-def _score(
-    plan: Plan, texts: Sequence[tuple[User, Query | Record, str, Weights]]
-) -> list[tuple[float, ...]]:
-    """Natural-log probabilities of each text's tokens after the item's prompt."""
-    requests = [
-        ScoreRequest(str(at), plan.executor.prompt(user, item), text, weights)
-        for at, (user, item, text, weights) in enumerate(texts)
-    ]
-    scores = plan.executor.engines.get(plan.executor.model).score(requests)
-    found = {score.id: score.logprobs for score in scores}
-    return [found[request.id] for request in requests]
 
 
 def _greedy(plan: Plan, asked: Sequence[tuple[User, Query, Weights]]) -> list[str]:
@@ -283,10 +267,13 @@ def _side_names(contrast: GenerateRequest) -> list[str]:
 
 def _choices(ways: Mapping[str, Sequence[Completion]], asked: Asked) -> Iterator[Choosing]:
     shares = {
-        way: [sum(_hits(answer)) / len(answer.teacher_ids) for answer in answers]
+        way: {
+            (user.id, query.id): sum(_hits(answer)) / len(answer.teacher_ids)
+            for (user, query, _), answer in zip(asked, answers, strict=True)
+        }
         for way, answers in ways.items()
     }
-    for way, mean, gain in _compared(shares, asked):
+    for way, mean, gain in _compared(shares):
         yield Choosing(way, mean, gain)
 
 

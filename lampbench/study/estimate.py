@@ -42,7 +42,11 @@ def stage_estimates(plan: Plan, lengths: Lengths) -> list[StageEstimate]:
 def print_plan(plan: Plan) -> None:
     """Print a plan's stages, what of them is cached, and what the rest will cost."""
     spec = plan.spec
-    click.echo(f"{plan.method.name} on {spec.task.name}, model {spec.model}, seed {spec.seed}")
+    most = spec.dataset.max_history
+    history = f", max-history {most}" if most else ""
+    click.echo(
+        f"{plan.method.name} on {spec.task.name}, model {spec.model}, seed {spec.seed}{history}"
+    )
     state = "recorded already" if plan.done else "to be recorded"
     click.echo(f"  {state}: {plan.folder}")
     lengths = Lengths(spec.model)

@@ -45,6 +45,7 @@ class Replanner:
             data=data.data,
             users=data.users,
             min_history=data.min_history,
+            max_history=(data.max_history,),
             split_by=data.split_by,  # type: ignore[arg-type]
             splits=data.splits,
             data_seed=data.seed,

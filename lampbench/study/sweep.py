@@ -49,16 +49,28 @@ def grid_points(axes: Mapping[str, Sequence[Any]], source: str) -> list[GridPoin
 def print_points(runs: Sequence[Run], paths: Collection[str]) -> None:
     """Print the means over queries, one row per run; `paths` are the hyper-parameters swept."""
     rows = []
+    cut = any(run.manifest.dataset.max_history for run in runs)
     for run in runs:
         manifest = run.manifest
         values = [manifest.hyperparameters.get(path) for path in paths]
         scores = [manifest.mean(metric) for metric in ("rouge1", "rougeL", "words")]
         rows.append([
+            *([str(manifest.dataset.max_history or "all")] if cut else []),
             *("-" if value is None else _short(value.value) for value in values),
             manifest.task, manifest.model, manifest.method, str(manifest.seed),
             *("-" if score is None else f"{score:.3f}" for score in scores),
         ])  # fmt: skip
-    heads = [*paths, "task", "model", "method", "seed", "ROUGE-1", "ROUGE-L", "words"]
+    heads = [
+        *(["max-history"] if cut else []),
+        *paths,
+        "task",
+        "model",
+        "method",
+        "seed",
+        "ROUGE-1",
+        "ROUGE-L",
+        "words",
+    ]
     click.echo("\n" + tabulate(rows, headers=heads, disable_numparse=True))
     click.echo("\nMeans over queries. `lampbench table sensitivity` shows them with intervals.")
 

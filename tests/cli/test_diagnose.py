@@ -7,6 +7,7 @@ import pytest
 
 from lampbench.report.statistics import paired
 from lampbench.study import diagnose as study
+from lampbench.study.swapped_adapters import Swap
 
 
 @pytest.fixture
@@ -15,6 +16,7 @@ def diagnosed(call, monkeypatch):
     alone = paired({("a", "1"): 0.5}, {("a", "1"): 0.0})
     found = study.Diagnosis(
         (study.Likelihood("model", 3.25, None), study.Likelihood("task_sft", 3.0, gain)),
+        (Swap("user_sft", 3.0, 2.5, 2.75, gain),),
         (study.Preferring("user_dpo", "test queries", 1.5, 0.75, 8),),
         (study.Choosing("user's model alone", 0.25, None), study.Choosing("contrast", 0.5, alone)),
         study.Changes(100, 10, 4, 5),
@@ -32,6 +34,8 @@ def test_text_names_units_and_tests(diagnosed):
     text = " ".join(out.split())
     assert "stage nats per token gain over stage before p users better / worse" in text
     assert "at 10 of 100 positions: 4 were correct before, 5 are correct after." in text
+    assert "adapter of without own another's own over another's p users better / worse" in text
+    assert "user_sft 3.000 2.500 2.750 +0.125 [" in text
     assert "+0.125" in text and "1 / 1" in text
 
 
@@ -41,6 +45,9 @@ def test_json_has_null_where_one_query_leaves_an_interval_open(diagnosed):
     (found,) = json.loads(out, parse_constant=pytest.fail)["diagnoses"]
     assert (found["method"], found["task"], found["seed"]) == ("cope", "news_headline", 0)
     assert found["likelihoods"][1]["gain"]["difference"]["mean"] == 0.125
+    (swap,) = found["swaps"]
+    assert (swap["stage"], swap["own"], swap["another"]) == ("user_sft", 2.5, 2.75)
+    assert (swap["without"], swap["gain"]["better"], swap["gain"]["worse"]) == (3.0, 1, 1)
     assert found["choices"][1]["gain"]["difference"]["low"] is None
     assert found["changes"] == {"tokens": 100, "changed": 10, "before": 4, "after": 5}
     assert math.isclose(found["preferences"][0]["right"], 0.75)

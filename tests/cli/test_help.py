@@ -79,7 +79,15 @@ def test_run_has_each_option_under_its_heading(call):
              for heading, text in found.items()}  # fmt: skip
     assert under == {
         "What to run": ["--method", "--task", "--model", "--seed", "--plugins"],
-        "Data": ["--data", "--users", "--min-history", "--split-by", "--split", "--data-seed"],
+        "Data": [
+            "--data",
+            "--users",
+            "--min-history",
+            "--max-history",
+            "--split-by",
+            "--split",
+            "--data-seed",
+        ],
         "Model": [
             "--engine",
             "--chat-template",

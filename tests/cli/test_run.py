@@ -1,6 +1,7 @@
 """`lampbench run`: what it prints, for people and for programs."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -54,6 +55,26 @@ def test_a_dry_run_as_json_counts_what_is_left(small_run):
         for stage in plan["stages"]:
             assert stage["cached"] == stage["units"]
             assert stage["tokens_trained"] == stage["tokens_written"] == 0
+
+
+def test_each_max_history_is_a_run_and_all_is_the_default_one(small_run, call):
+    lengths = ("--max-history", "2", "--max-history", "all")
+    code, out, err = small_run("--method", "rag", *lengths)
+    assert (code, err.count("error")) == (0, 0)
+    assert re.search(r"news_headline, bundled: 2 users, \d+ queries, max-history 2$", out, re.M)
+    assert re.search(r"news_headline, bundled: 2 users, \d+ queries$", out, re.M)
+    (whole,) = json.loads(small_run("--method", "rag", "--format", "json")[1])["runs"]
+    runs = json.loads(call("list", "runs", "--format", "json")[1])["runs"]
+    assert {run["key"]: run["max_history"] for run in runs}[whole["key"]] is None
+    assert sorted(run["max_history"] or 0 for run in runs) == [0, 2]
+    assert "max-history 2" in call("list", "runs")[1]
+    assert "max-history 2" in small_run("--method", "rag", *lengths, "--dry-run")[1]
+
+
+@pytest.mark.parametrize("wrong", ["0", "none", "1,2", "-3"])
+def test_a_max_history_that_is_no_number_is_refused(small_run, wrong):
+    code, out, err = small_run("--method", "rag", "--max-history", wrong)
+    assert (code, out) == (2, "") and "is not a whole number from 1 to" in err and "or all" in err
 
 
 def test_a_dry_run_records_nothing(small_run, tmp_path):

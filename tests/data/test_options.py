@@ -13,6 +13,7 @@ from lampbench.util.errors import LampbenchError
     [
         ({"users": 0}, "users is 0; ask for at least 1 test user"),
         ({"min_history": 0}, "min_history is 0; a test user needs at least 1 record"),
+        ({"max_history": 0}, "max_history is 0; keep at least 1 record of a test user"),
         ({"split_by": "temporal"}, "split_by is 'temporal'; use 'user' or 'time'"),
         ({"splits": ("training",)}, "no split is called 'training'; use train, dev, test"),
     ],

@@ -85,7 +85,7 @@ def _read_assignment(folder: Path) -> None:
 
 _COMMANDS: tuple[tuple[str, ...], ...] = (
     ("data", "stats", "--task", "news_headline", "--data", "lamp:here", "--users", "2",
-     "--min-history", "2", "--data-seed", "3", "--format", "json"),
+     "--min-history", "2", "--max-history", "2", "--data-seed", "3", "--format", "json"),
     ("data", "stats", "--task", "news_headline", "--data", "here", "--split", "dev"),
     ("data", "audit", "--task", "news_headline", "--data", "lamp:here", "--split-by", "user"),
     ("data", "import", "--task", "news_headline", "--data", "lamp:here", "--output", "new"),

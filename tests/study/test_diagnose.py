@@ -1,14 +1,16 @@
 """Scores of users' own words by stage: who is compared with whom, and in which direction."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 
-from lampbench.engine.protocol import Completion, ScoreResult
+from lampbench.engine.protocol import Completion, ScoreRequest, ScoreResult
 from lampbench.execution.runner import build
 from lampbench.report.statistics import Paired
 from lampbench.study.diagnose import Changes, Choosing, Likelihood, diagnose_plan
 from lampbench.util.errors import LampbenchError
+from tests.shared.fake_runs import adapter_name
 
 
 def stage_of(request):
@@ -61,6 +63,65 @@ def test_each_stage_is_compared_with_the_one_before(built, scoring):
     by_stage = gains(found.likelihoods)
     assert [gain.difference.mean for gain in by_stage] == [1.0, 1.0, -0.5]
     assert (by_stage[2].better, by_stage[2].worse) == (0, 3)
+
+
+def own_adapters_by_name(requests):
+    """Log-probabilities by whose adapter answers: -1 with one's own, -3 with another's, else -4."""
+    for request in requests:
+        names = [adapter_name(path) for path in request.weights]
+        user = next(one for one in ("ann", "bob", "mallory") if one in request.prompt.text)
+        personal = stage_of(request).startswith("user")
+        value = -4.0 if not personal else -1.0 if user in names[-1] else -3.0
+        yield ScoreResult(request.id, (value, value))
+
+
+@pytest.fixture
+def requests(engine, monkeypatch):
+    """What is scored, by whose adapter answers."""
+    found: list[ScoreRequest] = []
+
+    def score(asked):
+        found.extend(asked)
+        return own_adapters_by_name(asked)
+
+    monkeypatch.setattr(engine, "score", score)
+    return found
+
+
+def test_another_users_adapter_is_the_one_of_the_swapped_method(built, planner, requests):
+    plan = built("cope")
+    found = diagnose_plan(plan)
+    assert [(one.stage, one.without, one.own, one.another) for one in found.swaps] == [
+        ("user_sft", 4.0, 1.0, 3.0), ("user_dpo", 4.0, 1.0, 3.0)
+    ]  # fmt: skip
+    for swap in found.swaps:
+        gain = swap.gain
+        assert (gain.difference.mean, gain.better, gain.worse) == (2.0, 3, 0)
+    swapped = planner("oppu_swapped").executor
+    for user in swapped.dataset.test_users:
+        texts = {query.fields["text"] for query in user.queries}
+        about = [one for one in requests if any(text in one.prompt.text for text in texts)]
+        assert swapped.own_weights(user) in {one.weights for one in about}
+
+
+def test_every_reference_is_scored_once_under_the_same_weights(built, requests):
+    diagnose_plan(built("oppu"))
+    asked = [(one.prompt.text, one.response, one.weights) for one in requests]
+    assert len(asked) == len(set(asked)) == 5 * len(["model", "TAM", "own", "another's"])
+
+
+def test_a_swapped_method_shows_the_same_swap_as_its_adapters(built, requests):
+    assert diagnose_plan(built("oppu_swapped")).swaps == diagnose_plan(built("oppu")).swaps
+
+
+def test_without_adapters_of_users_or_with_one_user_there_is_no_swap(
+    built, planner, dataset, scoring
+):
+    assert diagnose_plan(built("tam")).swaps == ()
+    alone = planner("oppu", data=replace(dataset, test_users=dataset.test_users[:1]))
+    for stage in alone.stages:
+        build(alone, stage)
+    assert diagnose_plan(alone).swaps == ()
 
 
 def test_margins_are_summed_over_tokens_and_relative_to_the_base(built, scoring):

@@ -5,7 +5,6 @@ records of the test users alone. So a file of gigabytes needs the memory of its 
 digests of its records: 16 bytes per distinct record of a user, 28 where user ids are inferred.
 """
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,10 +18,9 @@ from lampbench.data.choose_test_users import choose_test_users
 from lampbench.data.loaders.entry_parser import EntryParser
 from lampbench.data.loaders.infer_user_ids import ProfileMatcher
 from lampbench.data.options import DataOptions
+from lampbench.data.time_order import oldest_first
 from lampbench.util.errors import LampbenchError, short_repr
 from lampbench.util.hashing import digest
-
-_DATE = re.compile(r"\d{4}(?:-\d{2}(?:-\d{2}.*)?)?", re.DOTALL)
 
 
 class PublishedRow(NamedTuple):
@@ -201,7 +199,7 @@ def _histories(
         for record in row.profile() if name in chosen else ():
             if record.target and parser.input_key(record) not in people[name].asked:
                 histories[name].setdefault(parser.record_key(record), record)
-    ordered = {name: _in_order(_with_own_ids(found)) for name, found in histories.items()}
+    ordered = {name: oldest_first(_with_own_ids(found)) for name, found in histories.items()}
     undated = sum(not dated for _, dated in ordered.values())
     return {name: records for name, (records, _) in ordered.items()}, undated
 
@@ -216,10 +214,3 @@ def _with_own_ids(records: dict[int, Record]) -> list[Record]:
         taken.add(record.id)
         found.append(record)
     return found
-
-
-def _in_order(records: list[Record]) -> tuple[tuple[Record, ...], bool]:
-    """Records by date if every one has a date (else in file order), and whether they have."""
-    if not all(record.date and _DATE.fullmatch(record.date) for record in records):
-        return tuple(records), False
-    return tuple(sorted(records, key=lambda record: record.date or "")), True

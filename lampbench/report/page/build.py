@@ -1,7 +1,7 @@
 """The page: the template filled with data and plots, and its content security policy."""
 
 from base64 import b64encode
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from importlib import resources
@@ -14,8 +14,10 @@ from markupsafe import Markup
 from lampbench.record.runs import Run, UnreadableRun, with_runs
 from lampbench.report.contents import Recorded, arrange
 from lampbench.report.fill_cells import ExcludedRun, changes, in_order
+from lampbench.report.histories import HistorySeries
 from lampbench.report.page.browser import browser_queries
 from lampbench.report.page.cells import SetupGroup, groups
+from lampbench.report.page.histories import records_per_user
 from lampbench.report.page.sections import (
     Figure,
     Grid,
@@ -43,6 +45,7 @@ class _Section:
     differences: list[Figure]
     ablation: tuple[list[Grid], list[Figure]]
     sensitivity: list[Figure]
+    records: list[Figure]
     costs: tuple[list[Figure], Grid]
     users: list[Figure]
     runs: list[tuple[Run, str]]
@@ -64,7 +67,7 @@ def page_of(runs: Iterable[Run], count: int) -> str:
     """The page for some runs; see `report_page`."""
     recorded = arrange(runs, paths=None)
     shown = groups(recorded.board)
-    sections = [_section(f"s{i}", group, recorded.sweeps) for i, group in enumerate(shown, start=1)]
+    sections = [_section(f"s{i}", group, recorded) for i, group in enumerate(shown, start=1)]
     others = _others(recorded, [group.setup for group in shown])
     style, script = _asset("page.css"), _asset("page.js")
     listed = [run for section in sections for run, _ in section.runs] + [o.run for o in others]
@@ -95,19 +98,21 @@ def page_of(runs: Iterable[Run], count: int) -> str:
 
 
 def _others(recorded: Recorded, shown: Collection[Setup]) -> list[ExcludedRun]:
-    """The runs that no section shows: also those of a sweep in a setup without a section."""
+    """The runs that no section shows: also those of a sweep, or on cut histories, in a setup
+    without a section.
+    """
     apart = [
-        ExcludedRun(run, changes(run.manifest))
-        for sweep in recorded.sweeps
-        if sweep.setup not in shown
-        for run in sweep.runs()
+        ExcludedRun(run, _differs(run))
+        for one in _apart(recorded)
+        if one.setup not in shown
+        for run in one.runs()
     ]
     return in_order([*recorded.others, *apart])
 
 
-def _section(identifier: str, group: SetupGroup, swept: Sequence[Sweep]) -> _Section:
+def _section(identifier: str, group: SetupGroup, recorded: Recorded) -> _Section:
     runs = [run for cell in group.cells for run in cell.runs]
-    runs += [run for sweep in swept if sweep.setup == group.setup for run in sweep.runs()]
+    runs += [run for one in _apart(recorded) if one.setup == group.setup for run in one.runs()]
     by_path = {run.path: run for run in runs}
     return _Section(
         identifier=identifier,
@@ -115,11 +120,24 @@ def _section(identifier: str, group: SetupGroup, swept: Sequence[Sweep]) -> _Sec
         leaderboards=list(leaderboards(group)),
         differences=list(differences(group)),
         ablation=ablation(group),
-        sensitivity=sensitivity(group, swept),
+        sensitivity=sensitivity(group, recorded.sweeps),
+        records=records_per_user(group, recorded.histories),
         costs=costs(group),
         users=list(users(group)),
-        runs=[(run, changes(run.manifest)) for run in by_path.values()],
+        runs=[(run, _differs(run)) for run in by_path.values()],
     )
+
+
+def _apart(recorded: Recorded) -> list[Sweep | HistorySeries]:
+    """What holds runs that fill no cell."""
+    return [*recorded.sweeps, *recorded.histories]
+
+
+def _differs(run: Run) -> str:
+    """In what a run differs from the defaults."""
+    most = run.manifest.dataset.max_history
+    cut = f"max-history {most}" if most else ""
+    return ", ".join(filter(None, [cut, changes(run.manifest)]))
 
 
 def _manifests(runs: Iterable[Run]) -> dict[str, Any]:

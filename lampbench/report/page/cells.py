@@ -1,38 +1,17 @@
 """The cells of the page: a method on one task's data in one setup, with its scores by query."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 
-from lampbench.record.manifest import PREDICT
 from lampbench.record.runs import Run
 from lampbench.report.board import Board
 from lampbench.report.cell_scores import CellScore, score_cell
 from lampbench.report.setups import Column, Setup, column_of, setup_of
 from lampbench.report.statistics import Paired, Scores, paired
-from lampbench.scoring.aggregate import mean
 from lampbench.scoring.catalog import METRICS
 
 GOALS = tuple(metric.name for metric in METRICS.values() if metric.better == "higher")
 """The metrics that methods are judged by."""
-
-
-@dataclass(frozen=True, slots=True)
-class UserCost:
-    """Seconds and tokens per test user, before the first answer and for the answers.
-
-    Before: training, profiles and sampled negatives, including those that an earlier run made; what
-    all users share is divided among them. Tokens are those trained on, read and generated.
-    """
-
-    before_seconds: float
-    answer_seconds: float
-    before_tokens: float
-    answer_tokens: float
-
-    @property
-    def tokens(self) -> float:
-        """All tokens per user."""
-        return self.before_tokens + self.answer_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,33 +93,6 @@ def scores_of(runs: Sequence[Run]) -> dict[str, Scores]:
 def difference(ours: PageCell, theirs: PageCell, metric: str) -> Paired:
     """The difference of two methods of the same column, tested on the same queries."""
     return paired(ours.scores[metric], theirs.scores[metric])
-
-
-def mean_cost(runs: Sequence[Run]) -> UserCost | None:
-    """The mean cost of runs, None where their manifests have no stages."""
-    found = [cost for cost in map(_cost, runs) if cost is not None]
-    if not found or len(found) < len(runs):
-        return None
-    return UserCost(*(mean(getattr(cost, one.name) for cost in found) for one in fields(UserCost)))
-
-
-def _cost(run: Run) -> UserCost | None:
-    stages = run.manifest.stages
-    users = run.manifest.counts.users
-    if not stages or not users:
-        return None
-    sums = {
-        "before_seconds": 0.0,
-        "answer_seconds": 0.0,
-        "before_tokens": 0.0,
-        "answer_tokens": 0.0,
-    }
-    for stage in stages:
-        when = "answer" if stage.stage == PREDICT else "before"
-        tokens = stage.trained_tokens + stage.prompt_tokens + stage.new_tokens
-        sums[f"{when}_seconds"] += stage.seconds / users
-        sums[f"{when}_tokens"] += tokens / users
-    return UserCost(**sums)
 
 
 def _cell(record: CellScore) -> PageCell:

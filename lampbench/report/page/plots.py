@@ -154,6 +154,45 @@ def series(marks: Sequence[PlottedValue], y_title: str, description: str) -> Mar
     return _svg(height, drawn, description)
 
 
+def lines(
+    rows: Sequence[tuple[str, Sequence[PlottedValue]]],
+    places: Sequence[str],
+    y_title: str,
+    description: str,
+) -> Markup:
+    """A line per row through its values at some of the `places`, which are at equal distances.
+
+    A row's label is at the right, connected to its last value. Whiskers of one place are drawn
+    side by side.
+    """
+    height, right = max(210.0, 60.0 + 17 * len(rows)), _WIDTH - 98
+    ends = [
+        v for _, marks in rows for m in marks for v in (m.low, m.value, m.high) if math.isfinite(v)
+    ]
+    ticks = _ticks(min(ends), max(ends))
+    up = _Axis(ticks[0], ticks[-1], height - 40, 20)
+    across = _Axis(-0.5, len(places) - 0.5, 40, right - 12)
+    drawn = _sideways(ticks, up, right - 12)
+    for i, place in enumerate(places):
+        at = {"x": across(i), "y": height - 24, "class_": "tick", "text_anchor": "middle"}
+        drawn.append(element("text", _cut(place), **at))
+    ordered = sorted(rows, key=lambda row: -row[1][-1].value)
+    labels = _spread([up(marks[-1].value) for _, marks in ordered], 15, 16, height - 40)
+    for number, ((label, marks), label_y) in enumerate(zip(ordered, labels, strict=True)):
+        shift = 3.0 * (number - (len(rows) - 1) / 2)
+        points = [(across(places.index(m.label)) + shift, up(m.value), m) for m in marks]
+        path = " ".join(f"{x:.1f},{y:.1f}" for x, y, _ in points)
+        drawn.append(element("polyline", points=path, class_="path"))
+        for x, y, mark in points:
+            if math.isfinite(mark.low):
+                drawn.append(_line(x, up(mark.low), x, up(mark.high), "whisker thin"))
+            drawn.append(element("circle", cx=x, cy=y, r=3, class_="dot"))
+        drawn.append(_line(points[-1][0], points[-1][1], right - 4, label_y, "leader"))
+        drawn.append(_label(label, right, label_y + 4))
+    drawn.append(element("text", y_title, x=2, y=11, class_="tick"))
+    return _svg(height, drawn, description)
+
+
 def _in_rows(
     labels: Sequence[str],
     ticks: Sequence[float],

@@ -10,10 +10,11 @@ from markupsafe import Markup
 
 from lampbench.paper.cast import cast
 from lampbench.report.page import plots
-from lampbench.report.page.cells import GOALS, PageCell, SetupGroup, difference, mean_cost
+from lampbench.report.page.cells import GOALS, PageCell, SetupGroup, difference
 from lampbench.report.page.plots import PlottedValue, ScatterPoint
 from lampbench.report.setups import Column
 from lampbench.report.statistics import Interval, holm, interval
+from lampbench.report.user_cost import mean_cost
 from lampbench.scoring.aggregate import mean
 from lampbench.scoring.catalog import METRICS
 

@@ -1,0 +1,99 @@
+"""Runs on histories of several lengths (`--max-history`), beside those on the whole histories."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from lampbench.record.runs import Run
+from lampbench.report.cell_scores import CellScore, score_cell
+from lampbench.report.fill_cells import ExcludedRun, fill_cells, in_order
+from lampbench.report.setups import Column, Setup
+from lampbench.report.sweeps import on_common_seeds
+
+WHOLE = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryLength:
+    """A method's runs on one length of histories: at most `most` records (None: whole)."""
+
+    most: int | None
+    runs: tuple[Run, ...]
+    scores: Mapping[str, CellScore]
+
+    @property
+    def shown(self) -> str:
+        """The length in words."""
+        return WHOLE if self.most is None else str(self.most)
+
+
+@dataclass(frozen=True, slots=True)
+class HistorySeries:
+    """One method on one task's data, by length of histories: the shortest first, whole ones last.
+
+    `column` is that of the whole data. All lengths are of the same seeds where they have any in
+    common.
+    """
+
+    setup: Setup
+    column: Column
+    method: str
+    lengths: tuple[HistoryLength, ...]
+
+    def runs(self) -> list[Run]:
+        """The runs on histories that were cut."""
+        return [run for one in self.lengths if one.most is not None for run in one.runs]
+
+
+def history_series(
+    scores: Iterable[CellScore], others: Iterable[ExcludedRun]
+) -> tuple[list[HistorySeries], list[ExcludedRun]]:
+    """The series among runs that fill no cell, and the rest; `scores` are those of the cells.
+
+    For each length, runs are chosen by the rules by which cells are filled. Data belong together
+    whose whole histories are the same.
+    """
+    by_length: dict[int, list[Run]] = defaultdict(list)
+    left = []
+    for other in others:
+        most = other.run.manifest.dataset.max_history
+        if most is None:
+            left.append(other)
+        else:
+            by_length[most].append(other.run)
+    chosen: dict[tuple[Setup, Column, str], dict[int | None, tuple[Run, ...]]] = defaultdict(dict)
+    for most, runs in sorted(by_length.items()):
+        found, passed = fill_cells(runs, most)
+        left += [_with_length(one, most) for one in passed]
+        for score in found:
+            chosen[score.setup, _whole(score), score.method][most] = score.chosen
+    for score in scores:
+        place = score.setup, score.column, score.method
+        if place in chosen:
+            chosen[place][None] = score.chosen
+    series = [
+        HistorySeries(*place, _lengths(*place[:2], chosen[place])) for place in sorted(chosen)
+    ]
+    return series, in_order(left)
+
+
+def _lengths(
+    setup: Setup, column: Column, by_length: Mapping[int | None, Sequence[Run]]
+) -> tuple[HistoryLength, ...]:
+    groups = on_common_seeds([list(runs) for runs in by_length.values()])
+    return tuple(
+        HistoryLength(
+            most, tuple(runs), {one.metric: one for one in score_cell(setup, column, runs)}
+        )
+        for most, runs in zip(by_length, groups, strict=True)
+    )
+
+
+def _whole(score: CellScore) -> Column:
+    """The column that the data had before histories were cut."""
+    whole = score.chosen[-1].manifest.dataset.cut_from
+    return replace(score.column, fingerprint=whole) if whole else score.column
+
+
+def _with_length(other: ExcludedRun, most: int) -> ExcludedRun:
+    return ExcludedRun(other.run, f"max-history {most}: {other.reason}")

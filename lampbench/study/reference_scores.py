@@ -1,0 +1,50 @@
+"""Log-probabilities of users' texts under given weights, from a plan's model."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+from lampbench.core.dataset import Query, Record, User
+from lampbench.engine.protocol import ScoreRequest, Weights
+from lampbench.execution.plan import Plan
+from lampbench.report.statistics import Scores
+
+Asked = Sequence[tuple[User, Query, str]]
+"""User, test query and its reference."""
+
+
+class ReferenceScores:
+    """How likely the references of test queries are under some weights; each scored once."""
+
+    def __init__(self, plan: Plan, asked: Asked) -> None:
+        self._plan, self._asked = plan, asked
+        self._known: dict[tuple[Weights, ...], Scores] = {}
+
+    def under(self, weights: Mapping[str, Weights]) -> Scores:
+        """By (user, query) the mean log-probability (nats) of the reference's tokens, with the end
+        of turn; `weights` are those that answer, by user.
+        """
+        place = tuple(weights[user.id] for user, _, _ in self._asked)
+        if place not in self._known:
+            texts = [
+                (user, query, reference, one)
+                for (user, query, reference), one in zip(self._asked, place, strict=True)
+            ]
+            means = [math.fsum(found) / len(found) for found in score_texts(self._plan, texts)]
+            self._known[place] = {
+                (user.id, query.id): mean
+                for (user, query, _), mean in zip(self._asked, means, strict=True)
+            }
+        return self._known[place]
+
+
+def score_texts(
+    plan: Plan, texts: Sequence[tuple[User, Query | Record, str, Weights]]
+) -> list[tuple[float, ...]]:
+    """Natural-log probabilities of each text's tokens after the item's prompt."""
+    requests = [
+        ScoreRequest(str(at), plan.executor.prompt(user, item), text, weights)
+        for at, (user, item, text, weights) in enumerate(texts)
+    ]
+    scores = plan.executor.engines.get(plan.executor.model).score(requests)
+    found = {score.id: score.logprobs for score in scores}
+    return [found[request.id] for request in requests]
