@@ -41,7 +41,7 @@ def test_a_crash_is_told_with_its_last_lines_and_what_was_found_before(tmp_path)
     made = part(tmp_path, "a", finds(tmp_path, "a", 1), crash, finds(tmp_path, "a", 2))
     outcome = run_part(made, 60, tmp_path)
     assert (outcome.state, outcome.results) == ("failed", 1)
-    assert outcome.exit_code == -6 and "nearly" in outcome.error
+    assert outcome.exit_code == -6 and outcome.error and "nearly" in outcome.error
 
 
 def test_a_part_that_hangs_is_ended_with_its_children(tmp_path):
