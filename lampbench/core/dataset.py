@@ -110,7 +110,21 @@ class Dataset:
         return digest([user.fingerprint for user in self.train_users])
 
     @cached_property
+    def dates_fingerprint(self) -> str:
+        """Digest of all dates, which no built-in reads but through the order of records."""
+        return digest([[user.id, dates_of(user)] for user in (*self.train_users, *self.test_users)])
+
+    @cached_property
     def fingerprint(self) -> str:
-        """Digest of the whole content."""
+        """Digest of what a built-in method may see, but for the training users' histories.
+
+        What it leaves out, dates and these histories, has fingerprints of its own and is in the
+        keys of whatever may see it.
+        """
         histories = [user.fingerprint for user in self.test_users]
         return digest([self.task, self.train_fingerprint, self.query_fingerprint, histories])
+
+
+def dates_of(user: User) -> list[list[str | None]]:
+    """The dates of a user's records and queries."""
+    return [[one.date for one in items] for items in (user.history, user.queries)]

@@ -5,15 +5,23 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
 
-from lampbench.core.dataset import User
+from lampbench.core.dataset import User, dates_of
 from lampbench.execution.specification import Owner, RunSpecification, WholeTask
 from lampbench.plugin.added_fields import keyed_parts
 from lampbench.plugin.borrowing import Borrowing
 from lampbench.plugin.context import Recipe, TaskRecipe, UserRecipe
 from lampbench.plugin.hyperparameter import Part, child_parts, hyper_fields
-from lampbench.plugin.identity import code_identity, identity, instance_state, other_fields
+from lampbench.plugin.identity import (
+    PLUGIN,
+    code_identity,
+    identity,
+    instance_state,
+    other_fields,
+)
+from lampbench.plugin.method import Method
 from lampbench.plugin.metric import Metric
 from lampbench.plugin.prompting import Plain
+from lampbench.plugin.recipe_graph import build_order
 from lampbench.registry import Registry
 from lampbench.util.hashing import digest
 
@@ -49,6 +57,7 @@ class Keys:
         default_factory=dict
     )
     _names: dict[int, tuple[Recipe, str]] = field(default_factory=dict)
+    _foreign: dict[int, tuple[Recipe, bool]] = field(default_factory=dict)
 
     def of(self, recipe: Recipe, owner: Owner) -> str:
         """The key of a recipe's artifact for an owner."""
@@ -81,8 +90,30 @@ class Keys:
             "model": self.models.identity(self.spec.model),
             "method": [method.name, code_identity(type(method)), parts, *instance_state(method)],
             "data": self.spec.dataset.fingerprint,
+            **self._beyond_the_fingerprint(),
         }
         return digest(everything)
+
+    def _beyond_the_fingerprint(self) -> dict[str, str]:
+        """What the method may see and the fingerprint of the data leaves out: nothing, mostly.
+
+        Code of others may read dates and the training users' histories; built-ins read these
+        histories where they train on prompts that quote.
+        """
+        method, dataset = self.spec.method, self.spec.dataset
+        recipes = build_order([method.prompting, *method.parts().values()])
+        quoting = any(
+            one.sees_train_users and not isinstance(self._prompting(one), Plain) for one in recipes
+        )
+        foreign = (
+            code_identity(type(method))[0] == PLUGIN
+            or type(method).predict is not Method.predict
+            or any(_is_foreign(identity(part)) for part in method.parts().values())
+        )
+        found = {"dates": dataset.dates_fingerprint} if foreign else {}
+        if foreign or quoting:
+            found["train_histories"] = dataset.train_histories_fingerprint
+        return found
 
     def shared(self, recipe: Recipe) -> str:
         """A lock name shared by processes that may be making the same artifacts."""
@@ -188,4 +219,23 @@ class Keys:
             data.append(self.spec.dataset.train_fingerprint)
             if not isinstance(self._prompting(recipe), Plain):
                 data.append(self.spec.dataset.train_histories_fingerprint)
+        if self._reads_dates(recipe):
+            data.append(digest(dates_of(owner)) if isinstance(owner, User) else "")
+            if recipe.sees_train_users:
+                data.append(self.spec.dataset.dates_fingerprint)
         return data
+
+    def _reads_dates(self, recipe: Recipe) -> bool:
+        """Whether a recipe or the prompting beside it has code of others."""
+        found = self._foreign.get(id(recipe))
+        if found is None:
+            parts = (recipe, self._prompting(recipe))
+            answer = any(_is_foreign(identity(part)) for part in parts)
+            found = self._foreign[id(recipe)] = recipe, answer
+        return found[1]
+
+
+def _is_foreign(found: dict[str, Any]) -> bool:
+    """Whether what identifies a part names code that is not lampbench's own."""
+    inner = any(_is_foreign(child) for child in found["parts"].values())
+    return inner or found["code"][0] == PLUGIN or "fields" in found

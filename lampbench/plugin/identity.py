@@ -19,6 +19,9 @@ from lampbench.plugin.source_files import source_digest
 from lampbench.util.errors import LampbenchError
 from lampbench.util.hashing import digest
 
+PLUGIN = "plugin"
+"""The first word of what stands for the code of a plugin."""
+
 _PLUGIN_FOLDERS = ("lampbench.methods", "lampbench.tasks")
 
 
@@ -63,8 +66,8 @@ def code_identity(kind: type) -> list[Any]:
         return ["built-in", name, version]
     if source := _source(kind):
         state = described(kind, follow_code=False)
-        return ["plugin", kind.__qualname__, source, digest(state)]
-    return ["plugin", kind.__qualname__, digest(described(kind))]
+        return [PLUGIN, kind.__qualname__, source, digest(state)]
+    return [PLUGIN, kind.__qualname__, digest(described(kind))]
 
 
 def instance_state(thing: object) -> list[Any]:
