@@ -15,6 +15,7 @@ from lampbench.plugin.context import Recipe, TaskRecipe, UserRecipe
 from lampbench.plugin.fault import told_as_the_plugins
 from lampbench.plugin.method import Prediction
 from lampbench.plugin.prompting import plain_prompt
+from lampbench.plugin.weighted_sides import WeightedSides
 from lampbench.record.dataset_files import record_dataset
 from lampbench.record.manifest import PREDICT, StageCost
 from lampbench.record.private import without_texts
@@ -87,13 +88,22 @@ def _execute(plan: Plan, command: str, results: Path, force: bool) -> None:
 
 
 def _require_recorded(plan: Plan) -> None:
-    """Refuse to take a damaged record for a sound one, or one with texts for a private one.
+    """Refuse to take a record for what it is not: sound, without texts, or with rewards.
 
     Raises:
         DamagedRun: the recorded run is damaged.
-        LampbenchError: the recorded run is not private, and the plan is.
+        LampbenchError: the recorded run is not private, and the plan is; or it lacks the rewards
+            that the plan asks for.
     """
-    if not read_run(plan.folder).manifest.private and plan.spec.private:
+    recorded = read_run(plan.folder)
+    contrasts = isinstance(plan.spec.method.decoding, WeightedSides)
+    asked = plan.spec.rewards and contrasts and not plan.spec.private
+    if asked and not any(row.rewards for row in recorded.predictions):
+        raise LampbenchError(
+            f"{plan.folder}: recorded already, without rewards; add --force to record it again "
+            "with them"
+        )
+    if not recorded.manifest.private and plan.spec.private:
         raise LampbenchError(
             f"{plan.folder}: recorded already, with its texts; add --force to record it again "
             "without them"

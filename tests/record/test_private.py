@@ -124,3 +124,12 @@ def test_tokens_are_texts_too():
     found = without_texts(row)
     assert (found.tokens, found.rewards, found.prediction_length) == ((), (), 3)
     assert without_texts(found) == found
+
+
+def test_a_record_without_rewards_is_not_taken_for_one_with_them(lampbench):
+    run = ["run", "--method", "oppu_cd", "--task", "news_headline", "--users", "2"]
+    assert lampbench(*run)[0] == 0
+    code, _, err = lampbench(*run, "--rewards")
+    assert code == 2 and "recorded already, without rewards; add --force" in err
+    assert lampbench("run", "--method", "tam", *run[3:])[0] == 0
+    assert lampbench("run", "--method", "tam", *run[3:], "--rewards")[0] == 0, "it has none to give"
