@@ -142,8 +142,10 @@ class Registry:
         matches = [found for found in self._all(kind) if found.name == name]
         if not matches:
             hint = suggestion(name, self.names(kind))
+            elsewhere = "; if it is in a file of yours, give --plugins FILE"
             unread = [f"; {found.error}" for found in self._all(kind) if found.error]
-            raise LampbenchError(f"no {kind} is called {name!r}: {hint}{''.join(unread)}")
+            more = "".join(unread) or ("" if self._plugins else elsewhere)
+            raise LampbenchError(f"no {kind} is called {name!r}: {hint}{more}")
         if len(matches) > 1:
             places = " and in ".join(found.origin for found in matches)
             raise LampbenchError(f"{kind} {name!r} is registered twice, in {places}: rename one")

@@ -73,10 +73,11 @@ def run_all(
     command: str = "",
     **settings: Unpack[RunSettings],
 ) -> Runs:
-    """Run every combination of methods, tasks, models and seeds; "all" names every method or task.
+    """Run every combination of methods, tasks, models and seeds; "all" names them all.
 
-    All options are checked before anything is computed. `command` is what manifests record as the
-    command; by default this call. Other arguments and errors as for `run`.
+    All tasks are those with data in the chosen source. All options are checked before anything is
+    computed. `command` is what manifests record as the command; by default this call. Other
+    arguments and errors as for `run`.
     """
     todo = plan(methods, tasks, models=models, seeds=seeds, results=results, **settings)
     called = command or _call("run_all", methods, tasks, models, seeds, settings)

@@ -77,7 +77,8 @@ combinations = apply(
            type=PluginName("method", every=True),
            help="Method; repeatable. all: every method."),
     option("--task", "tasks", multiple=True, required=True, metavar="NAME", heading=WHAT,
-           type=PluginName("task", every=True), help="Task; repeatable. all: every task."),
+           type=PluginName("task", every=True),
+           help="Task; repeatable. all: every task with data."),
     option("--model", "models", multiple=True, default=("bundled",), show_default=True,
            metavar="MODEL", heading=WHAT, type=ModelName(),
            help="Preset (lampbench list models), hub id or folder; repeatable."),
@@ -87,7 +88,8 @@ combinations = apply(
 )  # fmt: skip
 tasks_of_data = option(
     "--task", "tasks", multiple=True, default=("all",), show_default=True, metavar="NAME",
-    heading=DATA, type=PluginName("task", every=True), help="Task; repeatable. all: every task.",
+    heading=DATA, type=PluginName("task", every=True),
+    help="Task; repeatable. all: every task with data.",
 )  # fmt: skip
 
 

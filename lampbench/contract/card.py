@@ -4,7 +4,7 @@ import re
 import sys
 
 from lampbench.contract.subject import Subject
-from lampbench.contract.verdict import CheckResult, failed, passed
+from lampbench.contract.verdict import CheckResult, failed, note, passed
 from lampbench.plugin.hyperparameter import Part, child_parts, hyper_fields
 from lampbench.plugin.method import Method
 from lampbench.plugin.metric import Metric
@@ -18,7 +18,10 @@ _SHORTEST = 15
 
 
 def check_card(subject: Subject) -> CheckResult:
-    """Whether `list`, `show` and a card in the documentation have what they print."""
+    """Whether `list`, `show` and a card in the documentation have what they print.
+
+    A missing source is only a note: examples and first tries have none.
+    """
     kind, missing = subject.found, []
     text = (vars(kind).get("__doc__") or "").strip()
     if kind.__module__ == "builtins" or text.startswith(f"{kind.__name__}("):
@@ -27,15 +30,16 @@ def check_card(subject: Subject) -> CheckResult:
         missing.append("set `title`, the name in tables")
     if len(text.partition("\n")[0]) < _SHORTEST:
         missing.append("give the class a docstring whose first line says what it is")
-    module = getattr(sys.modules.get(kind.__module__), "__doc__", None) or ""
-    if text and not issubclass(kind, Part) and not _SOURCE.search(f"{text}\n{module}"):
-        missing.append(
-            "name the source in the docstring, as in (Author et al., 2024, section 3), or write "
-            '"Source: defined here"'
-        )
     missing += [f"say what the hyper-parameter {path} means" for path in _unexplained(subject)]
     if missing:
         return failed("card", f"{subject.place}: {'; '.join(missing)}")
+    module = getattr(sys.modules.get(kind.__module__), "__doc__", None) or ""
+    if not issubclass(kind, Part) and not _SOURCE.search(f"{text}\n{module}"):
+        return note(
+            "card",
+            f"{subject.place}: name the source in the docstring, as in (Author et al., 2024, "
+            'section 3), or write "Source: defined here"',
+        )
     return passed("card", f"{text.partition(chr(10))[0]:.100}")
 
 

@@ -84,6 +84,8 @@ def order(trials: MethodTrials) -> CheckResult:
 
 def resume(trials: MethodTrials) -> CheckResult:
     """A killed run that is resumed, in a process that remembers nothing, ends as one in one go."""
+    if not trials.echoed.moments:
+        return skipped("resume", "the run stores nothing before its end, so none can be resumed")
     for moment in _moments(trials.echoed.moments):
         with trial_folder() as cache:
             with suppress(Killed):

@@ -149,7 +149,8 @@ def _part(kind: str, name: str, plugins: Sequence[Path]) -> type[Part]:
             known[found.__name__] = found
             known.setdefault(str(vars(found).get("name", found.__name__)), found)
     if name not in known:
-        raise LampbenchError(f"no {kind} is called {name!r}: {suggestion(name, known)}")
+        elsewhere = "" if plugins else "; if it is in a file of yours, give --plugins FILE"
+        raise LampbenchError(f"no {kind} is called {name!r}: {suggestion(name, known)}{elsewhere}")
     return known[name]
 
 

@@ -27,6 +27,7 @@ def load_dataset(task: "Task", data: str, options: DataOptions) -> Dataset:
         options: which users are tested and which published splits are read.
 
     Raises:
+        NoDataForTask: the source has nothing of this task.
         LampbenchError: the data is missing, malformed or belongs to another task; the message
             names the file and the record and says how to fix it.
     """

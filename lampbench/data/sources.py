@@ -24,7 +24,7 @@ from lampbench.data.loaders.lampbench_layout import (
 from lampbench.data.loaders.longlamp import is_longlamp, load_longlamp
 from lampbench.data.loaders.oppu import TEST_USERS_FILE, load_oppu
 from lampbench.data.options import DataOptions
-from lampbench.util.errors import LampbenchError, short_repr
+from lampbench.util.errors import LampbenchError, NoDataForTask, short_repr
 
 FOLDER_LOADERS: dict[str, Callable[[Task, Path, DataOptions], Dataset]] = {
     "lamp": load_lamp,
@@ -160,7 +160,7 @@ def _recognise(task: Task, folder: Path) -> str:
     if kinds:
         options = " or ".join(f"--data {kind}:{folder}" for kind in kinds)
         raise LampbenchError(f"{folder}: has data of {len(kinds)} kinds; use {options}")
-    raise LampbenchError(
+    raise NoDataForTask(
         f"{folder}: no data of task {task.name} is recognised here ({HEAD_FILE}, "
         f"{TEST_USERS_FILE}, train_questions.json or a LongLaMP configuration); give another "
         "folder, or name its kind, as in --data lamp:DIR"

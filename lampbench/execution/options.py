@@ -29,6 +29,7 @@ from lampbench.plugin.hyperparameter import (
 )
 from lampbench.plugin.method import Method
 from lampbench.registry import Registry, plugin_paths
+from lampbench.util.errors import LampbenchError, NoDataForTask
 from lampbench.util.progress import Progress
 
 GridPoint = dict[str, SourcedValue]
@@ -42,9 +43,9 @@ RUINOUS = 2.0
 class RunOptions:
     """What to run and how.
 
-    Methods and tasks are names ("all" for every one), classes or instances. Hyper-parameters come,
-    strongest first, from `hyperparameters` (path -> value), `assignments` ("decoding.alpha=0.5")
-    and the file `config`.
+    Methods and tasks are names ("all": every method, every task with data), classes or instances.
+    Hyper-parameters come, strongest first, from `hyperparameters` (path -> value), `assignments`
+    ("decoding.alpha=0.5") and the file `config`.
     """
 
     methods: Sequence[str | type[Method] | Method]
@@ -112,7 +113,8 @@ def grid_plans(
     """A plan for every combination of model, task, seed and method, at every point of a grid.
 
     They are in this order, for each length of histories in turn. Where a point or a length changes
-    nothing for a method, that method is in the list once. `load` reads a task's data.
+    nothing for a method, that method is in the list once. `load` reads a task's data. If `all`
+    tasks are asked for, those without data are left out, and one message names them.
 
     Raises:
         LampbenchError: an option is invalid; nothing has been computed.
@@ -130,11 +132,8 @@ def grid_plans(
     given = [everywhere | point for point in points]
     for overrides in given:
         reject_unknown(overrides, _known_paths(methods, tasks, overrides))
-    datasets = {
-        (task.name, most): load(task, choices.data, _data_options(choices, most))
-        for task in tasks
-        for most in dict.fromkeys(choices.max_history)
-    }
+    datasets = _load_all(choices, tasks, pool.progress, load)
+    tasks = [task for task in tasks if any(name == task.name for name, _ in datasets)]
     cache = Cache(choices.cache_dir, pool.progress.say)
     found: dict[Path, tuple[GridPoint, Plan]] = {}
     for model in dict.fromkeys(choices.models):
@@ -149,6 +148,35 @@ def grid_plans(
                         )  # fmt: skip
                         found.setdefault(plan.folder, (point, plan))
     return list(found.values())
+
+
+def _load_all(
+    choices: RunOptions,
+    tasks: Sequence[Task],
+    progress: Progress,
+    load: Callable[[Task, str, DataOptions], Dataset],
+) -> dict[tuple[str, int | None], Dataset]:
+    """The data by task and length of histories, of the tasks that have some.
+
+    Raises:
+        LampbenchError: data is malformed, a task that was named has none, or no task has any.
+    """
+    explicit = {name if isinstance(name, str) else name.name for name in choices.tasks}
+    found: dict[tuple[str, int | None], Dataset] = {}
+    without: list[str] = []
+    for task in tasks:
+        try:
+            for most in dict.fromkeys(choices.max_history):
+                found[task.name, most] = load(task, choices.data, _data_options(choices, most))
+        except NoDataForTask:
+            if "all" not in explicit or task.name in explicit:
+                raise
+            without.append(task.name)
+    if without and not found:
+        raise LampbenchError(f"--data {choices.data}: has data of no task; give another source")
+    if without:
+        progress.say(f"--task all: left out, without data in {choices.data}: {', '.join(without)}")
+    return found
 
 
 def _data_options(choices: RunOptions, most: int | None) -> DataOptions:

@@ -8,6 +8,10 @@ class LampbenchError(Exception):
     """A bad input: one line that says what is wrong, where, and how to fix it; exit code 2."""
 
 
+class NoDataForTask(LampbenchError):
+    """A source that is sound and has nothing of a task; `all` tasks are then without this one."""
+
+
 def short_repr(value: object, most: int = 60) -> str:
     """What Python calls a value, at most that many characters of it."""
     try:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from lampbench.engine.models import MODEL_PRESETS
+from lampbench.registry import Registry
 
 METHODS = ("--method", "base", "--method", "oppu")
 
@@ -28,6 +29,27 @@ def test_json_of_what_is_already_recorded_is_the_same(small_run):
     code, out, err = small_run(*METHODS, "--format", "json")
     assert code == 0 and json.loads(out) == first
     assert "already recorded" in err
+
+
+def test_all_tasks_are_those_with_data_and_one_note_names_the_others(call):
+    asked = ("run", "--method", "base", "--users", "2", "--dry-run", "--format", "json")
+    code, out, err = call(*asked, "--task", "all")
+    assert code == 0, err
+    planned = {plan["task"] for plan in json.loads(out)["plans"]}
+    every = set(Registry().names("task"))
+    assert {"news_headline", "topic_writing"} <= planned < every
+    (said,) = [line for line in err.splitlines() if "left out" in line]
+    assert set(said.rpartition(": ")[2].split(", ")) == every - planned
+    for named in (("citation_identification",), ("all", "citation_identification")):
+        tasks = [word for name in named for word in ("--task", name)]
+        code, _, err = call(*asked, *tasks)
+        assert code == 2 and "no data for task citation_identification is bundled" in err
+
+
+def test_all_tasks_do_not_hide_a_wrong_option(call):
+    asked = ("run", "--method", "base", "--task", "all", "--users", "2", "--dry-run")
+    code, _, err = call(*asked, "--split", "train")
+    assert code == 2 and "--split train" in err
 
 
 def test_text_ends_with_where_runs_are_recorded(small_run, tmp_path):

@@ -2,6 +2,7 @@
 
 import pytest
 
+from lampbench.contract.check import check_plugin
 from tests.contract import bad_plugins as bad
 
 
@@ -35,7 +36,6 @@ def test_a_sound_method_passes(checked):
         (bad.FORGETS_ON_RESUME, "resume", "with context.put", "notes[user.id] = "),
         (bad.NO_CARD, "card", "set `title`", "class MineMethod"),
         (bad.NO_CARD, "card", "give the class a docstring", "class MineMethod"),
-        (bad.NO_SOURCE, "card", "name the source in the docstring", "class MineMethod"),
         (bad.UNEXPLAINED, "card", "say what the hyper-parameter prompting.count means", None),
         (bad.NO_DEFAULT, "runs", 'in the plugin, give it one: hyper("...", default=...)', None),
         (bad.HIDES_A_PART, "hyper-parameters", "not in a list or dict", None),
@@ -51,6 +51,18 @@ def test_a_bad_method_fails_with_what_to_change(checked, tmp_path, source, check
     if at:
         assert f"{tmp_path / 'mine.py'}:{line_of(source, at)}" in found.message
     assert "\n" not in found.message
+
+
+def test_a_missing_source_is_noted_with_its_line(checked, tmp_path):
+    found = checked(bad.NO_SOURCE)["card"]
+    place = f"{tmp_path / 'mine.py'}:{line_of(bad.NO_SOURCE, 'class MineMethod')}"
+    assert found.verdict == "note"
+    assert found.message.startswith(f"{place}: name the source in the docstring")
+
+
+def test_a_run_that_stores_nothing_has_no_resumption_to_check(shop):
+    found = {one.check: one for one in check_plugin("method", "copy_recent", shop)}["resume"]
+    assert (found.verdict, "stores nothing" in found.message) == ("skipped", True)
 
 
 def test_what_depends_on_a_broken_plugin_is_skipped(checked):

@@ -9,7 +9,7 @@ from typing import Any
 from lampbench.core.dataset import Query, Record
 from lampbench.core.task import FileFormat, HubSource, Task
 from lampbench.data.parse_values import as_date, as_id, as_object, as_text
-from lampbench.util.errors import LampbenchError, short_repr
+from lampbench.util.errors import LampbenchError, NoDataForTask, short_repr
 from lampbench.util.hashing import digest
 
 
@@ -125,7 +125,7 @@ def entry_parser(task: Task, spec: FileFormat | HubSource | None) -> EntryParser
         LampbenchError: the task declares no format, or one that cannot be used.
     """
     if spec is None or task.files is None:
-        raise LampbenchError(
+        raise NoDataForTask(
             f"task {task.name} does not declare how such files look (`files` and `hub`); "
             "use --data bundled or lampbench:DIR"
         )

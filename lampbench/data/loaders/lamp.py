@@ -18,7 +18,7 @@ from lampbench.data.loaders.group_by_user import PublishedRow, group_by_user
 from lampbench.data.loaders.references import read_references
 from lampbench.data.options import SPLITS, DataOptions, SplitBy
 from lampbench.data.parse_values import as_id, as_list
-from lampbench.util.errors import LampbenchError, short_repr
+from lampbench.util.errors import LampbenchError, NoDataForTask, short_repr
 
 
 class SplitFiles(NamedTuple):
@@ -93,7 +93,7 @@ def _find(
             f"{folder}: {task_id} is here split by {there}, not by {split_by}; use --split-by "
             f"{there} or give another folder"
         )
-    raise LampbenchError(
+    raise NoDataForTask(
         f"{folder}: no questions of {task_id} (train_questions.json, dev_questions.json, ...) here "
         f"or in {task_id}/; give the folder that has them"
     )

@@ -20,7 +20,7 @@ from lampbench.data.file_checks import check_json_start, find_file, open_data
 from lampbench.data.json_stream import parse_object, stream_lines
 from lampbench.data.options import DataOptions
 from lampbench.data.parse_values import as_date, as_id, as_list, as_object, as_text, json_type
-from lampbench.util.errors import LampbenchError, short_repr
+from lampbench.util.errors import LampbenchError, NoDataForTask, short_repr
 
 HEAD_FILE, TEST_FILE, DEV_FILE, TRAIN_FILE = (
     "dataset.json",
@@ -40,7 +40,7 @@ def load_bundled(task: Task, options: DataOptions) -> Dataset:
     """
     packaged = importlib.resources.files("lampbench.bundled") / "data" / task.name
     if not (packaged / HEAD_FILE).is_file():
-        raise LampbenchError(
+        raise NoDataForTask(
             f"no data for task {task.name} is bundled; give a source with --data "
             "(lamp:DIR, oppu:DIR, longlamp:DIR or lampbench:DIR)"
         )
@@ -56,7 +56,7 @@ def load_lampbench_layout(task: Task, folder: Path, options: DataOptions) -> Dat
     """
     place = task_folder(task, folder)
     if find_file(place, HEAD_FILE) is None:
-        raise LampbenchError(
+        raise NoDataForTask(
             f"{folder}: no {HEAD_FILE} here or in {task.name}/; give the folder that "
             "`lampbench data import` wrote"
         )

@@ -21,7 +21,7 @@ from lampbench.data.loaders.entry_parser import EntryParser, entry_parser, names
 from lampbench.data.loaders.group_by_user import PublishedRow, group_by_user
 from lampbench.data.options import SPLITS, DataOptions, SplitBy, split_name
 from lampbench.data.parse_values import as_id, as_list, as_text, json_type
-from lampbench.util.errors import LampbenchError
+from lampbench.util.errors import LampbenchError, NoDataForTask
 from lampbench.util.hashing import digest
 
 HUB_REPOSITORY = "LongLaMP/LongLaMP"
@@ -51,7 +51,7 @@ def load_longlamp(task: Task, place: str, options: DataOptions) -> Dataset:
             task's, or there are too few users.
     """
     if task.hub is None:
-        raise LampbenchError(f"task {task.name} is not in LongLaMP; use lamp:DIR or oppu:DIR")
+        raise NoDataForTask(f"task {task.name} is not in LongLaMP; use lamp:DIR or oppu:DIR")
     parser = entry_parser(task, task.hub)
     user_key = task.hub.user_key
     if not place:
@@ -133,7 +133,7 @@ def _local(folder: Path, name: str, options: DataOptions) -> tuple[str, dict[str
             return config, {split: _FileRows(files[split]) for split in files}
     if files := _files_by_split(folder, folder.glob("*")):
         return folder.name, {split: _FileRows(files[split]) for split in files}
-    raise LampbenchError(
+    raise NoDataForTask(
         f"{folder}: no files of {' or '.join(configs)} (CONFIG/train-*.parquet, CONFIG/val.jsonl, "
         "...); give the folder that has them, or another --split-by"
     )

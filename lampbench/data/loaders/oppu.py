@@ -20,7 +20,7 @@ from lampbench.data.loaders.entry_parser import EntryParser, entry_parser
 from lampbench.data.loaders.references import read_references
 from lampbench.data.options import DataOptions
 from lampbench.data.parse_values import as_id, as_list, as_object, as_text
-from lampbench.util.errors import LampbenchError, short_repr
+from lampbench.util.errors import LampbenchError, NoDataForTask, short_repr
 
 TEST_USERS_FILE = "user_top_100_history.json"
 TRAINING_USERS_FILE = "user_others.json"
@@ -45,7 +45,7 @@ def load_oppu(task: Task, folder: Path, options: DataOptions) -> Dataset:
     here = find_file(folder, TEST_USERS_FILE)
     tested_file = here or find_file(folder / task.name, TEST_USERS_FILE)
     if tested_file is None:
-        raise LampbenchError(
+        raise NoDataForTask(
             f"{folder}: no {TEST_USERS_FILE} here or in {task.name}/; give the folder that has it"
         )
     folder = tested_file.parent
