@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from lampbench.cli import shared_options as options
-from lampbench.cli.command import Group, option
+from lampbench.cli.command import Group, argument, option
 from lampbench.cli.names import PluginName
 from lampbench.cli.output import echo_json
 
@@ -78,7 +78,7 @@ def _command(kind: str) -> click.Command:
                       help="Task on which it is tried.  [default: one made up for checks]",
                       )(made)  # fmt: skip
     completed = PluginName(kind) if kind in ("method", "task", "metric") else str  # type: ignore[arg-type]
-    made = click.argument("name", type=completed)(made)
+    made = argument("name", type=completed)(made)
     return check.command(kind, help=_HELP[kind] + _EXPLAINED)(made)
 
 

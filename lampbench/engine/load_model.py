@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from lampbench.core.precision import PRECISIONS
-from lampbench.engine.batched.device_memory import is_out_of_memory
+from lampbench.engine.device_memory import is_out_of_memory
 from lampbench.engine.model_arguments import NOTHING_GIVEN, ModelArguments
 from lampbench.engine.model_files import commit_of
 from lampbench.engine.models import ModelSpec

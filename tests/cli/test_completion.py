@@ -37,7 +37,7 @@ class Mine(Method):
         (["run", "--task=news"], ["news_headline"]),
         (["run", "--model", "bundled"], ["bundled", "bundled-small"]),
         (["run", "--preset", "s"], ["small", "smollm2-135m"]),
-        (["show", "method", "tam"], ["tam", "tam_head"]),
+        (["show", "method", "tam"], ["tam", "tam_head", "tam_length"]),
         (["show", "task", "rev"], ["review_writing"]),
         (["score", "--metric", "rouge"], ["rouge1", "rouge2", "rougeL"]),
         (["table", "cross"], ["cross-model"]),

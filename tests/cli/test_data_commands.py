@@ -57,7 +57,7 @@ def test_statistics(data: Lampbench, lamp: Path) -> None:
     found = json.loads(data("stats", *source, "--format", "json").out)
     assert [row["task"] for row in found["datasets"]] == ["news_headline"]
     assert found["datasets"][0]["profile"] == {"mean": 7.0, "sd": 1.0, "count": 2}
-    assert len(found["without_data"]) == 4
+    assert len(found["without_data"]) == 9
     options = ["--split", "train", "--users", "1", "--format", "json"]
     only = json.loads(data("stats", "--data", f"lamp:{lamp}", *options).out)
     assert only["datasets"][0]["train"] == 1

@@ -52,7 +52,13 @@ def failing(monkeypatch, call):
     return fail
 
 
-def test_a_bug_is_one_line(failing):
+@pytest.fixture
+def ours(monkeypatch):
+    """The fault is lampbench's own: a file of the tests counts as a plugin otherwise."""
+    monkeypatch.setattr("lampbench.cli.main._fault_of_plugin", lambda error: None)
+
+
+def test_a_bug_is_one_line(failing, ours):
     said = (
         "bug in lampbench or a plugin: ZeroDivisionError: a fault of ours (LAMPBENCH_TRACEBACK=1 "
         "shows where; finished work is kept)\n"
@@ -60,7 +66,7 @@ def test_a_bug_is_one_line(failing):
     assert failing(ZeroDivisionError("a fault\nof ours")) == (1, "", said)
 
 
-def test_a_bug_with_its_traceback(failing, monkeypatch):
+def test_a_bug_with_its_traceback(failing, ours, monkeypatch):
     monkeypatch.setenv("LAMPBENCH_TRACEBACK", "1")
     code, _, err = failing(ZeroDivisionError("ours"))
     assert code == 1 and err.startswith("Traceback") and "in broken" in err
@@ -90,7 +96,7 @@ def test_another_refusal_names_the_file_too(failing, number):
     assert (code, out) == (2, "") and err.startswith(f"error: results/x: {os.strerror(number)}; ")
 
 
-def test_a_refusal_that_names_no_file_is_a_bug(failing):
+def test_a_refusal_that_names_no_file_is_a_bug(failing, ours):
     code, _, err = failing(OSError(errno.EINVAL, "Invalid argument"))
     assert code == 1 and err.startswith("bug in lampbench or a plugin: OSError: ")
 

@@ -185,7 +185,7 @@ def test_every_method_is_recorded_and_decodes_as_a_plain_loop(
         for method, new in expected.items():
             text = tokens.decode(new, skip_special_tokens=True).strip()
             assert answers[method][n] == text, (method, query.id)
-    assert len({tuple(texts) for texts in answers.values()}) >= 6
+    assert len({tuple(texts) for texts in answers.values()}) >= 4
 
 
 @pytest.mark.parametrize("name", ["llama", "gemma"])

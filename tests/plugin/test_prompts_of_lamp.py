@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from lampbench.core.dataset import Query, Record, User
+from lampbench.core.fidelity import PAPER
 from lampbench.core.task import Task
 from lampbench.plugin import RetrievalAugmented
 from lampbench.plugin.hyperparameter import ValueSources, resolve
@@ -23,7 +24,7 @@ LAMP = ("citation_identification", "movie_tagging", "product_rating", "tweet_par
 
 def asking(task: Task) -> Any:
     """What a prompt needs of a run."""
-    return SimpleNamespace(task=task, quote=task.show)
+    return SimpleNamespace(task=task, quote=task.show, fidelity=PAPER)
 
 
 def quoting(name: str, history: list[Record], fields: dict[str, str]) -> str:

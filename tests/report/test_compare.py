@@ -123,7 +123,7 @@ def test_runs_that_cannot_be_found(two, call, tmp_path):
     for name, said in (
         ("zz", "neither a run's folder nor the beginning of a key"),
         ("a", "the beginning of the keys of 2 runs: results/news_headline/bundled/cope/aa11, "),
-        ("", "neither"),
+        ("", "is empty; give a value"),
         ("aa11", "both names refer to this run"),
     ):
         code, _, err = call("compare", name, "aa")

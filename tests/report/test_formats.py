@@ -81,6 +81,7 @@ def test_markdown_is_the_pages_own(three, record, scored, call, table, read):
     scored("oppu_cd", {"a": [0.5, 0.7], "b": [0.6]})
     scored("mine", {"a": [0.5, 0.7], "b": [0.6]})
     scored("tam_head", {"a": [0.5, 0.7], "b": [0.6]})
+    scored("oppu_mean", {"a": [0.5, 0.7], "b": [0.6]})
     scored("cope", {"a": [0.5, 0.7], "b": [0.6]}, model="other", key="o")
     scored("cope", {"a": [0.5, 0.7], "b": [0.6]}, overrides={"user_sft.rank": 4}, key="rank")
     scored("cope", {"a": [0.5, 0.7], "b": [0.6]}, "topic_writing")
@@ -131,7 +132,7 @@ def test_gains_over_a_baseline_of_choice(three, scored, call):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["nothing"], "'nothing' is not one of"),
+        (["nothing"], "there is no 'nothing': did you mean"),
         (["main", "--format", "yaml"], "yaml"),
         ([], "NAME"),
         (["main", "--baseline", "tam"], "lampbench table gains"),

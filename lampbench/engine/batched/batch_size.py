@@ -5,8 +5,8 @@ from typing import Any
 
 import torch
 
-from lampbench.engine.batched.device_memory import free_memory
 from lampbench.engine.batched.packing import PassLimits
+from lampbench.engine.device_memory import free_memory
 
 # A CPU is fastest while a pass stays in its caches (benchmarks/README.md), a GPU while it is full.
 # Logits, in float32 the largest activations, get a limit of their own.

@@ -14,7 +14,6 @@ from lampbench.engine.batched.adapter_layout import new_layout
 from lampbench.engine.batched.answer_slot import EncodedRequest
 from lampbench.engine.batched.batch_size import BatchPlanner
 from lampbench.engine.batched.decoding_loop import DecodingLoop, DecodingSettings
-from lampbench.engine.batched.device_memory import halved
 from lampbench.engine.batched.forward_pass import ForwardPass
 from lampbench.engine.batched.packing import PassLimits
 from lampbench.engine.batched.prompt_tree import PromptTree
@@ -25,6 +24,7 @@ from lampbench.engine.batched.training_loop import TrainingLoop
 from lampbench.engine.batched.training_run import TrainingExample, TrainingRun
 from lampbench.engine.combine_adapters import combine_adapters
 from lampbench.engine.decoded_answer import DecodedAnswer, completion, encode_sides
+from lampbench.engine.device_memory import halved
 from lampbench.engine.flush_denormals import flush_denormals
 from lampbench.engine.load_model import load_model
 from lampbench.engine.lora_init import initial_matrices, peft_config

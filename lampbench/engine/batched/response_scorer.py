@@ -8,12 +8,12 @@ import torch
 from lampbench.engine.batched.adapter_cache import AdapterCache
 from lampbench.engine.batched.adapter_layout import AdapterLayout
 from lampbench.engine.batched.batch_size import BatchPlanner
-from lampbench.engine.batched.device_memory import halved
 from lampbench.engine.batched.forward_pass import ForwardPass
 from lampbench.engine.batched.packing import pack
 from lampbench.engine.batched.prompt_tree import PromptTree, branch_logprobs
 from lampbench.engine.batched.shared_adapters import SharedAdapters, split_shared
 from lampbench.engine.batched.stacked_lora import RowAdapters, StackedLora
+from lampbench.engine.device_memory import halved
 from lampbench.engine.prompt_encoder import PromptEncoder, TokenIds
 from lampbench.engine.protocol import ScoreRequest, ScoreResult, Weights
 

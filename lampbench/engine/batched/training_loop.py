@@ -18,7 +18,6 @@ import torch
 from torch import Tensor
 
 from lampbench.engine.batched.adapter_layout import AdapterLayout
-from lampbench.engine.batched.device_memory import halved
 from lampbench.engine.batched.forward_pass import ForwardPass
 from lampbench.engine.batched.optimizer import StackedAdamW
 from lampbench.engine.batched.packing import PassLimits, pack
@@ -26,6 +25,7 @@ from lampbench.engine.batched.prompt_tree import branch_logprobs, branch_sums
 from lampbench.engine.batched.stacked_lora import RowAdapters, StackedLora
 from lampbench.engine.batched.training_checkpoints import TrainingCheckpoints
 from lampbench.engine.batched.training_run import TrainingExample, TrainingRun
+from lampbench.engine.device_memory import halved
 from lampbench.engine.divergence import divergence
 from lampbench.engine.dpo_loss import dpo_loss
 from lampbench.engine.lora_dropout import LoraDropout

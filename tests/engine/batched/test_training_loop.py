@@ -71,7 +71,7 @@ def test_training_equals_transformers_trainer(engine, merged_model, adapters, tm
         logging_steps=1, report_to=[], save_strategy="no", use_cpu=True, disable_tqdm=True,
     )  # fmt: skip
     tokens = made._encoder.tokenizer
-    tokens.padding_side = "right"
+    tokens.padding_side, tokens.pad_token = "right", tokens.pad_token or tokens.eos_token
     Trainer(model, arguments, DataCollatorForSeq2Seq(tokens), Dataset.from_list(rows)).train()
     model.save_pretrained(tmp_path / "theirs")
     ours, before = tensors(asked), load_file(user / "adapter_model.safetensors")
