@@ -5,7 +5,10 @@ from lampbench.plugin import Greedy, Method, RandomRecords, RetrievalAugmented, 
 
 @register_method("rag_random")
 class RAGRandom(Method):
-    """Random records of the user in the prompt: what retrieval adds is the gain over this."""
+    """Random records of the user in the prompt: what retrieval adds is the gain over this.
+
+    Source: defined here.
+    """
 
     title = "RAG, random"
     prompting = RetrievalAugmented(retriever=RandomRecords())

@@ -20,12 +20,19 @@ NOTED = {
     "tam_length": "user_sft.",  # every answer of the trial is as long
 }
 """Hyper-parameters of parts that the trial cannot show to matter: method -> their section."""
+NOTED |= dict.fromkeys(("macro_f1", "mae", "rmse"), "no value depends on the reference")
+EXTRAS = {"rag_contriever": "sentence_transformers", "rag_dense": "sentence_transformers"}
+WITHOUT_ANSWERS = ("citation_identification",)
+"""Tasks whose past records have no answer to show, which the checks of a task ask for."""
 
 
 @pytest.mark.parametrize(("kind", "name"), EVERY, ids=[f"{kind} {name}" for kind, name in EVERY])
 def test_it_keeps_the_contract(shop, kind, name):
+    if name in EXTRAS:
+        pytest.importorskip(EXTRAS[name])
     found = list(check_plugin(kind, name, shop))
-    assert not [one for one in found if one.verdict == "failed"]
+    failed = {one.check for one in found if one.verdict == "failed"}
+    assert failed == ({"declaration", "prompts"} if name in WITHOUT_ANSWERS else set())
     notes = [one.message for one in found if one.verdict == "note"]
     assert all(NOTED.get(name, "?") in message for message in notes), notes
     assert len(found) >= 6
