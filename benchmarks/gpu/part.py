@@ -66,7 +66,7 @@ class Outcome:
         code: int | None = None, error: str | None = None,
     ) -> "Outcome":  # fmt: skip
         """The outcome of a part, with what it has found."""
-        return cls(part.name, state, part.device, round(seconds, 1), round(limit, 1),
+        return cls(part.name, state, part.device, round(seconds, 3), round(limit, 1),
                    part.commands, code, error, _read(part.found))  # fmt: skip
 
     def write(self, folder: Path) -> None:

@@ -90,10 +90,7 @@ def resume(trials: MethodTrials) -> CheckResult:
         with trial_folder() as cache:
             with suppress(Killed):
                 trials.echo(cache=cache, switch=KillSwitch(moment))
-            try:
-                found = difference_between(trials.echoed, trials.echo(cache=cache))
-            except LampbenchError as error:
-                found = f"it failed: {error}"
+            found = trials.change(cache=cache)
         if found:
             return failed(
                 "resume",
@@ -123,13 +120,7 @@ def references(trials: MethodTrials) -> CheckResult:
             "of context.dataset.train_users)",
         )
     for reference, when in ((SENTINEL, "replaced"), (None, "withheld")):
-        try:
-            found = difference_between(
-                trials.echoed, trials.echo(data=with_references(trials.data, reference))
-            )
-        except LampbenchError as error:
-            found = f"it failed: {error}"
-        if found:
+        if found := trials.change(data=with_references(trials.data, reference)):
             return failed(
                 check,
                 f"where the references of the test users are {when}, {found}. Answers must not "
@@ -172,7 +163,7 @@ def state(trials: MethodTrials) -> CheckResult:
     method, other = trials.subject.fresh(), trial_dataset(trials.task, "another edition")
     try:
         trials.echo(method, other)
-        found = difference_between(trials.echoed, trials.echo(method))
+        found = trials.change(method)
     except LampbenchError as error:
         found = f"it failed: {error}"
     if found:

@@ -84,6 +84,18 @@ class MethodTrials:
             found = difference_between(self.answered, self.on_model(conditions), only)
         return found
 
+    def change(
+        self,
+        method: Method | None = None,
+        data: Dataset | None = None,
+        cache: Path | None = None,
+    ) -> str:
+        """How a trial on the echo engine, which must answer as usual, differs; empty if not."""
+        try:
+            return difference_between(self.echoed, self.echo(method, data, cache=cache))
+        except LampbenchError as error:
+            return f"it failed: {error}"
+
     @cached_property
     def fault(self) -> str:
         """Why the method does not run; empty if it does."""

@@ -81,6 +81,10 @@ class Keys:
 
     def run(self) -> str:
         """The key of the run over the whole dataset."""
+        return self._run
+
+    @cached_property
+    def _run(self) -> str:
         method = self.spec.method
         parts = {name: identity(part) for name, part in method.parts().items()}
         metrics = [one for part in method.parts().values() for one in self._metrics(part)]
@@ -219,13 +223,14 @@ class Keys:
             data.append(self.spec.dataset.train_fingerprint)
             if not isinstance(self._prompting(recipe), Plain):
                 data.append(self.spec.dataset.train_histories_fingerprint)
-        if self._reads_dates(recipe):
+        if self._has_foreign_code(recipe):
             data.append(digest(dates_of(owner)) if isinstance(owner, User) else "")
             if recipe.sees_train_users:
-                data.append(self.spec.dataset.dates_fingerprint)
+                dataset = self.spec.dataset
+                data += [dataset.dates_fingerprint, dataset.train_histories_fingerprint]
         return data
 
-    def _reads_dates(self, recipe: Recipe) -> bool:
+    def _has_foreign_code(self, recipe: Recipe) -> bool:
         """Whether a recipe or the prompting beside it has code of others."""
         found = self._foreign.get(id(recipe))
         if found is None:

@@ -15,7 +15,6 @@ from lampbench.plugin.context import Recipe, TaskRecipe, UserRecipe
 from lampbench.plugin.fault import told_as_the_plugins
 from lampbench.plugin.method import Prediction
 from lampbench.plugin.prompting import plain_prompt
-from lampbench.plugin.weighted_sides import WeightedSides
 from lampbench.record.dataset_files import record_dataset
 from lampbench.record.manifest import PREDICT, StageCost
 from lampbench.record.private import without_texts
@@ -96,7 +95,7 @@ def _require_recorded(plan: Plan) -> None:
             that the plan asks for.
     """
     recorded = read_run(plan.folder)
-    contrasts = isinstance(plan.spec.method.decoding, WeightedSides)
+    contrasts = bool(plan.spec.method.decoding.sides)
     asked = plan.spec.rewards and contrasts and not plan.spec.private
     if asked and not any(row.rewards for row in recorded.predictions):
         raise LampbenchError(

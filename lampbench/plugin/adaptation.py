@@ -1,5 +1,6 @@
 """Adaptation, the second choice of a method: whose weights answer, and how they are trained."""
 
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -7,6 +8,7 @@ from typing import ClassVar
 from lampbench.core.dataset import Query, Record, User
 from lampbench.core.prompt import Prompt
 from lampbench.engine.protocol import (
+    AdapterSpec,
     DPOSpec,
     LoraSpec,
     PreferencePair,
@@ -45,18 +47,18 @@ class TaskSFT(LoraRecipe, TaskRecipe):
 
 
 @dataclass(frozen=True)
-class UserSFT(LoraRecipe, UserRecipe):
-    """OPPU: a LoRA per user on top of `start`, trained on the history (Tan et al., 2024)."""
-
-    name: ClassVar = "user_sft"
-    section = "user_sft"
-    version: ClassVar = 3
+class UserFineTuning(AdapterRecipe, UserRecipe):
+    """Supervised fine-tuning per user on the history, on top of `start`."""
 
     start: TaskSFT | None = None
 
+    @abstractmethod
+    def adapter(self) -> AdapterSpec:
+        """What is trained."""
+
     def base(self, context: Context, user: User) -> Weights:
-        """The adapters below the user's LoRA."""
-        return self.start.weights(context, user) if self.start else ()
+        """The adapters below the user's own."""
+        return context.weights(self.start, user)
 
     def build(self, context: Context, users: Sequence[User]) -> Iterator[User]:
         """Train all users' adapters in one call of the engine."""
@@ -68,11 +70,24 @@ class UserSFT(LoraRecipe, UserRecipe):
             SFTExample(user_prompt(context, user, record), record.target) for record in user.history
         )
         base = self.base(context, user)
-        return context.job(self, data, self.lora(), self.optim(), user=user, frozen=base)
+        return context.job(self, data, self.adapter(), self.optim(), user=user, frozen=base)
 
     def weights(self, context: Context, user: User) -> Weights:
-        """The user's LoRA on top of `start`'s."""
+        """The user's own on top of `start`'s."""
         return self.base(context, user) + self.own(context, user)
+
+
+@dataclass(frozen=True)
+class UserSFT(LoraRecipe, UserFineTuning):
+    """OPPU: a LoRA per user on top of `start`, trained on the history (Tan et al., 2024)."""
+
+    name: ClassVar = "user_sft"
+    section = "user_sft"
+    version: ClassVar = 3
+
+    def adapter(self) -> LoraSpec:
+        """The LoRA's shape."""
+        return self.lora()
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ class SteeringVector(UserRecipe, WeightsSource):
 
     def base(self, context: Context, user: User) -> Weights:
         """The adapters below the vector."""
-        return self.start.weights(context, user) if self.start else ()
+        return context.weights(self.start, user)
 
     def weights(self, context: Context, user: User) -> Weights:
         """The vector on top of `start`'s adapter."""

@@ -1,25 +1,18 @@
 """What is trained for a user: a LoRA, or another of PEFT's small changes to a model."""
 
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from lampbench.core.dataset import User
 from lampbench.engine.protocol import (
     AdapterSpec,
     DoraSpec,
     IA3Spec,
     LoraSpec,
     PrefixSpec,
-    SFTExample,
     SoftPromptSpec,
-    TrainJob,
-    Weights,
 )
-from lampbench.plugin.adaptation import TaskSFT, user_prompt
-from lampbench.plugin.adapter_recipe import AdapterRecipe
-from lampbench.plugin.context import Context, UserRecipe
+from lampbench.plugin.adaptation import UserFineTuning
 from lampbench.plugin.hyperparameter import Part, hyper
 
 
@@ -107,13 +100,12 @@ class IA3(Trainable):
 
 
 @dataclass(frozen=True)
-class UserTuning(AdapterRecipe, UserRecipe):
+class UserTuning(UserFineTuning):
     """Fine-tuning per user as in OPPU, of whatever `what` names, on top of `start`."""
 
     name: ClassVar = "user_tuning"
     section = "user_tuning"
 
-    start: TaskSFT | None = None
     what: Trainable = field(default_factory=Prefix)
     learning_rate: float = hyper("peak learning rate", default=1e-2, low=0.0)
     epochs: int = hyper("passes over the data", default=2, low=1)
@@ -124,22 +116,6 @@ class UserTuning(AdapterRecipe, UserRecipe):
     )
     max_grad_norm: float = hyper("gradients are clipped to this norm", default=0.3, low=0.0)
 
-    def build(self, context: Context, users: Sequence[User]) -> Iterator[User]:
-        """Train for all users in one call of the engine."""
-        yield from context.train_users(self, [(user, self.job(context, user)) for user in users])
-
-    def job(self, context: Context, user: User) -> TrainJob:
-        """Every record of the history is an example."""
-        data = tuple(
-            SFTExample(user_prompt(context, user, record), record.target) for record in user.history
-        )
-        frozen = self.base(context, user)
-        return context.job(self, data, self.what.spec(), self.optim(), user=user, frozen=frozen)
-
-    def base(self, context: Context, user: User) -> Weights:
-        """The adapters below the user's own."""
-        return self.start.weights(context, user) if self.start else ()
-
-    def weights(self, context: Context, user: User) -> Weights:
-        """The user's own on top of `start`'s."""
-        return self.base(context, user) + self.own(context, user)
+    def adapter(self) -> AdapterSpec:
+        """Its shape."""
+        return self.what.spec()

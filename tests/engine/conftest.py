@@ -48,6 +48,20 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Pa
     return get
 
 
+@pytest.fixture(scope="module")
+def reference(model_folder: Callable[[str], Path], engine_device: str) -> Any:
+    """The reference engine on the tiny Llama."""
+    from lampbench.engine.reference.engine import ReferenceEngine
+
+    return ReferenceEngine(
+        resolve_model(str(model_folder("llama"))),
+        device=engine_device,
+        dtype="float32",
+        chat_template=None,
+        fidelity=PAPER,
+    )
+
+
 @pytest.fixture(scope="session")
 def engine(model_folder: Callable[[str], Path], engine_device: str) -> Callable[..., Any]:
     """Batched engines by model and options, each loaded once."""

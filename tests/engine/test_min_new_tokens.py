@@ -5,23 +5,9 @@ from typing import Any
 import pytest
 import torch
 
-from lampbench.core.fidelity import PAPER
-from lampbench.engine.models import resolve_model
 from lampbench.engine.next_token import held_open
 from lampbench.engine.protocol import Contrast, GenerateRequest, GenerationSpec, Sampling
-from lampbench.engine.reference.engine import ReferenceEngine
 from tests.engine.engine_inputs import prompt
-
-
-@pytest.fixture(scope="module")
-def reference(model_folder):
-    return ReferenceEngine(
-        resolve_model(str(model_folder("llama"))),
-        device="cpu",
-        dtype="float32",
-        chat_template=None,
-        fidelity=PAPER,
-    )
 
 
 def test_only_early_rows_are_held_open():

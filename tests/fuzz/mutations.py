@@ -142,7 +142,10 @@ def _change(random: Random, holder: Any, key: Any, places: list[Any]) -> None:
         copied = other[place] if _has(other, place) else None
         holder[key] = json.loads(json.dumps(copied))
     elif kind == 5:
-        holder[key] = random.choice(([value], {"a": value}, str(value), json.dumps(value)))
+        # "NaN" in quotes is a text like any other, which check_dataset could not tell from NaN
+        plain = "a number" if isinstance(value, float) else value
+        texts = (str(plain), json.dumps(plain))
+        holder[key] = random.choice(([value], {"a": value}, *texts))
     elif kind == 6 and isinstance(value, list):
         holder[key] = [*value, *json.loads(json.dumps(value[:1]))]
     elif kind == 7 and isinstance(value, list) and value and isinstance(value[0], dict):

@@ -5,11 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from lampbench.core.fidelity import PAPER
 from lampbench.core.prompt import Piece
-from lampbench.engine.models import resolve_model
 from lampbench.engine.protocol import Contrast, GenerateRequest, GenerationSpec
-from lampbench.engine.reference.engine import ReferenceEngine
 from tests.engine.engine_inputs import prompt
 
 HISTORY = Piece("The quick brown fox jumps over the bridge. The town closed the harbour. ", 2)
@@ -131,11 +128,7 @@ def test_no_side_depends_on_its_batch(engine, adapters, name, monkeypatch):
             assert found.rewards == pytest.approx(together[id].rewards, abs=1e-4)
 
 
-def test_both_engines_agree(engine, adapters, model_folder, engine_device):
-    reference = ReferenceEngine(
-        resolve_model(str(model_folder("llama"))),
-        device=engine_device, dtype="float32", chat_template=None, fidelity=PAPER,
-    )  # fmt: skip
+def test_both_engines_agree(engine, adapters, reference):
     requests = every_kind(*adapters())
     ours, theirs = answers(engine(), requests), answers(reference, requests)
     assert len(ours) == len(requests)

@@ -6,10 +6,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from lampbench.core.fidelity import PAPER
 from lampbench.engine.adapter_kind import adapter_kind
 from lampbench.engine.divided_engine import DividedEngine
-from lampbench.engine.models import resolve_model
 from lampbench.engine.protocol import (
     DoraSpec,
     GenerateRequest,
@@ -21,7 +19,6 @@ from lampbench.engine.protocol import (
     SoftPromptSpec,
     SteeringSpec,
 )
-from lampbench.engine.reference.engine import ReferenceEngine
 from lampbench.util.errors import LampbenchError
 from tests.engine.engine_inputs import OPTIM, examples, job, no_hook, prompt
 
@@ -33,17 +30,6 @@ SPECS = {
     "STEERING": SteeringSpec(0.5, 1.5),
 }
 PAIRS = tuple(PreferencePair(prompt(i), f"Storm closes {i}", "The old fox") for i in range(4))
-
-
-@pytest.fixture(scope="module")
-def reference(model_folder):
-    return ReferenceEngine(
-        resolve_model(str(model_folder("llama"))),
-        device="cpu",
-        dtype="float32",
-        chat_template=None,
-        fidelity=PAPER,
-    )
 
 
 @pytest.fixture(scope="module")

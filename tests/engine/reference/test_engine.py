@@ -9,10 +9,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from lampbench.core.fidelity import PAPER
 from lampbench.engine.adapter_files import write_adapter
 from lampbench.engine.lora_init import initial_matrices, peft_config
-from lampbench.engine.models import resolve_model
 from lampbench.engine.protocol import (
     Contrast,
     DPOSpec,
@@ -23,7 +21,6 @@ from lampbench.engine.protocol import (
     SFTExample,
     TrainFailure,
 )
-from lampbench.engine.reference.engine import ReferenceEngine
 from lampbench.util.errors import LampbenchError
 from tests.engine.engine_inputs import (
     OPTIM,
@@ -38,17 +35,6 @@ from tests.engine.engine_inputs import (
 from tests.engine.plain_peft import plain_answers, plain_training
 
 WEIGHTS = "adapter_model.safetensors"
-
-
-@pytest.fixture(scope="module")
-def reference(model_folder, engine_device):
-    return ReferenceEngine(
-        resolve_model(str(model_folder("llama"))),
-        device=engine_device,
-        dtype="float32",
-        chat_template=None,
-        fidelity=PAPER,
-    )
 
 
 def every_kind(tam, users):
