@@ -18,6 +18,8 @@ VERSIONS = {
     "oppu": 1,
     "oppu_cd": 1,
     "oppu_dpo": 1,
+    "oppu_dpo_held_out": 1,
+    "oppu_halves": 1,
     "oppu_mean": 1,
     "oppu_pag": 1,
     "oppu_rag": 1,

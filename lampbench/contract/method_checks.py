@@ -160,7 +160,8 @@ def training(trials: MethodTrials) -> CheckResult:
 
 def state(trials: MethodTrials) -> CheckResult:
     """One run leaves nothing behind for the next one in the same process."""
-    method, other = trials.subject.fresh(), trial_dataset(trials.task, "another edition")
+    method = trials.subject.fresh()
+    other = trial_dataset(trials.task, "another edition", method.min_history)
     try:
         trials.echo(method, other)
         found = trials.change(method)

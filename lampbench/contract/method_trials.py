@@ -31,7 +31,7 @@ class MethodTrials:
         self.task = task
         self.task_name = task_name
         self.workshop = workshop
-        self.data = trial_dataset(task)
+        self.data = trial_dataset(task, min_history=subject.method().min_history)
         self.file: Path | None = source_of(subject.found)
 
     def echo(

@@ -84,7 +84,9 @@ def _reply(asked: dict[str, Any]) -> Any:
     if subject.kind == "metric":
         return trial_values(subject.found())
     task = trial_task(asked["task"], plugins)
-    outcome = echo_trial(subject.method(), task, trial_dataset(task), asked["model"])
+    method = subject.method()
+    data = trial_dataset(task, min_history=method.min_history)
+    outcome = echo_trial(method, task, data, asked["model"])
     return [[user, query, text] for (user, query), text in sorted(outcome.answers.items())]
 
 

@@ -34,16 +34,17 @@ class TrialTask(Task):
     max_new_tokens = 12
 
 
-def trial_dataset(task: Task, edition: str = "") -> Dataset:
+def trial_dataset(task: Task, edition: str = "", min_history: int = 1) -> Dataset:
     """Three test users and two training users of a task.
 
     Their histories differ in length (4, 1, 3), one id is no file name and one text has braces and
-    accents. Another `edition` has the same users and ids with other texts.
+    accents. Another `edition` has the same users and ids with other texts. Nobody has fewer past
+    records than `min_history`.
     """
     test = (
-        _person(task, "ann", 4, 2, edition),
-        _person(task, "bob", 1, 1, edition),
-        _person(task, "../zoë {x}", 3, 1, edition),
+        _person(task, "ann", max(4, min_history), 2, edition),
+        _person(task, "bob", min_history, 1, edition),
+        _person(task, "../zoë {x}", max(3, min_history), 1, edition),
     )
     train = tuple(_person(task, f"other{i}", 2, 1, edition) for i in range(2))
     return Dataset(task.name, f"made up for checks {edition}".strip(), train, test, synthetic=True)

@@ -122,9 +122,11 @@ def make_plan(
 
     Raises:
         LampbenchError: prompts need an artifact that itself needs the prompts, or the method trains
-            on past records, and the task's are no examples.
+            on past records, and the task's are no examples, or it needs more of them than a user
+            has.
     """
     spec = executor.spec
+    _check_histories(spec)
     for recipe in build_order([spec.method.prompting]):
         if recipe.uses_prompting:
             kind = type(recipe).__name__
@@ -140,6 +142,22 @@ def make_plan(
     model = resolve_model(spec.model).name
     folder = run_path(results, spec.task.name, model, spec.method.name, executor.keys.run())
     return Plan(executor, settings, overridden, preset, tuple(stages), folder)
+
+
+def _check_histories(spec: RunSpecification) -> None:
+    """Refuse test users with fewer past records than the method can work on.
+
+    Raises:
+        LampbenchError: there is one; the first is named.
+    """
+    needed = spec.method.min_history
+    for user in spec.dataset.test_users:
+        if (records := len(user.history)) < needed:
+            raise LampbenchError(
+                f"{spec.dataset.source}: user {user.id} of {spec.task.name} has {records} past "
+                f"{'record' if records == 1 else 'records'} and {spec.method.name} needs {needed}; "
+                f"leave such users out by --min-history {needed}"
+            )
 
 
 def _check_trainable(spec: RunSpecification, recipes: Sequence[Recipe]) -> None:

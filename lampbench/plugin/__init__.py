@@ -38,6 +38,7 @@ from lampbench.plugin.context import Context, Recipe, TaskRecipe, UserRecipe, We
 from lampbench.plugin.criterion import AnswerLikelihood, HistorySimilarity, ImplicitReward
 from lampbench.plugin.decoding import Decoding, Greedy
 from lampbench.plugin.dense_retrieval import CONTRIEVER, Dense, Embeddings
+from lampbench.plugin.halves import HeldOutDPO, MeanOfHalves, OtherHalf
 from lampbench.plugin.hyperparameter import Part, hyper
 from lampbench.plugin.method import Method, Prediction
 from lampbench.plugin.metric import Answer, Metric, register_metric
@@ -126,6 +127,7 @@ __all__ = [
     "GenerationSpec",
     "Greedy",
     "Guided",
+    "HeldOutDPO",
     "HistorySimilarity",
     "HubSource",
     "ImplicitReward",
@@ -133,10 +135,12 @@ __all__ = [
     "Lora",
     "LoraRecipe",
     "LowestReward",
+    "MeanOfHalves",
     "MeanOfUsers",
     "Method",
     "Metric",
     "OnShuffledHistories",
+    "OtherHalf",
     "Part",
     "Piece",
     "Plain",

@@ -59,12 +59,13 @@ class Method:
 
     A method that does not fit these overrides `predict` and keeps everything else. It may say in
     `answers_per_query` how many answers it generates (0: it asks no model), for the estimate of
-    a plan's cost.
+    a plan's cost, and in `min_history` how many past records every test user must have.
     """
 
     name: ClassVar[str]
     title: ClassVar[str] = ""
     answers_per_query: ClassVar[int | None] = None
+    min_history: ClassVar[int] = 1
     prompting: Prompting = Plain()
     adaptation: WeightsSource | None = None
     decoding: Decoding = Greedy()
