@@ -33,7 +33,8 @@ ONE_CORE = OMP_NUM_THREADS=1 $(BIN)/lampbench
 REPRODUCE = $(ONE_CORE) reproduce paper --data bundled
 
 .PHONY: demo env test lint types tables licences audit check clean bench bench-gpu bench-quick gpu tuning \
-	tuning-lamp tuning-longlamp tuning-smollm2-135m study study-titles study-texts study-sensitivity study-models
+	tuning-lamp tuning-longlamp tuning-smollm2-135m study study-titles study-texts study-sensitivity \
+	study-penalty study-history study-beyond study-models
 
 demo: env $(if $(filter smollm2-135m,$(MODEL)),$(SMOLLM2))
 	$(BIN)/lampbench run --method cope --task news_headline --model $(MODEL) \
@@ -136,10 +137,29 @@ study-sensitivity: env
 	$(ONE_CORE) run --method tam_head $(LONG) $(SEEDS:%=--seed %)
 	$(ONE_CORE) run --method tam_head $(LONG) --model bundled-small
 
+study-penalty: env
+	$(ONE_CORE) sweep --method tam --method tam_head --method oppu --method oppu_head \
+		--method oppu_cd --method cope $(LONG) \
+		--param decoding.repetition_penalty=1.0,1.2,1.5,2.0,4.0,7.0
+
+HISTORY := --max-history 1 --max-history 2 --max-history 4 --max-history 8 --max-history 16 \
+	--max-history all
+study-history: env
+	$(ONE_CORE) run --method rag --method pag --method oppu --method cope \
+		--task news_headline --task scholarly_title $(HISTORY)
+
+# rag_dense and rag_contriever need sentence-transformers and a model from the hub.
+BEYOND := rag_recent rag_random oppu_rag oppu_pag user_prefix per_pcs style_vector best_of_n cad \
+	context_steering dexperts draft_refine oppu_dpo_held_out oppu_swapped oppu_mean oppu_shuffled \
+	oppu_halves oppu_head tam_head tam_length rag_swapped copy_nearest copy_recent
+study-beyond: env
+	$(ONE_CORE) run $(BEYOND:%=--method %) --task news_headline --task scholarly_title \
+		$(SEEDS:%=--seed %)
+
 study-models: env
 	$(REPRODUCE) --model bundled --model bundled-small --experiment cross-model --run
 
-study: study-titles study-texts study-sensitivity study-models
+study: study-titles study-texts study-sensitivity study-penalty study-history study-beyond study-models
 	$(BIN)/lampbench leaderboard
 
 tuning-lamp tuning-longlamp tuning-smollm2-135m: env

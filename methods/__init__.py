@@ -20,6 +20,7 @@ VERSIONS = {
     "oppu_dpo": 1,
     "oppu_dpo_held_out": 1,
     "oppu_halves": 1,
+    "oppu_head": 1,
     "oppu_mean": 1,
     "oppu_pag": 1,
     "oppu_rag": 1,

@@ -11,8 +11,8 @@ class TAMPlausible(Method):
 
     A penalty on scores cannot push the choice out of V_head, so that contrastive decoding also
     protects from the penalty. What this gains over TAM is that protection, and nothing personal;
-    `oppu_cd` at decoding.alpha = 0 is the same for the user's weights. Source: defined here, from
-    equation 1 of Bu et al. (2025).
+    `oppu_head` is the same for the user's weights. Source: defined here, from equation 1 of Bu et
+    al. (2025).
     """
 
     title = "TAM + V_head"

@@ -53,6 +53,18 @@ class Control:
 
 
 @dataclass(frozen=True, slots=True)
+class PenaltyStudy:
+    """Methods under several repetition penalties, and pairs of them whose difference is shown.
+
+    A pair is (method, baseline); `parameter` is the path of the penalty.
+    """
+
+    parameter: str
+    methods: tuple[str, ...]
+    pairs: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Cast:
     """Everything in `cast.toml`. Methods are in the order in which tables show them.
 
@@ -68,6 +80,7 @@ class Cast:
     personalization: Contest
     proposal: Contest
     controls: tuple[Control, ...]
+    penalty: PenaltyStudy
 
     def methods(self) -> tuple[str, ...]:
         """Every method of the cast once: those of Table 1 first."""
@@ -95,6 +108,11 @@ def cast() -> Cast:
         personalization=Contest(**data["personalization"]),
         proposal=Contest(**data["proposal"]),
         controls=tuple(Control(**row) for row in data["control"]),
+        penalty=PenaltyStudy(
+            data["penalty"]["parameter"],
+            tuple(data["penalty"]["methods"]),
+            tuple((method, over) for method, over in data["penalty"]["pairs"]),
+        ),
     )
 
 

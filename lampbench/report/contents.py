@@ -24,6 +24,7 @@ from lampbench.report.tables.history import history_sections
 from lampbench.report.tables.main import main_sections
 from lampbench.report.tables.other_tasks import other_task_sections
 from lampbench.report.tables.paper_scores import paper_sections
+from lampbench.report.tables.penalty import penalty_sections
 from lampbench.report.tables.power import power_sections
 from lampbench.report.tables.scores import score_sections
 from lampbench.report.tables.sensitivity import sensitivity_sections
@@ -101,6 +102,11 @@ CONTENTS = {
         "How scores change with one hyper-parameter, or with the model that contrastive decoding "
         "contrasts with.",
         lambda found: sensitivity_sections(found.board, found.sweeps),
+    ),
+    "penalty": Content(
+        "Repetition penalty",
+        "How scores and the gains of contrastive decoding change with the repetition penalty.",
+        lambda found: penalty_sections(found.board, found.sweeps),
     ),
     "history": Content(
         "Records per user",

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lampbench.paper.cast import cast
 from lampbench.paper.published import paper
 from lampbench.plugin.decoding import Greedy
 from lampbench.plugin.prompting import Plain
@@ -21,8 +22,10 @@ from lampbench.report.fill_cells import (
 from lampbench.report.setups import Column, Setup, age, column_of, settings_of, setup_of
 from lampbench.util.hashing import canonical
 
-PATHS = ("decoding.alpha", "user_dpo.beta", "decoding.tau")
+FIGURE_3 = ("decoding.alpha", "user_dpo.beta", "decoding.tau")
 """The settings of Figures 3b and 3c, and the threshold of equation 1."""
+PATHS = (*FIGURE_3, cast().penalty.parameter)
+"""The settings whose sweeps have tables."""
 BASE_MODEL = "base model"
 """The path of a sweep over the weights that contrastive decoding contrasts with (Figure 3a)."""
 UNTOUCHED = "none (the untouched model)"

@@ -18,6 +18,7 @@ from lampbench.report.histories import HistorySeries
 from lampbench.report.page.browser import browser_queries
 from lampbench.report.page.cells import SetupGroup, groups
 from lampbench.report.page.histories import records_per_user
+from lampbench.report.page.penalties import penalties
 from lampbench.report.page.sections import (
     Figure,
     Grid,
@@ -45,6 +46,7 @@ class _Section:
     differences: list[Figure]
     ablation: tuple[list[Grid], list[Figure]]
     sensitivity: list[Figure]
+    penalties: list[Figure]
     records: list[Figure]
     costs: tuple[list[Figure], Grid]
     users: list[Figure]
@@ -121,6 +123,7 @@ def _section(identifier: str, group: SetupGroup, recorded: Recorded) -> _Section
         differences=list(differences(group)),
         ablation=ablation(group),
         sensitivity=sensitivity(group, recorded.sweeps),
+        penalties=penalties(group, recorded.sweeps),
         records=records_per_user(group, recorded.histories),
         costs=costs(group),
         users=list(users(group)),

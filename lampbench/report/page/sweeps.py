@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from lampbench.paper.cast import cast
 from lampbench.report.board import Board
 from lampbench.report.page import plots
 from lampbench.report.page.cells import SetupGroup
@@ -12,8 +13,11 @@ from lampbench.report.sweeps import Sweep
 
 
 def sensitivity(group: SetupGroup, swept: Sequence[Sweep]) -> list[Figure]:
-    """ROUGE-L at each value of a sweep, one plot per sweep of two values or more."""
-    figures = [_figure(group.board, sweep) for sweep in swept if sweep.setup == group.setup]
+    """ROUGE-L at each value of a sweep but those over the penalty, one plot per sweep of two
+    values or more.
+    """
+    shown = [s for s in swept if s.setup == group.setup and s.path != cast().penalty.parameter]
+    figures = [_figure(group.board, sweep) for sweep in shown]
     return [figure for figure in figures if figure is not None]
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from lampbench.paper.cast import cast
 from lampbench.report.board import Board
 from lampbench.report.cell_scores import CellScore
 from lampbench.report.machine_readable import entry
@@ -22,13 +23,14 @@ ALONE_NOTE = f"{DEFAULT_NOTE} No run with the default is recorded."
 
 
 def sensitivity_sections(board: Board, sweeps: Sequence[Sweep]) -> list[Section]:
-    """A section for each setup that has a sweep."""
+    """A section for each setup that has a sweep; those over the penalty have a table of theirs."""
+    shown = [sweep for sweep in sweeps if sweep.path != cast().penalty.parameter]
     return [
         Section(
             board.section_title(setup),
-            tuple(sensitivity_table(board, sweep) for sweep in sweeps if sweep.setup == setup),
+            tuple(sensitivity_table(board, sweep) for sweep in shown if sweep.setup == setup),
         )
-        for setup in sorted({sweep.setup for sweep in sweeps})
+        for setup in sorted({sweep.setup for sweep in shown})
     ]
 
 

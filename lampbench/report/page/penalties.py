@@ -1,0 +1,53 @@
+"""Scores against the repetition penalty: a line per method, a plot per task and metric."""
+
+from collections.abc import Sequence
+
+from lampbench.report.metric_format import PAPER_METRICS, metric_title
+from lampbench.report.page import plots
+from lampbench.report.page.cells import SetupGroup
+from lampbench.report.page.plots import PlottedValue
+from lampbench.report.page.sections import Figure
+from lampbench.report.statistics import interval
+from lampbench.report.sweeps import Sweep
+from lampbench.report.tables.penalty import penalty_sweeps
+
+
+def penalties(group: SetupGroup, swept: Sequence[Sweep]) -> list[Figure]:
+    """ROUGE-1 and ROUGE-L by penalty, for each task that has runs with several penalties."""
+    found = [sweep for sweep in penalty_sweeps(swept) if sweep.setup == group.setup]
+    figures = []
+    for column in sorted({sweep.column for sweep in found}):
+        members = [sweep for sweep in found if sweep.column == column]
+        for metric in PAPER_METRICS:
+            title = f"{group.board.column_title(column)}: {metric_title(metric)}"
+            figures += _figure(group, title, members, metric)
+    return figures
+
+
+def _figure(group: SetupGroup, title: str, members: Sequence[Sweep], metric: str) -> list[Figure]:
+    rows = [
+        (group.board.method_title(one.method), marks)
+        for one in members
+        if len(marks := _marks(one, metric)) > 1
+    ]
+    if not rows:
+        return []
+    shown = {point.value: point.shown for sweep in members for point in sweep.points}
+    places = [shown[value] for value in sorted(shown)]
+    said = "; ".join(
+        f"{method}: " + ", ".join(f"{mark.label} gives {mark.value:.3f}" for mark in marks)
+        for method, marks in rows
+    )
+    name = metric_title(metric)
+    return [Figure(title, plots.lines(rows, places, name, f"{name} by repetition penalty: {said}"))]
+
+
+def _marks(sweep: Sweep, metric: str) -> list[PlottedValue]:
+    marks = []
+    for point in sweep.points:
+        score = point.scores.get(metric)
+        if score and score.scores:
+            found = interval(score.scores)
+            note = "default" if point.default else ""
+            marks.append(PlottedValue(point.shown, found.mean, found.low, found.high, note))
+    return marks
