@@ -151,7 +151,7 @@ def _check_numbers(path: Path, config: Any) -> None:
     patterns = config.rank_pattern, config.alpha_pattern
     sound = all(isinstance(one, dict) and all(map(_harmless, one)) for one in patterns)
     ranks, alphas = ([*one.values()] if sound else [] for one in patterns)
-    sound &= all(type(rank) is int and rank > 0 for rank in (config.r, *ranks))
+    sound &= all(type(rank) is int and 0 < rank < _LARGEST_SCALE for rank in (config.r, *ranks))
     sound &= all(
         type(alpha) in (int, float) and abs(alpha) < _LARGEST_SCALE
         for alpha in (config.lora_alpha, *alphas)

@@ -32,7 +32,7 @@ SYSTEM = (
     "Length alone is no merit. Answer with one line: Rating: [[n]], n a whole number from "
     f"{LOWEST} (nothing like it) to {HIGHEST} (could be the author's own)."
 )
-_RATING = re.compile(r"\[\[\s*(\d+)\s*\]\]")
+_RATING = re.compile(r"\[\[\s*(\d{1,9})\s*\]\]")
 
 
 @register_metric("judge")

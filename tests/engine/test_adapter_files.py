@@ -140,7 +140,8 @@ def test_more_than_a_plain_lora_is_refused(engine, adapters, copied, change):
     "change",
     [{"rank_pattern": None}, {"alpha_pattern": None}, {"alpha_pattern": {"q_proj": None}},
      {"lora_alpha": float("nan")}, {"lora_alpha": "16"}, {"lora_alpha": None}, {"r": 0},
-     {"use_rslora": "no"}, {"rank_pattern": {"[": 4}}, {"rank_pattern": {"(a+)+$": 4}}],
+     {"use_rslora": "no"}, {"rank_pattern": {"[": 4}}, {"rank_pattern": {"(a+)+$": 4}},
+     {"rank_pattern": {"other_proj": 10**400}}, {"r": 10**400}],
     ids=str,
 )  # fmt: skip
 def test_numbers_that_make_no_sense_are_refused(engine, adapters, copied, change):

@@ -1,13 +1,17 @@
 """A small campaign over every format; the large one is `python -m tests.fuzz.campaign`."""
 
+import itertools
 import json
 import signal
+import time
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
 import pytest
 
 from lampbench.util.errors import LampbenchError
+from tests.fuzz import campaign
 from tests.fuzz.campaign import Hang, give, run, wrong_with
 from tests.fuzz.every_format import FORMATS
 from tests.fuzz.formats import Format
@@ -69,6 +73,30 @@ def test_a_dying_process_is_a_finding_and_the_campaign_goes_on() -> None:
 
     outcome = run(Format("dying", lambda: {"a.txt": b"x"}, read, change), 0, 0, 10)
     assert any("the process ended with -9" in kind for kind in outcome.findings)
+
+
+def wait() -> None:
+    time.sleep(60)
+
+
+def compute() -> None:
+    while True:
+        pass
+
+
+@pytest.mark.parametrize("stay", [wait, compute])
+def test_an_input_that_does_not_end_is_a_finding(
+    stay: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = itertools.count()  # the first is not limited: it imports what is imported once
+
+    def read(folder: Path) -> None:
+        if next(calls):
+            stay()
+
+    monkeypatch.setattr(campaign, "SLOWEST", 0.5)
+    outcome = run(Format("slow", lambda: {"a.txt": b"x"}, read, lambda *_: None), 0, 0, 1)
+    assert any("Hang" in kind for kind in outcome.findings)
 
 
 def test_an_input_is_the_same_in_every_campaign(tmp_path: Path) -> None:

@@ -137,10 +137,18 @@ def judged(*pairs, history=HISTORY):
 
 
 def test_ratings_are_mapped_to_0_and_1(server):
-    replies = ["Rating: [[1]]", "Good. Rating: [[ 10 ]].", "[[4]]", "ten", "[[11]]", "[[0]]"]
+    replies = [
+        "Rating: [[1]]",
+        "Good. Rating: [[ 10 ]].",
+        "[[4]]",
+        "ten",
+        "[[11]]",
+        "[[0]]",
+        f"[[{'9' * 5000}]]",
+    ]
     server.replies = [(200, says(reply)) for reply in replies]
-    pairs = [("answer", "reference")] * 6
-    assert judged(*pairs) == [0.0, 1.0, pytest.approx(1 / 3), None, None, None]
+    pairs = [("answer", "reference")] * 7
+    assert judged(*pairs) == [0.0, 1.0, pytest.approx(1 / 3), *[None] * 4]
 
 
 def test_what_the_judge_is_asked(server):

@@ -44,7 +44,9 @@ def test_differences_are_paired_under_each_penalty(at, read, cells):
     table = cells(read("penalty"), "News Headline: differences in ROUGE-1", marks=True)
     (name,) = list(table["7.0"])[1:]
     assert name == "tam_head over TAM" and table["1.0"][name].startswith("0.00")
-    assert table["7.0"][name].startswith("+11.05 [+"), "10 points and 0.6 for each of 0 to 7, halved"
+    assert table["7.0"][name].startswith("+11.05 [+"), (
+        "10 points and 0.6 for each of 0 to 7, halved"
+    )
 
 
 def test_what_has_other_seeds_is_not_compared(at, read, cells):
