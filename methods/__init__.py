@@ -27,7 +27,7 @@ VERSIONS = {
     "oppu_shuffled": 1,
     "oppu_swapped": 1,
     "pag": 1,
-    "per_pcs": 1,
+    "per_pcs": 2,
     "rag": 1,
     "rag_contriever": 1,
     "rag_dense": 1,

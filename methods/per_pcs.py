@@ -1,14 +1,21 @@
-"""After Per-Pcs: a user's adapter assembled from other users', without training."""
+"""Per-Pcs: a user's adapter assembled layer by layer from other users', without training."""
 
-from lampbench.plugin import AssembledFromUsers, Method, TaskSFT, UserSFT, register_method
+from lampbench.plugin import (
+    AssembledFromUsers,
+    Method,
+    PieceGates,
+    TaskSFT,
+    UserSFT,
+    register_method,
+)
 
 
 @register_method("per_pcs")
 class PersonalizedPieces(Method):
-    """Other users' LoRAs, added up by how likely they make the user's history (Tan et al., 2024).
+    """Personalized pieces: layers of other users' LoRAs, chosen by gates (Tan et al., EMNLP 2024).
 
-    The pieces are whole adapters; Per-Pcs itself chooses layer by layer with trained gates.
+    The sharers are the other test users.
     """
 
-    title = "Per-Pcs, whole adapters"
-    adaptation = AssembledFromUsers(UserSFT(start=TaskSFT()))
+    title = "Per-Pcs"
+    adaptation = AssembledFromUsers(PieceGates(lora=UserSFT(start=TaskSFT())))

@@ -175,6 +175,8 @@ def execute_all(
     from lampbench.study.disk_space import require_disk_space
 
     writable(Path(results), "--results")
+    for cache_dir in {each.executor.cache.root for each in plans}:
+        writable(cache_dir, "--cache-dir")
     require_disk_space(plans)
     folders, found, problems = [], [], []
     for each in plans:
@@ -269,7 +271,7 @@ def _one_length(settings: RunSettings) -> None:
 
 
 def _engines(chosen: RunOptions) -> EnginePool:
-    writable(chosen.cache_dir, "--cache-dir")  # planning remembers digests there
+    could_be_written(chosen.cache_dir, "--cache-dir")
     return engine_pool(chosen, Progress())
 
 

@@ -12,7 +12,7 @@ import lampbench.bundled
 from lampbench.cli import shared_options as options
 from lampbench.cli.command import Command, option
 from lampbench.cli.output import echo_json
-from lampbench.cli.task_datasets import of_tasks, source_of
+from lampbench.cli.task_datasets import of_tasks, require_some, source_of
 from lampbench.data import DataOptions
 from lampbench.util.errors import LampbenchError
 
@@ -62,8 +62,7 @@ def audit(
         done.append(_audit(task, dataset, source, chosen, corpus))
         if form == "text":
             click.echo(_table(done[-1]))
-    if not done:
-        raise LampbenchError(without[0] if without else "there are no tasks")
+    require_some(done, without)
     if form == "json":
         found = [dataclasses.asdict(each) for each in done]
         echo_json({"datasets": found, "without_data": without})

@@ -9,8 +9,7 @@ import click
 from lampbench.cli import shared_options as options
 from lampbench.cli.command import Command, option
 from lampbench.cli.output import echo_json
-from lampbench.cli.task_datasets import of_tasks
-from lampbench.util.errors import LampbenchError
+from lampbench.cli.task_datasets import of_tasks, require_some
 
 if TYPE_CHECKING:
     from lampbench.data.dataset_statistics import Table4Row
@@ -51,8 +50,7 @@ def stats(
     without: list[str] = []
     found = of_tasks(tasks, plugins, rest, without)
     rows = [dataset_statistics(dataset, task, length, unit) for task, dataset in found]
-    if not rows:
-        raise LampbenchError(without[0] if without else "there are no tasks")
+    require_some(rows, without)
     if form == "json":
         records = [dataclasses.asdict(row) for row in rows]
         echo_json({"datasets": records, "without_data": without})

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lampbench.data import DataOptions, load_dataset
-from lampbench.util.errors import LampbenchError
+from lampbench.util.errors import LampbenchError, NoDataForTask
 
 if TYPE_CHECKING:
     from lampbench.core.dataset import Dataset
@@ -24,7 +24,7 @@ def of_tasks(
     """Each task with its dataset; `all` skips tasks without data and adds them to `without`.
 
     Raises:
-        LampbenchError: there is no such task, or a task that is named has no data.
+        LampbenchError: there is no such task, a task that is named has no data, or data is damaged.
     """
     from lampbench.registry import Registry, plugin_paths
 
@@ -35,9 +35,19 @@ def of_tasks(
         task = registry.task(name)
         try:
             dataset = load_dataset(task, source, options)
-        except LampbenchError as error:
+        except NoDataForTask as error:
             if not everything:
                 raise
             without.append(f"{name}: {error}")
             continue
         yield task, dataset
+
+
+def require_some(found: Sequence[object], without: Sequence[str]) -> None:
+    """Refuse a source in which no task has data; `without` says of each task why.
+
+    Raises:
+        LampbenchError: nothing was found.
+    """
+    if not found:
+        raise LampbenchError(without[0] if without else "there are no tasks")

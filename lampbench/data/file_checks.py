@@ -4,11 +4,11 @@ import contextlib
 import gzip
 import stat
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, cast
 
-from lampbench.util.errors import LampbenchError, short_repr
+from lampbench.util.errors import LampbenchError, NoDataForTask, short_repr
 
 BOM = b"\xef\xbb\xbf"
 
@@ -69,6 +69,20 @@ def find_folder(folder: Path, name: str) -> Path | None:
                 f"{folder / one}: is not read under this name; rename it to {name}"
             )
     return None
+
+
+def no_data(folder: Path, names: Iterable[str], message: str) -> LampbenchError:
+    """The error for a source in which nothing of a task was found.
+
+    It is a `NoDataForTask`, unless the source has a folder that is named after the task: then
+    files are missing there.
+
+    Raises:
+        LampbenchError: a folder of that name is a broken link or spelled in another case.
+    """
+    if any(find_folder(folder, name) for name in names):
+        return LampbenchError(message)
+    return NoDataForTask(message)
 
 
 def names_in(folder: Path) -> list[str]:

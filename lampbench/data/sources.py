@@ -10,8 +10,9 @@ from lampbench.bundled import DATA
 from lampbench.core.dataset import Dataset, User
 from lampbench.core.task import Task
 from lampbench.data.cut_histories import cut_histories
-from lampbench.data.file_checks import names_in
+from lampbench.data.file_checks import names_in, no_data
 from lampbench.data.leaks.notes import leak_notes
+from lampbench.data.loaders.entry_parser import task_folders
 from lampbench.data.loaders.lamp import find_lamp_files, load_lamp
 from lampbench.data.loaders.lampbench_layout import (
     HEAD_FILE,
@@ -21,10 +22,10 @@ from lampbench.data.loaders.lampbench_layout import (
     read_credits,
     task_folder,
 )
-from lampbench.data.loaders.longlamp import is_longlamp, load_longlamp
+from lampbench.data.loaders.longlamp import configurations, is_longlamp, load_longlamp
 from lampbench.data.loaders.oppu import TEST_USERS_FILE, load_oppu
 from lampbench.data.options import DataOptions
-from lampbench.util.errors import LampbenchError, NoDataForTask, short_repr
+from lampbench.util.errors import LampbenchError, short_repr
 
 FOLDER_LOADERS: dict[str, Callable[[Task, Path, DataOptions], Dataset]] = {
     "lamp": load_lamp,
@@ -160,10 +161,17 @@ def _recognise(task: Task, folder: Path) -> str:
     if kinds:
         options = " or ".join(f"--data {kind}:{folder}" for kind in kinds)
         raise LampbenchError(f"{folder}: has data of {len(kinds)} kinds; use {options}")
-    raise NoDataForTask(
+    names = [
+        task.name,
+        *(task_folders(task.files.task_id) if task.files else []),
+        *(configurations(task.hub) if task.hub else []),
+    ]
+    raise no_data(
+        folder,
+        names,
         f"{folder}: no data of task {task.name} is recognised here ({HEAD_FILE}, "
         f"{TEST_USERS_FILE}, train_questions.json or a LongLaMP configuration); give another "
-        "folder, or name its kind, as in --data lamp:DIR"
+        "folder, or name its kind, as in --data lamp:DIR",
     )
 
 

@@ -9,9 +9,11 @@ from typing import Literal
 from lampbench.engine.protocol import (
     AdapterSpec,
     DoraSpec,
+    GateSpec,
     GenerateRequest,
     IA3Spec,
     LoraSpec,
+    PiecesSpec,
     PrefixSpec,
     ScoreRequest,
     SoftPromptSpec,
@@ -19,7 +21,9 @@ from lampbench.engine.protocol import (
     Weights,
 )
 
-AdapterKind = Literal["LORA", "DORA", "PREFIX_TUNING", "PROMPT_TUNING", "IA3", "STEERING"]
+AdapterKind = Literal[
+    "LORA", "DORA", "PREFIX_TUNING", "PROMPT_TUNING", "IA3", "STEERING", "GATES", "PIECES"
+]
 
 CONFIG_FILE = "adapter_config.json"
 
@@ -50,6 +54,8 @@ def trained_kind(adapter: AdapterSpec) -> AdapterKind:
         PrefixSpec: "PREFIX_TUNING",
         SoftPromptSpec: "PROMPT_TUNING",
         IA3Spec: "IA3",
+        GateSpec: "GATES",
+        PiecesSpec: "PIECES",
     }
     return kinds.get(type(adapter), "STEERING")
 

@@ -2,6 +2,8 @@
 
 import copy
 import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -23,27 +25,47 @@ def combine_adapters(job: CombineJob, model: Any, base: str) -> None:
     """
     if not job.terms:
         raise LampbenchError(f"{job.output}: no adapters to add up")
-    files = [(read_adapter(path, model, base), factor) for path, factor in job.terms]
-    layers = sorted({name for file, _ in files for name in file.matrices})
-    sums = {name: _sum(name, files) for name in layers}
+    files = [read_adapter(path, model, base) for path, _ in job.terms]
+    factors = [factor for _, factor in job.terms]
+    layers = sorted({name for file in files for name in file.matrices})
+    write_sum(job.output, files, dict.fromkeys(layers, factors), base)
+
+
+def write_sum(
+    output: Path,
+    files: Sequence[AdapterFile],
+    factors: Mapping[str, Sequence[float]],
+    base: str,
+) -> None:
+    """Write the sum of adapters; `factors` has one factor per file for each layer, by its name.
+
+    A factor of zero leaves the file's layer out. The rank is exact, as in `combine_adapters`.
+    """
+    sums = {name: _sum(name, files, factors[name]) for name in sorted(factors)}
     rank = max(len(first) for first, _ in sums.values())
-    config = copy.deepcopy(files[0][0].config)
+    config = copy.deepcopy(files[0].config)
     config.r = config.lora_alpha = rank
     config.rank_pattern, config.alpha_pattern, config.use_rslora = {}, {}, False
-    config.target_modules = sorted({name.rpartition(".")[2] for name in layers})
+    config.target_modules = sorted({name.rpartition(".")[2] for name in sums})
     config.base_model_name_or_path, config.inference_mode = base, True
     matrices = {name: _padded(pair, rank) for name, pair in sums.items()}
-    write_adapter(job.output, config, matrices)
+    write_adapter(output, config, matrices)
 
 
-def _sum(name: str, files: list[tuple[AdapterFile, float]]) -> tuple[Tensor, Tensor]:
+def _sum(
+    name: str, files: Sequence[AdapterFile], factors: Sequence[float]
+) -> tuple[Tensor, Tensor]:
     """A [rank, inputs] and B [outputs, rank] of one layer's sum, in float64."""
-    own = [(file, factor) for file, factor in files if name in file.matrices]
+    present = [
+        (file, factor) for file, factor in zip(files, factors, strict=True) if name in file.matrices
+    ]
+    own = [(file, factor) for file, factor in present if factor] or present[:1]
     first = torch.cat([file.matrices[name][0].double() for file, _ in own])
     second = torch.cat(
-        [factor * _scale(file, name) * file.matrices[name][1].double() for file, factor in own],
+        [factor * adapter_scale(file, name) * file.matrices[name][1].double()
+         for file, factor in own],
         dim=1,
-    )
+    )  # fmt: skip
     if len(first) <= min(first.shape[1], second.shape[0]):
         return first, second
     left, left_rest = torch.linalg.qr(second)
@@ -53,7 +75,7 @@ def _sum(name: str, files: list[tuple[AdapterFile, float]]) -> tuple[Tensor, Ten
     return root[:, None] * (v @ right.T), (left @ u) * root
 
 
-def _scale(file: AdapterFile, name: str) -> float:
+def adapter_scale(file: AdapterFile, name: str) -> float:
     """What multiplies B A: alpha / rank, or alpha / sqrt(rank) with rsLoRA."""
     from peft.utils.other import get_pattern_key
 

@@ -2,15 +2,15 @@
 
 import json
 import logging
+import os
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lampbench.engine.models import BUNDLED, ModelSpec
 from lampbench.engine.packaged_model import packaged_file, packaged_fingerprint, require_known
-from lampbench.util.atomic import replace
-from lampbench.util.disk import writing
 from lampbench.util.errors import LampbenchError
 from lampbench.util.hashing import digest, file_digest
 from lampbench.util.regular_file import read_regular
@@ -19,25 +19,37 @@ _IDENTIFYING = ("*config.json", "*token*.json", "vocab.json", "merges.txt", "cha
                 "*.jinja", "*.py", "*.index.json", "*.safetensors", "*.bin", "*.model")  # fmt: skip
 
 
-def fingerprint(spec: ModelSpec, cache: Path) -> str:
+def fingerprint(spec: ModelSpec) -> str:
     """Identifies a model's weights, configuration and tokenizer.
 
-    For a folder, the digest of its files' bytes (kept in the folder `cache` by path, size and time
-    of change); for a hub id, the commit of its revision; for a packaged model, the digest of the
-    package's file and the version of its conversion.
+    For a folder, the digest of its files' bytes, which are read each time: sizes and times do not
+    tell whether a file was changed. For a hub id, the commit of its revision; for a packaged model,
+    the digest of the package's file and the version of its conversion.
 
     Raises:
-        LampbenchError: the folder or package is missing, the package's file is another one than
-            lampbench knows, or the hub cannot be reached and the model is not in its local cache.
+        LampbenchError: the folder or package is missing, a file cannot be read, the package's file
+            is another one than lampbench knows, or the hub cannot be reached and the model is not
+            in its local cache.
     """
     if (packaged := spec.package) is not None:
-        require_known(packaged, _remembered_digest(packaged_file(packaged), cache))
+        require_known(packaged, _digest(packaged_file(packaged)))
         return packaged_fingerprint(packaged)
     if (commit := commit_of(spec)) is not None:
         return f"{spec.location}@{commit}"
     folder = Path(spec.location)
-    named = {file for pattern in _IDENTIFYING for file in folder.glob(pattern)}
-    return digest([[file.name, _remembered_digest(file, cache)] for file in sorted(named)])
+    named = sorted({file for pattern in _IDENTIFYING for file in folder.glob(pattern)})
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as threads:  # hashing frees the interpreter
+        digests = list(threads.map(_digest, named))
+    return digest([[file.name, one] for file, one in zip(named, digests, strict=True)])
+
+
+def _digest(file: Path) -> str:
+    try:
+        return file_digest(file)
+    except OSError as error:
+        raise LampbenchError(
+            f"{file}: cannot be read ({error.strerror}); make it a readable file or remove it"
+        ) from error
 
 
 def commit_of(spec: ModelSpec) -> str | None:
@@ -53,23 +65,6 @@ def commit_of(spec: ModelSpec) -> str | None:
         hint = "run scripts/pretrain.py" if spec.name in BUNDLED else "give another folder"
         raise LampbenchError(f"{spec.location}: the model's folder is missing; {hint}")
     return Path(hub_file(spec, "config.json")).parent.name
-
-
-def _remembered_digest(file: Path, cache: Path) -> str:
-    """Digest of a large file, which is only read again if its size or time has changed."""
-    stat = file.stat()
-    memory = cache / "digests.json"
-    try:
-        known: dict[str, str] = dict(json.loads(read_regular(memory)))
-    except (OSError, ValueError, TypeError, RecursionError):
-        known = {}
-    name = f"{file.resolve()}:{stat.st_size}:{stat.st_mtime_ns}"
-    if name not in known:
-        known[name] = file_digest(file)
-        with writing(memory):
-            cache.mkdir(parents=True, exist_ok=True)
-        replace(memory, json.dumps(known, indent=1, sort_keys=True).encode())
-    return known[name]
 
 
 def hub_file(spec: ModelSpec, name: str) -> str:

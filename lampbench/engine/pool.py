@@ -62,8 +62,7 @@ class EnginePool:
     """Engines by model name; knows what identifies a model without loading it.
 
     One engine is in memory at a time: a second model (the writer of PAG's profiles, or the next
-    one of several) replaces the first. `cache` keeps converted models, and its folder the digests
-    of model files.
+    one of several) replaces the first. `cache` keeps converted models.
     """
 
     options: EngineOptions
@@ -160,7 +159,7 @@ class EnginePool:
         """
         if name not in self._identities:
             self._identities[name] = {
-                "fingerprint": fingerprint(resolve_model(name), self.cache.root),
+                "fingerprint": fingerprint(resolve_model(name)),
                 "dtype": self.dtype(name),
                 "chat_template": self.chat_template(name),
             }

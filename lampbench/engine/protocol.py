@@ -267,7 +267,42 @@ class SteeringSpec:
     strength: float
 
 
-AdapterSpec = LoraSpec | DoraSpec | PrefixSpec | SoftPromptSpec | IA3Spec | SteeringSpec
+@dataclass(frozen=True, slots=True)
+class GateSpec:
+    """New gates on the LoRA that is last in `frozen` (Per-Pcs, Tan et al., 2024).
+
+    In each of the LoRA's layers a vector g as wide as the input x, zero at first: the LoRA reads
+    sigmoid(x . g) x. The LoRA itself is not trained.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class PiecesSpec:
+    """A LoRA assembled layer by layer from `pieces`, (LoRA, its gates) each (Tan et al., 2024).
+
+    The job's examples are read in batches of `optim.batch_size`, on top of `frozen`. In each layer
+    the score of a piece is the mean, over the tokens that predict the responses and then over the
+    examples, of LN(x) . LN(g) / sqrt(width), LN being layer normalisation without parameters. The
+    `k` highest are added to the layer, weighted by softmax(score / temperature), before the next
+    layer is read. The weights are averaged over the batches. What is saved is a plain LoRA, the
+    exact sum.
+    """
+
+    pieces: tuple[tuple[Path, Path], ...]
+    k: int
+    temperature: float
+
+
+AdapterSpec = (
+    LoraSpec
+    | DoraSpec
+    | PrefixSpec
+    | SoftPromptSpec
+    | IA3Spec
+    | SteeringSpec
+    | GateSpec
+    | PiecesSpec
+)
 """What is trained. LoRA is served in batches; the others go through the reference engine."""
 
 

@@ -25,7 +25,7 @@ from lampbench.engine.protocol import (
 )
 from lampbench.plugin.adaptation import TaskSFT, UserDPO, UserSFT
 from lampbench.plugin.adapter_recipe import AdapterRecipe, LoraRecipe
-from lampbench.plugin.assembled import AssembledFromUsers
+from lampbench.plugin.assembled import AssembledFromUsers, PieceGates
 from lampbench.plugin.borrowing import (
     AnotherUsers,
     AnotherUsersPrompt,
@@ -143,6 +143,7 @@ __all__ = [
     "OtherHalf",
     "Part",
     "Piece",
+    "PieceGates",
     "Plain",
     "Prediction",
     "Prefix",

@@ -10,7 +10,9 @@ from lampbench.engine.models import resolve_model
 from lampbench.engine.protocol import (
     AdapterSpec,
     DoraSpec,
+    GateSpec,
     IA3Spec,
+    PiecesSpec,
     PrefixSpec,
     SoftPromptSpec,
     SteeringSpec,
@@ -18,7 +20,7 @@ from lampbench.engine.protocol import (
 from lampbench.execution.specification import Owner, RunSpecification
 from lampbench.plugin.adaptation import TaskSFT, UserDPO, UserSFT
 from lampbench.plugin.adapter_recipe import LoraRecipe
-from lampbench.plugin.assembled import AssembledFromUsers
+from lampbench.plugin.assembled import AssembledFromUsers, PieceGates
 from lampbench.plugin.borrowing import MeanOfUsers
 from lampbench.plugin.context import Recipe
 from lampbench.plugin.dense_retrieval import Embeddings
@@ -135,11 +137,19 @@ def _(recipe: SteeringVector, spec: RunSpecification, user: User, lengths: Lengt
 
 
 @user_cost.register
+def _(recipe: PieceGates, spec: RunSpecification, user: User, lengths: Lengths) -> Cost:
+    sizes, lora = decoder_sizes(resolve_model(spec.model)), recipe.lora
+    disk = None  # a vector as wide as the input of each of the LoRA's layers
+    if sizes and isinstance(lora, LoraRecipe) and set(lora.targets) <= sizes.linear.keys():
+        disk = 4 * sizes.layers * sum(sizes.linear[name][0] for name in lora.targets)
+    return Cost(trained=recipe.epochs * lengths.of_history(user), disk=disk)
+
+
+@user_cost.register
 def _(recipe: AssembledFromUsers, spec: RunSpecification, user: User, lengths: Lengths) -> Cost:
     latest = user.history[-recipe.records :]
     tokens = sum(lengths.of(*record.fields.values(), record.target) for record in latest)
-    sharers = min(recipe.sharers, len(spec.dataset.test_users) - 1)
-    return Cost(read=sharers * tokens, disk=None)  # its rank depends on what is added up
+    return Cost(read=tokens, disk=None)  # its rank depends on what is added up
 
 
 @user_cost.register
@@ -211,7 +221,9 @@ def _shape_bytes(shape: AdapterSpec, model: str) -> int | None:
         return 4 * shape.length * 2 * sizes.linear["k_proj"][1] * sizes.layers
     if isinstance(shape, SoftPromptSpec):
         return 4 * shape.length * sizes.linear["q_proj"][0]
-    if isinstance(shape, SteeringSpec) or not set(shape.targets) <= sizes.linear.keys():
+    if isinstance(shape, (SteeringSpec, GateSpec, PiecesSpec)):
+        return None
+    if not set(shape.targets) <= sizes.linear.keys():
         return None
     if isinstance(shape, IA3Spec):
         scaled = [sizes.linear[name][name not in shape.feedforward] for name in shape.targets]

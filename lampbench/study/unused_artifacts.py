@@ -22,6 +22,7 @@ ARTIFACT, PARTIAL_WORK, DAMAGED_ARTIFACT, LOCK, TEMPORARY = (
     "artifact", "partial work", "damaged artifact", "lock", "temporary file",
 )  # fmt: skip
 _DAY = 86_400.0
+_FORMER = "digests.json"  # lampbench 0.1 kept the digests of models' files in it
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,7 @@ def unused(root: Path, keep: Needed, days: float) -> Iterator[Unused]:
         if file.stat().st_mtime <= before:
             yield Unused(LOCK, file, file.stat().st_size)
     for file in _files(root):
-        if file.name.startswith(".") and file.stat().st_mtime <= before:
+        if (file.name.startswith(".") or file.name == _FORMER) and file.stat().st_mtime <= before:
             yield Unused(TEMPORARY, file, file.stat().st_size)
 
 

@@ -130,22 +130,23 @@ def test_gc_keeps_what_was_used_lately(small_run, call, cache_dir):
 def test_gc_removes_left_overs(call, cache_dir, tmp_path):
     (tmp_path / "results").mkdir()
     for name in ("partial/user_sft/k/checkpoints/c.pt", "damaged/user_sft-x/meta.json",
-                 "locks/l", ".digests.json.0a1b"):  # fmt: skip
+                 "locks/l", ".notes.0a1b", "digests.json"):  # fmt: skip
         file = cache_dir / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(b"12345")
-    (cache_dir / "digests.json").write_text("{}")
+    (cache_dir / "notes").write_text("of somebody else")
     code, out, _ = call("cache", "gc", *ALL)
     assert code == 0
     assert out.splitlines() == [
         "partial work: .lampbench/cache/partial/user_sft/k (5 bytes)",
         "damaged artifact: .lampbench/cache/damaged/user_sft-x (5 bytes)",
         "lock: .lampbench/cache/locks/l (5 bytes)",
-        "temporary file: .lampbench/cache/.digests.json.0a1b (5 bytes)",
-        ".lampbench/cache: 4 can be removed, 20 bytes; --yes removes them",
+        "temporary file: .lampbench/cache/.notes.0a1b (5 bytes)",
+        "temporary file: .lampbench/cache/digests.json (5 bytes)",
+        ".lampbench/cache: 5 can be removed, 25 bytes; --yes removes them",
     ]
     assert call("cache", "gc", *ALL, "--yes")[0] == 0
-    assert [file.name for file in cache_dir.rglob("*") if file.is_file()] == ["digests.json"]
+    assert [file.name for file in cache_dir.rglob("*") if file.is_file()] == ["notes"]
 
 
 def test_gc_names_a_run_that_cannot_be_planned_and_keeps_its_task(

@@ -239,3 +239,68 @@ def test_bundled_data_without_a_sketch_fail(data: Lampbench, sketch: Path) -> No
 def test_a_broken_sketch_is_one_line(data: Lampbench, sketch: Path) -> None:
     sketch.write_text("nothing")
     check_one_line(data("audit", "--task", "review_writing"), "corpus.npz: is not a sketch")
+
+
+def overwrite(name: str, content: str) -> Callable[[Path], object]:
+    return lambda folder: (folder / name).write_text(content)
+
+
+def ask_otherwise(folder: Path) -> None:
+    file = folder / "train_questions.json"
+    questions = json.loads(file.read_text())
+    questions[0]["input"] = "Guess"
+    file.write_text(json.dumps(questions))
+
+
+def empty(folder: Path) -> None:
+    for file in folder.iterdir():
+        file.unlink()
+
+
+@pytest.mark.parametrize("command", ["stats", "audit"])
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (overwrite("train_questions.json", "["), "malformed JSON"),
+        (overwrite("train_questions.json", "[7]"), "record 1"),
+        (ask_otherwise, "is not a prompt of news_headline"),
+        (lambda folder: (folder / "train_outputs.json").unlink(), "train_outputs.json is"),
+        (empty, "no questions of LaMP_4"),
+        (lambda folder: folder.rename(folder.with_name("lamp_4")), "rename it to LaMP_4"),
+    ],
+)
+def test_all_tasks_are_those_with_data_and_damage_is_an_error(
+    data: Lampbench,
+    lamp: Path,
+    tmp_path: Path,
+    command: str,
+    spoil: Callable[[Path], object],
+    said: str,
+) -> None:
+    """A second task is sound: a source in which no task has data is an error anyway."""
+    folder = tmp_path / "both"
+    ask = "Generate a title for the following abstract of a paper: "
+    papers = [
+        {"id": str(n), "user_id": f"u{n}", "input": f"{ask}abstract {n}",
+         "profile": [{"id": f"{n}-{i}", "title": f"title {n} {i}", "abstract": f"text {n} {i}"}
+                     for i in range(3)]}
+        for n in range(3)
+    ]  # fmt: skip
+    write_lamp(folder / "LaMP_5", "train", papers, task_id="LaMP_5")
+    lamp.rename(folder / "LaMP_4")
+    here = ("--data", f"lamp:{folder}", "--users", "2")
+    assert data(command, *here).code == 0
+    spoil(folder / "LaMP_4")
+    check_one_line(data(command, *here), said)
+    assert data(command, "--task", "scholarly_title", *here).code == 0
+
+
+def test_a_folder_of_one_task_has_no_data_of_the_others(
+    data: Lampbench, lamp: Path, users: Users, tmp_path: Path
+) -> None:
+    for source in (f"lamp:{lamp}", f"lampbench:{write_users(users, tmp_path / 'mine')}"):
+        done = data("stats", "--data", source, "--format", "json")
+        assert done.code == 0, done.err
+        found = json.loads(done.out)
+        assert [row["task"] for row in found["datasets"]] == ["news_headline"]
+        assert len(found["without_data"]) == 9

@@ -2,13 +2,13 @@
 
 import json
 import math
+import os
 import shutil
 from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
-from lampbench.engine import model_files
 from lampbench.engine.model_files import decoder_sizes, fingerprint
 from lampbench.engine.models import BUNDLED, MODEL_PRESETS, ModelSpec, is_bundled, resolve_model
 from lampbench.util.errors import LampbenchError
@@ -56,30 +56,37 @@ def test_a_folder_runs_in_the_precision_it_is_stored_in(tmp_path, config, dtype)
 
 
 def test_a_fingerprint_changes_with_weights_tokenizer_and_configuration(model_folder, tmp_path):
-    original = fingerprint(resolve_model(str(model_folder("llama"))), tmp_path / "cache")
+    original = fingerprint(resolve_model(str(model_folder("llama"))))
     copy = shutil.copytree(model_folder("llama"), tmp_path / "elsewhere")
-    assert fingerprint(resolve_model(str(copy)), tmp_path / "cache") == original
+    assert fingerprint(resolve_model(str(copy))) == original
     seen = {original}
     for name in ("config.json", "tokenizer.json", "model.safetensors", "tokenizer_config.json"):
         with (copy / name).open("ab") as stream:
             stream.write(b" ")
-        seen.add(fingerprint(resolve_model(str(copy)), tmp_path / "cache"))
+        seen.add(fingerprint(resolve_model(str(copy))))
     assert len(seen) == 5
 
 
-def test_a_file_is_read_once_for_its_digest(model_folder, tmp_path, monkeypatch):
-    spec = resolve_model(str(model_folder("llama")))
-    first = fingerprint(spec, tmp_path)
-    monkeypatch.setattr(model_files, "file_digest", lambda _: pytest.fail("read again"))
-    assert fingerprint(spec, tmp_path) == first
+def test_a_change_that_keeps_size_and_times_changes_the_fingerprint(model_folder, tmp_path):
+    copy = shutil.copytree(model_folder("llama"), tmp_path / "copy")
+    before = fingerprint(resolve_model(str(copy)))
+    file = copy / "model.safetensors"
+    times = file.stat()
+    with file.open("r+b") as stream:
+        stream.seek(-1, 2)
+        last = stream.read(1)[0]
+        stream.seek(-1, 2)
+        stream.write(bytes([last ^ 1]))
+    os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert (file.stat().st_size, file.stat().st_mtime_ns) == (times.st_size, times.st_mtime_ns)
+    assert fingerprint(resolve_model(str(copy))) != before
 
 
-@pytest.mark.parametrize("content", ["{", "[1]", "null", ""])
-def test_a_damaged_file_of_digests_is_made_again(model_folder, tmp_path, content):
-    spec = resolve_model(str(model_folder("llama")))
-    first = fingerprint(spec, tmp_path)
-    (tmp_path / "digests.json").write_text(content)
-    assert fingerprint(spec, tmp_path) == first
+def test_what_is_no_file_in_a_models_folder_is_named(model_folder, tmp_path):
+    copy = shutil.copytree(model_folder("llama"), tmp_path / "copy")
+    (copy / "odd.safetensors").mkdir()
+    with pytest.raises(LampbenchError, match=r"odd\.safetensors: cannot be read .*ordinary file"):
+        fingerprint(resolve_model(str(copy)))
 
 
 def test_an_unreachable_hub_is_reported_in_one_line_with_the_fix(tmp_path, monkeypatch):
@@ -88,7 +95,7 @@ def test_an_unreachable_hub_is_reported_in_one_line_with_the_fix(tmp_path, monke
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(LampbenchError, match=r"org/model.*hf download org/model.*folder") as caught:
-        fingerprint(resolve_model("org/model"), tmp_path)
+        fingerprint(resolve_model("org/model"))
     assert "\n" not in str(caught.value)
 
 
@@ -109,7 +116,7 @@ def test_what_the_hub_refuses_is_one_line_with_the_remedy(tmp_path, monkeypatch,
 
     monkeypatch.setattr("huggingface_hub.hf_hub_download", refuse)
     with pytest.raises(LampbenchError, match=HUB_ERRORS[kind]) as caught:
-        fingerprint(resolve_model("org/model@v9"), tmp_path)
+        fingerprint(resolve_model("org/model@v9"))
     assert "\n" not in str(caught.value)
 
 
@@ -161,13 +168,13 @@ def test_a_downloaded_model_is_identified_by_its_commit(tmp_path, monkeypatch):
     monkeypatch.setattr(
         "huggingface_hub.hf_hub_download", lambda *a, **k: download(*a, cache_dir=tmp_path, **k)
     )
-    assert fingerprint(resolve_model("org/model"), tmp_path / "cache") == f"org/model@{commit}"
+    assert fingerprint(resolve_model("org/model")) == f"org/model@{commit}"
 
 
 def test_a_missing_bundled_model_says_how_to_make_it(tmp_path):
     spec = ModelSpec("bundled", str(tmp_path / "model"))
     with pytest.raises(LampbenchError, match=r"folder is missing; run scripts/pretrain\.py"):
-        fingerprint(spec, tmp_path)
+        fingerprint(spec)
 
 
 @pytest.mark.parametrize("name", ["llama", "mistral", "gemma", "gemma-vision", "qwen"])
@@ -190,7 +197,7 @@ from lampbench.engine.model_files import fingerprint, decoder_sizes
 from lampbench.engine.models import MODEL_PRESETS, resolve_model
 import lampbench.engine.pool, lampbench.engine.protocol
 spec = resolve_model({str(model_folder("llama"))!r})
-fingerprint(spec, __import__("pathlib").Path({str(tmp_path)!r})), decoder_sizes(spec)
+fingerprint(spec), decoder_sizes(spec)
 print([name for name in ("torch", "transformers", "peft", "trl") if name in sys.modules])
 """
     run = python("-c", code)

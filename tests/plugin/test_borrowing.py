@@ -1,18 +1,18 @@
 """Other users' weights and prompts: whose they are, what keys know of it, and what is forgotten."""
 
 import itertools
-import math
 from dataclasses import replace
 
 import pytest
 
 from lampbench.core.dataset import Dataset
+from lampbench.engine.protocol import GateSpec, PiecesSpec
 from lampbench.execution.forget_artifacts import forget_in_cache
 from lampbench.execution.runner import execute
 from lampbench.plugin.borrowing import another_user, with_shuffled_history
 from lampbench.record.runs import read_run
 from lampbench.util.errors import LampbenchError
-from tests.shared.fake_runs import RecordingEngine, adapter_name, person
+from tests.shared.fake_runs import adapter_name, person
 
 SWAPPED, MEAN, SHUFFLED, PROMPT = "oppu_swapped", "oppu_mean", "oppu_shuffled", "rag_swapped"
 
@@ -130,44 +130,41 @@ def test_a_prompt_of_another_user_quotes_that_user(planner, engine, crowd):
     assert not any(row.quoted for row in recorded.predictions)
 
 
-def test_an_adapter_is_assembled_from_those_that_make_the_history_likeliest(planner, engine, crowd):
+def test_an_adapter_is_assembled_from_the_pieces_of_sharers(planner, engine, crowd):
     settings = ("assembled.sharers=4", "assembled.k=2", "assembled.records=2")
     plan = planner("per_pcs", *settings, data=crowd)
     run(plan)
     context, part = plan.executor, plan.method.adaptation
-    assert len(engine.combined) == 7
-    for user in crowd.test_users:
-        lending = part.lenders(crowd, 0, user)
-        assert len({one.id for one in lending} - {user.id}) == 4
-        means = {}
-        for sharer in lending:
-            stack = context.weights(part.recipe, sharer)
-            logs = [
-                log
-                for record in user.history[-2:]
-                for asked in engine.scored
-                if asked.weights == stack and asked.response == record.target
-                for log in next(RecordingEngine().score([asked])).logprobs
-            ]
-            means[stack[-1]] = sum(logs) / len(logs)
-        best = sorted(means, key=lambda one: means[one], reverse=True)[:2]
-        sizes = [math.exp(means[one] / 0.1) for one in best]
-        (job,) = [
-            job
-            for job in engine.combined
-            if job.output.parent.name == context.artifact(part, user).name
-        ]
-        assert [path for path, _ in job.terms] == best
-        assert [factor for _, factor in job.terms] == pytest.approx(
-            [size / sum(sizes) for size in sizes]
+    jobs = [job for job in engine.trained if isinstance(job.adapter, PiecesSpec)]
+    assert {job.id for job in jobs} == {user.id for user in crowd.test_users}
+    for job in jobs:
+        user = next(one for one in crowd.test_users if one.id == job.id)
+        sharers = part.lenders(crowd, 0, user)
+        assert len({one.id for one in sharers} - {user.id}) == 4
+        assert job.adapter.pieces == tuple(
+            (context.weights(part.gates.lora, one)[-1], part.gates.own(context, one)[0])
+            for one in sharers
         )
-    assert all("sum" in adapter_name(request.weights[-1]) for request in engine.generated)
-    other = part.lenders(crowd, 0, crowd.test_users[0])[1]
-    before, after = (
+        assert [one.response for one in job.data] == [r.target for r in user.history[-2:]]
+        assert (job.adapter.k, job.frozen) == (2, context.weights(part.gates.lora.start, user))
+    for job in (job for job in engine.trained if isinstance(job.adapter, GateSpec)):
+        user = next(one for one in crowd.test_users if one.id == job.id)
+        assert job.frozen == context.weights(part.gates.lora, user)
+        assert [one.response for one in job.data] == [r.target for r in user.history]
+    for request in engine.generated:
+        user = next(one for one in crowd.test_users if request.id.startswith(one.id))
+        assert request.weights == part.weights(context, user)
+        assert request.weights[-1] == context.artifact(part, user) / "adapter"
+    own, other = crowd.test_users[0], part.lenders(crowd, 0, crowd.test_users[0])[1]
+    unread = next(
+        one for one in crowd.test_users if one not in part.lenders(crowd, 0, own) and one != own
+    )
+    before, after, without = (
         keys(planner("per_pcs", *settings, data=data), "assembled")
-        for data in (crowd, edited(crowd, other))
+        for data in (crowd, edited(crowd, other), edited(crowd, unread))
     )
     assert before["u0"] != after["u0"]
+    assert before["u0"] == without["u0"], "who lends nothing has no part in it"
 
 
 CHILD = """

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from pathlib import Path
 from typing import Any
 
 from lampbench.core.dataset import Query, Record
@@ -48,12 +49,21 @@ class EntryParser:
         sentence = as_text(entry["input"], where, "input")
         match = self.pattern.fullmatch(sentence)
         if match is None:
-            raise LampbenchError(
-                f"{where}: input is not a prompt of {self.task} ({self.task_id}): it begins with "
-                f"{short_repr(sentence, 48)}; give this task's files or another --task"
-            )
+            raise LampbenchError(self._no_prompt(sentence, where))
         found = {name: (value or "").strip() for name, value in match.groupdict().items()}
         return {name: found[name] for name in found if found[name] or name in self.fields}
+
+    def refuse_other_tasks(self, sentence: object, where: str, folder: Path) -> None:
+        """Tell a source of another task, by its first input, from a damaged one of this task.
+
+        A folder that is named after this task must hold its data: there nothing is refused.
+
+        Raises:
+            NoDataForTask: the input is a text, and not a prompt of this task.
+        """
+        own = {self.task, *task_folders(self.task_id)} & set(folder.parts)
+        if not own and isinstance(sentence, str) and not self.pattern.fullmatch(sentence.strip()):
+            raise NoDataForTask(self._no_prompt(sentence, where))
 
     def read_profile(self, entries: Sequence[object], where: str) -> Iterator[Record]:
         """The records of a profile; as `read_record`."""
@@ -105,11 +115,22 @@ class EntryParser:
         inputs = [record.fields.get(name, "") for name in self.record]
         return _digest_number("\0".join([*inputs, record.target]))
 
+    def _no_prompt(self, sentence: str, where: str) -> str:
+        return (
+            f"{where}: input is not a prompt of {self.task} ({self.task_id}): it begins with "
+            f"{short_repr(sentence, 48)}; give this task's files or another --task"
+        )
+
     def _refuse_without(self, key: str, entry: Mapping[str, Any], where: str) -> None:
         raise LampbenchError(
             f"{where}: has no {key!r}, which every entry of {self.task} ({self.task_id}) has (it "
             f"has {names_of(entry)}); give this task's files or another --task"
         )
+
+
+def task_folders(task_id: str) -> list[str]:
+    """The names that folders of published files have for a task (`LaMP_4`, `LaMP-4`)."""
+    return list(dict.fromkeys([task_id, task_id.replace("_", "-")]))
 
 
 def names_of(entry: Mapping[str, Any]) -> str:

@@ -11,14 +11,14 @@ from typing import NamedTuple
 
 from lampbench.core.dataset import Dataset, Query
 from lampbench.core.task import Task
-from lampbench.data.file_checks import find_file, find_folder
+from lampbench.data.file_checks import find_file, find_folder, no_data
 from lampbench.data.json_stream import stream_list
-from lampbench.data.loaders.entry_parser import EntryParser, entry_parser
+from lampbench.data.loaders.entry_parser import EntryParser, entry_parser, task_folders
 from lampbench.data.loaders.group_by_user import PublishedRow, group_by_user
 from lampbench.data.loaders.references import read_references
 from lampbench.data.options import SPLITS, DataOptions, SplitBy
 from lampbench.data.parse_values import as_id, as_list
-from lampbench.util.errors import LampbenchError, NoDataForTask, short_repr
+from lampbench.util.errors import LampbenchError, short_repr
 
 
 class SplitFiles(NamedTuple):
@@ -41,6 +41,9 @@ def load_lamp(task: Task, folder: Path, options: DataOptions) -> Dataset:
     parser = entry_parser(task, task.files)
     split_by, files = _find(folder, parser.task_id, options.split_by)
     files, notes = _requested(folder, files, options)
+    questions = next(iter(files.values())).questions
+    where, first = next(stream_list(questions))
+    parser.refuse_other_tasks(first.get("input"), where, questions.parent)
     references = {
         name: read_references(split.outputs, parser.task, parser.task_id) if split.outputs else None
         for name, split in files.items()
@@ -57,7 +60,7 @@ def load_lamp(task: Task, folder: Path, options: DataOptions) -> Dataset:
 
 def find_lamp_files(folder: Path, task_id: str) -> dict[SplitBy, dict[Path, dict[str, SplitFiles]]]:
     """The files of a task in a folder, by way of splitting, by subfolder and by split."""
-    names = dict.fromkeys([task_id, task_id.replace("_", "-")])
+    names = task_folders(task_id)
     user = [folder, *(folder / name for name in names), *(folder / n / "new" for n in names)]
     time = [folder / "time", *(folder / n / "time" for n in names)]
     time += [folder / "time" / name for name in names]
@@ -93,9 +96,11 @@ def _find(
             f"{folder}: {task_id} is here split by {there}, not by {split_by}; use --split-by "
             f"{there} or give another folder"
         )
-    raise NoDataForTask(
+    raise no_data(
+        folder,
+        task_folders(task_id),
         f"{folder}: no questions of {task_id} (train_questions.json, dev_questions.json, ...) here "
-        f"or in {task_id}/; give the folder that has them"
+        f"or in {task_id}/; give the folder that has them",
     )
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from lampbench.core.dataset import Dataset, Query, Record, User
 from lampbench.core.task import Task
 from lampbench.data.choose_test_users import limit_test_users
-from lampbench.data.file_checks import check_json_start, find_file, open_data
+from lampbench.data.file_checks import check_json_start, find_file, no_data, open_data
 from lampbench.data.json_stream import parse_object, stream_lines
 from lampbench.data.options import DataOptions
 from lampbench.data.parse_values import as_date, as_id, as_list, as_object, as_text, json_type
@@ -39,7 +39,7 @@ def load_bundled(task: Task, options: DataOptions) -> Dataset:
         LampbenchError: there is none for this task, or too few users in it.
     """
     packaged = importlib.resources.files("lampbench.bundled") / "data" / task.name
-    if not (packaged / HEAD_FILE).is_file():
+    if not packaged.is_dir():
         raise NoDataForTask(
             f"no data for task {task.name} is bundled; give a source with --data "
             "(lamp:DIR, oppu:DIR, longlamp:DIR or lampbench:DIR)"
@@ -56,9 +56,11 @@ def load_lampbench_layout(task: Task, folder: Path, options: DataOptions) -> Dat
     """
     place = task_folder(task, folder)
     if find_file(place, HEAD_FILE) is None:
-        raise NoDataForTask(
+        raise no_data(
+            folder,
+            [task.name],
             f"{folder}: no {HEAD_FILE} here or in {task.name}/; give the folder that "
-            "`lampbench data import` wrote"
+            "`lampbench data import` wrote",
         )
     return _load(task, place, options, f"lampbench:{place}")
 
@@ -106,12 +108,11 @@ def _load(task: Task, folder: Path, options: DataOptions, source: str) -> Datase
     path = find_file(folder, HEAD_FILE) or folder / HEAD_FILE
     head, where = _read_head(path), str(path)
     if head.get("task") != task.name:
-        raise LampbenchError(
+        message = (
             f"{where}: is data of task {short_repr(head.get('task'))}, not {task.name!r}; give "
-            "other "
-            "data or "
-            "another --task"
+            "other data or another --task"
         )
+        raise LampbenchError(message) if folder.name == task.name else NoDataForTask(message)
     synthetic = head.get("synthetic", False)
     if not isinstance(synthetic, bool):
         raise LampbenchError(

@@ -5,6 +5,7 @@ train, val and test; a row is {name | reviewerId | author, input, output, profil
 id: a query's id is a digest of user, input and output.
 """
 
+import itertools
 import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from lampbench.core.dataset import Dataset, Query
-from lampbench.core.task import Task
-from lampbench.data.file_checks import check_file, check_regular
+from lampbench.core.task import HubSource, Task
+from lampbench.data.file_checks import check_file, check_regular, find_folder, no_data
 from lampbench.data.json_stream import stream_rows
 from lampbench.data.loaders.entry_parser import EntryParser, entry_parser, names_of
 from lampbench.data.loaders.group_by_user import PublishedRow, group_by_user
@@ -74,6 +75,10 @@ def load_longlamp(task: Task, place: str, options: DataOptions) -> Dataset:
     absent = [] if options.splits else [name for name in SPLITS if name not in splits]
     notes = [f"not in {config}, not read: {', '.join(absent)}"] if absent else []
 
+    if config not in configurations(task.hub):
+        for where, first in itertools.islice(splits[wanted[0]], 1):
+            parser.refuse_other_tasks(first.get("input"), where, Path(place))
+
     def rows() -> Iterator[PublishedRow]:
         seen: set[str] = set()
         for name in wanted:
@@ -91,8 +96,13 @@ def is_longlamp(task: Task, folder: Path) -> bool:
     """Whether a folder has a configuration of the task."""
     if task.hub is None:
         return False
-    configs = [f"{task.hub.config}_{ending}" for ending in CONFIG_ENDINGS.values()]
+    configs = configurations(task.hub)
     return folder.name in configs or any(_find(folder, config) for config in configs)
+
+
+def configurations(hub: HubSource) -> list[str]:
+    """The names of a task's configurations, one per way of splitting."""
+    return [f"{hub.config}_{ending}" for ending in CONFIG_ENDINGS.values()]
 
 
 def _row(
@@ -133,9 +143,13 @@ def _local(folder: Path, name: str, options: DataOptions) -> tuple[str, dict[str
             return config, {split: _FileRows(files[split]) for split in files}
     if files := _files_by_split(folder, folder.glob("*")):
         return folder.name, {split: _FileRows(files[split]) for split in files}
-    raise NoDataForTask(
+    places = [folder, *filter(None, [find_folder(folder, "data")])]
+    owner = next((one for one in places if any(find_folder(one, name) for name in configs)), folder)
+    raise no_data(
+        owner,
+        configs,
         f"{folder}: no files of {' or '.join(configs)} (CONFIG/train-*.parquet, CONFIG/val.jsonl, "
-        "...); give the folder that has them, or another --split-by"
+        "...); give the folder that has them, or another --split-by",
     )
 
 

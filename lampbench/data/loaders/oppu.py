@@ -14,13 +14,13 @@ from typing import Any
 from lampbench.core.dataset import Dataset, Query, Record, User
 from lampbench.core.task import Task
 from lampbench.data.choose_test_users import limit_test_users
-from lampbench.data.file_checks import find_file, names_in
+from lampbench.data.file_checks import find_file, names_in, no_data
 from lampbench.data.json_stream import stream_list
 from lampbench.data.loaders.entry_parser import EntryParser, entry_parser
 from lampbench.data.loaders.references import read_references
 from lampbench.data.options import DataOptions
 from lampbench.data.parse_values import as_id, as_list, as_object, as_text
-from lampbench.util.errors import LampbenchError, NoDataForTask, short_repr
+from lampbench.util.errors import LampbenchError, short_repr
 
 TEST_USERS_FILE = "user_top_100_history.json"
 TRAINING_USERS_FILE = "user_others.json"
@@ -45,10 +45,14 @@ def load_oppu(task: Task, folder: Path, options: DataOptions) -> Dataset:
     here = find_file(folder, TEST_USERS_FILE)
     tested_file = here or find_file(folder / task.name, TEST_USERS_FILE)
     if tested_file is None:
-        raise NoDataForTask(
-            f"{folder}: no {TEST_USERS_FILE} here or in {task.name}/; give the folder that has it"
+        raise no_data(
+            folder,
+            [task.name],
+            f"{folder}: no {TEST_USERS_FILE} here or in {task.name}/; give the folder that has it",
         )
     folder = tested_file.parent
+    where, first = next(stream_list(tested_file))
+    parser.refuse_other_tasks(_first_input(first), where, folder)
     others_file = find_file(folder, TRAINING_USERS_FILE)
     if others_file is None:
         raise LampbenchError(
@@ -68,6 +72,14 @@ def load_oppu(task: Task, folder: Path, options: DataOptions) -> Dataset:
         test,
         notes=(*notes, *(f"{what}: {count}" for what, count in counts.items() if count)),
     )
+
+
+def _first_input(user: dict[str, Any]) -> object:
+    """The input of a user's first query, if there is one."""
+    match user.get("query"):
+        case [{"input": sentence}, *_]:
+            return sentence
+    return None
 
 
 def _users(

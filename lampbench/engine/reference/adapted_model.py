@@ -16,7 +16,7 @@ from lampbench.engine.protocol import TrainJob, Weights
 from lampbench.engine.reference.dropout import SeededDropout
 from lampbench.engine.reference.random_state import seeded
 
-_USER = "user"  # PEFT's name for the adapter that is not merged
+OWN_ADAPTER = "user"  # PEFT's name for the adapter that is not merged
 
 
 class AdaptedModel:
@@ -49,7 +49,9 @@ class AdaptedModel:
             if last:
                 self._check(last[0])
                 with self._random_state_kept():
-                    self._model = PeftModel.from_pretrained(plain, str(last[0]), adapter_name=_USER)
+                    self._model = PeftModel.from_pretrained(
+                        plain, str(last[0]), adapter_name=OWN_ADAPTER
+                    )
             self._model.eval()
             self._applied = wanted
         return self._model
@@ -71,12 +73,12 @@ class AdaptedModel:
         config = peft_config(plain, job.lora, self._base)
         config.inference_mode = False
         with self._random_state_kept():
-            self._model = get_peft_model(plain, config, adapter_name=_USER)
+            self._model = get_peft_model(plain, config, adapter_name=OWN_ADAPTER)
         for name, pair in matrices.items():
             layer = self._model.base_model.model.get_submodule(name)
-            layer.lora_dropout[_USER] = SeededDropout(name)
+            layer.lora_dropout[OWN_ADAPTER] = SeededDropout(name)
             for module, matrix in zip((layer.lora_A, layer.lora_B), pair, strict=True):
-                module[_USER].weight.data = matrix.float().to(plain.device)
+                module[OWN_ADAPTER].weight.data = matrix.float().to(plain.device)
         return self._model
 
     def save(self, job: TrainJob) -> None:
@@ -85,7 +87,7 @@ class AdaptedModel:
         names = initial_matrices(self._pristine, job.lora, job.seed)
         layers = {name: plain.get_submodule(name) for name in names}
         matrices = {
-            name: (layer.lora_A[_USER].weight, layer.lora_B[_USER].weight)
+            name: (layer.lora_A[OWN_ADAPTER].weight, layer.lora_B[OWN_ADAPTER].weight)
             for name, layer in layers.items()
         }
         write_adapter(job.output, peft_config(plain, job.lora, self._base), matrices)

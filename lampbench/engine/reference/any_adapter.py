@@ -8,6 +8,7 @@ from lampbench.engine.lora_init import linear_layers
 from lampbench.engine.protocol import (
     AdapterSpec,
     DoraSpec,
+    GateSpec,
     IA3Spec,
     LoraSpec,
     PrefixSpec,
@@ -15,7 +16,8 @@ from lampbench.engine.protocol import (
     TrainJob,
     Weights,
 )
-from lampbench.engine.reference.adapted_model import AdaptedModel
+from lampbench.engine.reference.adapted_model import OWN_ADAPTER, AdaptedModel
+from lampbench.engine.reference.gates import GatedModel
 from lampbench.engine.reference.random_state import seeded
 from lampbench.engine.reference.steering import steered
 from lampbench.engine.reference.virtual_tokens import VirtualTokens
@@ -51,6 +53,8 @@ class AnyAdaptedModel(AdaptedModel):
             raise LampbenchError(
                 f"{job.id}: only a LoRA can be continued, not a {trained_kind(job.adapter)}"
             )
+        if isinstance(job.adapter, GateSpec):
+            return self._gated(job)
         plain = self._with_merged(job.frozen)
         with seeded(job.seed, self._pristine.device):
             tuned = get_peft_model(plain, _config(plain, job.adapter, self._base), _NAME)
@@ -64,11 +68,30 @@ class AnyAdaptedModel(AdaptedModel):
         if isinstance(job.adapter, LoraSpec):
             super().save(job)
             return
+        if isinstance(self._model, GatedModel):
+            self._model.save(job.output)
+            return
         from peft import get_peft_model_state_dict
 
         tuned = getattr(self._model, "tuned", self._model)
         config = tuned.peft_config[_NAME].to_dict() | {"inference_mode": True}
         write_tensors(job.output, config, get_peft_model_state_dict(tuned, adapter_name=_NAME))
+
+    def merged(self, weights: Weights) -> Any:
+        """The plain model with all these adapters merged into its weights.
+
+        Raises:
+            LampbenchError: an adapter is missing, damaged, made for another model or no LoRA.
+        """
+        return self._with_merged(weights).eval()
+
+    def _gated(self, job: TrainJob) -> GatedModel:
+        if not job.frozen or adapter_kind(job.frozen[-1]) != "LORA":
+            raise LampbenchError(f"{job.id}: gates need a LoRA to sit on, last in `frozen`")
+        tuned = self.with_adapters(job.frozen)
+        gated = GatedModel(tuned, OWN_ADAPTER).eval()
+        self._model, self._applied = gated, None
+        return gated
 
     def _loaded(self, kind: str, plain: Any, path: Any) -> Any:
         from peft import PeftModel

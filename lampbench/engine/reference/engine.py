@@ -30,6 +30,7 @@ from lampbench.engine.protocol import (
     Completion,
     GenerateRequest,
     LoraSpec,
+    PiecesSpec,
     ScoreRequest,
     ScoreResult,
     SteeringSpec,
@@ -40,6 +41,7 @@ from lampbench.engine.protocol import (
 )
 from lampbench.engine.reference.any_adapter import AnyAdaptedModel
 from lampbench.engine.reference.dropout import lora_dropout
+from lampbench.engine.reference.pieces import assemble
 from lampbench.engine.reference.steering import SteeredModel, fit_steering
 from lampbench.engine.training_schedule import (
     batch_indices,
@@ -144,8 +146,8 @@ class ReferenceEngine:
                 self._training_encoder.encode_responses(job.id, item.prompt, item.responses)
                 for item in job.data
             ]
-            if isinstance(job.adapter, SteeringSpec):
-                yield self._fitted(job, job.adapter, encoded)
+            if isinstance(job.adapter, (SteeringSpec, PiecesSpec)):
+                yield self._fitted(job, encoded)
                 continue
             model = self._user.trainable(job)
             parameters = [p for p in model.parameters() if p.requires_grad]
@@ -185,12 +187,13 @@ class ReferenceEngine:
                 margins=tuple(margins) if job.dpo else (),
             )
 
-    def _fitted(
-        self, job: TrainJob, spec: SteeringSpec, encoded: Sequence[EncodedResponses]
-    ) -> TrainResult:
-        """A steering vector takes no steps: it is read off the model's outputs."""
-        model = self._user.with_adapters(job.frozen)
-        tokens = fit_steering(model, spec, encoded, job.output)
+    def _fitted(self, job: TrainJob, encoded: Sequence[EncodedResponses]) -> TrainResult:
+        """What takes no steps: it is read off the model's activations."""
+        if isinstance(job.adapter, SteeringSpec):
+            model = self._user.with_adapters(job.frozen)
+            tokens = fit_steering(model, job.adapter, encoded, job.output)
+        else:
+            tokens = assemble(self._user.merged(job.frozen), job, encoded, self._base)
         shortened = sum(each.shortened for each in encoded)
         return TrainResult(job.id, 0, tokens, shortened, losses=())
 

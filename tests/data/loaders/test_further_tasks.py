@@ -62,7 +62,7 @@ def test_our_own_layout_keeps_everything(task, folder, tmp_path) -> None:
 def test_another_tasks_files_are_refused(task, name, tmp_path) -> None:
     other = TASKS[(TASKS.index(name) + 1) % len(TASKS)]
     made = write_published(tmp_path / "other", other)
-    check_refused(task, f"lamp:{made}", PUBLISHED[other].task_id)
+    check_refused(task, f"lamp:{made}", f"is not a prompt of {name}")
 
 
 def test_statistics_and_audit_take_them(task, folder) -> None:

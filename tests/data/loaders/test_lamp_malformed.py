@@ -105,12 +105,14 @@ def test_another_tasks_questions_and_outputs(
     check_refused(
         task("scholarly_title"),
         lamp,
-        "train_outputs.json: has references of 'LaMP_4', not of LaMP_5",
+        "record 1 (id q1): input is not a prompt of scholarly_title (LaMP_5): it begins with",
     )
     edit(lamp / "train_questions.json", lambda v: v[1].update(input="Which tag is it?"))
     check_refused(
         news, lamp, "record 2 (id q2): input is not a prompt of news_headline", "Which tag"
     )
+    edit(lamp / "train_outputs.json", lambda v: v.update(task="LaMP_5"))
+    check_refused(news, lamp, "train_outputs.json: has references of 'LaMP_5', not of LaMP_4")
 
 
 def test_another_tasks_profile(news: Task, lamp: Path) -> None:
