@@ -25,11 +25,12 @@ from lampbench.util.hashing import digest
 
 if TYPE_CHECKING:
     from lampbench.core.task import Task
+    from lampbench.engine.engine_plugin import EnginePlugin
     from lampbench.plugin.method import Method
     from lampbench.plugin.metric import Metric
 
-Kind = Literal["method", "task", "metric"]
-KINDS: tuple[Kind, ...] = ("method", "task", "metric")
+Kind = Literal["method", "task", "metric", "engine"]
+KINDS: tuple[Kind, ...] = ("method", "task", "metric", "engine")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ class ListedPlugin:
 
 
 class Registry:
-    """Methods, tasks and metrics by name. Nothing is scanned before the first question.
+    """Methods, tasks, metrics and engines by name. Nothing is scanned before the first question.
 
     `plugins` are files or folders named by the user; a missing one is an error at once.
     """
@@ -92,6 +93,11 @@ class Registry:
         metric: Metric = self._find("metric", wanted)
         return metric
 
+    def engine(self, wanted: "str | type[EnginePlugin] | EnginePlugin") -> "EnginePlugin":
+        """An instance of the engine called `wanted`, which opens nothing yet; as `method`."""
+        engine: EnginePlugin = self._find("engine", wanted)
+        return engine
+
     def names(self, kind: Kind) -> list[str]:
         """The names that can be asked for, sorted; nothing is imported."""
         return sorted({found.name for found in self._all(kind) if not found.error})
@@ -118,7 +124,7 @@ class Registry:
             raise LampbenchError(f"{origin} must be a subclass of {_base(kind).__name__}")
         if MARK not in vars(made):
             mark(made, kind, vars(made).get("name") or _snake_case(made.__name__))
-        name: str = made.name
+        name = str(vars(made)["name"])
         found = PluginLocation(kind, name, origin, made.__module__)
         if wrong := _wrong(found, [made]):
             raise LampbenchError(f"{kind} {name!r} is broken: {origin}: {wrong}")
@@ -189,8 +195,8 @@ def _builtins() -> Iterator[PluginLocation]:
         package = importlib.import_module(f"lampbench.{kind}s")
         for folder in package.__path__:
             for file in sorted(Path(folder).resolve().glob("[!_]*.py")):
-                # the metrics stand beside what computes them
-                expected = () if kind == "metric" else (kind,)
+                # metrics and engines may have helpers beside them
+                expected = () if kind in ("metric", "engine") else (kind,)
                 yield from _scan(file, f"lampbench.{kind}s.{file.stem}", expected)
 
 
@@ -283,13 +289,14 @@ def _load(found: PluginLocation) -> Any:
     raise LampbenchError(f"{broken}{found.origin}: {wrong}")
 
 
-def _base(kind: Kind) -> "type[Method] | type[Task] | type[Metric]":
+def _base(kind: Kind) -> type:
     from lampbench.core.task import Task
+    from lampbench.engine.engine_plugin import EnginePlugin
     from lampbench.plugin.method import Method
     from lampbench.plugin.metric import Metric
 
-    bases: dict[Kind, type[Method] | type[Task] | type[Metric]] = {
-        "method": Method, "task": Task, "metric": Metric,
+    bases: dict[Kind, type] = {
+        "method": Method, "task": Task, "metric": Metric, "engine": EnginePlugin,
     }  # fmt: skip
     return bases[kind]
 
@@ -297,6 +304,7 @@ def _base(kind: Kind) -> "type[Method] | type[Task] | type[Metric]":
 def _wrong(found: PluginLocation, marked: Sequence[type]) -> str | None:
     """What is wrong with an importable plugin and would otherwise fail far from its file."""
     from lampbench.core.task import Task
+    from lampbench.engine.engine_plugin import EnginePlugin
     from lampbench.plugin.context import WeightsSource
     from lampbench.plugin.decoding import Decoding
     from lampbench.plugin.metric import Metric
@@ -313,6 +321,8 @@ def _wrong(found: PluginLocation, marked: Sequence[type]) -> str | None:
         return f"set {', '.join(unset)}" if unset else _wrong_task(kind)
     if issubclass(kind, Metric):
         return _wrong_metric(kind)
+    if issubclass(kind, EnginePlugin):
+        return _wrong_engine(kind)
     choices = {"prompting": Prompting, "adaptation": WeightsSource, "decoding": Decoding}
     for name, choice in choices.items():
         value = getattr(kind, name)
@@ -349,6 +359,19 @@ def _wrong_metric(kind: type["Metric"]) -> str | None:
         return f"better must be higher, lower or neither, not {kind.better!r}"
     if kind.name in ("user", "query"):
         return f"{kind.name} cannot be a metric's name: every score table has a column of that name"
+    return None
+
+
+def _wrong_engine(kind: type["EnginePlugin"]) -> str | None:
+    from lampbench.engine.capability import Capability
+
+    if not isinstance(getattr(kind, "summary", None), str):
+        return "set summary"
+    declared = getattr(kind, "capabilities", None)
+    if not isinstance(declared, frozenset) or not all(isinstance(c, Capability) for c in declared):
+        return "capabilities must be a frozenset of Capability, such as {Capability.GENERATE}"
+    if unset := sorted(kind.__abstractmethods__):
+        return f"implement {', '.join(unset)}"
     return None
 
 

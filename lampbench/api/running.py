@@ -1,6 +1,7 @@
 """Running methods on tasks: one run, many, a sweep, the paper's experiments."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -12,6 +13,7 @@ from lampbench.api.settings import (
     as_list,
     checked_seeds,
     checked_settings,
+    settle_engine_settings,
     settle_model_settings,
 )
 from lampbench.engine.pool import EnginePool
@@ -149,6 +151,7 @@ def options(
     """
     known = checked_settings(settings)
     named = settle_model_settings(known, as_list(models))
+    settle_engine_settings(known)
     seeds = checked_seeds(as_list(seeds))
     cache_dir = Path(known.pop("cache_dir", None) or CACHE_DIR)
     return RunOptions(
@@ -179,11 +182,12 @@ def execute_all(
         writable(cache_dir, "--cache-dir")
     require_disk_space(plans)
     folders, found, problems = [], [], []
-    for each in plans:
-        try:
-            folders.append(execute(each, command, Path(results), force))
-        except DamagedRun as error:  # the others are carried out first
-            problems.append(error.problem)
+    with _closing(plans):
+        for each in plans:
+            try:
+                folders.append(execute(each, command, Path(results), force))
+            except DamagedRun as error:  # the others are carried out first
+                problems.append(error.problem)
     for folder in folders:
         try:
             found.append(read_run(folder))
@@ -209,7 +213,8 @@ def diagnose(
 
     _one_length(settings)
     (found,) = plan([method], [task], models=[model], seeds=[seed], **settings)
-    return diagnose_plan(found)
+    with _closing([found]):
+        return diagnose_plan(found)
 
 
 def reproduce(
@@ -256,6 +261,18 @@ def reproduce(
     found = {name: slice_plans(name, chosen, sources, Path(results), pool) for name in experiments}
     require_runnable([plan for plans in found.values() for plan in plans], pool)
     return found
+
+
+@contextmanager
+def _closing(plans: Sequence[Plan]) -> Iterator[None]:
+    """Close the engines of plans afterwards, whatever happens."""
+    try:
+        yield
+    finally:
+        for engines in {
+            id(each.executor.engines): each.executor.engines for each in plans
+        }.values():
+            engines.close()
 
 
 def _one_length(settings: RunSettings) -> None:

@@ -1,7 +1,7 @@
 """What a run may be told, with the defaults of the command line."""
 
 import operator
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -9,16 +9,19 @@ from lampbench.core.fidelity import FIDELITIES
 from lampbench.core.precision import PRECISIONS
 from lampbench.core.task import Task
 from lampbench.data.options import SplitBy
+from lampbench.engine.engine_argument import parse_engine_arguments
+from lampbench.engine.engine_plugin import EnginePlugin
 from lampbench.engine.model_arguments import model_arguments, parse_model_arguments
-from lampbench.engine.pool import ENGINES
+from lampbench.engine.pool import DEFAULT_ENGINE
 from lampbench.paper.presets import PRESETS
-from lampbench.plugin.hyperparameter import read_model_section
+from lampbench.plugin.hyperparameter import read_engine_section, read_model_section
 from lampbench.plugin.method import Method
 from lampbench.util.bounds import LARGEST_COUNT, LARGEST_SEED
 from lampbench.util.errors import LampbenchError, short_repr, suggestion
 
 AnyMethod = str | type[Method] | Method
 AnyTask = str | type[Task] | Task
+AnyEngine = str | type[EnginePlugin] | EnginePlugin
 
 EXPERIMENTS = ("main", "cross-model", "ablation", "sensitivity")
 
@@ -46,7 +49,11 @@ class RunSettings(TypedDict, total=False):
         model_args: how models are loaded, such as {"quantization": "4bit"}: see
             `lampbench.engine.model_arguments.ModelArguments`.
         batch_size: most rows in one decoding step.
-        engine: "batched" or "reference".
+        engine: an engine's name ("batched", "reference"), or a class.
+        engine_args: the engine's own arguments, such as {"max_loras": 8}; {"NAME.KEY": value} is
+            for an engine of another name.
+        stage_engines: engines of single stages, such as {"sample": "vllm"}: a stage's name, or
+            "train", "sample", "score" or "predict".
         private: record hashes, lengths and scores, but no text of users and none of the model.
         rewards: record the reward of every token that contrastive decoding chooses.
         cache_dir: folder of adapters, negatives and other artifacts.
@@ -70,7 +77,9 @@ class RunSettings(TypedDict, total=False):
     dtype: str | None
     model_args: Mapping[str, Any] | Sequence[str]
     batch_size: int | None
-    engine: str
+    engine: AnyEngine
+    engine_args: Mapping[str, Any] | Sequence[str]
+    stage_engines: Mapping[str, str]
     private: bool
     rewards: bool
     cache_dir: Path | str
@@ -94,10 +103,11 @@ def checked_settings(given: Mapping[str, Any]) -> dict[str, Any]:
         if name not in RunSettings.__annotations__:
             hint = suggestion(name, RunSettings.__annotations__)
             raise LampbenchError(f"there is no setting {name!r}: {hint}")
-        if name == "model_args":
-            known[name] = (
-                dict(value) if isinstance(value, Mapping) else parse_model_arguments(as_list(value))
-            )
+        if name in _PARSED:
+            mapping = isinstance(value, Mapping)
+            known[name] = dict(value) if mapping else _PARSED[name](as_list(value))
+        elif name == "stage_engines":
+            known[name] = _named_engines(value)
         elif name in ("splits", "assignments", "plugins"):
             known[name] = tuple(map(str, as_list(value)))
         elif name in ("config", "cache_dir"):
@@ -145,6 +155,34 @@ def settle_model_settings(known: dict[str, Any], models: list[str]) -> list[str]
     return [f"{models[0]}@{found.revision}"]
 
 
+def settle_engine_settings(known: dict[str, Any]) -> None:
+    """Put what engines are told into one mapping by engine, and engines of stages into another.
+
+    `known` are checked settings. The section [engine] of `config` is weaker than `engine_args`,
+    which become part of `engine_arguments`, and than `stage_engines`.
+
+    Raises:
+        LampbenchError: the section is not valid.
+    """
+    config = known.get("config")
+    stages, arguments = read_engine_section(config) if config else ({}, {})
+    answering = known.get("engine", DEFAULT_ENGINE)
+    name = answering if isinstance(answering, str) else answering.name
+    for key, value in known.pop("engine_args", {}).items():
+        engine, dot, argument = key.partition(".")
+        arguments.setdefault(engine if dot else name, {})[argument if dot else key] = value
+    known["stage_engines"] = {**stages, **known.get("stage_engines", {})}
+    known["engine_arguments"] = arguments
+
+
+def _named_engines(value: Any) -> dict[str, str]:
+    if not isinstance(value, Mapping) or not all(isinstance(one, str) for one in value.values()):
+        raise LampbenchError(
+            f"stage_engines={short_repr(value)}: give a mapping such as {{'sample': 'reference'}}"
+        )
+    return dict(value)
+
+
 def checked_seeds(seeds: Sequence[Any]) -> list[int]:
     """Seeds of runs; numpy's integers become Python's.
 
@@ -166,10 +204,15 @@ def _whole(name: str, value: Any, least: int, most: int) -> int:
     return number
 
 
+_PARSED: dict[str, Callable[[Sequence[str]], dict[str, Any]]] = {
+    "model_args": parse_model_arguments,
+    "engine_args": parse_engine_arguments,
+}
+"""Settings that the command line writes as KEY=VALUE texts."""
+
 _CHOICES: dict[str, tuple[str | None, ...]] = {
     "fidelity": tuple(FIDELITIES),
     "dtype": (None, *PRECISIONS),
-    "engine": ENGINES,
     "split_by": (None, "user", "time"),
     "preset": (None, *PRESETS),
 }

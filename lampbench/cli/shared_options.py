@@ -150,10 +150,13 @@ model_args = option(
          "attn_implementation=sdpa or eager, device_map, revision, trust_remote_code=true, dtype.",
 )  # fmt: skip
 machine = apply(
-    option("--engine", type=OneOf(["batched", "reference"]), default="batched",
-           show_default=True, heading=MODEL,
-           help="batched: many users per forward pass. reference: one user at a time; slow, for "
-                "checking."),
+    option("--engine", type=PluginName("engine"), default="batched", show_default=True,
+           metavar="NAME", heading=MODEL,
+           help="What runs the model (lampbench engines). batched: many users per forward pass. "
+                "reference: one user at a time; slow, for checking."),
+    option("--engine-arg", "engine_args", multiple=True, metavar="KEY=VALUE", heading=MODEL,
+           help="Argument of the engine; repeatable. ENGINE.KEY=VALUE is for the engine of a "
+                "stage. lampbench engines lists them."),
     option("--chat-template", metavar="NAME", heading=MODEL,
            help="mistral, llama, gemma or qwen (the paper's appendix D), or vicuna.  "
                 "[default: the tokenizer's own]"),

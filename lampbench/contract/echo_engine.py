@@ -13,7 +13,7 @@ from random import Random
 from typing import Any
 
 from lampbench.engine.model_files import decoder_sizes
-from lampbench.engine.models import resolve_model
+from lampbench.engine.models import ModelSpec, resolve_model
 from lampbench.engine.pool import EngineOptions
 from lampbench.engine.protocol import (
     AdapterSpec,
@@ -164,31 +164,46 @@ class EchoPool:
         self.engine = EchoEngine(model)
         self.options = options or EngineOptions()
 
-    def get(self, name: str) -> EchoEngine:
+    def get(self, model: str, engine: str | None = None) -> EchoEngine:
         """The engine."""
         return self.engine
 
-    def identity(self, name: str) -> Any:
-        """The model's name alone."""
-        return {"fingerprint": name, "dtype": "float32", "chat_template": None}
+    def close(self) -> None:
+        """Nothing is open."""
 
-    def device(self, name: str) -> str:
+    def identity(self, model: str, engine: str | None = None) -> Any:
+        """The model's name alone."""
+        return {"fingerprint": model, "dtype": "float32", "chat_template": None}
+
+    def model(self, model: str, engine: str | None = None) -> ModelSpec:
+        """A model by its name."""
+        return resolve_model(model)
+
+    def revision(self, model: str, engine: str | None = None) -> str | None:
+        """None: no model is read."""
+        return None
+
+    def device(self, model: str, engine: str | None = None) -> str:
         """As if on a CPU."""
         return "cpu"
 
-    def dtype(self, name: str) -> str:
+    def dtype(self, model: str, engine: str | None = None) -> str:
         """As if in float32."""
         return "float32"
 
-    def chat_template(self, name: str) -> str | None:
+    def chat_template(self, model: str, engine: str | None = None) -> str | None:
         """The tokenizer's own."""
         return None
+
+    def keyed_arguments(self, engine: str) -> frozenset[str]:
+        """None."""
+        return frozenset()
 
     def arguments(self) -> dict[str, Any]:
         """None."""
         return {}
 
-    def batching(self, name: str) -> dict[str, int]:
+    def batching(self, model: str, engine: str | None = None) -> dict[str, int]:
         """Nothing is batched."""
         return {}
 

@@ -15,7 +15,7 @@ from typing import Any
 from lampbench.contract.fresh_copy import fresh_copy, source_of
 from lampbench.plugin.hyperparameter import Part
 from lampbench.plugin.method import Method
-from lampbench.registry import KINDS, Registry, plugin_modules
+from lampbench.registry import Registry, plugin_modules
 from lampbench.util.errors import LampbenchError, suggestion
 
 
@@ -95,7 +95,7 @@ PART_KINDS: Mapping[str, PartKind] = {
     "prompting": PartKind(_prompting, lambda part: {"prompting": part}),
     "retriever": PartKind(_retriever, _quoting),
 }
-KINDS_OF_PLUGINS = (*KINDS, *PART_KINDS)
+KINDS_OF_PLUGINS = ("method", "task", "metric", *PART_KINDS)
 
 
 def find_subject(kind: str, wanted: str | type, plugins: Sequence[str] = ()) -> Subject:

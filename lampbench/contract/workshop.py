@@ -16,6 +16,7 @@ from lampbench.core.task import Task
 from lampbench.engine.pool import EngineOptions, EnginePool
 from lampbench.execution.cache import Cache
 from lampbench.plugin.method import Method
+from lampbench.registry import Registry
 from lampbench.util.progress import Progress
 
 
@@ -36,7 +37,7 @@ class Workshop:
         options = EngineOptions(device="cpu", dtype="float32")
         quiet = Progress(StringIO())
         cache = Cache(self._folder / "digests", quiet.say)
-        return EnginePool(options, PAPER, cache, quiet)
+        return EnginePool(options, PAPER, cache, quiet, Registry().engine)
 
     def model_trial(
         self, method: Method, task: Task, dataset: Dataset, conditions: Conditions | None = None

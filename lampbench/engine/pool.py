@@ -1,24 +1,25 @@
-"""The engines of a run: one per model, loaded when it is first needed."""
+"""The engines of a run: one per engine and model, opened when it is first needed."""
 
 import gc
 import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from lampbench.core.fidelity import Fidelity
-from lampbench.core.precision import PRECISIONS
-from lampbench.engine.chat_template import load_chat_template, paper_chat_template
-from lampbench.engine.divided_engine import DividedEngine
+from lampbench.engine.capability import Capability
+from lampbench.engine.engine_argument import engine_arguments
+from lampbench.engine.engine_plugin import EnginePlugin, EngineSetup
+from lampbench.engine.guarded_engine import GuardedEngine
 from lampbench.engine.model_arguments import NOTHING_GIVEN, ModelArguments
-from lampbench.engine.model_config import context_length, model_type, prompt_room, require_weights
-from lampbench.engine.model_files import fingerprint
-from lampbench.engine.models import ModelSpec, resolve_model
-from lampbench.engine.packaged_model import ArtifactStore, converted
+from lampbench.engine.model_config import prompt_room
+from lampbench.engine.models import ModelSpec
+from lampbench.engine.packaged_model import ArtifactStore
 from lampbench.engine.protocol import Engine
 from lampbench.util.errors import LampbenchError
 from lampbench.util.progress import Progress
 
-ENGINES = ("batched", "reference")
+DEFAULT_ENGINE = "batched"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +31,10 @@ class EngineOptions:
         dtype: precision of weights and activations.
         chat_template: one of lampbench's chat templates instead of the tokenizer's own.
         batch_size: most rows of a decoding step.
-        engine: "batched" serves many users per forward pass, "reference" one at a time.
+        engine: the engine's name.
         arguments: how models are loaded; its `dtype` and `revision` are part of other options.
+        stages: engines of single stages: by a stage's name, or by what stages do (`WORK`).
+        engine_arguments: what was given to engines, by engine and argument.
 
     Raises:
         LampbenchError: two options contradict each other.
@@ -41,8 +44,10 @@ class EngineOptions:
     dtype: str | None = None
     chat_template: str | None = None
     batch_size: int | None = None
-    engine: str = "batched"
+    engine: str = DEFAULT_ENGINE
     arguments: ModelArguments = NOTHING_GIVEN
+    stages: Mapping[str, str] = field(default_factory=dict)
+    engine_arguments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         given = self.arguments
@@ -50,152 +55,199 @@ class EngineOptions:
             raise LampbenchError(
                 f"--device {self.device} and --model-arg device_map={given.device_map}: give one"
             )
-        if given.quantization and self.engine == "reference":
-            raise LampbenchError(
-                "--engine reference merges adapters into the weights, which cannot be done to "
-                "quantised ones; use --engine batched, or leave --model-arg quantization out"
-            )
+
+    @property
+    def engines(self) -> tuple[str, ...]:
+        """The names of all engines that are named, the run's own first."""
+        return tuple(dict.fromkeys((self.engine, *self.stages.values())))
 
 
 @dataclass
 class EnginePool:
-    """Engines by model name; knows what identifies a model without loading it.
+    """Opened engines by engine and model; knows what identifies both without loading a model.
 
-    One engine is in memory at a time: a second model (the writer of PAG's profiles, or the next
-    one of several) replaces the first. `cache` keeps converted models.
+    `engine` arguments of the methods name an engine, None the run's own. `plugin` finds an engine's
+    plugin by name, and `others_able` names the engines that can do something. One engine that holds
+    memory is open at a time: a second model (the writer of PAG's profiles, or the next one of
+    several), or another engine, replaces the first. `cache` keeps converted models.
     """
 
     options: EngineOptions
     fidelity: Fidelity
     cache: ArtifactStore
     progress: Progress
-    _engines: dict[str, Engine] = field(default_factory=dict)
-    _identities: dict[str, dict[str, Any]] = field(default_factory=dict)
+    plugin: Callable[[str], EnginePlugin]
+    others_able: Callable[[frozenset[Capability]], Sequence[str]] = lambda needed: ()
+    _open: dict[tuple[str, str], GuardedEngine] = field(default_factory=dict)
+    _setups: dict[tuple[str, str], EngineSetup] = field(default_factory=dict)
+    _identities: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
 
-    def get(self, name: str) -> Engine:
-        """The engine of a model, loaded if it is not in memory.
+    def get(self, model: str, engine: str | None = None) -> GuardedEngine:
+        """An engine of a model, opened if it is not.
 
         Raises:
-            LampbenchError: the model cannot be found or loaded, or there is no such engine.
+            LampbenchError: the model cannot be found or loaded, or the engine cannot be opened.
         """
-        if name not in self._engines:
-            self._unload()
-            self._engines[name] = self._load(name)
-        return self._engines[name]
+        place = self._place(model, engine)
+        if place not in self._open:
+            plugin, setup = self.plugin(place[0]), self.setup(model, engine)
+            require_installed(plugin)
+            if plugin.holds_memory(setup):
+                self._make_room()
+            able = plugin.able(setup)
+            self._open[place] = GuardedEngine(self._load(*place), place[0], able, self.others_able)
+        return self._open[place]
 
-    def _load(self, name: str) -> Engine:
-        options: dict[str, Any] = {
-            "device": self.options.device,
-            "dtype": self.dtype(name),
-            "chat_template": self.chat_template(name),
-            "fidelity": self.fidelity,
-            "arguments": self.options.arguments,
-        }
-        self._require_engine()
-        spec = converted(resolve_model(name), self.cache)
-        if self.options.engine == "batched":
-            from lampbench.engine.batched.engine import BatchedEngine
+    def _load(self, engine: str, model: str) -> Engine:
+        return self.plugin(engine).open(self.setup(model, engine))
 
-            batched = BatchedEngine(
-                spec,
-                batch_size=self.options.batch_size,
-                say=self.progress.say,
-                **options,
-            )
-            return DividedEngine(batched, lambda: _reference(spec, options), self.progress.say)
-        return _reference(spec, options)
+    def close(self) -> None:
+        """Close every engine that is open; they are opened again when they are asked for."""
+        for place in list(self._open):
+            self._close(place)
 
-    def _require_engine(self) -> None:
-        if self.options.engine not in ENGINES:
-            raise LampbenchError(_unknown("engine", self.options.engine, ENGINES))
+    def able(self, model: str, engine: str | None = None) -> frozenset[Capability]:
+        """What an engine can do for a model, as far as is known before it is opened."""
+        return self.plugin(self._place(model, engine)[0]).able(self.setup(model, engine))
 
-    def require_runnable(self, name: str) -> None:
+    def require_runnable(self, model: str, engine: str | None = None) -> None:
         """Make sure that a model can be run as the options say, without loading its weights.
 
         What only its weights or its tokenizer know is found when it is loaded.
 
         Raises:
-            LampbenchError: an option names nothing that there is here, or the model's files are
-                missing.
+            LampbenchError: an option names nothing that there is here, the model's files are
+                missing, or something that the engine needs is not installed.
         """
-        self._require_engine()
-        if (dtype := self.dtype(name)) not in PRECISIONS:
-            raise LampbenchError(_unknown("precision", dtype, PRECISIONS))
-        if (template := self.chat_template(name)) is not None:
-            load_chat_template(template)
-        if self.options.device is not None:  # torch is imported only to check one
-            from lampbench.engine.load_model import choose_device
+        plugin = self.plugin(self._place(model, engine)[0])
+        require_installed(plugin)
+        plugin.check(self.setup(model, engine))
 
-            choose_device(self.options.device)
-        spec = resolve_model(name)
-        if self.fidelity.split_templates and (kind := model_type(spec)) is not None:
-            paper_chat_template(kind)
-        if spec.folder is not None:
-            require_weights(spec.folder)
-
-    def require_room(self, name: str, new_tokens: int, request: str) -> None:
+    def require_room(
+        self, model: str, new_tokens: int, request: str, engine: str | None = None
+    ) -> None:
         """Make sure that a model's context has room for a prompt beside `new_tokens`.
 
         Raises:
             LampbenchError: it has none; the message begins with `request`.
         """
-        if (context := context_length(resolve_model(name))) is not None:
+        plugin = self.plugin(self._place(model, engine)[0])
+        if (context := plugin.context(self.setup(model, engine))) is not None:
             prompt_room(context, new_tokens, request)
 
-    def _unload(self) -> None:
-        if not self._engines:
-            return
-        self._engines.clear()
-        gc.collect()
-        torch = sys.modules.get("torch")
-        if torch is not None and torch.cuda.is_available():
-            torch.cuda.empty_cache()
+    def setup(self, model: str, engine: str | None = None) -> EngineSetup:
+        """What an engine is told when it is opened for a model.
 
-    def identity(self, name: str) -> dict[str, Any]:
-        """What a model's answers depend on: weights, precision, chat template, loading.
+        Raises:
+            LampbenchError: there is no such model or engine, or it has no such argument.
+        """
+        place = self._place(model, engine)
+        if place not in self._setups:
+            self._setups[place] = self._setup(*place)
+        return self._setups[place]
+
+    def _setup(self, engine: str, model: str) -> EngineSetup:
+        options, plugin = self.options, self.plugin(engine)
+        spec = plugin.model(model)
+        given = options.engine_arguments.get(engine, {})
+        return EngineSetup(
+            model=spec,
+            dtype=options.dtype or spec.dtype,
+            fidelity=self.fidelity,
+            store=self.cache,
+            say=self.progress.say,
+            device=options.device,
+            chat_template=options.chat_template or spec.chat_template,
+            batch_size=options.batch_size,
+            model_arguments=options.arguments,
+            arguments=engine_arguments(engine, plugin.arguments, given),
+        )
+
+    def identity(self, model: str, engine: str | None = None) -> dict[str, Any]:
+        """What a model's answers depend on: weights, precision, chat template, loading, engine.
 
         Raises:
             LampbenchError: the model cannot be found.
         """
-        if name not in self._identities:
-            self._identities[name] = {
-                "fingerprint": fingerprint(resolve_model(name)),
-                "dtype": self.dtype(name),
-                "chat_template": self.chat_template(name),
+        place = self._place(model, engine)
+        if place not in self._identities:
+            plugin, setup = self.plugin(place[0]), self.setup(model, engine)
+            found: dict[str, Any] = {
+                "fingerprint": plugin.fingerprint(setup),
+                "dtype": setup.dtype,
+                "chat_template": setup.chat_template,
             }
             if changes := self.options.arguments.changes():
-                self._identities[name]["arguments"] = changes
-            if self.options.engine != "batched":  # equal up to rounding
-                self._identities[name]["engine"] = self.options.engine
-        return self._identities[name]
+                found["arguments"] = changes
+            if told := dict(plugin.identity(setup)):
+                found["engine"] = told
+            self._identities[place] = found
+        return self._identities[place]
+
+    def model(self, model: str, engine: str | None = None) -> ModelSpec:
+        """A model by its name, as an engine finds it.
+
+        Raises:
+            LampbenchError: there is no such model.
+        """
+        return self.setup(model, engine).model
+
+    def revision(self, model: str, engine: str | None = None) -> str | None:
+        """The model's commit on the hub, or what else an engine knows it by; None for neither."""
+        return self.plugin(self._place(model, engine)[0]).revision(self.setup(model, engine))
+
+    def keyed_arguments(self, engine: str) -> frozenset[str]:
+        """The names of an engine's arguments that may change an answer."""
+        declared = self.plugin(engine).arguments
+        return frozenset(each.name for each in declared if each.keyed)
 
     def arguments(self) -> dict[str, Any]:
         """How models are loaded: the arguments that were given, by name."""
         return self.options.arguments.given()
 
-    def dtype(self, name: str) -> str:
+    def dtype(self, model: str, engine: str | None = None) -> str:
         """Precision of a model's weights and activations."""
-        return self.options.dtype or resolve_model(name).dtype
+        return self.setup(model, engine).dtype
 
-    def chat_template(self, name: str) -> str | None:
+    def chat_template(self, model: str, engine: str | None = None) -> str | None:
         """Name of a model's chat template, or None for the tokenizer's own."""
-        return self.options.chat_template or resolve_model(name).chat_template
+        return self.setup(model, engine).chat_template
 
-    def batching(self, name: str) -> dict[str, int]:
-        """The most that a pass of a model's engine holds; empty if it is not loaded or batched."""
-        return dict(getattr(self._engines.get(name), "batching", {}))
+    def batching(self, model: str, engine: str | None = None) -> dict[str, int]:
+        """The most that a pass of an engine holds; empty if it is not open or does not batch."""
+        found = self._open.get(self._place(model, engine))
+        return found.batching if found else {}
 
-    def device(self, name: str) -> str:
-        """Device of a loaded engine; of one that is not loaded, what was asked for."""
-        engine = self._engines.get(name)
-        return str(getattr(engine, "device", self.options.device or "auto"))
+    def device(self, model: str, engine: str | None = None) -> str:
+        """Device of an open engine; of one that is not open, what was asked for."""
+        found = self._open.get(self._place(model, engine))
+        return found.device if found else self.options.device or "auto"
+
+    def _place(self, model: str, engine: str | None) -> tuple[str, str]:
+        return engine or self.options.engine, model
+
+    def _make_room(self) -> None:
+        """Close the engines that hold memory."""
+        held = [p for p in self._open if self.plugin(p[0]).holds_memory(self._setups[p])]
+        for place in held:
+            self._close(place)
+        if not held:
+            return
+        gc.collect()
+        torch = sys.modules.get("torch")
+        if torch is not None and torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    def _close(self, place: tuple[str, str]) -> None:
+        engine = self._open.pop(place)
+        self.plugin(place[0]).close(engine.engine)
 
 
-def _unknown(kind: str, name: str, known: tuple[str, ...]) -> str:
-    return f"no {kind} is called {name!r}: there are {', '.join(known)}"
+def require_installed(plugin: EnginePlugin) -> None:
+    """Make sure that what an engine needs is installed here.
 
-
-def _reference(spec: ModelSpec, options: dict[str, Any]) -> Engine:
-    from lampbench.engine.reference.engine import ReferenceEngine
-
-    return ReferenceEngine(spec, **options)
+    Raises:
+        LampbenchError: something is missing; the message says what, and how to get it.
+    """
+    if missing := plugin.missing():
+        raise LampbenchError(f"engine {plugin.name} cannot be used here: {'; '.join(missing)}")

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from lampbench.engine.pool import EnginePool
+from lampbench.execution.check_engines import require_able
 from lampbench.execution.plan import Plan
 from lampbench.plugin.context import Recipe
 from lampbench.plugin.hyperparameter import Part, child_parts, hyper_fields
@@ -18,27 +19,31 @@ def require_runnable(plans: Sequence[Plan], pool: EnginePool) -> None:
 
     Raises:
         LampbenchError: a chat template, device or precision is not here, a model's files are
-            missing, or a token budget leaves no room in the model's context.
+            missing, a token budget leaves no room in the model's context, or a stage needs what its
+            engine cannot do.
     """
-    checked: set[tuple[str, str, object]] = set()
+    require_able(plans, pool)
+    checked: set[tuple[str, str, str, object]] = set()
     for plan in plans:
-        for model, path, budget in _budgets(plan):
-            if (model, path, budget) in checked:
+        for model, engine, path, budget in _budgets(plan):
+            if (model, engine, path, budget) in checked:
                 continue
-            checked.add((model, path, budget))
-            pool.require_runnable(model)
-            pool.require_room(model, budget, f"{path}={budget} of {plan.title}")
+            checked.add((model, engine, path, budget))
+            pool.require_runnable(model, engine)
+            pool.require_room(model, budget, f"{path}={budget} of {plan.title}", engine)
 
 
-def _budgets(plan: Plan) -> Iterator[tuple[str, str, int]]:
-    """Each model that a plan asks for answers, with the path and value of the token budget."""
+def _budgets(plan: Plan) -> Iterator[tuple[str, str, str, int]]:
+    """Each model and engine that a plan asks for answers, with path and value of the budget."""
     parts: list[Part] = [plan.method.decoding, *(stage.recipe for stage in plan.stages)]
     for part in parts:
-        asked = part.model_name(plan.spec.model) if isinstance(part, Recipe) else plan.spec.model
+        recipe = part if isinstance(part, Recipe) else None
+        asked = recipe.model_name(plan.spec.model) if recipe else plan.spec.model
         for each in _inside(part):
             for path, field in hyper_fields(each):
                 if field.name == _BUDGET:
-                    yield asked, path, getattr(each, field.name)
+                    engine = plan.executor.engine_of(recipe)
+                    yield asked, engine, path, getattr(each, field.name)
 
 
 def _inside(part: Part) -> Iterator[Part]:

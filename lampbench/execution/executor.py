@@ -10,7 +10,7 @@ from lampbench.core.dataset import Dataset, Query, Record, User
 from lampbench.core.fidelity import Fidelity
 from lampbench.core.prompt import Prompt
 from lampbench.core.task import Task
-from lampbench.engine.models import resolve_model
+from lampbench.engine.models import ModelSpec
 from lampbench.engine.pool import EngineOptions
 from lampbench.engine.protocol import (
     AdapterSpec,
@@ -36,6 +36,7 @@ from lampbench.execution.keys import Keys, KnownKeys, ModelIdentities
 from lampbench.execution.lenders import contributors
 from lampbench.execution.reference_rendering import reference_rendering
 from lampbench.execution.specification import Owner, RunSpecification, WholeTask
+from lampbench.execution.stage_engines import engine_of
 from lampbench.plugin.context import Context, Recipe, TaskRecipe, UserRecipe, WeightsSource
 from lampbench.plugin.identity import identity
 from lampbench.plugin.metric import Metric
@@ -48,19 +49,34 @@ PREDICTIONS = "predictions"
 
 
 class Engines(ModelIdentities, Protocol):
-    """Hands out the engine of a model, loading it when first asked."""
+    """Hands out the engine of a model, opening it when first asked.
+
+    `engine` is an engine's name, None for the run's own.
+    """
 
     options: EngineOptions
 
-    def device(self, name: str) -> str:
+    def model(self, model: str, engine: str | None = None) -> ModelSpec:
+        """A model by its name.
+
+        Raises:
+            LampbenchError: there is no such model.
+        """
+        ...
+
+    def revision(self, model: str, engine: str | None = None) -> str | None:
+        """A model's commit, or what else an engine knows it by; None for neither."""
+        ...
+
+    def device(self, model: str, engine: str | None = None) -> str:
         """Where a model runs."""
         ...
 
-    def dtype(self, name: str) -> str:
+    def dtype(self, model: str, engine: str | None = None) -> str:
         """Precision of a model's weights and activations."""
         ...
 
-    def chat_template(self, name: str) -> str | None:
+    def chat_template(self, model: str, engine: str | None = None) -> str | None:
         """Name of a model's chat template, or None for the tokenizer's own."""
         ...
 
@@ -68,12 +84,20 @@ class Engines(ModelIdentities, Protocol):
         """How models are loaded: what was given of `--model-arg`, by name."""
         ...
 
-    def batching(self, name: str) -> dict[str, int]:
+    def keyed_arguments(self, engine: str) -> frozenset[str]:
+        """The names of an engine's arguments that may change an answer."""
+        ...
+
+    def batching(self, model: str, engine: str | None = None) -> dict[str, int]:
         """The most that a pass of a model's engine holds, by name of the bound."""
         ...
 
-    def get(self, name: str) -> Engine:
-        """The engine of a model, by the model's name."""
+    def get(self, model: str, engine: str | None = None) -> Engine:
+        """An engine of a model, by the model's name."""
+        ...
+
+    def close(self) -> None:
+        """Close every engine that is open; they are opened again when they are asked for."""
         ...
 
 
@@ -97,7 +121,8 @@ class Executor(Context):
         self.engines = engines
         self.progress = progress
         self._registry = registry or Registry()
-        self.keys = Keys(spec, engines, {} if known is None else known, self.metric)
+        known = {} if known is None else known
+        self.keys = Keys(spec, engines, known, self.metric, self.engine_of)
         self.meter = CostMeter()
         self.failed_users: dict[str, str] = {}
 
@@ -121,15 +146,24 @@ class Executor(Context):
         """The run's seed."""
         return self.spec.seed
 
+    def engine_of(self, recipe: Recipe | None) -> str:
+        """The name of the engine that builds a recipe's artifacts, or with None answers."""
+        return engine_of(self.engines.options, recipe)
+
+    @property
+    def model_spec(self) -> ModelSpec:
+        """The run's model, as the engine that answers finds it."""
+        return self.engines.model(self.model, self.engine_of(None))
+
     @property
     def dtype(self) -> str:
         """Precision of the model's weights and activations."""
-        return self.engines.dtype(self.model)
+        return self.engines.dtype(self.model, self.engine_of(None))
 
     @property
     def device(self) -> str:
         """Where the model runs."""
-        known = self.engines.device(self.model)
+        known = self.engines.device(self.model, self.engine_of(None))
         if known != "auto":
             return known
         from lampbench.engine.load_model import choose_device
@@ -139,16 +173,16 @@ class Executor(Context):
     @property
     def chat_template(self) -> str | None:
         """Name of lampbench's chat template that is used; None for the tokenizer's own."""
-        return self.engines.chat_template(self.model)
+        return self.engines.chat_template(self.model, self.engine_of(None))
 
     @property
     def options(self) -> Mapping[str, Any]:
         """The run's options by name."""
-        model = resolve_model(self.model)
+        model = self.model_spec
         return MappingProxyType({
             "location": model.location, "revision": model.revision, "dtype": self.dtype,
             "device": self.device, "chat_template": self.chat_template, "seed": self.seed,
-            "engine": self.engines.options.engine,
+            "engine": self.engine_of(None),
             "batch_size": self.engines.options.batch_size,
             "fidelity": self.fidelity.name, "rewards": self.rewards, "private": self.spec.private,
         })  # fmt: skip
@@ -385,4 +419,5 @@ class Executor(Context):
         return {"others": sorted(others)} if others else {}
 
     def _engine(self, recipe: Recipe | None) -> Engine:
-        return self.engines.get(recipe.model_name(self.model) if recipe else self.model)
+        model = recipe.model_name(self.model) if recipe else self.model
+        return self.engines.get(model, self.engine_of(recipe))

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from lampbench.engine.model_files import commit_of
-from lampbench.engine.models import is_bundled, resolve_model
+from lampbench.engine.models import is_bundled
 from lampbench.execution.plan import Plan
+from lampbench.execution.stage_engines import uses_engine
 from lampbench.plugin.hyperparameter import Part, SourcedValue, child_parts
 from lampbench.plugin.identity import label
 from lampbench.plugin.method import Prediction
@@ -26,14 +26,13 @@ def describe(
 ) -> Manifest:
     """Everything known about a run but its scores, which are added when it is written."""
     executor, method = plan.executor, plan.method
-    spec = resolve_model(executor.model)
     return Manifest(
         key=plan.folder.name,
         method=method.name,
         method_title=method.title or method.name,
         task=executor.task.name,
         task_title=executor.task.title,
-        model=spec.name,
+        model=executor.model_spec.name,
         seed=executor.seed,
         preset=plan.preset,
         fidelity=executor.fidelity.name,
@@ -72,17 +71,46 @@ def _named(part: Part | None) -> dict[str, Any] | None:
 def model_details(plan: Plan) -> ModelDetails:
     """Which model a plan asks, and how it is run."""
     executor = plan.executor
-    spec, identity = resolve_model(executor.model), executor.engines.identity(executor.model)
+    engines, answering = executor.engines, executor.engine_of(None)
+    spec, identity = executor.model_spec, engines.identity(executor.model, answering)
     location = "lampbench.bundled" if is_bundled(spec) else spec.location
     return ModelDetails(
         location=location,
-        revision=commit_of(spec),
+        revision=engines.revision(executor.model, answering),
         fingerprint=identity["fingerprint"],
         dtype=identity["dtype"],
         chat_template=identity["chat_template"],
-        device=executor.engines.device(executor.model),
-        engine=identity.get("engine", "batched"),  # part of the identity where it is another
-        arguments=executor.engines.arguments(),
-        batching=executor.engines.batching(executor.model),
+        device=engines.device(executor.model, answering),
+        engine=answering,
+        engine_identity=identity.get("engine", {}),
+        stage_engines=stage_engines(plan),
+        engine_arguments=given_arguments(plan),
+        arguments=engines.arguments(),
+        batching=engines.batching(executor.model, answering),
         notes=spec.notes,
     )
+
+
+def stage_engines(plan: Plan) -> dict[str, str]:
+    """The engines of stages that another one builds than answers, by stage."""
+    executor = plan.executor
+    named = {stage.name: executor.engine_of(stage.recipe) for stage in plan.stages
+             if uses_engine(stage.recipe)}  # fmt: skip
+    return {stage: name for stage, name in named.items() if name != executor.engine_of(None)}
+
+
+def given_arguments(plan: Plan) -> dict[str, dict[str, Any]]:
+    """The arguments that were given to the engines of a plan, by engine.
+
+    Those that say where or how fast an engine runs, and change no answer, are left out: they are
+    this machine's business.
+    """
+    executor = plan.executor
+    used = {executor.engine_of(None), *stage_engines(plan).values()}
+    given = executor.engines.options.engine_arguments
+    keyed = {name: executor.engines.keyed_arguments(name) for name in used}
+    found = {
+        name: {key: value for key, value in given.get(name, {}).items() if key in keyed[name]}
+        for name in sorted(used)
+    }
+    return {name: values for name, values in found.items() if values}

@@ -27,9 +27,11 @@ from lampbench.util.hashing import digest
 
 
 class ModelIdentities(Protocol):
-    """Knows what identifies a model (weights, precision, chat template) without loading it."""
+    """Knows what identifies a model (weights, precision, chat template) and the engine that runs
+    it, without loading either.
+    """
 
-    def identity(self, name: str) -> Any:
+    def identity(self, model: str, engine: str | None = None) -> Any:
         """JSON value that differs when the model's answers may differ."""
         ...
 
@@ -46,13 +48,15 @@ class Keys:
 
     Two runs get the same key for an artifact exactly when the same code, settings, parents, data,
     model and seed make it, whatever the method is called that asks for it. Runs that differ in the
-    method alone may share `known`, so that each key is computed once.
+    method alone may share `known`, so that each key is computed once. `engine_of` names the engine
+    that builds a recipe's artifacts, or with None answers; None is the run's own.
     """
 
     spec: RunSpecification
     models: ModelIdentities
     known: KnownKeys = field(default_factory=dict)
     metric: Callable[[str], Metric] = field(default_factory=lambda: Registry().metric)
+    engine_of: Callable[[Recipe | None], str | None] = lambda recipe: None
     _fixed: dict[int, tuple[Part, dict[str, Any], list[tuple[str, Part]]]] = field(
         default_factory=dict
     )
@@ -91,12 +95,25 @@ class Keys:
         everything = {
             **self._circumstances,
             **({"metrics": metrics} if metrics else {}),
-            "model": self.models.identity(self.spec.model),
+            "model": self.models.identity(self.spec.model, self.engine_of(None)),
+            **self._engines_of_stages(),
             "method": [method.name, code_identity(type(method)), parts, *instance_state(method)],
             "data": self.spec.dataset.fingerprint,
             **self._beyond_the_fingerprint(),
         }
         return digest(everything)
+
+    def _engines_of_stages(self) -> dict[str, Any]:
+        """What identifies the engines of stages that another one builds than answers; the rest of
+        a run's key says nothing of its stages' engines.
+        """
+        method, answering = self.spec.method, self.engine_of(None)
+        others = {
+            recipe.section: self._model(recipe)
+            for recipe in build_order([method.prompting, *method.parts().values()])
+            if not recipe.from_data_alone and self.engine_of(recipe) != answering
+        }
+        return {"engines": others} if others else {}
 
     def _beyond_the_fingerprint(self) -> dict[str, str]:
         """What the method may see and the fingerprint of the data leaves out: nothing, mostly.
@@ -146,7 +163,7 @@ class Keys:
     def _model(self, recipe: Recipe) -> Any:
         if recipe.from_data_alone:
             return None
-        return self.models.identity(recipe.model_name(self.spec.model))
+        return self.models.identity(recipe.model_name(self.spec.model), self.engine_of(recipe))
 
     def _circumstances_of(self, recipe: Recipe) -> dict[str, Any]:
         everything = self._circumstances

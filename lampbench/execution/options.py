@@ -11,13 +11,16 @@ from lampbench.core.fidelity import FIDELITIES
 from lampbench.core.task import Task
 from lampbench.data import DataOptions, load_dataset
 from lampbench.data.options import SplitBy
+from lampbench.engine.engine_plugin import EnginePlugin
 from lampbench.engine.model_arguments import NOTHING_GIVEN, ModelArguments
-from lampbench.engine.pool import EngineOptions, EnginePool
+from lampbench.engine.pool import DEFAULT_ENGINE, EngineOptions, EnginePool
 from lampbench.execution.cache import Cache
+from lampbench.execution.engine_plugins import EnginePlugins
 from lampbench.execution.executor import Executor
 from lampbench.execution.keys import KnownKeys
 from lampbench.execution.plan import Plan, make_plan
 from lampbench.execution.specification import RunSpecification
+from lampbench.execution.stage_engines import require_known_stages
 from lampbench.paper.presets import default_preset, defaults
 from lampbench.plugin.hyperparameter import (
     Setting,
@@ -69,7 +72,9 @@ class RunOptions:
     dtype: str | None = None
     model_arguments: ModelArguments = NOTHING_GIVEN
     batch_size: int | None = None
-    engine: str = "batched"
+    engine: str | type[EnginePlugin] | EnginePlugin = DEFAULT_ENGINE
+    stage_engines: Mapping[str, str] = field(default_factory=dict)
+    engine_arguments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     cache_dir: Path
     plugins: Sequence[str] = ()
     rewards: bool = False
@@ -90,17 +95,29 @@ def resolve_method(
 
 
 def engine_pool(choices: RunOptions, progress: Progress) -> EnginePool:
-    """The engines for the plans of some options; plans that share a pool share loaded models."""
-    engine = EngineOptions(
+    """The engines for the plans of some options; plans that share a pool share loaded models.
+
+    Raises:
+        LampbenchError: an engine that is named does not exist or is broken.
+    """
+    registry = Registry(plugin_paths(choices.plugins))
+    answering = registry.engine(choices.engine)
+    plugins = EnginePlugins(registry, answering)
+    options = EngineOptions(
         device=choices.device,
         dtype=choices.dtype,
         chat_template=choices.chat_template,
         batch_size=choices.batch_size,
-        engine=choices.engine,
+        engine=answering.name,
         arguments=choices.model_arguments,
+        stages=choices.stage_engines,
+        engine_arguments=choices.engine_arguments,
     )
+    for name in (*options.engines, *options.engine_arguments):
+        plugins.get(name)
     cache = Cache(choices.cache_dir, progress.say)
-    return EnginePool(engine, FIDELITIES[choices.fidelity], cache, progress)
+    fidelity = FIDELITIES[choices.fidelity]
+    return EnginePool(options, fidelity, cache, progress, plugins.get, plugins.able)
 
 
 def grid_plans(
@@ -132,6 +149,7 @@ def grid_plans(
     given = [everywhere | point for point in points]
     for overrides in given:
         reject_unknown(overrides, _known_paths(methods, tasks, overrides))
+    require_known_stages(tuple(choices.stage_engines), methods)
     datasets = _load_all(choices, tasks, pool.progress, load)
     tasks = [task for task in tasks if any(name == task.name for name, _ in datasets)]
     cache = Cache(choices.cache_dir, pool.progress.say)

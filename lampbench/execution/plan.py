@@ -6,7 +6,6 @@ from html import escape
 from pathlib import Path
 
 from lampbench.core.dataset import User
-from lampbench.engine.models import resolve_model
 from lampbench.execution.executor import Executor
 from lampbench.execution.lenders import recipes_with_users
 from lampbench.execution.specification import Owner, RunSpecification, WholeTask
@@ -139,7 +138,7 @@ def make_plan(
     _check_trainable(spec, recipes)
     needed = _users_by_recipe(spec, recipes)
     stages = [Stage(recipe, tuple(_owners(spec, recipe, recipes, needed))) for recipe in recipes]
-    model = resolve_model(spec.model).name
+    model = executor.model_spec.name
     folder = run_path(results, spec.task.name, model, spec.method.name, executor.keys.run())
     return Plan(executor, settings, overridden, preset, tuple(stages), folder)
 

@@ -1,4 +1,4 @@
-"""Everything that a method, task or metric file needs.
+"""Everything that the file of a method, task, metric or engine needs.
 
 from lampbench.plugin import Method, register_method
 
@@ -14,13 +14,22 @@ from lampbench.core.dataset import Dataset, Query, Record, User
 from lampbench.core.prompt import Piece, Prompt, fill
 from lampbench.core.registration import mark
 from lampbench.core.task import FileFormat, HubSource, Task
+from lampbench.engine.capability import EVERYTHING, Capability
+from lampbench.engine.engine_argument import EngineArgument
+from lampbench.engine.engine_plugin import EnginePlugin, EngineSetup, register_engine
 from lampbench.engine.protocol import (
+    CombineJob,
     Completion,
+    Engine,
     GenerateRequest,
     GenerationSpec,
     Sampling,
     ScoreRequest,
     ScoreResult,
+    StepHook,
+    TrainFailure,
+    TrainJob,
+    TrainResult,
     Weights,
 )
 from lampbench.plugin.adaptation import TaskSFT, UserDPO, UserSFT
@@ -103,6 +112,7 @@ def register_task(name: str) -> Callable[[T], T]:
 __all__ = [
     "BM25",
     "CONTRIEVER",
+    "EVERYTHING",
     "IA3",
     "AdapterRecipe",
     "AnotherUsers",
@@ -112,6 +122,8 @@ __all__ = [
     "AssembledFromUsers",
     "Borrowing",
     "CandidateAnswers",
+    "Capability",
+    "CombineJob",
     "Completion",
     "Context",
     "Contrastive",
@@ -121,6 +133,10 @@ __all__ = [
     "Dense",
     "Dora",
     "Embeddings",
+    "Engine",
+    "EngineArgument",
+    "EnginePlugin",
+    "EngineSetup",
     "ExpertGuided",
     "FileFormat",
     "GenerateRequest",
@@ -167,9 +183,13 @@ __all__ = [
     "Side",
     "SoftPrompt",
     "SteeringVector",
+    "StepHook",
     "Task",
     "TaskRecipe",
     "TaskSFT",
+    "TrainFailure",
+    "TrainJob",
+    "TrainResult",
     "Trainable",
     "User",
     "UserDPO",
@@ -185,6 +205,7 @@ __all__ = [
     "fill",
     "hyper",
     "nearest",
+    "register_engine",
     "register_method",
     "register_metric",
     "register_task",

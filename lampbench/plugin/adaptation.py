@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from lampbench.core.dataset import Query, Record, User
 from lampbench.core.prompt import Prompt
+from lampbench.engine.capability import Capability, needs_of_training
 from lampbench.engine.protocol import (
     AdapterSpec,
     DPOSpec,
@@ -30,6 +31,10 @@ class TaskSFT(LoraRecipe, TaskRecipe):
     section = "task_sft"
     version: ClassVar = 3  # 2: random draws of the batched engine; 3: of a counter
     sees_train_users = True
+
+    def needs(self) -> frozenset[Capability]:
+        """Fine-tuning of a LoRA."""
+        return needs_of_training(self.lora(), preferences=False)
 
     def build(self, context: Context) -> None:
         """Train on every answered query of the task-training users."""
@@ -55,6 +60,10 @@ class UserFineTuning(AdapterRecipe, UserRecipe):
     @abstractmethod
     def adapter(self) -> AdapterSpec:
         """What is trained."""
+
+    def needs(self) -> frozenset[Capability]:
+        """Fine-tuning of the adapter."""
+        return needs_of_training(self.adapter(), preferences=False)
 
     def base(self, context: Context, user: User) -> Weights:
         """The adapters below the user's own."""
@@ -107,6 +116,10 @@ class UserDPO(AdapterRecipe, UserRecipe):
     beta: float = hyper("weight of the KL term, equation 6", low=0.0)
     dropout: float = hyper("dropout on the LoRA's input", low=0.0, high=0.999)
 
+    def needs(self) -> frozenset[Capability]:
+        """DPO of a LoRA."""
+        return needs_of_training(self._lora(), preferences=True)
+
     def build(self, context: Context, users: Sequence[User]) -> Iterator[User]:
         """Train all users' adapters in one call of the engine."""
         yield from context.train_users(self, [(user, self.job(context, user)) for user in users])
@@ -119,12 +132,15 @@ class UserDPO(AdapterRecipe, UserRecipe):
             for record, negative in zip(user.history, rejected, strict=True)
         )
         base = self.start.base(context, user)
-        lora = LoraSpec(self.start.rank, self.start.alpha, self.dropout, self.start.targets)
         dpo = DPOSpec(self.beta, reference=base)
         (start,) = self.start.own(context, user)
         return context.job(
-            self, data, lora, self.optim(), user=user, frozen=base, start=start, dpo=dpo
+            self, data, self._lora(), self.optim(), user=user, frozen=base, start=start, dpo=dpo
         )
+
+    def _lora(self) -> LoraSpec:
+        """The shape of the LoRA that is continued."""
+        return LoraSpec(self.start.rank, self.start.alpha, self.dropout, self.start.targets)
 
     def weights(self, context: Context, user: User) -> Weights:
         """The preference-trained LoRA instead of the one it continued."""

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from lampbench.core.dataset import Dataset, Record, User
+from lampbench.engine.capability import Capability, needs_of_training
 from lampbench.engine.protocol import GateSpec, OptimSpec, PiecesSpec, SFTExample, TrainJob, Weights
 from lampbench.plugin.adaptation import UserSFT, user_prompt
 from lampbench.plugin.adapter_recipe import AdapterRecipe
 from lampbench.plugin.borrowing import Borrowing, another_user
 from lampbench.plugin.context import Context, UserRecipe, WeightsSource
 from lampbench.plugin.hyperparameter import hyper
+from lampbench.plugin.recipe_graph import adapters_of
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,10 @@ class PieceGates(AdapterRecipe, UserRecipe):
         "share of the steps with a rising rate", default=0.0, low=0.0, high=1.0
     )
     max_grad_norm: float = hyper("gradients are clipped to this norm", default=0.3, low=0.0)
+
+    def needs(self) -> frozenset[Capability]:
+        """Training of gates on a LoRA."""
+        return needs_of_training(GateSpec(), preferences=False)
 
     def build(self, context: Context, users: Sequence[User]) -> Iterator[User]:
         """Train all users' gates in one call of the engine."""
@@ -78,6 +84,10 @@ class AssembledFromUsers(UserRecipe, Borrowing, WeightsSource):
             found.append(following)
             following = another_user(dataset, seed, following)
         return found
+
+    def needs(self) -> frozenset[Capability]:
+        """Choosing among gated pieces of LoRAs."""
+        return frozenset({Capability.PIECES}) | adapters_of(self.gates)
 
     def build(self, context: Context, users: Sequence[User]) -> Iterator[User]:
         """Choose all users' pieces in one call of the engine."""

@@ -11,11 +11,13 @@ from typing import Any, ClassVar, TypeVar
 
 from lampbench.core.dataset import Dataset, Query, Record, User
 from lampbench.core.prompt import Prompt
+from lampbench.engine.capability import Capability
 from lampbench.engine.protocol import Weights
 from lampbench.plugin.adapter_recipe import AdapterRecipe
 from lampbench.plugin.context import Context, TaskRecipe, WeightsSource
 from lampbench.plugin.hyperparameter import Part
 from lampbench.plugin.prompting import Plain, Prompting
+from lampbench.plugin.recipe_graph import adapters_of
 from lampbench.util.errors import LampbenchError
 from lampbench.util.hashing import digest
 
@@ -92,6 +94,10 @@ class MeanOfUsers(TaskRecipe, Borrowing, WeightsSource):
     def lenders(self, dataset: Dataset, seed: int, user: User | None) -> Sequence[User]:
         """All test users, by id."""
         return sorted(dataset.test_users, key=lambda one: one.id)
+
+    def needs(self) -> frozenset[Capability]:
+        """Adding up adapters."""
+        return frozenset({Capability.COMBINE}) | adapters_of(self.recipe)
 
     def build(self, context: Context) -> None:
         """Add up the users' last adapters."""

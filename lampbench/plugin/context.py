@@ -10,6 +10,7 @@ from lampbench.core.dataset import Dataset, Query, Record, User
 from lampbench.core.fidelity import Fidelity
 from lampbench.core.prompt import Prompt
 from lampbench.core.task import Task
+from lampbench.engine.capability import Capability
 from lampbench.engine.protocol import (
     AdapterSpec,
     Completion,
@@ -230,6 +231,12 @@ class Recipe(Part):
     def model_name(self, run_model: str) -> str:
         """The model that makes this artifact; the run's own unless a recipe says otherwise."""
         return run_model
+
+    def needs(self) -> frozenset[Capability] | None:
+        """What the engine must be able to do to make it: nothing where none is asked, None where
+        it is not known before. A recipe that trains adapters also names their kind.
+        """
+        return None
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lampbench.core.dataset import Record, User
+from lampbench.engine.capability import Capability
 from lampbench.plugin.context import Context, UserRecipe
 from lampbench.plugin.hyperparameter import hyper
 from lampbench.plugin.retrieval import Item, Retriever
@@ -41,6 +42,10 @@ class Embeddings(UserRecipe):
         "embedding model: a hub id or a folder", default="sentence-transformers/all-MiniLM-L6-v2"
     )
     revision: str = hyper("revision of a hub model: commit, tag or branch", default="main")
+
+    def needs(self) -> frozenset[Capability]:
+        """Nothing: another library embeds."""
+        return frozenset()
 
     def build(self, context: Context, users: Sequence[User]) -> Iterator[User]:
         """Embed what each record is found by."""

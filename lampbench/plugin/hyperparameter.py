@@ -19,8 +19,8 @@ from lampbench.util.errors import LampbenchError, short_repr, suggestion
 from lampbench.util.regular_file import read_regular
 from lampbench.util.terminal import message_line
 
-MODEL_SECTION = "model"
-"""The section of a configuration file that holds no hyper-parameters."""
+MODEL_SECTION, ENGINE_SECTION = "model", "engine"
+"""The sections of a configuration file that hold no hyper-parameters."""
 
 
 class _Unset(Enum):
@@ -228,7 +228,7 @@ def read_config(path: Path) -> dict[str, SourcedValue]:
     return {
         f"{section}.{name}": SourcedValue(value, str(path))
         for section, values in _sections(path).items()
-        if section != MODEL_SECTION
+        if section not in (MODEL_SECTION, ENGINE_SECTION)
         for name, value in values.items()
     }
 
@@ -240,6 +240,28 @@ def read_model_section(path: Path) -> dict[str, Any]:
         LampbenchError: as `read_config`.
     """
     return _sections(path).get(MODEL_SECTION, {})
+
+
+def read_engine_section(path: Path) -> tuple[dict[str, str], dict[str, dict[str, Any]]]:
+    """The section `[engine]` of a TOML file: engines by stage, and arguments by engine.
+
+    `sample = "vllm"` names the engine of a stage; the table `[engine.vllm]` holds its arguments.
+
+    Raises:
+        LampbenchError: as `read_config`; a value is neither a name nor a table.
+    """
+    stages, arguments = {}, {}
+    for name, value in _sections(path).get(ENGINE_SECTION, {}).items():
+        if isinstance(value, dict):
+            arguments[name] = value
+        elif isinstance(value, str):
+            stages[name] = value
+        else:
+            raise LampbenchError(
+                f"{path}: [engine] {name} = {short_repr(value)}: give the name of an engine, such "
+                'as "reference"'
+            )
+    return stages, arguments
 
 
 def _sections(path: Path) -> dict[str, dict[str, Any]]:

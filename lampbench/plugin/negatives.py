@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from lampbench.core.dataset import Record, User
 from lampbench.core.prompt import Piece, Prompt
+from lampbench.engine.capability import Capability
 from lampbench.engine.protocol import (
     GenerateRequest,
     GenerationSpec,
@@ -16,6 +17,7 @@ from lampbench.engine.protocol import (
 )
 from lampbench.plugin.context import Context, UserRecipe, WeightsSource
 from lampbench.plugin.hyperparameter import hyper
+from lampbench.plugin.recipe_graph import adapters_of
 from lampbench.util.hashing import seed_from
 
 
@@ -32,6 +34,10 @@ class Samples(UserRecipe):
     temperature: float = hyper("softmax temperature of the draws", low=1e-6)
     top_p: float = hyper("nucleus of the draws; 1.0 is the whole distribution", low=1e-6, high=1.0)
     max_new_tokens: int = hyper("token budget of a candidate", low=1)
+
+    def needs(self) -> frozenset[Capability]:
+        """Sampling under the weights of `sampled_from`."""
+        return frozenset({Capability.GENERATE, Capability.SAMPLE}) | adapters_of(self.sampled_from)
 
     def build(self, context: Context, users: Sequence[User]) -> Iterator[User]:
         """Sample for all users in one call of the engine."""
@@ -71,6 +77,10 @@ class LowestReward(UserRecipe):
 
     samples: Samples = Samples()
     judged_by: WeightsSource | None = None
+
+    def needs(self) -> frozenset[Capability]:
+        """Scoring under both models; the released code's scoring of raw text is known later."""
+        return frozenset({Capability.SCORE}) | adapters_of(self.judged_by, self.samples)
 
     def build(self, context: Context, users: Sequence[User]) -> Iterator[User]:
         """Score all users' candidates under both models in one call of the engine."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from lampbench.engine.capability import ADAPTERS, Capability
 from lampbench.plugin.context import Recipe
 from lampbench.plugin.hyperparameter import Part, child_parts
 
@@ -28,3 +29,10 @@ def build_order(parts: Sequence[Part]) -> list[Recipe]:
         for recipe in [part] if isinstance(part, Recipe) else parents(part):
             visit(recipe)
     return order
+
+
+def adapters_of(*parts: Part | None) -> frozenset[Capability]:
+    """The kinds of adapters that the recipes behind some parts make, as far as they say it."""
+    recipes = build_order([part for part in parts if part is not None])
+    kinds = frozenset(ADAPTERS.values())
+    return frozenset().union(*((recipe.needs() or frozenset()) & kinds for recipe in recipes))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from lampbench.core.dataset import User
+from lampbench.engine.capability import Capability
 from lampbench.engine.protocol import (
     OptimSpec,
     PreferencePair,
@@ -37,6 +38,10 @@ class SteeringVector(UserRecipe, WeightsSource):
     start: TaskSFT | None = None
     depth: float = hyper("which layer: 0 is the first, 1 the last", default=0.5, low=0.0, high=1.0)
     strength: float = hyper("factor of the mean difference", default=1.0, low=0.0)
+
+    def needs(self) -> frozenset[Capability]:
+        """A vector read off a layer's outputs."""
+        return frozenset({Capability.STEERING})
 
     def build(self, context: Context, users: Sequence[User]) -> Iterator[User]:
         """Read the vectors off the model's outputs, for all users in one call of the engine."""

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from lampbench.core.dataset import User
 from lampbench.core.prompt import Piece, Prompt
+from lampbench.engine.capability import Capability
 from lampbench.engine.protocol import GenerateRequest, GenerationSpec, Sampling
 from lampbench.plugin.context import Context, UserRecipe
 from lampbench.plugin.hyperparameter import hyper
@@ -39,6 +40,11 @@ class UserProfile(UserRecipe):
     def model_name(self, run_model: str) -> str:
         """The profile writer."""
         return run_model if self.model in ("run", "data") else self.model
+
+    def needs(self) -> frozenset[Capability]:
+        """Sampling; nothing where the profiles come with the data."""
+        asks = self.model != "data"
+        return frozenset({Capability.GENERATE, Capability.SAMPLE} if asks else ())
 
     def text(self, context: Context, user: User) -> str:
         """The profile of a user."""

@@ -121,8 +121,10 @@ class ModelDetails:
 
     `location` is a hub id or a folder, `revision` a hub model's commit, `fingerprint` identifies
     weights, configuration and tokenizer. `chat_template` is None for the tokenizer's own.
-    `engine` is "batched" or "reference". `arguments` are those of `--model-arg` that were given,
-    `notes` what a reader of the model's scores must know.
+    `engine` is the engine that answered, `engine_identity` what it was (version, settings; empty
+    for the default engine), `stage_engines` those of stages that another one carried out, by stage,
+    and `engine_arguments` what was given to them and may change an answer. `arguments` are those of
+    `--model-arg` that were given, `notes` what a reader of the model's scores must know.
 
     `batching` bounds what the batched engine puts into one pass: rows of a decoding step, tokens
     and labels of a pass, adapters trained at once. In float32 no answer depends on it; in bfloat16
@@ -136,6 +138,9 @@ class ModelDetails:
     chat_template: str | None = None
     device: str | None = None
     engine: str | None = None
+    engine_identity: Mapping[str, str] = field(default_factory=dict)
+    stage_engines: Mapping[str, str] = field(default_factory=dict)
+    engine_arguments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     arguments: Mapping[str, Any] = field(default_factory=dict)
     batching: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from lampbench.engine.model_arguments import SHOWN_ELSEWHERE
+from lampbench.engine.pool import DEFAULT_ENGINE
 from lampbench.record.runs import Run
 from lampbench.util.hashing import canonical, digest
 
@@ -18,6 +19,7 @@ class Setup:
     preset: str
     source: str
     model_arguments: str = ""
+    engine: str = ""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -44,7 +46,20 @@ def setup_of(run: Run) -> Setup:
             for name, value in sorted(details.arguments.items())
             if name not in SHOWN_ELSEWHERE
         ),
+        engine=engine_of_run(run),
     )
+
+
+def engine_of_run(run: Run) -> str:
+    """The engines of a run and their versions; "" for the default one, and for answers made
+    elsewhere.
+    """
+    details = run.manifest.model_details
+    told = details.engine_identity
+    words = [told.get("name", details.engine), *(told[k] for k in sorted(told) if k != "name")]
+    main = "" if details.engine in (None, DEFAULT_ENGINE) else " ".join(map(str, words))
+    stages = [f"{stage}: {name}" for stage, name in sorted(details.stage_engines.items())]
+    return ", ".join([*filter(None, [main]), *stages])
 
 
 def column_of(run: Run) -> Column:

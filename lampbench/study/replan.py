@@ -7,7 +7,7 @@ from lampbench.core.task import Task
 from lampbench.data import DataOptions, load_dataset
 from lampbench.engine.model_arguments import model_arguments
 from lampbench.engine.models import MODEL_PRESETS
-from lampbench.engine.pool import EnginePool
+from lampbench.engine.pool import DEFAULT_ENGINE, EnginePool
 from lampbench.execution.options import RunOptions, engine_pool, grid_plans
 from lampbench.execution.plan import Plan
 from lampbench.plugin.hyperparameter import SourcedValue
@@ -53,7 +53,9 @@ class Replanner:
             fidelity=manifest.fidelity,
             dtype=details.dtype,
             chat_template=details.chat_template,
-            engine=details.engine or "batched",
+            engine=details.engine or DEFAULT_ENGINE,
+            stage_engines=details.stage_engines,
+            engine_arguments=details.engine_arguments,
             model_arguments=model_arguments(details.arguments),
             cache_dir=self._cache_dir,
             plugins=self._plugins,

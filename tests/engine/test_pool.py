@@ -10,6 +10,7 @@ from lampbench.engine.divided_engine import DividedEngine
 from lampbench.engine.pool import EngineOptions, EnginePool
 from lampbench.engine.reference.engine import ReferenceEngine
 from lampbench.execution.cache import Cache
+from lampbench.registry import Registry
 from lampbench.util.errors import LampbenchError
 from lampbench.util.progress import Progress
 
@@ -18,7 +19,8 @@ from lampbench.util.progress import Progress
 def pool(tmp_path):
     def make(**options):
         cache = Cache(tmp_path, print)
-        return EnginePool(EngineOptions(device="cpu", **options), PAPER, cache, Progress())
+        given = EngineOptions(device="cpu", **options)
+        return EnginePool(given, PAPER, cache, Progress(), Registry().engine)
 
     return make
 
@@ -35,22 +37,23 @@ def test_the_engine_asked_for_is_loaded_once(pool, model_folder, options, kind):
     made = pool(**options)
     name = str(model_folder("llama"))
     assert made.device(name) == "cpu"
-    engine = made.get(name)
+    opened = made.get(name)
+    engine = opened.engine
     fast = engine.batched if isinstance(engine, DividedEngine) else engine
     assert type(fast) is kind
-    assert made.get(name) is engine
+    assert made.get(name) is opened
 
 
 def test_an_unknown_engine_is_an_error(pool, model_folder):
-    with pytest.raises(LampbenchError, match="no engine is called 'vllm': there are batched, ref"):
-        pool(engine="vllm").get(str(model_folder("llama")))
+    with pytest.raises(LampbenchError, match="no engine is called 'nothing': there are batched"):
+        pool(engine="nothing").get(str(model_folder("llama")))
 
 
 def test_one_engine_is_in_memory_at_a_time(pool, model_folder):
     made = pool()
     first = made.get(str(model_folder("llama")))
     made.get(str(model_folder("qwen")))
-    assert list(made._engines) == [str(model_folder("qwen"))]
+    assert list(made._open) == [("batched", str(model_folder("qwen")))]
     assert made.get(str(model_folder("llama"))) is not first
 
 

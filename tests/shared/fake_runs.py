@@ -11,6 +11,7 @@ import pytest
 
 from lampbench.core.dataset import Dataset, Query, Record, User
 from lampbench.core.fidelity import FIDELITIES
+from lampbench.engine.models import ModelSpec, resolve_model
 from lampbench.engine.pool import EngineOptions, EnginePool
 from lampbench.engine.protocol import (
     CombineJob,
@@ -118,25 +119,37 @@ class Pool:
         self.engine = engine
         self.options = EngineOptions(batch_size=3)
 
-    def get(self, name: str) -> RecordingEngine:
+    def get(self, model: str, engine: str | None = None) -> RecordingEngine:
         return self.engine
 
-    def identity(self, name: str) -> Any:
-        return {"fingerprint": name, "dtype": "float32", "chat_template": None}
+    def close(self) -> None:
+        pass
+
+    def identity(self, model: str, engine: str | None = None) -> Any:
+        return {"fingerprint": model, "dtype": "float32", "chat_template": None}
+
+    def model(self, model: str, engine: str | None = None) -> ModelSpec:
+        return resolve_model(model)
+
+    def revision(self, model: str, engine: str | None = None) -> str | None:
+        return None
+
+    def keyed_arguments(self, engine: str) -> frozenset[str]:
+        return frozenset()
 
     def arguments(self) -> dict[str, Any]:
         return {}
 
-    def batching(self, name: str) -> dict[str, int]:
+    def batching(self, model: str, engine: str | None = None) -> dict[str, int]:
         return {"decoding_rows": 3}
 
-    def device(self, name: str) -> str:
+    def device(self, model: str, engine: str | None = None) -> str:
         return "cpu"
 
-    def dtype(self, name: str) -> str:
+    def dtype(self, model: str, engine: str | None = None) -> str:
         return "float32"
 
-    def chat_template(self, name: str) -> str | None:
+    def chat_template(self, model: str, engine: str | None = None) -> str | None:
         return None
 
 
@@ -167,7 +180,7 @@ def engine() -> RecordingEngine:
 @pytest.fixture
 def on_fake_engine(engine: RecordingEngine, monkeypatch: pytest.MonkeyPatch) -> RecordingEngine:
     """The recording engine, in place of the engine of every model."""
-    monkeypatch.setattr(EnginePool, "_load", lambda self, name: engine)
+    monkeypatch.setattr(EnginePool, "_load", lambda *_: engine)
     return engine
 
 

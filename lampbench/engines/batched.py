@@ -1,0 +1,41 @@
+"""The default engine: many users per forward pass."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from lampbench.engine.capability import EVERYTHING
+from lampbench.engine.engine_plugin import EnginePlugin, EngineSetup, register_engine
+from lampbench.engine.protocol import Engine
+
+
+@register_engine("batched")
+class Batched(EnginePlugin):
+    """Serves and trains plain LoRAs of many users per forward pass.
+
+    Adapters of other kinds go through the reference engine, one user at a time.
+    """
+
+    summary = "many users per forward pass, in this process; the default"
+    capabilities = EVERYTHING
+    batch_invariant: ClassVar = True
+
+    def identity(self, setup: EngineSetup) -> Mapping[str, str]:
+        """Nothing: keys that name no engine are the default engine's."""
+        return {}
+
+    def open(self, setup: EngineSetup) -> Engine:
+        """The batched engine, with the reference engine behind it for other kinds of adapter."""
+        from lampbench.engine.batched.engine import BatchedEngine
+        from lampbench.engine.divided_engine import DividedEngine
+        from lampbench.engine.reference.engine import ReferenceEngine
+
+        spec = setup.local_model()
+        options = {
+            "device": setup.device,
+            "dtype": setup.dtype,
+            "chat_template": setup.chat_template,
+            "fidelity": setup.fidelity,
+            "arguments": setup.model_arguments,
+        }
+        batched = BatchedEngine(spec, batch_size=setup.batch_size, say=setup.say, **options)  # type: ignore[arg-type]
+        return DividedEngine(batched, lambda: ReferenceEngine(spec, **options), setup.say)  # type: ignore[arg-type]

@@ -1,0 +1,44 @@
+"""The engine that the others are checked against: one user at a time."""
+
+from typing import ClassVar
+
+from lampbench.engine.capability import EVERYTHING
+from lampbench.engine.engine_plugin import (
+    EnginePlugin,
+    EngineSetup,
+    check_model_files,
+    register_engine,
+)
+from lampbench.engine.protocol import Engine
+from lampbench.util.errors import LampbenchError
+
+
+@register_engine("reference")
+class Reference(EnginePlugin):
+    """One user at a time; slow, for checking."""
+
+    summary = "one user at a time, in this process; slow, for checking"
+    capabilities = EVERYTHING
+    batch_invariant: ClassVar = True
+
+    def check(self, setup: EngineSetup) -> None:
+        """Refuse quantised models: adapters are merged into the weights."""
+        if setup.model_arguments.quantization:
+            raise LampbenchError(
+                "--engine reference merges adapters into the weights, which cannot be done to "
+                "quantised ones; use --engine batched, or leave --model-arg quantization out"
+            )
+        check_model_files(setup)
+
+    def open(self, setup: EngineSetup) -> Engine:
+        """The reference engine."""
+        from lampbench.engine.reference.engine import ReferenceEngine
+
+        return ReferenceEngine(
+            setup.local_model(),
+            device=setup.device,
+            dtype=setup.dtype,
+            chat_template=setup.chat_template,
+            fidelity=setup.fidelity,
+            arguments=setup.model_arguments,
+        )

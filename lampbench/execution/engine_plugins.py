@@ -1,0 +1,35 @@
+"""The plugins of a run's engines by name, and which of all engines can do something."""
+
+from lampbench.engine.capability import Capability
+from lampbench.engine.engine_plugin import EnginePlugin
+from lampbench.registry import Registry
+from lampbench.util.errors import LampbenchError
+
+
+class EnginePlugins:
+    """Looks engines up in the registry, each once; `given` is one that need not be there."""
+
+    def __init__(self, registry: Registry, given: EnginePlugin | None = None) -> None:
+        self._registry = registry
+        self._found = {given.name: given} if given else {}
+
+    def get(self, name: str) -> EnginePlugin:
+        """The engine of that name.
+
+        Raises:
+            LampbenchError: there is none, or it is broken.
+        """
+        if name not in self._found:
+            self._found[name] = self._registry.engine(name)
+        return self._found[name]
+
+    def able(self, needed: frozenset[Capability]) -> tuple[str, ...]:
+        """The names of the engines that are installed here and can do what is needed."""
+        return tuple(name for name in self._registry.names("engine") if self._can(name, needed))
+
+    def _can(self, name: str, needed: frozenset[Capability]) -> bool:
+        try:
+            plugin = self.get(name)
+        except LampbenchError:  # a broken plugin is no remedy
+            return False
+        return needed <= plugin.capabilities and not plugin.missing()
