@@ -41,6 +41,7 @@ COMMANDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "Look things up": {
         "list": ("list:list_", "List methods, tasks, metrics, models or recorded runs."),
         "show": ("show:show", "Show a method or a task in full."),
+        "engines": ("engines:engines", "List engines, and what is missing here."),
     },
     "Write plugins": {
         "new": ("new:new", "Write a working plugin to begin with."),

@@ -45,7 +45,7 @@ def _begins(item: CompletionItem[Any], incomplete: str) -> bool:
 
 
 class PluginName(_Name):
-    """The name of a method, task or metric; with `every`, also `all`."""
+    """The name of a method, task, metric or engine; with `every`, also `all`."""
 
     def __init__(self, kind: "Kind", *, every: bool = False) -> None:
         self._kind: Kind = kind

@@ -25,6 +25,7 @@ def plan_record(plan: "Plan") -> dict[str, Any]:
         "stages": [
             {
                 "stage": one.stage,
+                "engine": one.engine or None,
                 "units": one.units,
                 "cached": one.cached,
                 "tokens_read": one.cost.read,

@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
+from lampbench.engine.capability import Capability
+
 if TYPE_CHECKING:
     from lampbench.plugin.hyperparameter import Part
     from lampbench.registry import Kind, ListedPlugin
@@ -36,6 +38,15 @@ def reads(metric: Any) -> list[str]:
     return [name for name, needed in named.items() if needed]
 
 
+def engine_arguments(engine: Any) -> list[dict[str, Any]]:
+    """An engine's arguments: name, type, default, and whether it is part of keys."""
+    return [
+        {"name": one.name, "type": one.kind.__name__, "default": one.default, "keyed": one.keyed,
+         "choices": list(one.choices), "help": one.help}
+        for one in engine.arguments
+    ]  # fmt: skip
+
+
 def choices(method: Any) -> dict[str, str]:
     """A method's three choices as expressions."""
     return {name: expression(getattr(method, name)) for name in CHOICES}
@@ -55,6 +66,16 @@ _FACTS: Mapping["Kind", Mapping[str, Callable[[Any], Any]]] = {
         "reads": reads,
         "missing": lambda metric: metric.missing(),
     },
+    "engine": {
+        "summary": attrgetter("summary"),
+        "capabilities": lambda engine: [
+            each.name.lower() for each in Capability if each in engine.capabilities
+        ],
+        "batch_invariant": attrgetter("batch_invariant"),
+        "reads_model_files": attrgetter("reads_model_files"),
+        "arguments": engine_arguments,
+        "missing": lambda engine: list(engine.missing()),
+    },
 }
 
 
@@ -63,7 +84,7 @@ def plugin_record(kind: "Kind", row: "ListedPlugin") -> dict[str, Any]:
     sound = row.plugin is not None
     return {
         "name": row.name,
-        "title": (row.plugin.title or row.name) if sound else None,
+        "title": (getattr(row.plugin, "title", "") or row.name) if sound else None,
         "description": first_line(row.plugin) if sound else None,
         **{key: fact(row.plugin) if sound else None for key, fact in _FACTS[kind].items()},
         "builtin": type(row.plugin).__module__.startswith("lampbench.") if sound else None,

@@ -45,6 +45,7 @@ def entry(
         "model_fingerprint": score.setup.model_fingerprint if score else None,
         "dtype": score.setup.dtype if score else None,
         "chat_template": score.setup.chat_template if score else None,
+        "engine": score.setup.engine if score else None,
         "model_arguments": score.setup.model_arguments if score else None,
         "runs": list(score.runs) if score else [],
     }

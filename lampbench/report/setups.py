@@ -51,15 +51,16 @@ def setup_of(run: Run) -> Setup:
 
 
 def engine_of_run(run: Run) -> str:
-    """The engines of a run and their versions; "" for the default one, and for answers made
-    elsewhere.
+    """The engine that answered, with what identifies it, then those of single stages.
+
+    Runs whose engine is not known are not told apart from the default engine's.
     """
     details = run.manifest.model_details
-    told = details.engine_identity
-    words = [told.get("name", details.engine), *(told[k] for k in sorted(told) if k != "name")]
-    main = "" if details.engine in (None, DEFAULT_ENGINE) else " ".join(map(str, words))
-    stages = [f"{stage}: {name}" for stage, name in sorted(details.stage_engines.items())]
-    return ", ".join([*filter(None, [main]), *stages])
+    told = [f"{name} {value}" for name, value in sorted(details.engine_identity.items())
+            if name != "name"]  # fmt: skip
+    answering = " ".join([details.engine or DEFAULT_ENGINE, *told])
+    stages = [f"{stage} by {name}" for stage, name in sorted(details.stage_engines.items())]
+    return "; ".join([answering, *stages])
 
 
 def column_of(run: Run) -> Column:

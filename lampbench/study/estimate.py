@@ -7,6 +7,8 @@ import click
 from tabulate import tabulate
 
 from lampbench.execution.plan import Plan
+from lampbench.execution.stage_engines import uses_engine
+from lampbench.record.manifest import PREDICT
 from lampbench.study.token_cost import Cost, Lengths, answer_cost, artifact_cost
 
 _KINDS = ("read", "trained", "written", "disk")
@@ -14,11 +16,13 @@ _KINDS = ("read", "trained", "written", "disk")
 
 @dataclass(frozen=True, slots=True)
 class StageEstimate:
-    """A stage of a plan: its units (users, queries, adapters), how many of them are cached, and
-    what the others cost; a kind of cost is None where it is unknown.
+    """A stage of a plan: its engine ("" where none is asked), its units (users, queries,
+    adapters), how many of them are cached, and what the others cost; a kind of cost is None where
+    it is unknown.
     """
 
     stage: str
+    engine: str
     units: int
     cached: int
     cost: Cost
@@ -32,10 +36,13 @@ def stage_estimates(plan: Plan, lengths: Lengths) -> list[StageEstimate]:
         missing = stage.missing(plan.executor)
         costs = [artifact_cost(stage.recipe, spec, owner, lengths) for owner in missing]
         cached = len(stage.owners) - len(missing)
-        found.append(StageEstimate(stage.name, len(stage.owners), cached, _sum(costs)))
+        engine = plan.executor.engine_of(stage.recipe) if uses_engine(stage.recipe) else ""
+        found.append(StageEstimate(stage.name, engine, len(stage.owners), cached, _sum(costs)))
     queries = sum(len(user.queries) for user in spec.dataset.test_users)
     cost = Cost() if plan.done else answer_cost(spec, lengths)
-    found.append(StageEstimate("predict", queries, queries if plan.done else 0, cost))
+    answering = plan.executor.engine_of(None)
+    cached = queries if plan.done else 0
+    found.append(StageEstimate(PREDICT, answering, queries, cached, cost))
     return found
 
 
@@ -51,10 +58,10 @@ def print_plan(plan: Plan) -> None:
     click.echo(f"  {state}: {plan.folder}")
     lengths = Lengths(spec.model)
     rows = [
-        [one.stage, one.units, one.cached, *_sums([one.cost])]
+        [one.stage, one.engine, one.units, one.cached, *_sums([one.cost])]
         for one in stage_estimates(plan, lengths)
     ]
-    click.echo(tabulate(rows, headers=["stage", "units", "cached", *_HEADS], intfmt=","))
+    click.echo(tabulate(rows, headers=["stage", "engine", "units", "cached", *_HEADS], intfmt=","))
     click.echo(f"  {_ABOUT.format(how=lengths.how)}\n")
 
 

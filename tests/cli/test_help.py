@@ -13,7 +13,9 @@ METAVARS = {
     "NAME", "MODEL", "METHOD", "PATH", "FILE", "DIR", "SOURCE", "N", "KEY", "TEXT", "DEVICE",
     "KEY=VALUE",    "SECTION.NAME=VALUE", "SECTION.NAME=V1,V2,...", "READ,TRAINED,WRITTEN",
 }  # fmt: skip
-WITHOUT_DEFAULT = {"--plugins", "--set", "--config", "--speed", "--lamp", "--engine-arg", "--model-arg"}
+WITHOUT_DEFAULT = {
+    "--plugins", "--set", "--config", "--speed", "--lamp", "--model-arg", "--engine-arg",
+}  # fmt: skip
 DIALECT = re.compile(
     r"\b(mend|whom|oracle|stands?|lacks?|anew|aside|part,|held against|a user of|one a|"
     r"goes on|nobody|made of|what of)\b", re.IGNORECASE
@@ -90,6 +92,7 @@ def test_run_has_each_option_under_its_heading(call):
         ],
         "Model": [
             "--engine",
+            "--engine-arg",
             "--chat-template",
             "--device",
             "--dtype",
