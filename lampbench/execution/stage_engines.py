@@ -17,7 +17,7 @@ WORK = (TRAIN, SAMPLE, SCORE, PREDICT)
 answers, score texts, or answer the queries."""
 
 _WORK_OF = {
-    TRAIN: {Capability.TRAIN_SFT, Capability.TRAIN_DPO, Capability.STEERING, Capability.COMBINE},
+    TRAIN: {Capability.TRAIN_SFT, Capability.TRAIN_DPO, Capability.COMBINE, Capability.PIECES},
     SAMPLE: {Capability.GENERATE},
     SCORE: {Capability.SCORE, Capability.SCORE_RAW},
 }
@@ -34,6 +34,8 @@ def engine_of(options: EngineOptions, recipe: Recipe | None) -> str:
 def work_of(recipe: Recipe) -> str | None:
     """What building a recipe is: `TRAIN`, `SAMPLE` or `SCORE`; None where it does not say."""
     needed = recipe.needs() or frozenset()
+    if needed == {Capability.STEERING}:  # as it is trained, and not as it is used
+        return TRAIN
     return next((work for work, kinds in _WORK_OF.items() if needed & kinds), None)
 
 

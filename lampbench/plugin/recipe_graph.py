@@ -32,7 +32,9 @@ def build_order(parts: Sequence[Part]) -> list[Recipe]:
 
 
 def adapters_of(*parts: Part | None) -> frozenset[Capability]:
-    """The kinds of adapters that the recipes behind some parts make, as far as they say it."""
+    """The kinds of adapters that the recipes behind some parts make, as far as they say it; of what
+    gates assemble, the LoRAs alone are used.
+    """
     recipes = build_order([part for part in parts if part is not None])
-    kinds = frozenset(ADAPTERS.values())
-    return frozenset().union(*((recipe.needs() or frozenset()) & kinds for recipe in recipes))
+    used = frozenset(ADAPTERS.values()) - {Capability.GATES, Capability.PIECES}
+    return frozenset().union(*((recipe.needs() or frozenset()) & used for recipe in recipes))
