@@ -9,11 +9,13 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from lampbench.core.dataset import Dataset, User
+from lampbench.engine.capability import Capability
 from lampbench.engine.protocol import TrainJob, Weights
 from lampbench.plugin.adaptation import UserDPO, UserSFT
 from lampbench.plugin.adapter_recipe import AdapterRecipe
 from lampbench.plugin.borrowing import Borrowing
 from lampbench.plugin.context import Context, UserRecipe, WeightsSource
+from lampbench.plugin.recipe_graph import adapters_of
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,10 @@ class MeanOfHalves(UserRecipe, Borrowing, WeightsSource):
     def lenders(self, dataset: Dataset, seed: int, user: User | None) -> Sequence[User]:
         """The user twice, each time with one half of the history."""
         return halves(user) if user else []
+
+    def needs(self) -> frozenset[Capability]:
+        """Adding up adapters."""
+        return frozenset({Capability.COMBINE}) | adapters_of(self.recipe)
 
     def build(self, context: Context, users: Sequence[User]) -> Iterator[User]:
         """Add up each user's two adapters."""

@@ -86,9 +86,11 @@ def test_gates_are_trained_alone_and_make_nothing_else_of_the_lora(sharers, refe
         hook.remove()
     assert result.losses == pytest.approx((float(loss.detach()),), rel=1e-5)
     for name, gate in gates.items():  # Adam's first step is the sign of the gradient
-        clear = naive[name].grad.abs() > 1e-5
+        gradient = naive[name].grad
+        assert gradient is not None
+        clear = gradient.abs() > 1e-5
         assert clear.any()
-        expected = -optim.learning_rate * naive[name].grad.sign()
+        expected = -optim.learning_rate * gradient.sign()
         torch.testing.assert_close(gate[clear], expected[clear], rtol=2e-2, atol=0)
     assert (loras[0] / "adapter_model.safetensors").read_bytes() == before
 
@@ -113,7 +115,7 @@ def test_pieces_are_chosen_layer_by_layer_as_by_a_naive_loop(sharers, reference,
         for one in examples(5)
     ]
     for batch in (encoded[:2], encoded[2:4], encoded[4:]):
-        chosen = {}
+        chosen: dict[str, torch.Tensor] = {}
         for name in changes:  # in the model's order: each layer sees what was chosen before it
             means = torch.stack([score_of_one(model, name, each, vectors, chosen, changes)
                                  for each in batch]).mean(0)  # fmt: skip
