@@ -44,7 +44,7 @@ class AnyAdaptedModel(AdaptedModel):
         return self._model
 
     def trainable(self, job: TrainJob) -> Any:
-        """The copy with the adapter that the job trains."""
+        """The copy with the adapter that the job trains, a model of PEFT."""
         if isinstance(job.adapter, LoraSpec):
             return super().trainable(job)
         from peft import get_peft_model
@@ -54,14 +54,13 @@ class AnyAdaptedModel(AdaptedModel):
                 f"{job.id}: only a LoRA can be continued, not a {trained_kind(job.adapter)}"
             )
         if isinstance(job.adapter, GateSpec):
-            return self._gated(job)
+            return self._gated(job).tuned
         plain = self._with_merged(job.frozen)
         with seeded(job.seed, self._pristine.device):
             tuned = get_peft_model(plain, _config(plain, job.adapter, self._base), _NAME)
         virtual = trained_kind(job.adapter) in _VIRTUAL
         self._model = VirtualTokens(tuned, plain) if virtual else tuned
-        self._model.eval()  # the base model's own dropout stays off
-        return self._model
+        return tuned
 
     def save(self, job: TrainJob) -> None:
         """Write the trained adapter in PEFT's format."""

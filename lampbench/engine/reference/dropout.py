@@ -1,6 +1,6 @@
 """Dropout of the reference engine: PEFT's place for it, our generator's masks."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,24 +19,23 @@ class SeededDropout(torch.nn.Module):
         self.masks: LoraDropout | None = None
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """`inputs` [1, tokens, width] after dropout."""
+        """`inputs` [rows, tokens, width] after dropout."""
         if self.masks is None:
             return inputs
         return self.masks(inputs, self._layer) * self.masks.scale
 
 
 @contextmanager
-def lora_dropout(model: Any, rate: float, seed: int, positions: Tensor) -> Iterator[None]:
+def lora_dropout(
+    model: Any, rate: float, seeds: Sequence[int], positions: Tensor
+) -> Iterator[None]:
     """Inside, the adapter that is trained has this dropout.
 
-    The base model's own stays off, as in every engine. For `seed` and `positions` [tokens] see
-    `LoraDropout`.
+    The base model's own stays off, as in every engine. For `seeds` [rows] and `positions`
+    [rows, tokens] see `LoraDropout`.
     """
-    if not rate:
-        yield
-        return
     modules = [module for module in model.modules() if isinstance(module, SeededDropout)]
-    masks = LoraDropout(rate, torch.tensor([seed], device=positions.device), positions)
+    masks = LoraDropout(rate, torch.tensor(list(seeds), device=positions.device), positions)
     for module in modules:
         module.masks = masks
     try:

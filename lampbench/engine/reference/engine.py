@@ -7,7 +7,6 @@ training loop per user. It shares with the batched engine the prompt encoding, t
 files and the equations.
 """
 
-import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -17,8 +16,6 @@ from torch import Tensor
 from lampbench.core.fidelity import Fidelity
 from lampbench.engine.combine_adapters import combine_adapters
 from lampbench.engine.decoded_answer import DecodedAnswer, completion, encode_sides
-from lampbench.engine.divergence import divergence
-from lampbench.engine.dpo_loss import dpo_loss
 from lampbench.engine.flush_denormals import flush_denormals
 from lampbench.engine.load_model import load_model
 from lampbench.engine.model_arguments import NOTHING_GIVEN, ModelArguments
@@ -29,7 +26,6 @@ from lampbench.engine.protocol import (
     CombineJob,
     Completion,
     GenerateRequest,
-    LoraSpec,
     PiecesSpec,
     ScoreRequest,
     ScoreResult,
@@ -40,15 +36,8 @@ from lampbench.engine.protocol import (
     TrainResult,
 )
 from lampbench.engine.reference.any_adapter import AnyAdaptedModel
-from lampbench.engine.reference.dropout import lora_dropout
 from lampbench.engine.reference.pieces import assemble
 from lampbench.engine.reference.steering import SteeredModel, fit_steering
-from lampbench.engine.training_schedule import (
-    batch_indices,
-    dropout_seed,
-    learning_rate,
-    total_steps,
-)
 from lampbench.util.hashing import seed_from
 
 
@@ -149,43 +138,29 @@ class ReferenceEngine:
             if isinstance(job.adapter, (SteeringSpec, PiecesSpec)):
                 yield self._fitted(job, encoded)
                 continue
-            model = self._user.trainable(job)
-            parameters = [p for p in model.parameters() if p.requires_grad]
-            optimizer = torch.optim.AdamW(
-                parameters, lr=job.optim.learning_rate, weight_decay=job.optim.weight_decay
-            )
-            steps = total_steps(job.optim, len(encoded))
-            losses: list[float] = []
-            margins: list[float] = []
-            failure = None
-            for step in range(steps):
-                for group in optimizer.param_groups:
-                    group["lr"] = learning_rate(job.optim, step, steps)
-                chosen = batch_indices(job.optim, len(encoded), job.seed, step)
-                seeds = [dropout_seed(job.seed, step, number) for number in chosen]
-                loss, margin = self._loss(model, job, [encoded[i] for i in chosen], seeds)
-                torch.autograd.backward(loss)
-                limit = job.optim.max_grad_norm or math.inf
-                norm = float(torch.nn.utils.clip_grad_norm_(parameters, limit))
-                losses.append(float(loss.detach()))
-                margins.append(margin)
-                if failure := divergence(losses[-1], norm, step + 1):
-                    break
-                optimizer.step()
-                optimizer.zero_grad()
-                on_step(job.id, step + 1, steps)
-            if failure:
-                yield TrainFailure(job.id, failure)
-                continue
-            self._user.save(job)
-            yield TrainResult(
-                job.id,
-                steps,
-                tokens=_trained_tokens(job, encoded),
-                examples_shortened=sum(each.shortened for each in encoded),
-                losses=tuple(losses),
-                margins=tuple(margins) if job.dpo else (),
-            )
+            yield self._trained(job, encoded, on_step)
+
+    def _trained(
+        self, job: TrainJob, encoded: Sequence[EncodedResponses], on_step: StepHook
+    ) -> TrainResult | TrainFailure:
+        """Train by trl, and save what came of it."""
+        from lampbench.engine.reference.trl_training import Course, train_by_trl
+
+        course = Course(job, encoded, on_step)
+        reference = self._other(0).merged(job.dpo.reference) if job.dpo else None
+        model = self._user.trainable(job)
+        train_by_trl(model, reference, self._encoder.tokenizer, course, self.device)
+        if course.failure:
+            return TrainFailure(job.id, course.failure)
+        self._user.save(job)
+        return TrainResult(
+            job.id,
+            course.steps,
+            tokens=_trained_tokens(job, encoded),
+            examples_shortened=sum(each.shortened for each in encoded),
+            losses=tuple(course.losses),
+            margins=tuple(course.margins),
+        )
 
     def _fitted(self, job: TrainJob, encoded: Sequence[EncodedResponses]) -> TrainResult:
         """What takes no steps: it is read off the model's activations."""
@@ -247,42 +222,6 @@ class ReferenceEngine:
                 new = [torch.tensor([[after]], device=self.device)] * len(models)
         return DecodedAnswer(tuple(chosen), True, tuple(rewards))
 
-    def _loss(
-        self, model: Any, job: TrainJob, batch: Sequence[EncodedResponses], seeds: Sequence[int]
-    ) -> tuple[Tensor, float]:
-        """Mean negative log-likelihood of the responses' tokens, or equation 6 and its margin.
-
-        `seeds` are those of the examples' dropout.
-        """
-        reference = job.dpo and self._other(0).with_adapters(job.dpo.reference)
-        dropout = job.adapter.dropout if isinstance(job.adapter, LoraSpec) else 0.0
-        policy = self._batch_logprobs(model, batch, dropout, seeds)
-        if job.dpo is None:
-            return -torch.cat([logs for (logs,) in policy]).mean(), 0.0
-        with torch.no_grad():
-            fixed = self._batch_logprobs(reference, batch, 0.0, seeds)
-        losses, margins = dpo_loss(_sums(policy), _sums(fixed), job.dpo.beta)
-        return losses.mean(), float(margins.detach().mean())
-
-    def _batch_logprobs(
-        self, model: Any, batch: Sequence[EncodedResponses], dropout: float, seeds: Sequence[int]
-    ) -> list[list[Tensor]]:
-        """As `_logprobs`, by example and response, with dropout on the LoRA's input.
-
-        The responses to a prompt share its masks, and have neighbouring ones of their own.
-        """
-        logs: list[list[Tensor]] = []
-        for each, seed in zip(batch, seeds, strict=True):
-            logs.append([])
-            begin = len(each.prompt)
-            for response in each.responses:
-                end = begin + len(response)
-                positions = torch.tensor([*range(len(each.prompt)), *range(begin, end)])
-                begin = end
-                with lora_dropout(model, dropout, seed, positions.to(self.device)):
-                    logs[-1].append(self._logprobs(model, each.prompt, response))
-        return logs
-
     def _logprobs(self, model: Any, prompt: TokenIds, response: TokenIds) -> Tensor:
         """Log p(token | everything before it) of each token of the response."""
         tokens = torch.tensor([[*prompt, *response]], device=self.device)
@@ -303,8 +242,3 @@ def _next_logits(model: Any, new: Tensor, cache: Any) -> Tensor:
     """Logits [1, vocabulary] in float32 after the new tokens [1, new]; `cache` has those before."""
     logits: Tensor = model(input_ids=new, past_key_values=cache, use_cache=True).logits
     return logits[:, -1].float()
-
-
-def _sums(logprobs: Sequence[Sequence[Tensor]]) -> Tensor:
-    """Sum of each response's log-probabilities [examples, responses]."""
-    return torch.stack([torch.stack([logs.sum() for logs in row]) for row in logprobs])

@@ -11,6 +11,7 @@ from torch import Tensor
 from lampbench.engine.adapter_files import write_tensors
 from lampbench.util.errors import LampbenchError
 
+_PLACE = "piece_gates"
 _LAYERS = "base_model.model."  # what PEFT puts before the names of a model's layers
 
 
@@ -36,6 +37,7 @@ class GatedModel(torch.nn.Module):
             torch.nn.Parameter(torch.zeros(first.in_features, device=first.weight.device))
             for first in layers.values()
         )
+        tuned.add_module(_PLACE, self._gates)  # where a trainer looks for what it trains
         self._hooks = [
             first.register_forward_pre_hook(functools.partial(_gate, gate))
             for first, gate in zip(layers.values(), self._gates, strict=True)
@@ -49,6 +51,7 @@ class GatedModel(torch.nn.Module):
         """The model without LoRA and gates."""
         for hook in self._hooks:
             hook.remove()
+        delattr(self.tuned, _PLACE)
         return self.tuned.unload()
 
     def save(self, output: Path) -> None:
