@@ -9,6 +9,8 @@
 # make study   all recorded runs again: hours on two cores (make -j2 study uses both)
 # make licences  docs/licences.md, from the packages that are installed
 # make audit   known vulnerabilities of the dependencies (needs pip-audit and a network)
+# make package build the package from what is committed, check it, and try it in a bare environment
+# make release the same for a version that may be released, and tag it (CONTRIBUTING.md)
 # make check   everything CI runs
 # The environment in .venv is made once, and again when pyproject.toml or constraints.txt change.
 
@@ -32,9 +34,9 @@ LONG := --task abstract_generation --task topic_writing --task review_writing
 ONE_CORE = OMP_NUM_THREADS=1 $(BIN)/lampbench
 REPRODUCE = $(ONE_CORE) reproduce paper --data bundled
 
-.PHONY: demo env test lint types tables licences audit check clean bench bench-gpu bench-quick gpu tuning \
-	tuning-lamp tuning-longlamp tuning-smollm2-135m study study-titles study-texts study-sensitivity \
-	study-penalty study-history study-beyond study-models
+.PHONY: demo env test lint types tables licences audit package release check clean bench bench-gpu \
+	bench-quick gpu tuning tuning-lamp tuning-longlamp tuning-smollm2-135m study study-titles study-texts \
+	study-sensitivity study-penalty study-history study-beyond study-models
 
 demo: env $(if $(filter smollm2-135m,$(MODEL)),$(SMOLLM2))
 	$(BIN)/lampbench run --method cope --task news_headline --model $(MODEL) \
@@ -166,6 +168,14 @@ tuning-lamp tuning-longlamp tuning-smollm2-135m: env
 	OMP_NUM_THREADS=1 $(BIN)/python scripts/tune.py --part $(@:tuning-%=%)
 
 tuning: tuning-lamp tuning-longlamp tuning-smollm2-135m
+
+package: env
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[release]'
+	$(BIN)/python -m scripts.build_package
+
+release: env
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[release]'
+	$(BIN)/python -m scripts.release
 
 check:
 	.ci/run

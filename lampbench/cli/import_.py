@@ -1,4 +1,4 @@
-"""`lampbench import predictions`: predictions that were made elsewhere, as a recorded run."""
+"""`lampbench import`: predictions and runs that were made elsewhere."""
 
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ _WHAT = "What was run"
 
 @click.group("import", cls=Group)
 def import_() -> None:
-    """Record predictions that were made elsewhere."""
+    """Record predictions or runs that were made elsewhere."""
 
 
 @import_.command("predictions")
@@ -75,3 +75,57 @@ def predictions(
         plugins=tuple(plugin_paths(plugins)),
     )
     print_summary([run.path])
+
+
+@import_.command("runs")
+@argument("source", metavar="SOURCE")
+@option("--name", metavar="TEXT", type=RecordedName(),
+        help="Who recorded the runs.  [default: the repository, or whom the folder "
+             "names]")  # fmt: skip
+@option("--own", is_flag=True, help="They are our own, for example from another machine.")
+@options.results
+def runs(source: str, name: str | None, own: bool, results: Path) -> None:
+    """Copy recorded runs from elsewhere, as a submission or as our own.
+
+    SOURCE is a folder like `results`, or hub:OWNER/NAME[@REVISION], a dataset repository of the
+    Hugging Face hub. Digests are checked; `lampbench verify` checks the rest.
+    """
+    import tempfile
+
+    from lampbench.record.adopt_runs import adopt_runs
+    from lampbench.record.hub_repository import HUB, download_runs, parse_repository
+    from lampbench.util.disk import writable
+    from lampbench.util.errors import LampbenchError
+
+    if own and name:
+        raise LampbenchError("--own and --name exclude each other; give one of them")
+    writable(results, "--results")
+    with tempfile.TemporaryDirectory(dir=results, prefix=".import-") as temporary:
+        folder = Path(source)
+        if source.startswith(HUB):
+            folder = Path(temporary)
+            name = name or parse_repository(source)[0]
+            download_runs(source, folder)
+        elif not folder.is_dir():
+            raise LampbenchError(f"{source}: no such folder; name one, or {HUB}OWNER/NAME")
+        made = adopt_runs(folder, results, None if own else name or _named(folder))
+    for path in made:
+        click.echo(f"{path}: recorded")
+    if not made:
+        click.echo("all of these runs are recorded already")
+
+
+def _named(folder: Path) -> str:
+    """Who recorded the runs of a folder."""
+    from lampbench.record.submission import submitter_of
+    from lampbench.util.errors import LampbenchError
+
+    try:
+        name = submitter_of(folder)
+    except ValueError as error:
+        raise LampbenchError(f"{folder}: {error}; restore the file") from error
+    if name is None:
+        raise LampbenchError(
+            f"{folder}: does not say who recorded its runs; give --name, or --own if you did"
+        )
+    return name

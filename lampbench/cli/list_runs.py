@@ -114,6 +114,8 @@ def _heading(run: Mapping[str, Any]) -> str:
     if run["max_history"]:
         parts.append(f"max-history {run['max_history']}")
     parts += [f"{run['users']} users{failed}", f"engine {engine}"]
+    if run["submitted_by"]:
+        parts.append(f"submitted by {run['submitted_by']}")
     return one_line(", ".join(parts))
 
 

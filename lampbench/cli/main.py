@@ -51,11 +51,15 @@ COMMANDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         "cache": ("cache:cache", "List, clean up or verify what is stored for later runs."),
         "doctor": ("doctor:doctor", "Check this machine, and a model."),
     },
+    "Share runs": {
+        "submit": ("submit:submit", "Write recorded runs as a submission to the board."),
+        "verify": ("verify:verify", "Check what a submission claims."),
+    },
     "Bring data in and out": {
         "data": ("data:data", "Describe, audit or import a dataset."),
-        "import": ("import_:import_", "Record predictions that were made elsewhere."),
+        "import": ("import_:import_", "Record predictions or runs that were made elsewhere."),
         "forget": ("forget:forget", "Remove a user from recorded runs and the cache."),
-        "export": ("export:export", "Write a run's predictions for LaMP's evaluation."),
+        "export": ("export:export", "Write predictions for LaMP's evaluation, or runs to the hub."),
     },
 }
 """Heading -> command -> module and object, and its line in the main help."""

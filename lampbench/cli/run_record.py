@@ -30,6 +30,7 @@ def run_record(run: "Run") -> dict[str, Any]:
         "queries": manifest.counts.queries,
         "failed_users": sorted(manifest.failed_users),
         "engine": "external" if manifest.external else manifest.model_details.engine,
+        "submitted_by": run.submitter,
         "created": manifest.created,
         "scores": {metric: manifest.mean(metric) for metric in manifest.scores},
     }

@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 
 from lampbench.record.dataset_files import content_of, shared_path
+from lampbench.record.format_1 import Format1Run, is_format_1
 from lampbench.record.leftovers import REPLACED, TEMPORARY, leftovers, restore
 from lampbench.record.manifest import MANIFEST, Manifest
 from lampbench.record.paths import run_path
@@ -81,7 +82,9 @@ def _check(root: Path, path: Path, checked: Checked) -> Manifest:
     try:
         if not (path / MANIFEST).is_file():
             raise Damage(f"half-written, there is no {MANIFEST}", remedy(path, None))
-        manifest = Manifest.from_json(read_regular(path / MANIFEST))
+        content = read_regular(path / MANIFEST)
+        old = Format1Run(path) if is_format_1(content) else None
+        manifest = old.manifest() if old else Manifest.from_json(content)
     except OSError as error:
         what = f"{MANIFEST} cannot be read ({error.strerror})"
         raise Damage(what, remedy(path, None)) from error
@@ -97,6 +100,8 @@ def _check(root: Path, path: Path, checked: Checked) -> Manifest:
             checked_content(path / name, recorded)
     except ValueError as error:
         raise Damage(str(error), remedy(path, manifest)) from error
+    if old is not None:
+        return manifest  # what its data was is in its own files
     for file in (manifest.dataset.queries_file, manifest.dataset.histories_file):
         place = shared_path(root, manifest.task, file), file.sha256
         if place not in checked:

@@ -94,17 +94,39 @@ def record_dataset(
 
 def write_queries(results: Path, task: str, queries: Iterable[RecordedQuery]) -> SharedFile:
     """Record test queries under a name made from their content."""
+    return _write(results, task, "queries", _query_columns(queries))
+
+
+def queries_file(queries: Iterable[RecordedQuery]) -> SharedFile:
+    """The name and digest that these queries have when they are written."""
+    return _named("queries", to_text(_query_columns(queries)))
+
+
+def _query_columns(queries: Iterable[RecordedQuery]) -> dict[str, list[Any]]:
     rows = [asdict(query) for query in queries]
     names = ["user", "query", "fields", "reference"]
     names += ["sha256"] if any(row["sha256"] for row in rows) else []
-    return _write(results, task, "queries", {name: [row[name] for row in rows] for name in names})
+    return {name: [row[name] for row in rows] for name in names}
 
 
 def write_histories(results: Path, task: str, histories: Iterable[RecordedHistory]) -> SharedFile:
     """Record the beginnings of users' past targets under a name made from their content."""
+    return _write(results, task, "histories", _history_columns(histories))
+
+
+def histories_file(histories: Iterable[RecordedHistory]) -> SharedFile:
+    """The name and digest that these beginnings have when they are written."""
+    return _named("histories", to_text(_history_columns(histories)))
+
+
+def _history_columns(histories: Iterable[RecordedHistory]) -> dict[str, list[Any]]:
     rows = [asdict(one) for one in histories]
-    names = ("user", "record", "beginning")
-    return _write(results, task, "histories", {name: [row[name] for row in rows] for name in names})
+    return {name: [row[name] for row in rows] for name in ("user", "record", "beginning")}
+
+
+def _named(kind: str, content: bytes) -> SharedFile:
+    digest = sha256(content).hexdigest()
+    return SharedFile(f"{digest[:16]}.{kind}.json.gz", digest)
 
 
 def shared_path(results: Path, task: str, file: SharedFile) -> Path:
@@ -163,11 +185,10 @@ def _histories(users: Iterable[User], private: bool) -> Iterable[RecordedHistory
 
 def _write(results: Path, task: str, kind: str, columns: Mapping[str, Sequence[Any]]) -> SharedFile:
     content = to_text(columns)
-    digest = sha256(content).hexdigest()
-    file = SharedFile(f"{digest[:16]}.{kind}.json.gz", digest)
+    file = _named(kind, content)
     path = shared_path(results, task, file)
     try:
-        content_of(path, digest)
+        content_of(path, file.sha256)
     except ValueError:  # not there, or damaged: this is its content
         try:
             with writing(path):

@@ -8,10 +8,12 @@ from pathlib import Path
 
 from lampbench.record.columns import decompress
 from lampbench.record.dataset_files import write_histories, write_queries
+from lampbench.record.format_1 import INPUT_LINES, forget_inputs
 from lampbench.record.leftovers import put_right, run_of
 from lampbench.record.paths import unescape
 from lampbench.record.run_lock import run_lock
 from lampbench.record.runs import Run, UnreadableRun, load_runs, read_run
+from lampbench.record.submission import submission_folders
 from lampbench.record.unused_files import remove_unused_files, shared_files
 from lampbench.record.write import write_run
 from lampbench.scoring.score_table import ScoreTable
@@ -40,7 +42,7 @@ def forget_in_results(
     runs, problems = load_runs(results)
     for run in runs:
         try:
-            removed += _forget(run, results, user, say)
+            removed += _forget(run, run.path.parents[3], user, say)
         except LampbenchError as error:
             left.append(f"{error}; then forget the user again")
     for problem in problems:
@@ -50,8 +52,9 @@ def forget_in_results(
             removed.append(f"{problem.path}: a half-written run")
         else:
             left.append(str(problem))
-    for folder in sorted(path for path in results.glob("*") if path.is_dir()):
-        removed += _forget_files(results, folder, user, problems, left)
+    for root in (results, *submission_folders(results)):
+        for folder in sorted(path for path in root.glob("*") if path.is_dir()):
+            removed += _forget_files(root, folder, user, problems, left)
     return removed, left
 
 
@@ -114,6 +117,9 @@ def _forget_files(
         return
     for file in remove_unused_files(results, task):
         yield f"{file}: no run names it"
+    for file in sorted(folder.glob(f"*.{INPUT_LINES}")):
+        if forget_inputs(file, user):
+            yield f"{file}: the user's line"
     for file in shared_files(folder):
         if _names(file, user):
             damaged = ", ".join(str(problem.path) for problem in problems) or "a damaged run"

@@ -7,6 +7,7 @@ what the code of OPPU and CoPe writes, with the answers in place of the referenc
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace as replace_fields
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -116,7 +117,7 @@ def import_predictions(
     data = record_dataset(results, dataset, task, private=private)
     answers = [row.prediction for row in rows]
     manifest = Manifest(
-        key=digest([EXTERNAL, method, task.name, model, seed, data.fingerprint, answers]),
+        key="",
         method=method,
         method_title=title,
         task=task.name,
@@ -136,6 +137,7 @@ def import_predictions(
         external=ExternalFile(file.name, file_digest(file)),
         private=private,
     )
+    manifest = replace_fields(manifest, key=external_key(manifest, answers))
     scores = score_predictions(rows, None, scoring)
     if private:
         rows = [without_texts(row) for row in rows]
@@ -150,6 +152,12 @@ def import_predictions(
     finally:
         if private:
             remove_unused_files(results, task.name)  # those of a record with texts
+
+
+def external_key(manifest: Manifest, answers: Sequence[str | None]) -> str:
+    """The key of an external run: the digest of what was run and of the answers, in order."""
+    m = manifest
+    return digest([EXTERNAL, m.method, m.task, m.model, m.seed, m.dataset.fingerprint, answers])
 
 
 def export_predictions(run: Run, task: Task, file: Path) -> int:

@@ -143,10 +143,12 @@ def _rescore(
     scores = replace(before, columns={**before.columns, **taken})
     missing = {name: why for name, why in missing.items() if name not in kept}
     described = _described(run.manifest.scoring, scoring, metrics, missing, kept)
-    if scores == before and described == run.manifest.scoring:
+    if scores == before and described == run.manifest.scoring and run.format_1 is None:
         return Rescored(run, False, missing, {})
     manifest = replace(run.manifest, scoring=described)
     results = run.path.parents[3]
+    if run.format_1 is not None:
+        run.format_1.write_shared_files(run.manifest, results)
     written = write_run(results, manifest, predictions, scores, replace=True, metrics=metrics)
     return Rescored(written, True, missing, _changed(before, scores))
 

@@ -69,6 +69,15 @@ def read_scores(content: bytes, manifest: Manifest) -> ScoreTable:
     found = ScoreTable(
         tuple(users), tuple(queries), {name: _scores(name, c) for name, c in columns.items()}
     )
+    return check_scores(found, manifest)
+
+
+def check_scores(found: ScoreTable, manifest: Manifest) -> ScoreTable:
+    """The scores, if their means are those of the manifest.
+
+    Raises:
+        ValueError: they are not, or a query is there twice.
+    """
     _check_distinct(found.places)
     pooled = manifest.scoring.pooled if manifest.scoring else ()
     means = aggregate(found, pooled)

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -21,12 +22,14 @@ from lampbench.record.dataset_files import (
     read_queries,
     shared_path,
 )
+from lampbench.record.format_1 import Format1Run
 from lampbench.record.leftovers import TEMPORARY, leftovers, restore, run_of
 from lampbench.record.manifest import MANIFEST, PREDICTIONS, SCORES, Manifest
 from lampbench.record.private import shown_text
 from lampbench.record.remedy import remedy
 from lampbench.record.run_files import checked_content, read_predictions, read_scores
 from lampbench.record.run_lock import run_lock_if_free
+from lampbench.record.submission import submission_folders, submitter_of
 from lampbench.scoring.prediction_row import PredictionRow
 from lampbench.scoring.score_table import ScoreTable
 from lampbench.util.errors import LampbenchError
@@ -61,19 +64,31 @@ class Run:
     manifest: Manifest
 
     @property
+    def format_1(self) -> Format1Run | None:
+        """The folder's content, where it is of the first recorded format."""
+        return None if PREDICTIONS in self.manifest.files else Format1Run(self.path)
+
+    @property
     def predictions(self) -> list[PredictionRow]:
         """One row per query, with the reference."""
+        if (old := self.format_1) is not None:
+            return self._checked(lambda: old.predictions(self.manifest))
         queries = self.queries
         return self._read(PREDICTIONS, lambda content: read_predictions(content, queries))
 
     @cached_property
     def scores(self) -> ScoreTable:
         """The scores of each query; their means are those of the manifest."""
+        if (old := self.format_1) is not None:
+            return self._checked(lambda: old.scores(self.manifest))
         return self._read(SCORES, lambda content: read_scores(content, self.manifest))
 
     @property
     def queries(self) -> Mapping[tuple[str, str], RecordedQuery]:
         """The dataset's test queries, by user and query."""
+        if (old := self.format_1) is not None:
+            found = self._checked(lambda: old.queries(self.manifest))
+            return {(query.user, query.query): query for query in found}
         file = self.manifest.dataset.queries_file
         place = shared_path(self._root, self.manifest.task, file)
         return self._checked(lambda: read_queries(place, file.sha256))
@@ -92,9 +107,23 @@ class Run:
     @property
     def past_records(self) -> list[RecordedHistory]:
         """The past records of the dataset's test users."""
+        if (old := self.format_1) is not None:
+            return self._checked(lambda: old.histories(self.manifest))
         file = self.manifest.dataset.histories_file
         place = shared_path(self._root, self.manifest.task, file)
         return self._checked(lambda: read_histories(place, file.sha256))
+
+    @cached_property
+    def submitter(self) -> str | None:
+        """Who recorded the run, where it was submitted; None for our own.
+
+        Raises:
+            LampbenchError: the submission does not say who.
+        """
+        try:
+            return submitter_of(self._root)
+        except ValueError as error:
+            raise LampbenchError(f"{self._root}: {error}; restore the file") from error
 
     def frame(self) -> "pandas.DataFrame":
         """One row per query: user, query, prediction, reference, and a column per metric."""
@@ -187,6 +216,8 @@ def read_run(folder: Path) -> Run:
 def load_runs(root: Path) -> tuple[list[Run], list[UnreadableRun]]:
     """Every sound run under `root`, and what was left out; both in order of their paths.
 
+    Runs of submissions below `root` are among them.
+
     Left out are half-written folders, manifests of another format or that were edited, files that
     do not match their hashes, and folders that are not where their manifest belongs. Hidden
     folders of other programs are passed over. A `root` that is not there holds no runs. That the
@@ -196,8 +227,24 @@ def load_runs(root: Path) -> tuple[list[Run], list[UnreadableRun]]:
     """
     runs: list[Run] = []
     problems: list[UnreadableRun] = []
+    apart = submission_folders(root)
+    for folder in (root, *apart):
+        try:
+            submitter_of(folder)
+        except ValueError as error:
+            problems.append(UnreadableRun(folder, str(error), "restore the file"))
+        else:
+            _load(folder, apart, runs, problems)
+    by_path = attrgetter("path")
+    return sorted(runs, key=by_path), sorted(problems, key=by_path)
+
+
+def _load(
+    root: Path, apart: Sequence[Path], runs: list[Run], problems: list[UnreadableRun]
+) -> None:
+    """Add the runs of one folder, without those of the folders `apart`, and what was left out."""
     checked: Checked = {}
-    for path in _candidates(root):
+    for path in _candidates(root, apart):
         if isinstance(path, UnreadableRun):
             problems.append(path)
             continue
@@ -207,7 +254,6 @@ def load_runs(root: Path) -> tuple[list[Run], list[UnreadableRun]]:
             problems.append(UnreadableRun(path, str(damage), damage.remedy))
         else:
             runs += [Run(path, found)] if found else []
-    return runs, problems
 
 
 def with_runs(root: Path, use: Callable[[list[Run]], T]) -> tuple[T, list[UnreadableRun]]:
@@ -237,8 +283,10 @@ def with_runs(root: Path, use: Callable[[list[Run]], T]) -> tuple[T, list[Unread
             return made, [left_out[path] for path in sorted(left_out)]
 
 
-def _candidates(root: Path, depth: int = 4) -> Iterator[Path | UnreadableRun]:
-    """Folders that are runs or ought to be."""
+def _candidates(
+    root: Path, apart: Sequence[Path] = (), depth: int = 4
+) -> Iterator[Path | UnreadableRun]:
+    """Folders that are runs or ought to be, but for those in the folders `apart`."""
     try:
         found = sorted(root.iterdir())
     except (FileNotFoundError, NotADirectoryError):
@@ -251,12 +299,12 @@ def _candidates(root: Path, depth: int = 4) -> Iterator[Path | UnreadableRun]:
         yield from _runs_among([path for path in found if not path.is_file()])
         return
     for path in found:
-        if path.name.startswith(".") or not path.is_dir():
+        if path.name.startswith(".") or not path.is_dir() or path in apart:
             continue
         if (path / MANIFEST).exists():
             yield path  # not where it belongs
         else:
-            yield from _candidates(path, depth - 1)
+            yield from _candidates(path, apart, depth - 1)
 
 
 def _runs_among(folders: Sequence[Path]) -> list[Path]:

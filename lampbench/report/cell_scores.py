@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 EXTERNAL_MARK = "‡"
 """Marks runs whose answers were made elsewhere."""
+SUBMITTED_MARK = "§"
+"""Marks runs that others recorded and submitted."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,20 +134,39 @@ class CellScore:
         return _interval({(user, ""): mean(scores) for user, scores in by_user.items()})
 
 
+def row_mark(run: Run) -> str:
+    """The mark of a run that is not our own: of answers made elsewhere, or else of a submission."""
+    if run.manifest.external is not None:
+        return EXTERNAL_MARK
+    return SUBMITTED_MARK if run.submitter else ""
+
+
+def row_name(run: Run) -> str:
+    """What tells a run's row from those of our own runs and of other submitters."""
+    who = f" {run.submitter} " if run.submitter else ""
+    return f"{run.manifest.method}{who}{row_mark(run)}"
+
+
+def title_suffix(run: Run) -> str:
+    """What follows a method's title in the row of a run that is not our own."""
+    who = f" ({run.submitter})" if run.submitter else ""
+    return f"{who} {row_mark(run)}".rstrip()
+
+
 def score_cell(setup: Setup, column: Column, runs: Sequence[Run]) -> list[CellScore]:
     """A cell's metrics, from runs that differ in nothing but the seed: one score per metric."""
-    newest = max(runs, key=age).manifest
+    newest_run = max(runs, key=age)
+    newest = newest_run.manifest
     method = newest.method
-    mark = EXTERNAL_MARK if newest.external else ""
     titles = paper()
     model = titles.model(setup.model, newest.model_details.location)
     return [
         CellScore(
             setup=setup,
             column=column,
-            method=method + mark,
+            method=row_name(newest_run),
             method_title=(newest.method_title or titles.methods.get(method, method))
-            + (f" {mark}" if mark else ""),
+            + title_suffix(newest_run),
             task_title=newest.task_title or titles.tasks.get(column.task, column.task),
             metric=metric,
             mean=_mean(runs, metric, "queries"),

@@ -7,7 +7,7 @@ from operator import attrgetter
 
 from lampbench.record.manifest import Manifest
 from lampbench.record.runs import Run
-from lampbench.report.cell_scores import EXTERNAL_MARK, CellScore, score_cell
+from lampbench.report.cell_scores import CellScore, row_name, score_cell
 from lampbench.report.setups import (
     Column,
     Setup,
@@ -46,6 +46,7 @@ def fill_cells(
 
     An external run, whose settings are not known here, has a row of its own, marked, in every
     setup that has runs of its model on its data; where there is none, in a setup of its own.
+    Submitted runs have rows of their own too, one for each submitter.
     """
     cells: dict[tuple[Setup, Column, str], list[Run]] = defaultdict(list)
     alike_cut, others = _of_length(sorted(runs, key=age), max_history)
@@ -60,12 +61,12 @@ def fill_cells(
         elif is_external(run):
             external.append(run)
         else:
-            cells[setup_of(run), column_of(run), run.manifest.method].append(run)
+            cells[setup_of(run), column_of(run), row_name(run)].append(run)
     places = {(setup, column) for setup, column, _ in cells}
     for run in external:
         column = column_of(run)
         for setup in _setups_beside(run, places):
-            cells[setup, column, run.manifest.method + EXTERNAL_MARK].append(run)
+            cells[setup, column, row_name(run)].append(run)
     found = []
     for (setup, column, _), candidates in sorted(cells.items(), key=lambda item: item[0]):
         chosen, passed = newest_runs(candidates)
@@ -175,6 +176,7 @@ def _alike(runs: Sequence[Run]) -> tuple[list[Run], list[ExcludedRun]]:
     alike, others = [], []
     for members in columns.values():
         whole = [run for run in members if not run.manifest.failed_users]
+        whole = [run for run in whole if run.submitter is None] or whole  # ours decide
         for run in members:
             if () < release(version_of(run)) < release(SAME_RESULTS_SINCE):
                 reason = (

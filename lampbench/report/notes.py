@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from lampbench.paper.published import Published, paper
 from lampbench.report.board import SYNTHETIC_MARK, Board
-from lampbench.report.cell_scores import EXTERNAL_MARK, CellScore
+from lampbench.report.cell_scores import EXTERNAL_MARK, SUBMITTED_MARK, CellScore
 from lampbench.report.setups import Column, Setup
 
 NO_RUN, NO_VALUE, NO_FIGURE = "no run", "n/a", "—"
@@ -12,6 +12,12 @@ SYNTHETIC_NOTE = f"{SYNTHETIC_MARK} Synthetic data: no real person wrote these t
 EXTERNAL_NOTE = (
     f"{EXTERNAL_MARK} External: the answers were made elsewhere and only scored here. Method, "
     "model, settings and seed are those that the importer stated; what nobody stated is n/a."
+)
+
+SUBMITTED_NOTE = (
+    f"{SUBMITTED_MARK} Submitted: others ran lampbench and sent the record. `lampbench verify` "
+    "computes its scores again from its answers, where these are not private; model, training and "
+    "cost are as stated."
 )
 
 
@@ -54,8 +60,10 @@ def seed_notes(columns: Iterable[tuple[str, Iterable[CellScore | None]]]) -> lis
 
 
 def external_notes(methods: Iterable[str]) -> list[str]:
-    """What the mark of external runs means, where one of the methods has it."""
-    return [EXTERNAL_NOTE] if any(method.endswith(EXTERNAL_MARK) for method in methods) else []
+    """What the marks of external and submitted runs mean, where one of the methods has them."""
+    shown = list(methods)
+    notes = {EXTERNAL_MARK: EXTERNAL_NOTE, SUBMITTED_MARK: SUBMITTED_NOTE}
+    return [note for mark, note in notes.items() if any(method.endswith(mark) for method in shown)]
 
 
 def paper_notes(board: Board, printed: Sequence[Published]) -> list[str]:

@@ -204,7 +204,7 @@ def shared(path, kind):
          "scores.json.gz was changed"),
         (lambda p: (p / "scores.json.gz").unlink(), "scores.json.gz is missing"),
         (lambda p: (p / "manifest.json").unlink(), "half-written"),
-        (lambda p: edit(p / "manifest.json", b'"format": 2', b'"format": 1'), "format 1"),
+        (lambda p: edit(p / "manifest.json", b'"format": 2', b'"format": 3'), "format 3"),
         (lambda p: edit(p / "manifest.json", b'"format": 2', b'"formal": 2'), "format null"),
         (lambda p: (p / "manifest.json").write_bytes(b"{"), "cannot be read"),
         (lambda p: (p / "manifest.json").write_bytes(b"\xff"), "cannot be read"),

@@ -5,13 +5,13 @@ from typing import Any
 
 from lampbench.core.findings import leaks_first
 from lampbench.report.board import SYNTHETIC_MARK, Board
-from lampbench.report.cell_scores import EXTERNAL_MARK, score_cell
+from lampbench.report.cell_scores import score_cell, title_suffix
 from lampbench.report.fill_cells import ExcludedRun
 from lampbench.report.machine_readable import entry
 from lampbench.report.metric_format import PAPER_METRICS, metric_title
 from lampbench.report.notes import NO_VALUE, SYNTHETIC_NOTE, external_notes
 from lampbench.report.numbers import score_number
-from lampbench.report.setups import column_of, is_external, setup_of
+from lampbench.report.setups import column_of, setup_of
 from lampbench.report.table import Section, Table
 
 
@@ -26,7 +26,7 @@ def excluded_run_table(board: Board, others: Sequence[ExcludedRun]) -> Table:
     for other in others:
         manifest = other.run.manifest
         mark = f" {SYNTHETIC_MARK}" if manifest.dataset.synthetic else ""
-        elsewhere = f" {EXTERNAL_MARK}" if is_external(other.run) else ""
+        elsewhere = title_suffix(other.run)
         row = [
             (manifest.task_title or board.task_title(manifest.task)) + mark,
             (manifest.method_title or board.method_title(manifest.method)) + elsewhere,

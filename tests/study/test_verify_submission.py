@@ -1,0 +1,301 @@
+"""`lampbench submit` and `lampbench verify`: what is refused, and what cannot be checked."""
+
+import gzip
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lampbench.record.columns import compress, to_text
+from lampbench.record.manifest import MANIFEST, SCORES, Manifest
+from lampbench.record.runs import Run, load_runs
+from lampbench.record.submission import SUBMISSION
+from lampbench.record.write import write_run
+from lampbench.scoring.aggregate import aggregate
+from lampbench.scoring.score_table import ScoreTable
+from lampbench.study.submission_findings import VerifiedSubmission
+from lampbench.study.verify_submission import verify_submission
+from tests.shared.recorded_fixtures import Call, Recorder
+
+Change = Callable[[Manifest, ScoreTable], tuple[Manifest, ScoreTable]]
+COMMITTED = "news_headline/bundled/base"
+
+
+@pytest.fixture(scope="module")
+def base(root: Path) -> Run:
+    """A committed run, on bundled data and without a trained stage."""
+    runs, _ = load_runs(root / "results")
+    return next(run for run in runs if f"/{COMMITTED}/" in run.path.as_posix())
+
+
+@pytest.fixture
+def folder(base: Run, call: Call, tmp_path: Path) -> Path:
+    """A submission of it."""
+    code, out, err = call(
+        "submit", base.path.absolute(), "--name", "Group X", "--url", "https://example.org/x",
+        "--output", "sent", "--results", "none",
+    )  # fmt: skip
+    assert (code, err) == (0, ""), err
+    assert out.startswith("sent: 1 run written")
+    return tmp_path / "sent"
+
+
+def run_folder(folder: Path) -> Path:
+    (manifest,) = folder.rglob(MANIFEST)
+    return manifest.parent
+
+
+def refused(found: VerifiedSubmission) -> list[str]:
+    return [*found.whole.refused, *(line for _, one in found.runs for line in one.refused)]
+
+
+def forge(folder: Path, change: Change) -> None:
+    """Change a run as somebody would who makes all digests and means fit again."""
+    place = run_folder(folder)
+    (run,), _ = load_runs(folder)
+    manifest, scores = change(run.manifest, run.scores)
+    columns = {"user": scores.users, "query": scores.queries, **scores.columns}
+    content = compress(to_text(columns))
+    (place / SCORES).write_bytes(content)
+    files = {**manifest.files, SCORES: sha256(content).hexdigest()}
+    manifest = replace(manifest, files=files, scores=aggregate(scores))
+    (place / MANIFEST).write_bytes(manifest.to_json())
+
+
+def better(manifest: Manifest, scores: ScoreTable) -> tuple[Manifest, ScoreTable]:
+    values = (0.9, *scores.columns["rougeL"][1:])
+    return manifest, replace(scores, columns={**scores.columns, "rougeL": values})
+
+
+def test_a_sound_submission_holds_and_says_what_nobody_can_check(folder: Path, call: Call) -> None:
+    code, out, _ = call("verify", "sent", "--format", "json")
+    assert code == 0
+    (found,) = json.loads(out)["submissions"]
+    assert (found["holds"], found["submitted_by"]) == (True, "Group X")
+    (run,) = found["runs"]
+    assert run["refused"] == []
+    checked = "\n".join(run["checked"])
+    assert "all 324 queries" in checked and "are those of bundled" in checked
+    assert "rouge1, rougeL" in checked and "style" in checked
+    assert "key and stages are those of the stated settings" in checked
+    assert any("only running it again shows that" in line for line in run["unchecked"])
+    code, out, _ = call("verify", "sent")
+    assert code == 0 and "nothing is refused" in out
+
+
+def test_a_score_that_is_not_that_of_its_answer_is_refused(folder: Path, call: Call) -> None:
+    forge(folder, better)
+    (run,), problems = load_runs(folder)
+    assert problems == [] and run.scores.columns["rougeL"][0] == 0.9  # all digests fit
+    (line,) = refused(verify_submission(folder))
+    assert line.startswith("rougeL: 1 of 324 values are not those of the answers, first 0.9")
+    code, out, _ = call("verify", "sent")
+    assert code == 1 and "REFUSED" in out and "1 claims are refused" in out
+
+
+def test_other_references_are_refused(folder: Path) -> None:
+    """References that fit the answers would give a perfect score."""
+    (run,), _ = load_runs(folder)
+    place = folder / "news_headline"
+    name = run.manifest.dataset.queries_file.name
+    columns = json.loads(gzip.decompress((place / name).read_bytes()))
+    columns["reference"] = [row.prediction for row in run.predictions]
+    text = to_text(columns)
+    digest = sha256(text).hexdigest()
+    (place / name).unlink()
+    file = replace(run.manifest.dataset.queries_file, name=f"{digest[:16]}.queries.json.gz",
+                   sha256=digest)  # fmt: skip
+    (place / file.name).write_bytes(compress(text))
+    forged = replace(run.manifest, dataset=replace(run.manifest.dataset, queries_file=file))
+    (run_folder(folder) / MANIFEST).write_bytes(forged.to_json())
+    found = refused(verify_submission(folder))
+    assert any("queries_file is" in line for line in found)
+
+
+def test_settings_that_are_no_defaults_are_refused(folder: Path) -> None:
+    def change(manifest: Manifest, scores: ScoreTable) -> tuple[Manifest, ScoreTable]:
+        values = dict(manifest.hyperparameters)
+        path = "decoding.repetition_penalty"
+        values[path] = replace(values[path], value=1.5)
+        return replace(manifest, hyperparameters=values), scores
+
+    forge(folder, change)
+    (line,) = refused(verify_submission(folder))
+    assert "the stated settings have key" in line
+
+
+def test_overrides_that_are_hidden_are_refused(folder: Path, base: Run) -> None:
+    """The key of other settings is right, but the manifest says that they are the defaults."""
+    from lampbench.study.replan import Replanner
+
+    path = "decoding.repetition_penalty"
+    values = {**base.manifest.hyperparameters}
+    values[path] = replace(values[path], value=1.5)
+    manifest = replace(base.manifest, hyperparameters=values)
+    key = Replanner(folder.parent / "cache").plan(manifest, folder).folder.name
+    shutil.rmtree(run_folder(folder))
+    write_run(folder, replace(manifest, key=key), base.predictions, base.scores)
+    _name(folder)
+    (line,) = refused(verify_submission(folder))
+    assert "not the defaults with the stated overrides" in line
+
+
+def test_answers_that_are_left_out_are_refused(folder: Path, base: Run) -> None:
+    """Without the queries that went badly, means are better."""
+    scores = base.scores
+    kept = [i for i, value in enumerate(scores.columns["rougeL"]) if value]
+    fewer = ScoreTable(
+        tuple(scores.users[i] for i in kept),
+        tuple(scores.queries[i] for i in kept),
+        {name: tuple(column[i] for i in kept) for name, column in scores.columns.items()},
+    )
+    rows = base.predictions
+    write_run(folder, base.manifest, [rows[i] for i in kept], fewer, replace=True)
+    assert any("queries are not answered" in line for line in refused(verify_submission(folder)))
+
+
+def _name(folder: Path) -> None:
+    """Let submission.json name the runs that are there."""
+    file = folder / SUBMISSION
+    content = json.loads(file.read_text())
+    content["runs"] = [m.parent.relative_to(folder).as_posix() for m in folder.rglob(MANIFEST)]
+    file.write_text(json.dumps(content))
+
+
+def spoil(text: str) -> Callable[[Path], object]:
+    return lambda folder: (run_folder(folder) / MANIFEST).write_text(text)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda f: (f / "x.py").write_text("1"), "x.py: no run needs this file"),
+        (lambda f: (f / "x").symlink_to("/etc/passwd"), "x: is a link"),
+        (lambda f: (f / SUBMISSION).write_text("{}"), "format null"),
+        (lambda f: (f / SUBMISSION).unlink(), "submission.json cannot be read"),
+        (lambda f: shutil.rmtree(run_folder(f)), "which is no sound run here"),
+        (spoil("{}"), "format"),
+        (lambda f: (run_folder(f) / SCORES).write_bytes(b"x"), "was changed after the run"),
+    ],
+)
+def test_what_does_not_belong_is_refused(
+    folder: Path, change: Callable[[Path], object], said: str
+) -> None:
+    change(folder)
+    found = verify_submission(folder)
+    assert not found.holds
+    assert any(said in line for line in refused(found)), refused(found)
+
+
+def test_what_a_manifest_names_is_never_read(folder: Path) -> None:
+    """A submission may name any file of the machine that checks it."""
+
+    def change(manifest: Manifest, scores: ScoreTable) -> tuple[Manifest, ScoreTable]:
+        assert manifest.dataset.options
+        options = replace(manifest.dataset.options, data="lampbench:/nowhere/at/all")
+        return replace(manifest, dataset=replace(manifest.dataset, options=options)), scores
+
+    forge(folder, change)
+    found = verify_submission(folder)
+    assert refused(found) == []
+    (run,) = [one for _, one in found.runs]
+    assert any("give its place with --data" in line for line in run.unchecked)
+    assert any(line.startswith("style: reads histories") for line in run.unchecked)
+    assert refused(verify_submission(folder, data="bundled")) == []
+
+
+def test_private_runs_say_that_their_scores_cannot_be_checked(
+    base: Run, call: Call, tmp_path: Path
+) -> None:
+    call("submit", base.path.absolute(), "--name", "X", "--private", "--output", "sent")
+    assert not (tmp_path / "sent" / ".locks").exists()
+    found = verify_submission(tmp_path / "sent")
+    assert refused(found) == []
+    (run,) = [one for _, one in found.runs]
+    assert any(line.startswith("scores: the run is private") for line in run.unchecked)
+    assert any("are those of bundled" in line for line in run.checked)
+    texts = b"".join(gzip.decompress(p.read_bytes()) for p in (tmp_path / "sent").rglob("*.gz"))
+    assert base.predictions[0].prediction
+    assert base.predictions[0].prediction.encode() not in texts
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"command": "lampbench run --data /home/ann/x"}, "a path in somebody's home folder"),
+        ({"command": "x --model-arg token=abc"}, "what looks like a secret"),
+        ({"failed_users": {"ann@example.org": "diverged"}}, "an e-mail address"),
+    ],
+)
+def test_a_manifest_that_says_too_much_is_not_submitted(
+    record: Recorder, call: Call, tmp_path: Path, changes: dict[str, Any], said: str
+) -> None:
+    run = record("base", **changes)
+    for option in ("--private", "--with-texts"):
+        code, _, err = call("submit", run.path, "--name", "X", option)
+        assert (code, len(err.splitlines())) == (2, 1)
+        assert said in err
+    assert not (tmp_path / "results" / "submissions").exists()
+
+
+def test_texts_of_users_are_submitted_on_request_alone(
+    record: Recorder, call: Call, amend: Recorder, tmp_path: Path
+) -> None:
+    run = record("base")
+    code, _, err = call("submit", run.path, "--name", "X")
+    assert (code, "may not be yours to publish" in err) == (2, True)
+    assert call("submit", run.path, "--name", "X", "--with-texts")[0] == 0
+    run = amend(run, lambda row: {"prediction": f"{row.prediction} ann@example.org"})
+    code, _, err = call("submit", run.path, "--name", "Y", "--with-texts")
+    assert (code, "have an e-mail address, first answer 0" in err) == (2, True)
+
+
+def test_submitted_runs_are_listed_and_marked_apart(
+    record: Recorder, call: Call, read: Callable[..., str], tmp_path: Path
+) -> None:
+    ours = record("base", good=5)
+    theirs = record("mine", good=6, method_title="Mine")
+    assert call("submit", theirs.path, "--name", "Group X", "--with-texts")[0] == 0
+    shutil.rmtree(theirs.path)
+    code, _, err = call("submit", "mine-0", "--name", "Y", "--with-texts")
+    assert (code, "was submitted by Group X" in err) == (2, True)
+    listed = json.loads(call("list", "runs", "--format", "json")[1])["runs"]
+    assert {run["key"]: run["submitted_by"] for run in listed} == {
+        ours.manifest.key: None, theirs.manifest.key: "Group X",
+    }  # fmt: skip
+    page = read("further-methods")
+    assert "| Mine (Group X) §" in page and "§ Submitted: others ran lampbench" in page
+    assert "§" not in read("main")
+    assert call("score")[0] == 0
+    assert verify_submission(tmp_path / "results/submissions/group-x").whole.refused == []
+
+
+def test_a_submission_of_one_of_our_methods_leaves_our_row_as_it_was(
+    record: Recorder, call: Call, read: Callable[..., str], cells: Callable[..., Any]
+) -> None:
+    ours = record("base", good=5)
+    before = read("main")
+    shutil.copytree(ours.path.parents[3], ours.path.parents[3].with_name("kept"))
+    theirs = record("base", good=9, created="2027-01-01T00:00:00+00:00", key="theirs")
+    call("submit", theirs.path, "--name", "Group X", "--with-texts")
+    shutil.rmtree(theirs.path)
+    assert read("main") == before
+    assert "Base (Group X) §" in read("further-methods")
+
+
+def test_forgotten_users_are_removed_from_submissions(
+    record: Recorder, call: Call, tmp_path: Path
+) -> None:
+    run = record("base")
+    call("submit", run.path, "--name", "X", "--with-texts")
+    code, out, _ = call("forget", "b")
+    assert code == 0 and "results/submissions/x/news_headline" in out
+    for found in load_runs(tmp_path / "results")[0]:
+        assert set(found.scores.users) == {"a"}
+    texts = b"".join(gzip.decompress(p.read_bytes()) for p in tmp_path.rglob("*.queries.json.gz"))
+    assert b'"b"' not in texts
