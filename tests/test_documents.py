@@ -62,6 +62,8 @@ def _other_command_exists(words: list[str]) -> bool:
             makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
             names = [word for word in targets if "=" not in word and not word.startswith("-")]
             return all(re.search(rf"^([\w-]+ )*{name}\b.*:", makefile, re.M) for name in names)
+        case ["git", *_]:
+            return True
         case ["python", "-m", module, *_]:
             return importlib.util.find_spec(module) is not None
         case ["python" | "torchrun", *arguments]:

@@ -80,7 +80,7 @@ def predictions(
 @import_.command("runs")
 @argument("source", metavar="SOURCE")
 @option("--name", metavar="TEXT", type=RecordedName(),
-        help="Who recorded the runs.  [default: the repository, or whom the folder "
+        help="Who recorded the runs.  [default: the repository, or what the folder "
              "names]")  # fmt: skip
 @option("--own", is_flag=True, help="They are our own, for example from another machine.")
 @options.results

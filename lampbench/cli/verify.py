@@ -20,8 +20,8 @@ _WIDTH = max(map(len, _KINDS.values()))
 @argument("folders", nargs=-1, required=True, metavar="FOLDER...",
           type=click.Path(path_type=Path))  # fmt: skip
 @option("--data", metavar="SOURCE", heading=options.DATA,
-        help="Where the runs' data is, as for `lampbench run`; without it only bundled data is "
-             "compared.")  # fmt: skip
+        help="Where the runs' data is, as for `lampbench run`.  [default: only bundled data is "
+             "compared]")  # fmt: skip
 @options.results
 @options.output_format
 def verify(folders: tuple[Path, ...], data: str | None, results: Path, form: str) -> None:

@@ -210,7 +210,7 @@ def _renamed(content: Any, part: str) -> dict[str, Any]:
     if not isinstance(content, Mapping):
         raise ValueError(f"{MANIFEST}: {part or 'it'} must be an object")
     names = _RENAMED[part]
-    return {names.get(name, name): value for name, value in content.items()}
+    return {names.get(str(name), str(name)): value for name, value in content.items()}
 
 
 def _part(part: Any) -> Any:

@@ -14,7 +14,7 @@ METAVARS = {
     "KEY=VALUE",    "SECTION.NAME=VALUE", "SECTION.NAME=V1,V2,...", "READ,TRAINED,WRITTEN",
 }  # fmt: skip
 WITHOUT_DEFAULT = {
-    "--plugins", "--set", "--config", "--speed", "--lamp", "--model-arg", "--engine-arg",
+    "--plugins", "--set", "--config", "--speed", "--lamp", "--model-arg", "--engine-arg", "--url",
 }  # fmt: skip
 DIALECT = re.compile(
     r"\b(mend|whom|oracle|stands?|lacks?|anew|aside|part,|held against|a user of|one a|"

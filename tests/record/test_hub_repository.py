@@ -5,6 +5,7 @@ import json
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from tests.conftest import Python
 from tests.shared.fake_hub import FakeHub, fake_hub
 from tests.shared.recorded_fixtures import Recorder
 
-OPTIONS = {
+OPTIONS: dict[str, Any] = {
     "data": "bundled", "users": None, "min_history": 1, "seed": 0, "split_by": None, "splits": [],
 }  # fmt: skip
 Done = subprocess.CompletedProcess[str]
