@@ -22,7 +22,6 @@ State = Literal["ok", "note", "wrong"]
 OPTIONAL: dict[str, str | None] = {
     "bert-score": "the metric BERTScore; pip install 'lampbench[bertscore]'",
     "sentence-transformers": "dense retrieval; pip install 'lampbench[dense]'",
-    "trl": "tests that compare our DPO with trl's; pip install 'lampbench[dev]'",
     "vllm": None,
     "ray": None,
 }

@@ -1,10 +1,14 @@
-"""The reference engine: one user, one query, one token at a time, as the released code works.
+"""The reference engine: one user and one query at a time, by the field's own libraries.
 
-It is slow, and written to be read beside the paper's equations. The tests check the batched engine
-against it, and it is the "reference loop" of the benchmarks: two copies of the model for
-contrastive decoding, each user's LoRA on it through PEFT, TAM merged into its weights, and one
-training loop per user. It shares with the batched engine the prompt encoding, the checks of adapter
-files and the equations.
+transformers' `generate` decodes (`decoding`, which names what it cannot do), PEFT holds the
+adapters, and trl's SFTTrainer and DPOTrainer train (`trl_training`, which names what they cannot
+do). It is slow; the tests check the batched engine against it, and it is the "reference loop" of
+the benchmarks: a copy of the model for each side of a contrast, each user's LoRA on it through
+PEFT, TAM merged into its weights, and one training per user. With the batched engine it shares the
+encoding of prompts, the adapter files, the initial values of a LoRA, and what is random in an
+answer or a training.
+
+Steering vectors, gates and pieces are read off the model or assembled; no library has them.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,15 +16,15 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from transformers import GenerationConfig
 
 from lampbench.core.fidelity import Fidelity
 from lampbench.engine.combine_adapters import combine_adapters
-from lampbench.engine.decoded_answer import DecodedAnswer, completion, encode_sides
+from lampbench.engine.decoded_answer import completion, encode_sides
 from lampbench.engine.flush_denormals import flush_denormals
 from lampbench.engine.load_model import load_model
 from lampbench.engine.model_arguments import NOTHING_GIVEN, ModelArguments
 from lampbench.engine.models import ModelSpec
-from lampbench.engine.next_token import chosen_rewards, held_open, next_scores, next_tokens
 from lampbench.engine.prompt_encoder import EncodedResponses, TokenIds, prompt_encoders
 from lampbench.engine.protocol import (
     CombineJob,
@@ -35,7 +39,9 @@ from lampbench.engine.protocol import (
     TrainJob,
     TrainResult,
 )
+from lampbench.engine.quiet_libraries import quiet_libraries
 from lampbench.engine.reference.any_adapter import AnyAdaptedModel
+from lampbench.engine.reference.decoding import decode
 from lampbench.engine.reference.pieces import assemble
 from lampbench.engine.reference.steering import SteeredModel, fit_steering
 from lampbench.util.hashing import seed_from
@@ -73,6 +79,7 @@ class ReferenceEngine:
             fidelity,
         )
         self._stop = self._encoder.stop_ids(loaded.model)
+        loaded.model.generation_config = GenerationConfig()  # requests say how to decode
         self._user = AnyAdaptedModel(self._pristine, spec.location)
         self._others: list[AnyAdaptedModel] = []
 
@@ -89,7 +96,9 @@ class ReferenceEngine:
             forced = forced[: request.spec.max_new_tokens]
             for sample in range(request.samples):
                 seed = seed_from(request.seed, sample)
-                answer = self._answer(request, [each.ids for each in prompts], forced, seed)
+                models, ids = self._sides(request), [each.ids for each in prompts]
+                with quiet_libraries():
+                    answer = decode(request.spec, models, ids, self._stop, seed, forced)
                 yield completion(request, sample, prompts, forced, answer, self._encoder)
 
     def score(self, requests: Sequence[ScoreRequest]) -> Iterator[ScoreResult]:
@@ -184,44 +193,6 @@ class ReferenceEngine:
         models = [self._other(n).with_adapters(weights) for n, (weights, _) in enumerate(others)]
         return [self._user.with_adapters(request.weights), *models]
 
-    def _answer(
-        self,
-        request: GenerateRequest,
-        prompts: Sequence[TokenIds],
-        forced: TokenIds,
-        seed: int,
-    ) -> DecodedAnswer:
-        """Equations 1 to 3, token by token; with `forced` tokens, each choice comes after these.
-
-        `prompts` are those of the request's sides. The penalty sees the first alone.
-        """
-        from transformers import DynamicCache
-
-        spec = request.spec
-        models = self._sides(request)
-        config = models[0].config
-        seeds = torch.tensor([seed], device=self.device)
-        new = [torch.tensor([ids], device=self.device) for ids in prompts]
-        seen = torch.zeros(1, config.get_text_config().vocab_size, device=self.device) > 0
-        caches = [DynamicCache(config=config) for _ in models]
-        chosen: list[int] = []
-        rewards: list[float] = []
-        with torch.inference_mode():
-            for step in range(len(forced) or spec.max_new_tokens):
-                seen.scatter_(1, new[0], True)
-                of_user, *of_others = map(_next_logits, models, new, caches)
-                own = held_open(spec, of_user, self._stop, torch.tensor([step]))
-                scores = next_scores(spec, own, of_others, seen)
-                token = next_tokens(spec, scores, seeds, torch.tensor(step))
-                if not forced and int(token) in self._stop:
-                    return DecodedAnswer(tuple(chosen), False, tuple(rewards))
-                chosen.append(int(token))
-                if spec.rewards and spec.contrast:
-                    rewards.append(float(chosen_rewards(spec, of_user, of_others, token)))
-                after = forced[step] if forced else int(token)
-                new = [torch.tensor([[after]], device=self.device)] * len(models)
-        return DecodedAnswer(tuple(chosen), True, tuple(rewards))
-
     def _logprobs(self, model: Any, prompt: TokenIds, response: TokenIds) -> Tensor:
         """Log p(token | everything before it) of each token of the response."""
         tokens = torch.tensor([[*prompt, *response]], device=self.device)
@@ -236,9 +207,3 @@ def _trained_tokens(job: TrainJob, encoded: Sequence[EncodedResponses]) -> int:
     """Tokens that went through the model: all of every sequence, in every epoch."""
     passes = job.optim.epochs * (2 if job.dpo else 1)  # the reference model reads them as often
     return passes * sum(len(each.prompt) + len(r) for each in encoded for r in each.responses)
-
-
-def _next_logits(model: Any, new: Tensor, cache: Any) -> Tensor:
-    """Logits [1, vocabulary] in float32 after the new tokens [1, new]; `cache` has those before."""
-    logits: Tensor = model(input_ids=new, past_key_values=cache, use_cache=True).logits
-    return logits[:, -1].float()

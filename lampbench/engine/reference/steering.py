@@ -17,14 +17,16 @@ _TENSOR = "steering_vector"
 
 
 class SteeredModel(torch.nn.Module):
-    """A model with a vector added to the output of one decoder layer, from `answer_from` on."""
+    """A model with a vector added to the output of one decoder layer: of the prompt's last token,
+    and of the answer's tokens.
+    """
 
     def __init__(self, plain: Any, layer: int, vector: Tensor) -> None:
         super().__init__()
         self.plain = plain
         self.config = plain.config
         self._vector = vector.to(plain.device, plain.dtype)
-        self._from = 0
+        self._from = -1
         self._hook = decoder_layers(plain)[layer].register_forward_hook(self._steer)
 
     def forward(
@@ -35,11 +37,25 @@ class SteeredModel(torch.nn.Module):
         answer_from: int | None = None,
     ) -> Any:
         """As a model of transformers. `answer_from` is the position of the prompt's last token
-        among `input_ids`; by default these are a prompt, or tokens of the answer.
+        among `input_ids`; by default these are a prompt, or the answer's last token.
         """
-        read = past_key_values.get_seq_length() if past_key_values is not None else 0
-        self._from = 0 if read else input_ids.shape[1] - 1 if answer_from is None else answer_from
-        return self.plain(input_ids=input_ids, past_key_values=past_key_values, use_cache=use_cache)
+        self._from = -1 if answer_from is None else answer_from
+        try:
+            return self.plain(
+                input_ids=input_ids, past_key_values=past_key_values, use_cache=use_cache
+            )
+        finally:
+            self._from = -1
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        found: torch.device = self.plain.device
+        return found
+
+    def generate(self, **options: Any) -> Any:
+        """As a model of transformers: it reads the prompt in one pass, then token by token."""
+        return self.plain.generate(**options)
 
     def unload(self) -> Any:
         """The model without the vector."""

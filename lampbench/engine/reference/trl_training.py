@@ -247,9 +247,7 @@ class _Report(TrainerCallback):  # type: ignore[misc]
     def __init__(self, course: Course) -> None:
         self._course = course
 
-    def on_log(
-        self, args: Any, state: Any, control: Any, logs: Any = None, **rest: Any
-    ) -> None:
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **rest: Any) -> None:
         """Called by transformers after each step."""
         if "grad_norm" not in logs:  # the summary at the end
             return

@@ -30,6 +30,16 @@ class VirtualTokens(torch.nn.Module):
             self._fill(cache)
         return self.plain(input_ids=input_ids, past_key_values=cache, use_cache=True)
 
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        found: torch.device = self.plain.device
+        return found
+
+    def generate(self, **options: Any) -> Any:
+        """As a model of transformers, by PEFT, which puts the virtual tokens in front itself."""
+        return self.tuned.generate(**options)
+
     def unload(self) -> Any:
         """The model without them."""
         return self.plain
