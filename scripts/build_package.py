@@ -11,7 +11,6 @@ import argparse
 import os
 import re
 import shutil
-import site
 import subprocess
 import sys
 import tarfile
@@ -127,7 +126,8 @@ def try_wheel(output: Path, work: Path, *, reuse: bool) -> None:
     _run(python, "-m", "pip", "install", "--quiet", *options, wheel, cwd=work)
     if reuse:
         (packages,) = bare.glob("lib/python*/site-packages")
-        (packages / "reused.pth").write_text("\n".join(site.getsitepackages()))
+        here = [path for path in sys.path if Path(path).name == "site-packages"]
+        (packages / "reused.pth").write_text("\n".join(here))
     elsewhere = work / "elsewhere"
     elsewhere.mkdir()
     for command in TRIED:
