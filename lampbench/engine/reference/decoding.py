@@ -61,7 +61,7 @@ class OtherSide:
         return last.float()
 
 
-class ContrastOverSides(LogitsProcessor):  # type: ignore[misc]
+class ContrastOverSides(LogitsProcessor):
     """Equations 1 to 3 of CoPe (Bu et al., 2025), with a factor for each side.
 
     `logits` of each call's other sides are kept, for the rewards.
@@ -91,7 +91,7 @@ class ContrastOverSides(LogitsProcessor):  # type: ignore[misc]
         )
 
 
-class SeededDraw(LogitsProcessor):  # type: ignore[misc]
+class SeededDraw(LogitsProcessor):
     """Leaves one token, drawn at random; the draw depends on `seed` and the step alone.
 
     The Gumbel-max trick, with the numbers of `counter_random`.
@@ -108,7 +108,7 @@ class SeededDraw(LogitsProcessor):  # type: ignore[misc]
         return _only(scores, (scores.softmax(dim=-1) / -(-uniform).log1p()).argmax(dim=-1))
 
 
-class ForcedTokens(LogitsProcessor):  # type: ignore[misc]
+class ForcedTokens(LogitsProcessor):
     """Notes the choice in `chosen`, and leaves the forced token of the step."""
 
     def __init__(self, forced: TokenIds) -> None:
@@ -144,7 +144,7 @@ def decode(
     found = own.generate(
         input_ids=ids,
         attention_mask=torch.ones_like(ids),
-        generation_config=GenerationConfig(
+        generation_config=GenerationConfig(  # type: ignore[no-untyped-call]
             max_new_tokens=len(forced) or spec.max_new_tokens,
             eos_token_id=None if forced or not ends else ends,
             pad_token_id=ends[0] if ends else 0,
@@ -181,7 +181,7 @@ def _processors(
     if spec.min_new_tokens and ends:
         made.append(
             MinNewTokensLengthLogitsProcessor(
-                prompt_tokens, spec.min_new_tokens, list(ends), device=device
+                prompt_tokens, spec.min_new_tokens, list(ends), device=str(device)
             )
         )
     if spec.penalty_on == "logits":

@@ -79,7 +79,8 @@ class ReferenceEngine:
             fidelity,
         )
         self._stop = self._encoder.stop_ids(loaded.model)
-        loaded.model.generation_config = GenerationConfig()  # requests say how to decode
+        # requests say how to decode
+        loaded.model.generation_config = GenerationConfig()  # type: ignore[no-untyped-call]
         self._user = AnyAdaptedModel(self._pristine, spec.location)
         self._others: list[AnyAdaptedModel] = []
 

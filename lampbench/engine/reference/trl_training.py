@@ -223,11 +223,11 @@ class _Given:
         return torch.arange(ids.shape[1], device=ids.device).expand(ids.shape), numbers
 
 
-class _GivenSFT(_Given, SFTTrainer):  # type: ignore[misc]
+class _GivenSFT(_Given, SFTTrainer):
     pass
 
 
-class _GivenDPO(_Given, DPOTrainer):  # type: ignore[misc]
+class _GivenDPO(_Given, DPOTrainer):
     def _rows(self, inputs: dict[str, Any], numbers: list[int]) -> tuple[Tensor, list[int]]:
         """The chosen responses are in the first half, the rejected ones in the second.
 
@@ -241,7 +241,7 @@ class _GivenDPO(_Given, DPOTrainer):  # type: ignore[misc]
         return positions + after * answered, [*numbers, *numbers]
 
 
-class _Report(TrainerCallback):  # type: ignore[misc]
+class _Report(TrainerCallback):
     """Tells of every step, and ends a training whose loss or gradient is no number."""
 
     def __init__(self, course: Course) -> None:
