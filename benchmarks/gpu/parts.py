@@ -5,7 +5,7 @@ from pathlib import Path
 
 from benchmarks.gpu.part import Part
 
-# Tests that compare engines with PEFT and transformers, which stay on the CPU..
+# Tests that compare engines with PEFT and transformers, which stay on the CPU.
 EQUALITY = (
     "tests/engine/test_counter_random.py",
     "tests/engine/batched/test_decoding_loop.py",

@@ -1,14 +1,15 @@
 """`lampbench doctor`: what works on this machine, what does not, and what to do about it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from lampbench.cli import shared_options as options
 from lampbench.cli.command import Command, option
-from lampbench.cli.names import ModelName
+from lampbench.cli.names import ModelName, PluginName
 from lampbench.cli.output import echo_json
 
 if TYPE_CHECKING:
@@ -19,6 +20,15 @@ if TYPE_CHECKING:
 @option("--model", metavar="MODEL", heading=options.MODEL, type=ModelName(),
         help="Also check this model: preset, hub id or folder.  [default: no model]")  # fmt: skip
 @options.model_args
+@option(
+    "--engine",
+    metavar="NAME",
+    heading=options.MODEL,
+    type=PluginName("engine"),
+    help="Also compare this engine with the reference engine, on a tiny model and on that of "
+    "--model.  [default: no engine]",
+)
+@options.engine_args
 @options.results
 @options.cache_dir
 @options.plugins
@@ -28,12 +38,18 @@ def doctor(
     ctx: click.Context,
     model: str | None,
     model_args: tuple[str, ...],
+    engine: str | None,
+    engine_args: tuple[str, ...],
     results: Path,
     cache_dir: Path,
     plugins: tuple[str, ...],
     form: str,
 ) -> None:
-    """Check this machine and, with --model, a model: one line each, with what to do.
+    """Check this machine, and a model or an engine: one line each, with what to do.
+
+    With --engine: the share of greedy answers that are the reference engine's, the first token that
+    differs, the largest difference of log-probabilities, and whether the model without adapters
+    answers the same among requests with LoRAs as alone.
 
     The exit code is 1 if something is wrong that stops runs. A note limits them only.
     """
@@ -47,7 +63,8 @@ def doctor(
         known: dict[str, Any] = checked_settings({"model_args": model_args})
         (model,) = settle_model_settings(known, [model])
         of_model = check_model(model, known["model_arguments"])
-    for checks in (check_machine(cache_dir, results, plugins), of_model):
+    of_engine = _engine_checks(engine, engine_args, model, model_args, cache_dir, plugins)
+    for checks in (check_machine(cache_dir, results, plugins), of_model, of_engine):
         for each in checks:
             found.append(each)
             if form == "text":
@@ -60,3 +77,36 @@ def doctor(
         notes = sum(each.state == "note" for each in found)
         click.echo(f"\n{wrong} wrong, {notes} notes, {len(found) - wrong - notes} ok")
     ctx.exit(1 if wrong else 0)
+
+
+def _engine_checks(
+    engine: str | None,
+    engine_args: tuple[str, ...],
+    model: str | None,
+    model_args: tuple[str, ...],
+    cache_dir: Path,
+    plugins: tuple[str, ...],
+) -> "Iterator[Check]":
+    """Those of --engine, on a tiny model in float32 and on the model of --model."""
+    if engine is None:
+        return
+    from lampbench import api
+    from lampbench.contract.tiny_model import save_tiny_model
+    from lampbench.execution.options import engine_pool
+    from lampbench.study.engine_parity import check_engine
+    from lampbench.util.progress import Progress
+
+    with TemporaryDirectory(prefix="lampbench-doctor-") as folder:
+        tiny = save_tiny_model(Path(folder) / "tiny-model")
+        pools = [
+            (chosen.models[0], engine_pool(chosen, Progress()))
+            for name, given in ((str(tiny), ()), (model, model_args))
+            if name is not None
+            for chosen in [
+                api.options(
+                    [], [], models=[name], engine=engine, engine_args=engine_args,
+                    model_args=given, cache_dir=cache_dir, plugins=plugins,
+                )
+            ]
+        ]  # fmt: skip
+        yield from check_engine(engine, pools)

@@ -149,14 +149,17 @@ model_args = option(
     help="How the model is loaded; repeatable: quantization=4bit or 8bit (bitsandbytes), "
          "attn_implementation=sdpa or eager, device_map, revision, trust_remote_code=true, dtype.",
 )  # fmt: skip
+engine_args = option(
+    "--engine-arg", "engine_args", multiple=True, metavar="KEY=VALUE", heading=MODEL,
+    help="Argument of the engine; repeatable. ENGINE.KEY=VALUE is for the engine of a stage. "
+         "lampbench engines lists them.",
+)  # fmt: skip
 machine = apply(
     option("--engine", type=PluginName("engine"), default="batched", show_default=True,
            metavar="NAME", heading=MODEL,
            help="What runs the model (lampbench engines). batched: many users per forward pass. "
                 "reference: one user at a time; slow, for checking."),
-    option("--engine-arg", "engine_args", multiple=True, metavar="KEY=VALUE", heading=MODEL,
-           help="Argument of the engine; repeatable. ENGINE.KEY=VALUE is for the engine of a "
-                "stage. lampbench engines lists them."),
+    engine_args,
     option("--chat-template", metavar="NAME", heading=MODEL,
            help="mistral, llama, gemma or qwen (the paper's appendix D), or vicuna.  "
                 "[default: the tokenizer's own]"),

@@ -42,7 +42,7 @@ def test_a_sound_machine(doctor, call):
     for name in ("python", "lampbench", "torch", "transformers", "peft", "cache", "results",
                  "plugins", "files", "tokenizer", "chat template", "eos", "prompt"):  # fmt: skip
         assert checks[name]["state"] == "ok", checks[name]
-    assert {"memory", "hub", "bert-score", "vllm", "ray", "trl"} <= checks.keys()
+    assert {"memory", "hub", "bert-score", "vllm", "ray"} <= checks.keys()
     code, out, _ = call("doctor")
     assert code == 0 and out.splitlines()[-1].startswith("0 wrong, ")
     assert all(line.split("  ")[0] in ("ok", "note") for line in out.splitlines()[:-2])

@@ -84,6 +84,16 @@ class ReferenceEngine:
         self._user = AnyAdaptedModel(self._pristine, spec.location)
         self._others: list[AnyAdaptedModel] = []
 
+    @property
+    def model(self) -> Any:
+        """The model as it was loaded, without adapters."""
+        return self._pristine
+
+    @property
+    def base(self) -> str:
+        """Where the model was loaded from, as adapters name it."""
+        return self._base
+
     def generate(self, requests: Sequence[GenerateRequest]) -> Iterator[Completion]:
         """Answer prompts, one after the other.
 

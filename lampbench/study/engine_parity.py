@@ -1,0 +1,224 @@
+"""How far an engine agrees with the reference engine, on a tiny model and on the user's own."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from lampbench.core.prompt import Piece, Prompt
+from lampbench.engine.capability import Capability, in_words
+from lampbench.engine.pool import EnginePool
+from lampbench.engine.protocol import (
+    Contrast,
+    Engine,
+    GenerateRequest,
+    GenerationSpec,
+    ScoreRequest,
+    Weights,
+)
+from lampbench.study.check_machine import Check
+from lampbench.util.errors import LampbenchError
+
+REFERENCE = "reference"
+NEW_TOKENS = 16
+TOLERANCES = {"float32": 1e-3}
+"""The largest difference of log-probabilities, in nats, that rounding explains, by precision."""
+_COARSE = 0.25  # of the other precisions
+_TOPICS = ("a storm on the coast", "the price of bread", "a new bridge")
+_RESPONSE = "The town opened its new bridge on Monday."
+
+
+@dataclass(frozen=True, slots=True)
+class Parity:
+    """An engine compared with the reference engine.
+
+    `answers` are greedy answers and `identical` those of them with the same tokens; `divergence` is
+    the position of the first token that differs in any of them, from 0, and None where none does.
+    `difference` is the largest one between log-probabilities, in nats, and None where the engine
+    does not score. `base_alone` says whether the model without adapters answers and scores the same
+    among requests with LoRAs as alone; None for an engine without adapters.
+    """
+
+    answers: int
+    identical: int
+    divergence: int | None
+    difference: float | None
+    base_alone: bool | None
+
+
+def check_engine(engine: str, models: Sequence[tuple[str, EnginePool]]) -> Iterator[Check]:
+    """What an engine needs, and its parity with the reference on some models, one by one.
+
+    Each model is with a pool of engines, which is closed afterwards.
+    """
+    plugin = models[0][1].plugin(engine)
+    if missing := plugin.missing():
+        yield Check(f"engine {engine}", "wrong", "; ".join(missing))
+        return
+    lacking = in_words(frozenset(Capability) - plugin.capabilities)
+    yield Check(f"engine {engine}", "ok", f"cannot {lacking}" if lacking else "can do everything")
+    if not plugin.reads_model_files:
+        yield Check("parity", "note", "not measured: the engine's models have no files here that "
+                    "the reference engine could load")  # fmt: skip
+        return
+    if engine == REFERENCE:
+        yield Check("parity", "note", "not measured: it is what the others are compared with")
+        return
+    for model, pool in models:
+        name = Path(model).name
+        try:
+            pool.require_runnable(model, engine)
+            found = measure_parity(engine, model, pool)
+        except LampbenchError as error:
+            yield Check(f"parity on {name}", "wrong", str(error))
+            continue
+        finally:
+            pool.close()
+        tolerance = TOLERANCES.get(pool.dtype(model, engine), _COARSE)
+        yield from _told(found, f"on {name}", tolerance)
+
+
+def measure_parity(engine: str, model: str, pool: EnginePool) -> Parity:
+    """Ask both engines the same, in one call each, requests with and without LoRAs mixed.
+
+    Raises:
+        LampbenchError: one of the engines cannot run the model.
+    """
+    able = pool.able(model, engine)
+    with TemporaryDirectory(prefix="lampbench-parity-") as folder:
+        reference = pool.get(model, REFERENCE)
+        loras = _random_loras(reference.engine, Path(folder)) if Capability.LORA in able else []
+        requests, scores = _requests(loras, able), _scores(loras, able)
+        # one after the other there: those with the same adapters follow each other
+        expected = (
+            _tokens(reference, sorted(requests, key=lambda each: each.weights)),
+            _logprobs(reference, sorted(scores, key=lambda each: each.weights)),
+        )
+        asked = pool.get(model, engine)
+        found = _tokens(asked, requests), _logprobs(asked, scores)
+        alone = _base_alone(asked, requests, scores, found) if loras else None
+    apart = [
+        _first_difference(expected[0][name], found[0][name])
+        for name in expected[0]
+        if expected[0][name] != found[0][name]
+    ]
+    gaps = [
+        abs(one - other)
+        for name, values in expected[1].items()
+        for one, other in zip(values, found[1][name], strict=True)
+    ]
+    return Parity(
+        len(requests), len(requests) - len(apart), min(apart, default=None),
+        max(gaps, default=None), alone,
+    )  # fmt: skip
+
+
+def _told(found: Parity, where: str, tolerance: float) -> Iterator[Check]:
+    share = f"{found.identical} of {found.answers} greedy answers are the reference's"
+    if found.divergence is None:
+        yield Check(f"answers {where}", "ok", share)
+    else:
+        text = f"{share}; the first that differs does so at token {found.divergence}"
+        mostly = 2 * found.identical >= found.answers  # a near tie may turn here and there
+        yield Check(f"answers {where}", "note" if mostly else "wrong", text)
+    if found.difference is None:
+        yield Check(f"log-probabilities {where}", "note", "the engine does not score")
+    else:
+        close = found.difference <= tolerance
+        text = f"differ by at most {found.difference:.1e} nats (rounding explains {tolerance:g})"
+        yield Check(f"log-probabilities {where}", "ok" if close else "wrong", text)
+    if found.base_alone is None:
+        yield Check(f"base row {where}", "note", "the engine has no adapters to mix it with")
+    elif found.base_alone:
+        yield Check(f"base row {where}", "ok", "the same among LoRA rows as alone")
+    else:
+        text = "the model without adapters answers or scores otherwise among requests with LoRAs"
+        yield Check(f"base row {where}", "wrong", f"{text}; do not mix them with this engine")
+
+
+def _base_alone(
+    engine: Engine,
+    requests: Sequence[GenerateRequest],
+    scores: Sequence[ScoreRequest],
+    among: tuple[dict[str, tuple[int, ...]], dict[str, tuple[float, ...]]],
+) -> bool:
+    """Whether requests without adapters get the same results alone as `among` all of them."""
+    answers = _tokens(engine, [each for each in requests if not each.weights])
+    scored = _logprobs(engine, [each for each in scores if not each.weights])
+    same = all(among[0][name] == tokens for name, tokens in answers.items())
+    return same and all(
+        abs(one - other) <= TOLERANCES["float32"]
+        for name, values in scored.items()
+        for one, other in zip(values, among[1][name], strict=True)
+    )
+
+
+def _requests(loras: Sequence[Path], able: frozenset[Capability]) -> list[GenerateRequest]:
+    """Every prompt without an adapter and with each LoRA, and a contrast of the two."""
+    spec = GenerationSpec(NEW_TOKENS)
+    stacks: list[Weights] = [(), *((path,) for path in loras)]
+    found = [
+        GenerateRequest(f"{topic}, adapter {number}", _prompt(topic), weights, spec)
+        for topic in _TOPICS
+        for number, weights in enumerate(stacks)
+    ]
+    if loras and Capability.CONTRAST in able:
+        against = replace(spec, contrast=Contrast((), alpha=0.3, tau=0.1))
+        found += [
+            GenerateRequest(f"{topic}, contrast", _prompt(topic), (loras[0],), against)
+            for topic in _TOPICS
+        ]
+    return found
+
+
+def _scores(loras: Sequence[Path], able: frozenset[Capability]) -> list[ScoreRequest]:
+    if Capability.SCORE not in able:
+        return []
+    stacks: list[Weights] = [(), *((path,) for path in loras)]
+    return [
+        ScoreRequest(f"{topic}, adapter {number}", _prompt(topic), _RESPONSE, weights)
+        for topic in _TOPICS
+        for number, weights in enumerate(stacks)
+    ]
+
+
+def _prompt(topic: str) -> Prompt:
+    return Prompt("You write for a newspaper.", (Piece(f"Write one sentence about {topic}."),))
+
+
+def _tokens(engine: Engine, requests: Sequence[GenerateRequest]) -> dict[str, tuple[int, ...]]:
+    return {each.id: each.token_ids for each in engine.generate(requests)} if requests else {}
+
+
+def _logprobs(engine: Engine, requests: Sequence[ScoreRequest]) -> dict[str, tuple[float, ...]]:
+    return {each.id: each.logprobs for each in engine.score(requests)} if requests else {}
+
+
+def _first_difference(one: Sequence[int], other: Sequence[int]) -> int:
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((n for n, (a, b) in pairs if a != b), min(len(one), len(other)))
+
+
+def _random_loras(reference: Any, folder: Path, count: int = 2) -> list[Path]:
+    """Random LoRAs of the model of a reference engine, strong enough to change answers."""
+    import torch
+
+    from lampbench.engine.adapter_files import write_adapter
+    from lampbench.engine.lora_init import initial_matrices, linear_layers, peft_config
+    from lampbench.engine.protocol import LoraSpec
+
+    model, base = reference.model, reference.base
+    kinds = sorted({name.rpartition(".")[2] for name in linear_layers(model)})
+    usual = [kind for kind in ("q_proj", "v_proj") if kind in kinds]
+    lora = LoraSpec(8, 16, 0.0, tuple(usual or kinds[:1]))
+    made = []
+    for number in range(count):
+        matrices = initial_matrices(model, lora, seed=number)
+        noise = torch.Generator().manual_seed(number)
+        for first, second in matrices.values():
+            second.normal_(0, float(first.std()), generator=noise)
+        path = folder / f"lora-{number}"
+        write_adapter(path, peft_config(model, lora, base), matrices)
+        made.append(path)
+    return made
