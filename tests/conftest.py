@@ -10,6 +10,7 @@ import pytest
 
 pytest_plugins = [
     "lampbench.testing",
+    "tests.shared.api_server",
     "tests.shared.fake_runs",
     "tests.shared.lamp_folder",
     "tests.shared.recorded_fixtures",

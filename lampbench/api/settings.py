@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict
 
+from lampbench.api.api_settings import ENGINE as API_ENGINE
+from lampbench.api.api_settings import merge_api_settings, require_api_engine, take_api_settings
 from lampbench.core.fidelity import FIDELITIES
 from lampbench.core.precision import PRECISIONS
 from lampbench.core.task import Task
@@ -54,6 +56,10 @@ class RunSettings(TypedDict, total=False):
             for an engine of another name.
         stage_engines: engines of single stages, such as {"sample": "vllm"}: a stage's name, or
             "train", "sample", "score" or "predict".
+        api_base: address of an OpenAI-compatible API, for the engine "openai".
+        price: of a million tokens read and of a million written, such as (0.15, 0.60).
+        max_total_tokens: stop before the API has counted more tokens, read and written.
+        max_cost: stop before the API has cost more, at `price`.
         private: record hashes, lengths and scores, but no text of users and none of the model.
         rewards: record the reward of every token that contrastive decoding chooses.
         cache_dir: folder of adapters, negatives and other artifacts.
@@ -80,6 +86,10 @@ class RunSettings(TypedDict, total=False):
     engine: AnyEngine
     engine_args: Mapping[str, Any] | Sequence[str]
     stage_engines: Mapping[str, str]
+    api_base: str | None
+    price: str | Sequence[float] | None
+    max_total_tokens: int | None
+    max_cost: float | None
     private: bool
     rewards: bool
     cache_dir: Path | str
@@ -116,6 +126,8 @@ def checked_settings(given: Mapping[str, Any]) -> dict[str, Any]:
             least, most = (0, LARGEST_SEED) if name == "data_seed" else (1, LARGEST_COUNT)
             if value is not None or name not in ("users", "batch_size"):
                 known[name] = _whole(name, value, least, most)
+        elif name == "max_total_tokens" and value is not None:
+            known[name] = _whole(name, value, 1, LARGEST_COUNT)
         elif name == "max_history":
             known[name] = tuple(
                 None if one is None else _whole(name, one, 1, LARGEST_COUNT)
@@ -172,6 +184,10 @@ def settle_engine_settings(known: dict[str, Any]) -> None:
         engine, dot, argument = key.partition(".")
         arguments.setdefault(engine if dot else name, {})[argument if dot else key] = value
     known["stage_engines"] = {**stages, **known.get("stage_engines", {})}
+    told = take_api_settings(known)
+    require_api_engine(told, (name, *known["stage_engines"].values()))
+    if told:
+        merge_api_settings(arguments.setdefault(API_ENGINE, {}), told)
     known["engine_arguments"] = arguments
 
 

@@ -15,7 +15,7 @@ from click.shell_completion import CompletionItem
 from lampbench.cli.command import Group, remember_arguments, takes_value
 from lampbench.cli.renamed import TABLES, current_command
 from lampbench.util.disk import is_full
-from lampbench.util.errors import LampbenchError, suggestion
+from lampbench.util.errors import LampbenchError, OutOfBudget, suggestion
 from lampbench.util.interrupt import TIME_IS_OVER, Stopped, stopping_on_signals
 from lampbench.util.terminal import LONGEST, REWRITE, SafeStream, message_line
 from lampbench.util.version import VERSION
@@ -153,7 +153,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     0: done; 1: a check failed, or a bug; 2: bad input, a plugin's fault or a full disk, told in one
     line, or a plugin that breaks the contract;
-    75: the time of --max-hours is over; 128 + its number (130, 143, 129): ended by a signal.
+    75: the time of --max-hours is over, or a budget of tokens or money is spent;
+    128 + its number (130, 143, 129): ended by a signal.
     """
     with _safe_streams(), stopping_on_signals():
         status = _status(arguments)
@@ -183,6 +184,8 @@ def _status(arguments: Sequence[str] | None) -> int:
         status = int(cli.main(arguments, prog_name="lampbench", standalone_mode=False) or 0)
         sys.stdout.flush()  # so that a full disk is an error here, not at exit
         return status
+    except OutOfBudget as error:
+        return _say(f"stopped: {error}", TIME_IS_OVER)
     except (LampbenchError, click.ClickException) as error:
         text = error.format_message() if isinstance(error, click.ClickException) else str(error)
         return _say(f"error: {text}", 2)

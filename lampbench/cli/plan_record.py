@@ -12,7 +12,7 @@ def plan_record(plan: "Plan") -> dict[str, Any]:
     from lampbench.study.token_cost import Lengths
 
     spec = plan.spec
-    lengths = Lengths(spec.model)
+    lengths = Lengths(plan.executor.model_spec)
     return {
         "method": plan.method.name,
         "task": spec.task.name,

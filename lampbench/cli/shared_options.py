@@ -8,7 +8,7 @@ import click
 
 from lampbench.cli.command import OTHER, option
 from lampbench.cli.names import Assignment, ModelArgument, ModelName, PluginName
-from lampbench.cli.values import COUNT, SEED, CountOrAll, OneOf
+from lampbench.cli.values import COUNT, SEED, CountOrAll, Number, OneOf
 from lampbench.core.precision import PRECISIONS
 from lampbench.util.defaults import CACHE_DIR, RESULTS
 from lampbench.util.interrupt import checked_hours
@@ -16,7 +16,13 @@ from lampbench.util.interrupt import checked_hours
 F = TypeVar("F", bound=Callable[..., Any])
 
 WHAT, SHOWN, DATA = "What to run", "What to show", "Data"
-MODEL, HYPER, PLACES, OUTPUT = "Model", "Hyper-parameters", "Where things are", "Output"
+MODEL, API, HYPER, PLACES, OUTPUT = (
+    "Model",
+    "Model behind an API",
+    "Hyper-parameters",
+    "Where things are",
+    "Output",
+)
 
 
 def apply(*options: Callable[[F], F]) -> Callable[[F], F]:
@@ -130,9 +136,10 @@ datasets = _dataset(
 )  # fmt: skip
 hyper = apply(
     option("--preset", heading=HYPER,
-           type=OneOf(["paper", "small", "smollm2-135m", "reference"]),
+           type=OneOf(["paper", "small", "smollm2-135m", "api", "reference"]),
            help="Where default values come from.  [default: small for bundled models, smollm2-135m "
-                "for that model, paper for others, reference with --fidelity reference]"),
+                "for that model, api for models behind an API, paper for others, reference with "
+                "--fidelity reference]"),
     option("--set", "assignments", multiple=True, metavar="SECTION.NAME=VALUE", heading=HYPER,
            type=Assignment(),
            help="Set one value, for example decoding.alpha=0.5; repeatable. "
@@ -170,6 +177,19 @@ machine = apply(
     model_args,
     option("--batch-size", type=COUNT, metavar="N", heading=MODEL,
            help="Maximum number of rows per decoding step.  [default: as many as fit in memory]"),
+    option("--api-base", metavar="URL", heading=API,
+           help="With --engine openai: address of the API, such as https://api.openai.com/v1 or "
+                "http://localhost:8000/v1; --model is the name that the server knows. The key is "
+                "read from LAMPBENCH_API_KEY, for api.openai.com also from OPENAI_API_KEY."),
+    option("--price", metavar="READ,WRITTEN", heading=API,
+           help="Price of a million tokens read and of a million tokens written, in any currency; "
+                "the cost is recorded."),
+    option("--max-cost", type=Number(0, 1e9, above=True), metavar="N", heading=API,
+           help="End before this command has cost more at --price, with exit code 75; the same "
+                "command resumes.  [default: no limit]"),
+    option("--max-total-tokens", type=COUNT, metavar="N", heading=API,
+           help="End before the API has counted more tokens, read and written, in this command, "
+                "with exit code 75; the same command resumes.  [default: no limit]"),
 )  # fmt: skip
 private = option(
     "--private", is_flag=True, heading=OUTPUT,

@@ -47,6 +47,7 @@ def show_method(
 
     The paper's values come first. Where the model's own preset differs, its value is beside them.
     """
+    from lampbench.engine.models import MODEL_PRESETS
     from lampbench.execution.options import read_overrides, resolve_method
     from lampbench.paper.presets import default_preset
     from lampbench.plugin.hyperparameter import reject_unknown
@@ -55,7 +56,7 @@ def show_method(
     registry = Registry(plugin_paths(plugins))
     method, asked = registry.method(name), registry.task(task)
     given = read_overrides(config, assignments)
-    used = preset or default_preset(model, fidelity)
+    used = preset or default_preset(MODEL_PRESETS.get(model.partition("@")[0]), fidelity)
     columns = list(dict.fromkeys([preset or "paper", used]))
     resolved = {column: resolve_method(method, asked, column, given)[1] for column in columns}
     reject_unknown(given, set(resolved[used]))

@@ -195,6 +195,10 @@ class EchoPool:
         """The tokenizer's own."""
         return None
 
+    def prices(self, model: str, engine: str | None = None) -> tuple[float, float] | None:
+        """Nothing has to be paid."""
+        return None
+
     def keyed_arguments(self, engine: str) -> frozenset[str]:
         """None."""
         return frozenset()

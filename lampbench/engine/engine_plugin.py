@@ -147,6 +147,12 @@ class EnginePlugin(ABC):
         """The model's context length in tokens; None where it is not known before it is opened."""
         return context_length(setup.model) if self.reads_model_files else None
 
+    def prices(self, setup: EngineSetup) -> tuple[float, float] | None:
+        """What a million tokens read and a million tokens written cost; None where nothing has to
+        be paid, or it is not known.
+        """
+        return None
+
     def check(self, setup: EngineSetup) -> None:
         """Make sure that the model can be run with this setup, as far as can be known cheaply.
 

@@ -196,6 +196,12 @@ class EnginePool:
         """The model's commit on the hub, or what else an engine knows it by; None for neither."""
         return self.plugin(self._place(model, engine)[0]).revision(self.setup(model, engine))
 
+    def prices(self, model: str, engine: str | None = None) -> tuple[float, float] | None:
+        """What a million tokens read and written cost with an engine; None where it is not known or
+        nothing.
+        """
+        return self.plugin(self._place(model, engine)[0]).prices(self.setup(model, engine))
+
     def keyed_arguments(self, engine: str) -> frozenset[str]:
         """The names of an engine's arguments that may change an answer."""
         declared = self.plugin(engine).arguments

@@ -125,6 +125,24 @@ class GenerateRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class Served:
+    """What a server says of an answer that it gave in place of a model in this process.
+
+    Attributes:
+        model: the model that answered; None where the server does not say.
+        fingerprint: the server's own fingerprint of its state (`system_fingerprint`), or None.
+        new_tokens: tokens that it counts as written, with those of reasoning; None where it does
+            not count.
+        withheld: why the answer is empty, where the server filtered it or left it empty.
+    """
+
+    model: str | None
+    fingerprint: str | None
+    new_tokens: int | None
+    withheld: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Completion:
     """One answer to a request.
 
@@ -142,6 +160,8 @@ class Completion:
         token_texts: the chosen tokens as text, if there are rewards.
         teacher_ids: the tokens of the request's `teacher_text`; `token_ids` has one choice for
             each of them, and `text` and `truncated` have no meaning.
+        served: what a server says of the answer; there are then no token ids, and the counts are
+            the server's (0 where it does not count).
     """
 
     id: str
@@ -155,6 +175,12 @@ class Completion:
     rewards: tuple[float, ...] = ()
     token_texts: tuple[str, ...] = ()
     teacher_ids: tuple[int, ...] = ()
+    served: Served | None = None
+
+    @property
+    def new_tokens(self) -> int:
+        """How many tokens the answer has."""
+        return len(self.token_ids) if self.served is None else self.served.new_tokens or 0
 
 
 ScoreFormat = Literal["chat", "raw"]

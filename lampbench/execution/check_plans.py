@@ -25,6 +25,8 @@ def require_runnable(plans: Sequence[Plan], pool: EnginePool) -> None:
     require_able(plans, pool)
     checked: set[tuple[str, str, str, object]] = set()
     for plan in plans:
+        if plan.done:
+            continue
         for model, engine, path, budget in _budgets(plan):
             if (model, engine, path, budget) in checked:
                 continue

@@ -35,6 +35,7 @@ from lampbench.execution.gather import Gather
 from lampbench.execution.keys import Keys, KnownKeys, ModelIdentities
 from lampbench.execution.lenders import contributors
 from lampbench.execution.reference_rendering import reference_rendering
+from lampbench.execution.service_tally import ServiceTally
 from lampbench.execution.specification import Owner, RunSpecification, WholeTask
 from lampbench.execution.stage_engines import engine_of
 from lampbench.plugin.context import Context, Recipe, TaskRecipe, UserRecipe, WeightsSource
@@ -84,6 +85,10 @@ class Engines(ModelIdentities, Protocol):
         """How models are loaded: what was given of `--model-arg`, by name."""
         ...
 
+    def prices(self, model: str, engine: str | None = None) -> tuple[float, float] | None:
+        """What a million tokens read and written cost; None where it is not known or nothing."""
+        ...
+
     def keyed_arguments(self, engine: str) -> frozenset[str]:
         """The names of an engine's arguments that may change an answer."""
         ...
@@ -124,6 +129,8 @@ class Executor(Context):
         known = {} if known is None else known
         self.keys = Keys(spec, engines, known, self.metric, self.engine_of)
         self.meter = CostMeter()
+        self.service = ServiceTally()
+        self._counted: set[str] = set()
         self.failed_users: dict[str, str] = {}
 
     @property
@@ -366,13 +373,27 @@ class Executor(Context):
             if recipe is None:
                 checked = reference_rendering(self.fidelity, self.spec.method, checked)
             gather.add_user(user, self._partial(recipe, user), checked)
+        for place, known in gather.known.items():
+            self._count(recipe, place, known)
         yield from gather.ready()
         if gather.waiting:
             for completion in self._engine(recipe).generate(gather.waiting):
-                self.meter.usage.prompt_tokens += completion.prompt_tokens
-                self.meter.usage.new_tokens += len(completion.token_ids)
-                self.meter.usage.prompts_shortened += completion.prompt_tokens_dropped > 0
+                self._count(recipe, gather.place(completion), completion)
                 yield from gather.add(completion)
+
+    def _count(self, recipe: UserRecipe | None, place: str, completion: Completion) -> None:
+        """Add up what an answer cost, once, whichever process received it.
+
+        `place` is where it is kept, the same each time that a method asks for it.
+        """
+        if place in self._counted:
+            return
+        self._counted.add(place)
+        model = recipe.model_name(self.model) if recipe else self.model
+        self.service.add(model, completion, completion.id)
+        self.meter.usage.prompt_tokens += completion.prompt_tokens
+        self.meter.usage.new_tokens += completion.new_tokens
+        self.meter.usage.prompts_shortened += completion.prompt_tokens_dropped > 0
 
     def score(
         self,

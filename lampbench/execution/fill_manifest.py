@@ -7,10 +7,11 @@ from typing import Any
 from lampbench.engine.models import is_bundled
 from lampbench.execution.plan import Plan
 from lampbench.execution.stage_engines import uses_engine
+from lampbench.plugin.context import Recipe
 from lampbench.plugin.hyperparameter import Part, SourcedValue, child_parts
 from lampbench.plugin.identity import label
 from lampbench.plugin.method import Prediction
-from lampbench.record.manifest import Manifest, ModelDetails, RecordedDataset, StageCost
+from lampbench.record.manifest import PREDICT, Manifest, ModelDetails, RecordedDataset, StageCost
 from lampbench.record.versions import versions
 from lampbench.scoring import ScoringDescription
 from lampbench.util.machine import hardware
@@ -53,7 +54,31 @@ def describe(
         prompt_head=tuple(predictions[0].prompt_head) if predictions else (),
         prompts_shortened=sum(row.prompt_tokens_dropped > 0 for row in predictions),
         scoring=scoring,
+        service=executor.service.details(*_prices_and_cost(plan, stages)),
     )
+
+
+def _prices_and_cost(
+    plan: Plan, costs: Sequence[StageCost]
+) -> tuple[tuple[float, float] | None, float | None]:
+    """What a million tokens read and written cost, and the sum over all stages and the answers.
+
+    Both are None where no prices were given.
+    """
+    executor = plan.executor
+    recipes: dict[str, Recipe | None] = {stage.name: stage.recipe for stage in plan.stages}
+    recipes = {name: one for name, one in recipes.items() if one and uses_engine(one)}
+    recipes[PREDICT] = None
+    known: tuple[float, float] | None = None
+    total = 0.0
+    for cost in costs:
+        if cost.stage in recipes:
+            recipe = recipes[cost.stage]
+            model = recipe.model_name(executor.model) if recipe else executor.model
+            if prices := executor.engines.prices(model, executor.engine_of(recipe)):
+                known = known or prices
+                total += cost.prompt_tokens * prices[0] + cost.new_tokens * prices[1]
+    return known, round(total / 1_000_000, 6) if known else None
 
 
 def method_parts(plan: Plan) -> dict[str, Any]:
@@ -78,7 +103,7 @@ def model_details(plan: Plan) -> ModelDetails:
         location=location,
         revision=engines.revision(executor.model, answering),
         fingerprint=identity["fingerprint"],
-        dtype=identity["dtype"],
+        dtype=identity["dtype"] or None,
         chat_template=identity["chat_template"],
         device=engines.device(executor.model, answering),
         engine=answering,
@@ -87,7 +112,7 @@ def model_details(plan: Plan) -> ModelDetails:
         engine_arguments=given_arguments(plan),
         arguments=engines.arguments(),
         batching=engines.batching(executor.model, answering),
-        notes=spec.notes,
+        notes=(*spec.notes, *executor.service.notes()),
     )
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from lampbench.core.dataset import User
-from lampbench.engine.protocol import Completion, GenerateRequest, ScoreRequest, ScoreResult
+from lampbench.engine.protocol import Completion, GenerateRequest, ScoreRequest, ScoreResult, Served
 from lampbench.execution.cache import Cache
 from lampbench.execution.journal import JOURNAL, Journal, journal_owner
 from lampbench.util.errors import LampbenchError
@@ -27,6 +27,7 @@ class _Group(Generic[R]):
     """One user's requests: the entries that answer each, and the journal of those received."""
 
     user: User
+    place: str
     wanted: list[list[str]]
     journal: Journal[R]
 
@@ -39,19 +40,23 @@ class _Group(Generic[R]):
 
 
 class Gather(Generic[Q, R]):
-    """Gathers results by user; what a journal already holds is not asked for again."""
+    """Gathers results by user; what a journal already holds is not asked for again.
+
+    `waiting` are the requests to send, `known` the results that were held from the start, by place.
+    """
 
     def __init__(self, cache: Cache) -> None:
         self._cache = cache
         self._groups: list[_Group[R]] = []
         self._entries: dict[str, tuple[_Group[R], str]] = {}
         self.waiting: list[Q] = []
+        self.known: dict[str, R] = {}
 
     def add_user(self, user: User, folder: Path, requests: Sequence[Q]) -> None:
         """Take a user's requests; their results are journaled in `folder`."""
         owner = journal_owner(user.id, folder.relative_to(self._cache.root))
         journal = Journal[R](folder / JOURNAL, owner, _to_json, _from_json, self._cache.say)
-        group = _Group(user, [], journal)
+        group = _Group(user, owner, [], journal)
         self._groups.append(group)
         most: dict[str, Q] = {}
         for request in requests:
@@ -60,7 +65,9 @@ class Gather(Generic[Q, R]):
             if name not in most or len(group.wanted[-1]) > len(_entries(name, most[name])):
                 most[name] = request
         for name, request in most.items():  # the same request is asked once, for all its samples
-            if any(entry not in journal.results for entry in _entries(name, request)):
+            held = {entry: journal.results.get(entry) for entry in _entries(name, request)}
+            self.known |= {f"{owner}/{n}": one for n, one in held.items() if one is not None}
+            if None in held.values():
                 place = f"{request.id} [{len(self._entries)}]"  # errors show it
                 self._entries[place] = group, name
                 self.waiting.append(dataclasses.replace(request, id=place))
@@ -71,17 +78,25 @@ class Gather(Generic[Q, R]):
             if (results := group.results()) is not None:
                 yield group.user, results
 
+    def place(self, result: R) -> str:
+        """Where a result that was waited for is kept, as the names of `known` say it."""
+        group, name = self._entries[result.id]
+        return f"{group.place}/{_entry_of(name, result)}"
+
     def add(self, result: R) -> Iterator[tuple[User, list[list[R]]]]:
         """Take a result; yields its user when it was the last one missing."""
         _require_finite(result)
         group, name = self._entries[result.id]
-        sample = result.sample if isinstance(result, Completion) else 0
-        entry = f"{name}/{sample}"
+        entry = _entry_of(name, result)
         if entry in group.journal.results:
             return
         group.journal.add(entry, result)
         if (results := group.results()) is not None:
             yield group.user, results
+
+
+def _entry_of(name: str, result: Completion | ScoreResult) -> str:
+    return f"{name}/{result.sample if isinstance(result, Completion) else 0}"
 
 
 def _entries(name: str, request: GenerateRequest | ScoreRequest) -> list[str]:
@@ -132,4 +147,6 @@ def _to_json(result: Completion | ScoreResult) -> dict[str, Any]:
 def _from_json(value: dict[str, Any]) -> Any:
     """A completion or scores: where a method asks for both, a user's journal holds both."""
     content: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in value.items()}
+    if content.get("served") is not None:
+        content["served"] = Served(**content["served"])
     return ScoreResult(**content) if "logprobs" in content else Completion(**content)

@@ -20,7 +20,7 @@ from lampbench.execution.executor import Executor
 from lampbench.execution.keys import KnownKeys
 from lampbench.execution.plan import Plan, make_plan
 from lampbench.execution.specification import RunSpecification
-from lampbench.execution.stage_engines import require_known_stages
+from lampbench.execution.stage_engines import engine_of, require_known_stages
 from lampbench.paper.presets import default_preset, defaults
 from lampbench.plugin.hyperparameter import (
     Setting,
@@ -223,7 +223,9 @@ def _plan(
     registry: Registry,
 ) -> Plan:
     fidelity = FIDELITIES[choices.fidelity]
-    preset = choices.preset or default_preset(model, fidelity.name)
+    preset = choices.preset or default_preset(
+        pool.model(model, engine_of(pool.options, None)), fidelity.name
+    )
     ready, settings = resolve_method(method, task, preset, given)
     spec = RunSpecification(
         ready, task, dataset, model, fidelity, seed, choices.rewards, choices.private,

@@ -78,7 +78,8 @@ def _execute(plan: Plan, command: str, results: Path, force: bool) -> None:
     manifest = describe(plan, costs, predictions, command, dataset, scoring.describe())
     if private:
         # the first prompt's tokens are text
-        manifest = replace(manifest, private=True, prompt_head=())
+        service = manifest.service and manifest.service.without_requests()
+        manifest = replace(manifest, private=True, prompt_head=(), service=service)
         rows = [without_texts(row) for row in rows]
     write_run(results, manifest, rows, scores, replace=force, metrics=scoring.load())
     if private:

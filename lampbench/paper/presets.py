@@ -5,7 +5,7 @@ from importlib.resources import files
 from typing import Any
 
 from lampbench.core.task import Family, Task
-from lampbench.engine.models import MODEL_PRESETS
+from lampbench.engine.models import ModelSpec
 from lampbench.plugin.hyperparameter import SourcedValue as Value
 from lampbench.util.errors import LampbenchError, suggestion
 
@@ -127,9 +127,8 @@ def _values(preset: dict[str, Any], part: str) -> dict[str, Value]:
     }
 
 
-def default_preset(model: str, fidelity: str) -> str:
-    """The preset of a run for which the user chose none."""
+def default_preset(model: ModelSpec | None, fidelity: str) -> str:
+    """The preset of a run for which the user chose none; `model` is None where it is not known."""
     if fidelity == "reference":
         return "reference"
-    known = MODEL_PRESETS.get(model.partition("@")[0])
-    return (known and known.preset) or "paper"
+    return (model and model.preset) or "paper"

@@ -44,7 +44,7 @@ class Prediction:
             query.id,
             answer.text,
             answer.prompt_tokens,
-            len(answer.token_ids),
+            answer.new_tokens,
             answer.prompt_tokens_dropped,
             answer.truncated,
             answer.prompt_head,

@@ -90,6 +90,7 @@ def _forget(run: Run, results: Path, user: str, say: Callable[[str], object]) ->
             dataset=data,
             failed_users={name: why for name, why in failed.items() if name != user},
             prompt_head=(),  # the first prompt may have been the user's
+            service=run.manifest.service and run.manifest.service.without_requests(),
         )
         left = ScoreTable(
             tuple(scores.users[index] for index in kept),

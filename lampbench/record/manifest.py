@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from typing import Any, Literal
 
@@ -165,6 +165,33 @@ class StageCost:
     prompts_shortened: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceDetails:
+    """What a server said of a run's answers, with those of interrupted commands that it resumed.
+
+    `models` and `fingerprints` (`system_fingerprint`) count answers by what the server called
+    itself, "" where it did not say. `uncounted` answers came without a count of tokens, and
+    `withheld` ones were filtered or empty: they are recorded as empty, and `withheld_from` names
+    requests, a hundred at most, with the reason. Prices are of a million tokens read and written,
+    `cost` is what all stages and answers cost at these, without discounts; None is not known.
+    Requests that failed are in none of this.
+    """
+
+    answers: int
+    models: Mapping[str, int]
+    fingerprints: Mapping[str, int]
+    uncounted: int = 0
+    withheld: int = 0
+    withheld_from: tuple[str, ...] = ()
+    input_price: float | None = None
+    output_price: float | None = None
+    cost: float | None = None
+
+    def without_requests(self) -> "ServiceDetails":
+        """The same without what was said of single requests: a server's reasons may quote them."""
+        return replace(self, withheld_from=())
+
+
 @dataclass(frozen=True, slots=True)
 class ExternalFile:
     """The file from which predictions made elsewhere were imported."""
@@ -182,7 +209,8 @@ class Manifest:
     prompting, adaptation and decoding, and by field the parts inside them. `versions` are those
     of lampbench (with its commit), Python and packages. `prompt_head` are the first token ids of
     the first prompt. `failed_users` are users without answers, and why. `created` is in UTC
-    (ISO 8601). `external` is set for predictions that were made elsewhere.
+    (ISO 8601). `service` is set where a server answered, `external` for predictions that were made
+    elsewhere.
 
     `private` is true where the run recorded hashes, lengths and scores but no text of its users
     and none of the model.
@@ -214,6 +242,7 @@ class Manifest:
     prompt_head: tuple[int, ...] = ()
     prompts_shortened: int = 0
     scoring: ScoringDescription | None = None
+    service: ServiceDetails | None = None
     external: ExternalFile | None = None
     private: bool = False
     files: Mapping[str, str] = field(default_factory=dict)

@@ -56,13 +56,23 @@ def print_plan(plan: Plan) -> None:
     )
     state = "recorded already" if plan.done else "to be recorded"
     click.echo(f"  {state}: {plan.folder}")
-    lengths = Lengths(spec.model)
-    rows = [
-        [one.stage, one.engine, one.units, one.cached, *_sums([one.cost])]
-        for one in stage_estimates(plan, lengths)
-    ]
+    lengths = Lengths(plan.executor.model_spec)
+    stages = stage_estimates(plan, lengths)
+    rows = [[one.stage, one.engine, one.units, one.cached, *_sums([one.cost])] for one in stages]
     click.echo(tabulate(rows, headers=["stage", "engine", "units", "cached", *_HEADS], intfmt=","))
-    click.echo(f"  {_ABOUT.format(how=lengths.how)}\n")
+    click.echo(f"  {_ABOUT.format(how=lengths.how)}")
+    click.echo(_money(plan, stages))
+
+
+def _money(plan: Plan, stages: Sequence[StageEstimate]) -> str:
+    """What the stages of engines with prices cost; "" where none has any or it is not known."""
+    cost = 0.0
+    for one in stages:
+        engines = plan.executor.engines
+        prices = engines.prices(plan.spec.model, one.engine) if one.engine else None
+        if prices and one.cost.read is not None and one.cost.written is not None:
+            cost += (one.cost.read * prices[0] + one.cost.written * prices[1]) / 1_000_000
+    return f"  about {cost:.4g} at --price, where every answer takes its budget\n" if cost else ""
 
 
 _HEADS = ("tokens read", "tokens trained", "tokens written, at most", "bytes stored")
@@ -85,7 +95,7 @@ def print_totals(groups: Mapping[str, Sequence[Plan]], speeds: Sequence[float] |
             if plan.done:
                 continue
             spec = plan.spec
-            length = lengths.setdefault(spec.model, Lengths(spec.model))
+            length = lengths.setdefault(spec.model, Lengths(plan.executor.model_spec))
             for stage in plan.stages:
                 for owner in stage.missing(plan.executor):
                     artifact = stage.name, plan.executor.keys.of(stage.recipe, owner)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lampbench.core.dataset import User
 from lampbench.engine.model_files import decoder_sizes
-from lampbench.engine.models import resolve_model
+from lampbench.engine.models import ModelSpec, resolve_model
 from lampbench.engine.protocol import (
     AdapterSpec,
     DoraSpec,
@@ -51,8 +51,8 @@ UNKNOWN = Cost(None, None, None, None)
 class Lengths:
     """Text lengths in tokens: counted with a local tokenizer, else estimated from characters."""
 
-    def __init__(self, model: str) -> None:
-        file = Path(resolve_model(model).location) / "tokenizer.json"
+    def __init__(self, model: ModelSpec) -> None:
+        file = Path(model.location) / "tokenizer.json"
         self._tokenizer = None
         self._histories: dict[int, int] = {}
         self.how = "estimated as characters / 4 (no local tokenizer)"

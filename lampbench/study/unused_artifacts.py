@@ -9,7 +9,6 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from lampbench.engine.models import resolve_model
 from lampbench.engine.packaged_model import KIND, converted_key
 from lampbench.execution.cache import DAMAGED, LOCKS, PARTIAL
 from lampbench.execution.cache_contents import artifacts, disk_bytes, folders
@@ -87,7 +86,7 @@ def _add(found: Needed, replanner: Replanner, run: Run, root: Path) -> None:
             manifest.task, run.path, "code, data or model have changed since it was recorded"
         )
         return
-    if (packaged := resolve_model(plan.spec.model).package) is not None:
+    if (packaged := plan.executor.model_spec.package) is not None:
         found.artifacts.add((KIND, converted_key(packaged)))
     for stage in plan.stages:
         for owner in stage.owners:

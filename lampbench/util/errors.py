@@ -12,6 +12,10 @@ class NoDataForTask(LampbenchError):
     """A source that is sound and has nothing of a task; `all` tasks are then without this one."""
 
 
+class OutOfBudget(LampbenchError):
+    """A budget of tokens or money is spent; the same command resumes with a fresh one."""
+
+
 def short_repr(value: object, most: int = 60) -> str:
     """What Python calls a value, at most that many characters of it."""
     try:

@@ -16,7 +16,9 @@ _ALARM: int | None = getattr(signal, "SIGALRM", None)
 _LONGEST_HOURS = 24 * 365.0
 
 TIME_IS_OVER = 75
-"""The exit code after the time of --max-hours (EX_TEMPFAIL of sysexits.h: try again later)."""
+"""The exit code when the time of --max-hours is over or a budget is spent (EX_TEMPFAIL of
+sysexits.h: try again later).
+"""
 
 
 class Stopped(BaseException):

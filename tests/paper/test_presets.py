@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from lampbench.engine.models import MODEL_PRESETS
 from lampbench.paper.presets import default_preset, defaults
 from lampbench.plugin.hyperparameter import ValueSources
 from lampbench.registry import Registry
@@ -97,9 +98,10 @@ def test_a_models_preset_is_what_tuning_chose(part, preset, task):
 
 
 def test_which_preset_is_whose_default():
-    assert default_preset("bundled", "paper") == "small"
-    assert default_preset("mistral-7b", "paper") == "paper"
-    assert default_preset("bundled", "reference") == "reference"
+    assert default_preset(MODEL_PRESETS["bundled"], "paper") == "small"
+    assert default_preset(MODEL_PRESETS["mistral-7b"], "paper") == "paper"
+    assert default_preset(None, "paper") == "paper"
+    assert default_preset(MODEL_PRESETS["bundled"], "reference") == "reference"
 
 
 def test_the_ablations_are_the_same_parts_recombined():

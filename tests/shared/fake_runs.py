@@ -134,6 +134,9 @@ class Pool:
     def revision(self, model: str, engine: str | None = None) -> str | None:
         return None
 
+    def prices(self, model: str, engine: str | None = None) -> tuple[float, float] | None:
+        return None
+
     def keyed_arguments(self, engine: str) -> frozenset[str]:
         return frozenset()
 

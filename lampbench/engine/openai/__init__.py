@@ -1,0 +1,1 @@
+"""The engine for models behind an OpenAI-compatible API."""
