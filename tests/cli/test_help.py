@@ -11,10 +11,11 @@ GROUPS = ["What to run", "Data", "Model", "Hyper-parameters", "Where things are"
           "Other options"]  # fmt: skip
 METAVARS = {
     "NAME", "MODEL", "METHOD", "PATH", "FILE", "DIR", "SOURCE", "N", "KEY", "TEXT", "DEVICE",
-    "KEY=VALUE",    "SECTION.NAME=VALUE", "SECTION.NAME=V1,V2,...", "READ,TRAINED,WRITTEN",
+    "KEY=VALUE", "URL", "SECTION.NAME=VALUE", "SECTION.NAME=V1,V2,...", "READ,TRAINED,WRITTEN",
 }  # fmt: skip
 WITHOUT_DEFAULT = {
     "--plugins", "--set", "--config", "--speed", "--lamp", "--model-arg", "--engine-arg", "--url",
+    "--vllm-python", "--vllm-url",
 }  # fmt: skip
 DIALECT = re.compile(
     r"\b(mend|whom|oracle|stands?|lacks?|anew|aside|part,|held against|a user of|one a|"
@@ -93,6 +94,8 @@ def test_run_has_each_option_under_its_heading(call):
         "Model": [
             "--engine",
             "--engine-arg",
+            "--vllm-python",
+            "--vllm-url",
             "--chat-template",
             "--device",
             "--dtype",
