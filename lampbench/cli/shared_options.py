@@ -156,8 +156,29 @@ model_args = option(
     help="How the model is loaded; repeatable: quantization=4bit or 8bit (bitsandbytes), "
          "attn_implementation=sdpa or eager, device_map, revision, trust_remote_code=true, dtype.",
 )  # fmt: skip
+_SHORT_FORMS = "engine arguments that were given by options of their own"
+
+
+def _short_form(key: str) -> Callable[[click.Context, click.Parameter, str | None], None]:
+    """A callback that takes an option's value for `--engine-arg KEY=VALUE`."""
+
+    def keep(context: click.Context, _: click.Parameter, value: str | None) -> None:
+        if value is not None:
+            context.meta.setdefault(_SHORT_FORMS, []).append(f"{key}={value}")
+
+    return keep
+
+
+def _with_short_forms(
+    context: click.Context, _: click.Parameter, value: tuple[str, ...]
+) -> tuple[str, ...]:
+    """What `--engine-arg` was given, and what options of their own were, which are eager."""
+    return (*value, *context.meta.get(_SHORT_FORMS, []))
+
+
 engine_args = option(
     "--engine-arg", "engine_args", multiple=True, metavar="KEY=VALUE", heading=MODEL,
+    callback=_with_short_forms,
     help="Argument of the engine; repeatable. ENGINE.KEY=VALUE is for the engine of a stage. "
          "lampbench engines lists them.",
 )  # fmt: skip
@@ -167,6 +188,12 @@ machine = apply(
            help="What runs the model (lampbench engines). batched: many users per forward pass. "
                 "reference: one user at a time; slow, for checking."),
     engine_args,
+    option("--vllm-python", metavar="PATH", heading=MODEL, is_eager=True, expose_value=False,
+           callback=_short_form("vllm.python"),
+           help="Python of the environment whose vLLM --engine vllm starts."),
+    option("--vllm-url", metavar="URL", heading=MODEL, is_eager=True, expose_value=False,
+           callback=_short_form("vllm.url"),
+           help="vLLM server that --engine vllm joins instead of starting one."),
     option("--chat-template", metavar="NAME", heading=MODEL,
            help="mistral, llama, gemma or qwen (the paper's appendix D), or vicuna.  "
                 "[default: the tokenizer's own]"),

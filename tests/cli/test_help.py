@@ -16,7 +16,7 @@ METAVARS = {
 }  # fmt: skip
 WITHOUT_DEFAULT = {
     "--plugins", "--set", "--config", "--speed", "--lamp", "--model-arg", "--engine-arg", "--url",
-    "--api-base", "--price",
+    "--api-base", "--price", "--vllm-python", "--vllm-url",
 }  # fmt: skip
 DIALECT = re.compile(
     r"\b(mend|whom|oracle|stands?|lacks?|anew|aside|part,|held against|a user of|one a|"
@@ -95,6 +95,8 @@ def test_run_has_each_option_under_its_heading(call):
         "Model": [
             "--engine",
             "--engine-arg",
+            "--vllm-python",
+            "--vllm-url",
             "--chat-template",
             "--device",
             "--dtype",

@@ -12,7 +12,7 @@ MODULES = {
     ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): file
     for file in sorted(ENGINE.rglob("*.py"))
 }
-ENGINES = ("lampbench.engine.batched", "lampbench.engine.reference")
+ENGINES = ("lampbench.engine.batched", "lampbench.engine.reference", "lampbench.engine.vllm")
 PLUGINS = ROOT / "lampbench" / "engines"
 
 

@@ -1,0 +1,35 @@
+"""What a contrastive server refuses when it starts."""
+
+from typing import Any
+
+
+def require_supported(vllm_config: Any) -> None:
+    """Refuse what two KV caches in one request cannot do, or what nobody has tested with them.
+
+    Raises:
+        ValueError: an option of the server is one of these.
+    """
+    parallel = vllm_config.parallel_config
+    config = vllm_config.model_config.hf_config
+    given = [getattr(config, f"contrast_{name}", None) for name in ("alpha", "tau")]
+    refused = {
+        "--pipeline-parallel-size (only the last stage would have logits of both sides)":
+            parallel.pipeline_parallel_size > 1,
+        "--tensor-parallel-size (untested)": parallel.tensor_parallel_size > 1,
+        "--speculative-config (a draft knows one side only)":
+            vllm_config.speculative_config is not None,
+        "--enable-batch-sharded-sampling (it splits the rows of the two sides)":
+            getattr(parallel, "enable_batch_sharded_sampling", False)
+            or getattr(vllm_config.scheduler_config, "enable_batch_sharded_sampling", False),
+        "torch.compile and CUDA graphs (untested): add --enforce-eager":
+            not vllm_config.model_config.enforce_eager,
+        "contrast_alpha without contrast_tau, or the reverse (--hf-overrides)":
+            given.count(None) == 1,
+    }  # fmt: skip
+    for what, found in refused.items():
+        if found:
+            raise ValueError(f"lampbench-vllm: contrastive decoding does not work with {what}")
+    if given[0] is None:
+        return
+    if not 0 <= float(given[1]) <= 1:
+        raise ValueError(f"lampbench-vllm: contrast_tau must be between 0 and 1, not {given[1]}")

@@ -1,0 +1,123 @@
+"""JSON over HTTP to one server, from many threads; open connections can be closed at once."""
+
+import http.client
+import json
+import socket
+import threading
+from contextlib import suppress
+from typing import Any
+from urllib.parse import urlsplit
+
+from lampbench.util.errors import LampbenchError, short_repr
+
+_CONNECT_SECONDS = 10.0
+_BUSY = (408, 429, 502, 503, 504)
+_SERVER_FAULT = 500
+_ENGINE_DEAD = ("EngineCore", "EngineDeadError", "engine is dead")
+
+
+class ServerGone(Exception):
+    """The server does not answer, or stopped while it answered: it may come back."""
+
+
+class ServerRefused(Exception):
+    """The server answered, with an error: its `status` and its message."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class HttpClient:
+    """Sends requests to the server at `url`, which has a scheme, a host and perhaps a port.
+
+    `key` is sent as a bearer token. Proxies of the environment are not used.
+
+    Raises:
+        LampbenchError: `url` is no address of a server.
+    """
+
+    def __init__(self, url: str, key: str | None = None) -> None:
+        parts = urlsplit(url if "//" in url else f"//{url}", scheme="http")
+        try:
+            port = parts.port
+        except ValueError:
+            port = -1
+        if parts.scheme not in ("http", "https") or not parts.hostname or port == -1:
+            raise LampbenchError(
+                f"{short_repr(url)} is no address of a server; write http://HOST:PORT"
+            )
+        self.url = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+        self._secure = parts.scheme == "https"
+        self._host, self._port = parts.hostname, port
+        # servers are often named with the path of their API, as OpenAI's clients want it
+        self._path = parts.path.rstrip("/").removesuffix("/v1")
+        self._headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self._open: set[http.client.HTTPConnection] = set()
+        self._lock = threading.Lock()
+
+    def get(self, path: str, timeout: float | None = _CONNECT_SECONDS) -> Any:
+        """What the server has at `path`: JSON, or text that is none.
+
+        Raises:
+            ServerGone: it does not answer within `timeout` seconds.
+            ServerRefused: it answers with an error.
+        """
+        return self._ask("GET", path, None, timeout)
+
+    def post(self, path: str, body: Any, timeout: float | None = None) -> Any:
+        """What the server answers to a JSON body; without a `timeout` as long as it takes.
+
+        Raises:
+            ServerGone, ServerRefused: as in `get`.
+        """
+        return self._ask("POST", path, json.dumps(body), timeout)
+
+    def hang_up(self) -> None:
+        """Close all connections: whoever waits for an answer gets `ServerGone`."""
+        with self._lock:
+            for connection in self._open:
+                if connection.sock is not None:
+                    with suppress(OSError):
+                        connection.sock.shutdown(socket.SHUT_RDWR)
+
+    def _ask(self, method: str, path: str, body: str | None, timeout: float | None) -> Any:
+        kind = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
+        connection = kind(self._host, self._port, timeout=_CONNECT_SECONDS)
+        try:
+            connection.connect()
+            connection.sock.settimeout(timeout)
+            with self._lock:
+                self._open.add(connection)
+            headers = {**self._headers, "Content-Type": "application/json"}
+            connection.request(method, self._path + path, body, headers)
+            answer = connection.getresponse()
+            status, content = answer.status, answer.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise ServerGone(str(error) or type(error).__name__) from error
+        finally:
+            with self._lock:
+                self._open.discard(connection)
+            connection.close()
+        return _checked(status, content)
+
+
+def _checked(status: int, content: bytes) -> Any:
+    try:
+        found = json.loads(content) if content else None
+    except (ValueError, RecursionError):
+        found = content.decode("utf-8", "replace")
+    if status == http.client.OK:
+        return found
+    message = _message(found) or http.client.responses.get(status, f"status {status}")
+    if status in _BUSY or (status == _SERVER_FAULT and any(s in message for s in _ENGINE_DEAD)):
+        raise ServerGone(message)
+    raise ServerRefused(status, message)
+
+
+def _message(found: Any) -> str:
+    """The text of an error in a server's answer, on one line."""
+    if isinstance(found, dict):
+        error = found.get("error", found)
+        found = error.get("message", error) if isinstance(error, dict) else error
+    return " ".join(str(found or "").split())[:300]

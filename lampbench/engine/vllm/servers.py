@@ -1,0 +1,308 @@
+"""The two kinds of servers: one that lampbench starts and stops, and one that it joins."""
+
+import shlex
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from lampbench.engine.models import ModelSpec
+from lampbench.engine.protocol import Weights
+from lampbench.engine.vllm.http_client import HttpClient, ServerGone
+from lampbench.engine.vllm.model_shapes import ModelShapes
+from lampbench.engine.vllm.server_checks import (
+    contrasts_per_request,
+    require_lora_loading,
+    require_model,
+    require_vocabulary,
+    served_model,
+    server_version,
+)
+from lampbench.engine.vllm.server_process import ServerProcess
+from lampbench.engine.vllm.serving import Serving
+from lampbench.engine.vllm.vllm_environment import VllmEnvironment
+from lampbench.util.errors import LampbenchError
+
+ARCHITECTURES = ("Llama", "Mistral", "Qwen2", "Gemma3")
+"""Those that lampbench-vllm has a contrastive form of, without ForCausalLM."""
+
+_BASE = "base"
+_PROCESSOR = "lampbench_vllm.per_request:ContrastPerRequest"
+_POLL_SECONDS = 0.5
+
+
+class Server(Protocol):
+    """Where requests go; `name` is what the model without adapters is called there."""
+
+    name: str
+
+    @property
+    def client(self) -> HttpClient:
+        """The way to the server.
+
+        Raises:
+            ServerGone: it does not run.
+        """
+        ...
+
+    def prepare(self, serving: Serving, rank: int, stopped: threading.Event) -> bool:
+        """Be ready for requests of this kind; whether adapters that were loaded are gone."""
+        ...
+
+    def revive(self, stopped: threading.Event) -> None:
+        """Come back after the server stopped answering; its adapters are gone."""
+        ...
+
+    def stop(self) -> None:
+        """Give back what was taken."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerSettings:
+    """How a server is started.
+
+    Attributes:
+        dtype: precision of weights and activations.
+        max_loras: adapters in one batch.
+        max_cpu_loras: adapters in the server's memory.
+        batch_size: most requests in one batch.
+        trust_remote_code: run the Python files that come with a model.
+        more: further arguments of the server, as in a shell.
+    """
+
+    dtype: str
+    max_loras: int
+    max_cpu_loras: int
+    batch_size: int
+    trust_remote_code: bool = False
+    more: str = ""
+
+
+class OwnServer:
+    """Starts a server when it is first needed, and another one when it must hold another model.
+
+    `merged` is the model with some adapters merged into it, and `log` the file of its output.
+    """
+
+    def __init__(
+        self,
+        environment: VllmEnvironment,
+        shapes: ModelShapes,
+        settings: ServerSettings,
+        merged: Callable[[Weights], ModelSpec],
+        log: Path,
+        say: Callable[[str], object],
+    ) -> None:
+        self.name = _BASE
+        self._environment, self._shapes, self._settings = environment, shapes, settings
+        self._merged, self._log, self._say = merged, log, say
+        self._process: ServerProcess | None = None
+        self._held: tuple[Weights, bool] | None = None
+        self._rank = 0
+
+    @property
+    def client(self) -> HttpClient:
+        """The way to the running server.
+
+        Raises:
+            ServerGone: none runs.
+        """
+        if self._process is None:
+            raise ServerGone("no server is running")
+        return self._process.client
+
+    @property
+    def process(self) -> ServerProcess | None:
+        """The running server, for tests that kill it."""
+        return self._process
+
+    def prepare(self, serving: Serving, rank: int, stopped: threading.Event) -> bool:
+        """Start a server that holds what is asked for, unless this one does."""
+        if self._process is not None and self._held is not None and rank <= self._rank:
+            merged, contrast = self._held
+            if merged == serving.merged and contrast >= serving.contrast:
+                return False  # a request without a contrast is decoded without it there too
+        self.stop()
+        self._rank = max(rank, self._rank)
+        self._held = serving.merged, serving.contrast
+        self._start(stopped)
+        return True
+
+    def revive(self, stopped: threading.Event) -> None:
+        """Start the server again if it has ended; else wait until it answers."""
+        process = self._process
+        if process is not None and process.runs:
+            for _ in range(20):  # it may be about to end, as when its workers have died
+                try:
+                    process.client.get("/health")
+                    return
+                except ServerGone:
+                    if not process.runs or stopped.wait(_POLL_SECONDS):
+                        break
+        if process is not None:
+            self._say(f"the vLLM server ended ({process.cause()}); starting it again")
+        self.stop()
+        self._start(stopped)
+
+    def stop(self) -> None:
+        """End the server."""
+        if self._process is not None:
+            self._process.stop()
+            self._process = None
+
+    def _start(self, stopped: threading.Event) -> None:
+        assert self._held is not None
+        merged, contrast = self._held
+        model = self._merged(merged)
+        self._say(f"starting vLLM {self._environment.version} with {model.name}")
+        arguments = self._arguments(model, contrast)
+        variables = {"VLLM_USE_V2_MODEL_RUNNER": "0"} if self._environment.contrast else {}
+        self._process = ServerProcess(
+            self._environment.python, arguments, self._log, variables=variables, stopped=stopped
+        )
+        if contrast and not contrasts_per_request(self.client, self.name):
+            raise LampbenchError(
+                f"vLLM {self._environment.version} does not decode contrastively per request; "
+                "use --engine batched, or the version that docs/vllm.md names"
+            )
+
+    def _arguments(self, model: ModelSpec, contrast: bool) -> list[str]:
+        settings = self._settings
+        adapters = ["--enable-lora", "--max-loras", str(settings.max_loras),
+                    "--max-cpu-loras", str(max(settings.max_loras, settings.max_cpu_loras)),
+                    "--max-lora-rank", str(self._rank),
+                    "--lora-target-modules", *self._shapes.lora_targets]  # fmt: skip
+        found = ["--model", model.location, "--served-model-name", _BASE,
+                 "--dtype", settings.dtype, "--max-model-len", str(self._shapes.context),
+                 "--max-num-seqs", str(settings.batch_size), "--seed", "0",
+                 # nothing of the model's generation_config.json, which would change the sampling
+                 "--generation-config", "vllm", "--logprobs-mode", "raw_logprobs",
+                 *adapters]  # fmt: skip
+        if model.revision:
+            found += ["--revision", model.revision]
+        if settings.trust_remote_code:
+            found.append("--trust-remote-code")
+        if contrast or self._environment.cpu:
+            found.append("--enforce-eager")
+        if self._environment.contrast:
+            found += ["--logits-processors", _PROCESSOR]
+        if contrast:
+            found += ["--hf-overrides", contrastive_override(self._shapes)]
+        return [*found, *shlex.split(settings.more)]
+
+
+class JoinedServer:
+    """A server that somebody else runs; it is waited for when it stops answering.
+
+    `patience` is how long, in seconds.
+    """
+
+    def __init__(
+        self,
+        client: HttpClient,
+        spec: ModelSpec,
+        shapes: ModelShapes,
+        merged: Callable[[Weights], ModelSpec],
+        patience: float,
+        say: Callable[[str], object],
+    ) -> None:
+        self.client = client
+        self._spec, self._shapes, self._merged = spec, shapes, merged
+        self._patience, self._say = patience, say
+        self._ready: set[tuple[Weights, bool, bool]] = set()
+        self._version = server_version_at(client)
+        self.name = served_model(client).name
+
+    def prepare(self, serving: Serving, rank: int, stopped: threading.Event) -> bool:
+        """Check that the server is what is asked for."""
+        asked = serving.merged, serving.contrast, serving.adapted
+        if asked in self._ready:
+            return False
+        self._check(serving)
+        self._ready.add(asked)
+        return False
+
+    def revive(self, stopped: threading.Event) -> None:
+        """Wait until the server answers again, and check that it is the same.
+
+        Raises:
+            LampbenchError: it does not come back, or it is another one.
+        """
+        end = time.monotonic() + self._patience
+        told = False
+        while True:
+            try:
+                self.client.get("/health")
+                break
+            except ServerGone as gone:
+                if time.monotonic() >= end:
+                    raise LampbenchError(
+                        f"the server at {self.client.url} does not answer any more ({gone}); start "
+                        "it again and run the same command: finished work is kept"
+                    ) from gone
+                if not told:
+                    self._say(
+                        f"the server at {self.client.url} does not answer ({gone}); waiting up to "
+                        f"{self._patience:.0f} seconds for it"
+                    )
+                    told = True
+                if stopped.wait(_POLL_SECONDS):
+                    raise
+        if (version := server_version(self.client)) != self._version:
+            raise LampbenchError(
+                f"the server at {self.client.url} came back as vLLM {version}, after "
+                f"{self._version}; run the same command again"
+            )
+        self.name = served_model(self.client).name
+        self._ready.clear()
+
+    def stop(self) -> None:
+        """Nothing: the server is somebody else's."""
+
+    def _check(self, serving: Serving) -> None:
+        served = served_model(self.client)
+        model = self._merged(serving.merged)
+        if serving.contrast and not contrasts_per_request(self.client, served.name):
+            raise LampbenchError(
+                f"the server at {self.client.url} does not decode contrastively; install "
+                f"lampbench-vllm in its environment and start it with --model {model.location} "
+                f"--enforce-eager --hf-overrides '{contrastive_override(self._shapes)}' "
+                f"--logits-processors {_PROCESSOR}"
+            )
+        require_model(self.client, served, model)
+        require_vocabulary(self.client, served, self._shapes)
+        if serving.adapted:
+            require_lora_loading(self.client, served)
+
+
+def server_version_at(client: HttpClient) -> str:
+    """The version of a server that must answer now.
+
+    Raises:
+        LampbenchError: nothing answers, or it is no vLLM.
+    """
+    try:
+        return server_version(client)
+    except ServerGone as gone:
+        raise LampbenchError(
+            f"no server answers at {client.url} ({gone}); start one (docs/vllm.md), give another "
+            "--vllm-url, or leave it out so that lampbench starts one"
+        ) from gone
+
+
+def contrastive_override(shapes: ModelShapes) -> str:
+    """What makes a server use the contrastive form of a model (`--hf-overrides`).
+
+    Raises:
+        LampbenchError: lampbench-vllm has none.
+    """
+    names: Sequence[str] = shapes.model.config.architectures or [type(shapes.model).__name__]
+    if names[0].removesuffix("ForCausalLM") not in ARCHITECTURES:
+        raise LampbenchError(
+            f"lampbench-vllm has no contrastive form of {names[0]}; it has those of "
+            f"{', '.join(ARCHITECTURES)}: use --engine batched"
+        )
+    return f'{{"architectures": ["Contrastive{names[0]}"]}}'

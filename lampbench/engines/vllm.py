@@ -1,0 +1,206 @@
+"""vLLM as a server: one that is started here and stopped afterwards, or one that is running."""
+
+import os
+import tempfile
+from collections.abc import Mapping
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lampbench.engine.capability import Capability
+from lampbench.engine.engine_argument import EngineArgument
+from lampbench.engine.engine_plugin import (
+    EnginePlugin,
+    EngineSetup,
+    check_model_files,
+    register_engine,
+)
+from lampbench.engine.protocol import Engine
+from lampbench.util.errors import LampbenchError
+
+if TYPE_CHECKING:
+    from lampbench.engine.vllm.http_client import HttpClient
+
+_ALWAYS = frozenset({
+    Capability.GENERATE, Capability.SAMPLE, Capability.LOGITS_PENALTY, Capability.MIN_NEW_TOKENS,
+    Capability.OPEN_PROMPTS, Capability.SCORE, Capability.SCORE_RAW, Capability.LORA,
+    Capability.COMBINE,
+})  # fmt: skip
+_WITH_PROCESSOR = frozenset({Capability.SCORES_PENALTY})
+_WITH_TWIN = frozenset({Capability.CONTRAST, Capability.CONTRAST_LOG_EPS})
+
+
+@register_engine("vllm")
+class Vllm(EnginePlugin):
+    """Asks a vLLM server over HTTP, with token ids in both directions."""
+
+    summary = "a vLLM server, started here (--vllm-python) or joined (--vllm-url); does not train"
+    capabilities = _ALWAYS | _WITH_PROCESSOR | _WITH_TWIN
+    arguments = (
+        EngineArgument("python", str, "interpreter of the environment that has vLLM", keyed=False),
+        EngineArgument("url", str, "address of a running server, which is joined", keyed=False),
+        EngineArgument("max_loras", int, "adapters in one batch of the server", 8, keyed=False,
+                       low=1),
+        EngineArgument("max_cpu_loras", int, "adapters that the server holds", 64, keyed=False,
+                       low=1),
+        EngineArgument("patience", int, "seconds to wait for a joined server that ended", 300,
+                       keyed=False, low=0),
+        EngineArgument("server_args", str, "further arguments of a server that is started"),
+    )  # fmt: skip
+
+    def missing(self) -> tuple[str, ...]:
+        """vLLM, unless another environment's or a server's is named."""
+        from importlib.util import find_spec
+
+        if find_spec("vllm"):
+            return ()
+        return (
+            "vLLM is not in this environment: pip install 'lampbench[vllm]', or name another one "
+            "with --vllm-python PATH or a server with --vllm-url URL",
+        )
+
+    def able(self, setup: EngineSetup) -> frozenset[Capability]:
+        """Contrast and penalties on log-probabilities need lampbench-vllm in the server."""
+        found = set(_ALWAYS)
+        if setup.arguments["url"]:
+            plugin, twin = _of_server(setup.arguments["url"])
+            found |= _WITH_PROCESSOR if plugin else set()
+            return frozenset(found | _WITH_TWIN if twin else found)
+        from lampbench.engine.vllm.vllm_environment import vllm_environment
+
+        if vllm_environment(setup.arguments["python"]).contrast:
+            found |= _WITH_PROCESSOR | _WITH_TWIN
+        return frozenset(found)
+
+    def identity(self, setup: EngineSetup) -> Mapping[str, str]:
+        """The engine, vLLM's version, and arguments that may change an answer."""
+        return {**super().identity(setup), "vllm": _version(setup)}
+
+    def check(self, setup: EngineSetup) -> None:
+        """Refuse what is not passed on to the server.
+
+        Raises:
+            LampbenchError: a way of loading the model, or both an environment and a server, is
+                given; there is no vLLM, or no server.
+        """
+        given = setup.model_arguments
+        for name in ("quantization", "device_map", "attn_implementation"):
+            if getattr(given, name):
+                raise LampbenchError(
+                    f"--model-arg {name} is not passed on to vLLM; leave it out, or give vLLM's "
+                    "own option by --engine-arg server_args='...'"
+                )
+        if setup.arguments["url"] and (setup.arguments["python"] or setup.arguments["server_args"]):
+            raise LampbenchError(
+                "--vllm-url joins a server that runs; leave out --vllm-python and server_args"
+            )
+        _version(setup)
+        check_model_files(setup)
+
+    def open(self, setup: EngineSetup) -> Engine:
+        """The client, which starts its server when it is first asked something."""
+        from lampbench.engine.vllm.engine import VllmEngine
+        from lampbench.engine.vllm.merged_checkpoint import merged_model
+        from lampbench.engine.vllm.model_shapes import model_shapes
+        from lampbench.engine.vllm.servers import JoinedServer, OwnServer, Server, ServerSettings
+        from lampbench.engine.vllm.vllm_environment import vllm_environment
+
+        self.check(setup)
+        spec, arguments = setup.local_model(), setup.arguments
+        shapes = model_shapes(spec, setup.model_arguments)
+        merged = partial(
+            merged_model,
+            spec,
+            dtype=setup.dtype,
+            arguments=setup.model_arguments,
+            store=setup.store,
+        )
+        batch_size = setup.batch_size or _BATCH_SIZE
+        folder = Path(tempfile.mkdtemp(prefix="lampbench-vllm-", dir=_made(setup.store.root)))
+        server: Server
+        if arguments["url"]:
+            server = JoinedServer(
+                _client(arguments["url"]), spec, shapes, merged, arguments["patience"], setup.say
+            )
+        else:
+            server = OwnServer(
+                vllm_environment(arguments["python"]),
+                shapes,
+                ServerSettings(
+                    dtype=setup.dtype,
+                    max_loras=arguments["max_loras"],
+                    max_cpu_loras=arguments["max_cpu_loras"],
+                    batch_size=batch_size,
+                    trust_remote_code=setup.model_arguments.trust_remote_code,
+                    more=arguments["server_args"] or "",
+                ),
+                merged,
+                folder / "server.log",
+                setup.say,
+            )
+        return VllmEngine(
+            server,
+            shapes,
+            chat_template=setup.chat_template,
+            fidelity=setup.fidelity,
+            folder=folder / "adapters",
+            most_adapters=max(arguments["max_loras"], arguments["max_cpu_loras"]),
+            window=2 * batch_size,
+            has_plugin=Capability.SCORES_PENALTY in self.able(setup),
+        )
+
+    def close(self, engine: Engine) -> None:
+        """Stop a server that was started here."""
+        engine.close()  # type: ignore[attr-defined]
+
+
+_BATCH_SIZE = 64
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _version(setup: EngineSetup) -> str:
+    """The version of vLLM that will answer.
+
+    Raises:
+        LampbenchError: there is none, or no server.
+    """
+    from lampbench.engine.vllm.servers import server_version_at
+    from lampbench.engine.vllm.vllm_environment import vllm_environment
+
+    if setup.arguments["url"]:
+        return server_version_at(_client(setup.arguments["url"]))
+    return vllm_environment(setup.arguments["python"]).version
+
+
+def _client(url: str) -> "HttpClient":
+    from lampbench.engine.vllm.http_client import HttpClient
+
+    return HttpClient(url, os.environ.get("VLLM_API_KEY"))
+
+
+@lru_cache
+def _of_server(url: str) -> tuple[bool, bool]:
+    """Whether a running server has lampbench-vllm, and whether its model has a twin.
+
+    Raises:
+        LampbenchError: no vLLM server answers there.
+    """
+    from lampbench.engine.vllm.http_client import ServerGone
+    from lampbench.engine.vllm.server_checks import (
+        contrasts_per_request,
+        has_plugin,
+        served_model,
+    )
+    from lampbench.engine.vllm.servers import server_version_at
+
+    client = _client(url)
+    server_version_at(client)
+    try:
+        name = served_model(client).name
+        return has_plugin(client, name), contrasts_per_request(client, name)
+    except ServerGone as gone:
+        raise LampbenchError(f"the server at {url} stopped answering ({gone})") from gone

@@ -1,0 +1,378 @@
+"""The engine against a server that is joined: what is sent, what comes back, what is refused."""
+
+import os
+import re
+import threading
+from dataclasses import replace
+
+import pytest
+
+from lampbench.engine.capability import Capability
+from lampbench.engine.protocol import (
+    Contrast,
+    GenerateRequest,
+    GenerationSpec,
+    Sampling,
+    ScoreRequest,
+)
+from lampbench.engines import vllm
+from lampbench.util.errors import LampbenchError
+from tests.engine.engine_inputs import prompt
+from tests.engine.vllm.stand_in import chosen, expected_logprob
+
+GREEDY = GenerationSpec(8)
+
+
+def requests(*stacks, spec=GREEDY, **options):
+    return [GenerateRequest(f"q{n}", prompt(n), stack, spec, **options)
+            for n, stack in enumerate(stacks)]  # fmt: skip
+
+
+def adapter_names(server):
+    return {body["model"] for body in server.asked if body["model"] != "served"}
+
+
+def test_token_ids_go_in_and_come_out(client, server):
+    engine = client()
+    (answer,) = engine.generate(requests(()))
+    (sent,) = [body for body in server.asked if "stop_token_ids" in body]
+    ids = engine._encoder.encode_prompt("q", prompt(0), 200).ids
+    assert sent["prompt"] == list(ids)
+    assert sent["stop_token_ids"] == sorted(engine._stop)
+    expected = []
+    while len(expected) < 8:
+        token = chosen([*ids, *expected], "served", server.vocabulary)
+        if token in engine._stop:
+            break
+        expected.append(token)
+    assert answer.token_ids == tuple(expected)
+    assert answer.truncated == (len(expected) == 8)
+
+
+def test_answers_end_with_a_stop_token_that_is_left_out(client, server):
+    engine = client()
+    engine._stop = frozenset(range(0, 400, 2))
+    answers = list(engine.generate(requests(*[()] * 12)))
+    assert all(not set(one.token_ids) & engine._stop for one in answers)
+    assert {one.truncated for one in answers} == {False, True} or all(
+        not one.truncated for one in answers
+    )
+
+
+def test_every_sampling_parameter_is_sent(client, server):
+    spec = GenerationSpec(8, 1.3, "logits", Sampling(0.7, 0.9), min_new_tokens=2)
+    answers = list(client().generate(requests((), spec=spec, samples=3, seed=11)))
+    sent = server.asked[-1]
+    assert {name: sent[name] for name in ("n", "temperature", "top_p", "top_k", "min_p", "seed",
+            "repetition_penalty", "presence_penalty", "frequency_penalty", "min_tokens")} == {
+        "n": 3, "temperature": 0.7, "top_p": 0.9, "top_k": 0, "min_p": 0.0, "seed": 11,
+        "repetition_penalty": 1.3, "presence_penalty": 0.0, "frequency_penalty": 0.0,
+        "min_tokens": 2,
+    }  # fmt: skip
+    assert sorted(answer.sample for answer in answers) == [0, 1, 2]
+    assert len({answer.token_ids for answer in answers}) == 3
+
+
+def test_greedy_samples_are_asked_for_once(client, server):
+    answers = list(client().generate(requests((), samples=3)))
+    assert len({one.token_ids for one in answers}) == 1
+    assert len(answers) == 3
+    assert server.asked[-1]["n"] == 1
+
+
+def test_adapters_of_a_request_are_one_with_their_ranks_added(client, server, random_adapters):
+    import json
+    from pathlib import Path
+
+    first, _, third = random_adapters()[:3]
+    ranks = []
+
+    def look(path, body):
+        if path == "/v1/load_lora_adapter" and body["lora_name"]:
+            config = Path(body["lora_path"], "adapter_config.json").read_text()
+            ranks.append(json.loads(config)["r"])
+
+    server.fault = look
+    list(client().generate(requests((first, third), (first,))))
+    assert sorted(ranks) == [4, 4 + 6]
+    assert len(adapter_names(server)) == 2
+
+
+def test_no_more_adapters_are_loaded_than_the_server_holds(client, server, random_adapters):
+    stacks = [(one,) for one in random_adapters()] * 2
+    answers = list(client(max_loras=1, max_cpu_loras=2).generate(requests(*stacks)))
+    assert len(answers) == 12
+    assert server.most_loaded == 2
+
+
+def test_rows_without_an_adapter_are_never_under_way_with_others(client, server, random_adapters):
+    stacks = [(), *((one,) for one in random_adapters()), ()] * 4
+    answers = list(client(batch_size=8).generate(requests(*stacks)))
+    assert len(answers) == len(stacks)
+    assert any(len(models) > 1 for models in server.together)
+    assert all("served" not in models or len(models) == 1 for models in server.together)
+
+
+def test_two_calls_at_once_keep_rows_apart(client, server, random_adapters):
+    engine = client(batch_size=8)
+    plain = engine.generate(requests(*[()] * 20))
+    adapted = engine.generate(requests(*[(random_adapters()[0],)] * 20))
+    found = [next(plain), next(adapted), *plain, *adapted]
+    assert len(found) == 40
+    assert all("served" not in models or len(models) == 1 for models in server.together)
+
+
+def test_only_as_many_requests_are_made_as_are_answered(client, server):
+    """Back-pressure: prompts are encoded when there is room for their requests."""
+    engine = client(batch_size=2)
+    answers = engine.generate(requests(*[()] * 50))
+    next(answers)
+    threading.Event().wait(0.3)
+    sent = sum("stop_token_ids" in body for body in server.asked)
+    assert sent <= 2 * 2 + 1
+    answers.close()
+
+
+@pytest.mark.parametrize("form", ["chat", "raw"])
+def test_scores_are_those_of_the_responses_tokens(client, server, form):
+    engine = client()
+    asked = ScoreRequest("s", prompt(1), "Storm closes harbour", (), form)
+    (found,) = engine.score([asked])
+    before, response = engine._encoded(asked)
+    expected = [expected_logprob([*before, *response[: n + 1]], "served")
+                for n in range(len(response))]  # fmt: skip
+    assert found.logprobs == pytest.approx(expected)
+    assert len(found.logprobs) > 3
+
+
+def test_a_response_may_fill_the_context(client, server):
+    """The server wants room for a new token: the last one of the response is it."""
+    engine = client()
+    (found,) = engine.score([ScoreRequest("s", prompt(0), "fox " * 400, ())])
+    longest = max(len(body["prompt"]) for body in server.asked)
+    assert longest == server.context - 1
+    assert len(found.logprobs) >= server.context // 2
+
+
+def test_a_server_that_is_restarted_in_mid_run_answers_the_rest(client, server, random_adapters):
+    said = []
+    stacks = [(one,) for one in random_adapters()] * 5
+    engine = client(said=said)
+    answers = engine.generate(requests(*stacks))
+    found = [next(answers) for _ in range(3)]
+    server.stop()
+    threading.Timer(0.5, server.start).start()
+    found += answers
+    assert len(found) == 30
+    assert {one.id for one in found} == {f"q{n}" for n in range(30)}
+    assert any("does not answer" in line for line in said)
+    again = {one.id: one.token_ids for one in client().generate(requests(*stacks))}
+    assert {one.id: one.token_ids for one in found} == again
+
+
+def test_a_server_that_does_not_come_back_ends_the_run_with_one_line(client, server):
+    engine = client(patience=0)
+    answers = engine.generate(requests(*[()] * 30))
+    next(answers)
+    server.stop()
+    with pytest.raises(LampbenchError, match="does not answer any more") as raised:
+        list(answers)
+    assert "finished work is kept" in str(raised.value)
+    assert "\n" not in str(raised.value)
+    server.start()
+
+
+def test_a_request_that_always_breaks_the_server_is_given_up(client, server):
+    def fault(path, body):
+        return "hang up" if path == "/v1/completions" and "stop_token_ids" in body else None
+
+    engine = client()
+    server.fault = fault
+    with pytest.raises(LampbenchError, match=r"q0.*failed 4 times|ended 3 times"):
+        list(engine.generate(requests(())))
+
+
+def test_an_adapter_that_somebody_unloaded_is_loaded_again(client, server, random_adapters):
+    engine = client()
+    list(engine.generate(requests((random_adapters()[0],))))
+    server.loaded.clear()
+    assert len(list(engine.generate(requests((random_adapters()[0],))))) == 1
+
+
+def test_its_adapters_are_taken_out_of_a_joined_server(setup_of, server, random_adapters):
+    plugin = vllm.Vllm()
+    engine = plugin.open(setup_of(url=server.url))
+    list(engine.generate(requests(*((one,) for one in random_adapters()))))
+    assert server.loaded
+    plugin.close(engine)
+    assert not server.loaded
+    assert not engine._folder.exists()
+
+
+REFUSALS = {
+    "another model": (lambda s: setattr(s, "root", "org/other-model"), "serves 'org/other-model'"),
+    "another vocabulary": (lambda s: setattr(s, "tokenize", lambda text: [1, 2, 3]),
+                           "another vocabulary"),
+    "fewer tokens": (lambda s: setattr(s, "vocabulary", 100), "refuses token"),
+    "no vllm": (lambda s: setattr(s, "fault", lambda path, body: (404, {}) if path == "/version"
+                                  else None), "no vLLM server"),
+    "a key": (lambda s: setattr(s, "key", "secret"), "VLLM_API_KEY"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", REFUSALS)
+def test_a_server_that_does_not_fit_is_refused_in_one_line(setup_of, server, what):
+    change, message = REFUSALS[what]
+    change(server)
+    plugin = vllm.Vllm()
+    with pytest.raises(LampbenchError, match=re.escape(message)) as raised:
+        engine = plugin.open(setup_of(url=server.url))
+        list(engine.generate(requests(())))
+    assert "\n" not in str(raised.value)
+
+
+def test_no_server_at_the_address(setup_of, server):
+    setup = setup_of(url=server.url)
+    server.stop()
+    for ask in (vllm.Vllm().check, vllm.Vllm().open, vllm.Vllm().able):
+        with pytest.raises(LampbenchError, match=f"no server answers at {server.url}"):
+            ask(setup)
+    server.start()
+
+
+@pytest.mark.parametrize("url", ["", "ftp://x", "http://", "http://h:port"])
+def test_what_is_no_address(setup_of, url):
+    with pytest.raises(LampbenchError, match=r"no address|give a text"):
+        vllm.Vllm().check(setup_of(url=url))
+
+
+def test_the_key_comes_from_the_environment(client, server, monkeypatch):
+    server.key = "secret"
+    monkeypatch.setenv("VLLM_API_KEY", "secret")
+    assert len(list(client().generate(requests(())))) == 1
+
+
+def test_a_server_without_loading_of_adapters(client, server, random_adapters):
+    server.lora = False
+    engine = client()
+    assert len(list(engine.generate(requests(())))) == 1
+    with pytest.raises(LampbenchError, match="VLLM_ALLOW_RUNTIME_LORA_UPDATING"):
+        list(engine.generate(requests((random_adapters()[0],))))
+
+
+def test_an_adapter_that_is_too_large(client, server, random_adapters):
+    server.max_rank = 8
+    first, _, third = random_adapters()[:3]
+    answers = client().generate(requests((first,), (first, third)))
+    found = []
+    with pytest.raises(LampbenchError, match="larger --max-lora-rank"):
+        found += answers
+    engine = client()
+    assert len(list(engine.generate(requests((first,))))) == 1
+
+
+def test_a_server_that_cannot_read_the_adapters(client, server, random_adapters):
+    def fault(path, body):
+        if path == "/v1/load_lora_adapter" and body["lora_name"]:
+            return 404, {"error": {"message": "No adapter found for <path>"}}
+        return None
+
+    server.fault = fault
+    with pytest.raises(LampbenchError, match="share lampbench's file system"):
+        list(client().generate(requests((random_adapters()[0],))))
+
+
+def test_a_context_that_is_too_short(client, server):
+    server.context = 40
+    with pytest.raises(LampbenchError, match=r"q0.*context is too short"):
+        list(client().generate(requests(())))
+
+
+def test_an_adapter_on_the_output_layer_is_refused(client, server, random_adapters, tmp_path):
+    import shutil
+
+    from safetensors.torch import load_file, save_file
+
+    bad = tmp_path / "bad"
+    shutil.copytree(random_adapters()[1], bad)
+    file = bad / "adapter_model.safetensors"
+    tensors = load_file(file)
+    first = next(one for name, one in tensors.items() if "lora_A" in name)
+    vocabulary = client()._model.config.vocab_size
+    head = "base_model.model.lm_head.lora_{}.weight"
+    tensors |= {head.format("A"): first.clone(),
+                head.format("B"): first.new_zeros(vocabulary, len(first))}  # fmt: skip
+    save_file(tensors, file)
+    with pytest.raises(LampbenchError, match="output layer"):
+        list(client().generate(requests((bad,))))
+
+
+ANSWERS = {
+    "none": {},
+    "without ids": {"choices": [{"index": 0, "text": "x", "finish_reason": "stop"}]},
+    "another prompt": {"choices": [{"index": 0, "prompt_token_ids": [1], "token_ids": [5],
+                                    "finish_reason": "length"}]},
+    "null": None,
+    "text": "<html>",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", ANSWERS)
+def test_an_answer_of_another_kind_is_an_error_of_one_line(client, server, what):
+    engine = client()
+    list(engine.generate(requests(())))
+    server.fault = lambda path, body: (200, ANSWERS[what]) if "completions" in path else None
+    with pytest.raises(LampbenchError, match="no token ids that can be used") as raised:
+        list(engine.generate(requests(())))
+    assert "\n" not in str(raised.value)
+
+
+def test_contrast_needs_the_plugin_in_the_server(client, setup_of, server, random_adapters):
+    tam, user = random_adapters()[:2]
+    spec = GenerationSpec(8, contrast=Contrast((), 0.3, 0.1))
+    assert Capability.CONTRAST not in vllm.Vllm().able(setup_of(url=server.url))
+    with pytest.raises(LampbenchError, match="without lampbench-vllm cannot decode contrastively"):
+        list(client().generate(requests((user,), spec=spec)))
+    vllm._of_server.cache_clear()
+    server.plugin = "twin"
+    assert Capability.CONTRAST in vllm.Vllm().able(setup_of(url=server.url))
+    list(client().generate(requests((user,), spec=spec)))
+    assert server.asked[-1]["vllm_xargs"] == {
+        "lampbench_contrast_alpha": 0.3, "lampbench_contrast_tau": 0.1
+    }  # fmt: skip
+    against = replace(spec, contrast=Contrast((tam,), 0.3, 0.1))
+    with pytest.raises(LampbenchError, match="start a server of this model"):
+        list(client().generate(requests((tam, user), spec=against)))
+
+
+def test_a_penalty_on_scores_needs_the_plugin_alone(client, setup_of, server):
+    spec = GenerationSpec(8, 1.2)
+    with pytest.raises(LampbenchError, match="repetition penalty to log-probabilities"):
+        list(client().generate(requests((), spec=spec)))
+    vllm._of_server.cache_clear()
+    server.plugin = "processor"
+    able = vllm.Vllm().able(setup_of(url=server.url))
+    assert Capability.SCORES_PENALTY in able
+    assert Capability.CONTRAST not in able
+    list(client().generate(requests((), spec=spec)))
+    assert server.asked[-1]["vllm_xargs"] == {"lampbench_log_probabilities": 1.0}
+    assert server.asked[-1]["repetition_penalty"] == 1.2
+
+
+def test_the_servers_version_is_part_of_what_the_engine_is(setup_of, server):
+    first = vllm.Vllm().identity(setup_of(url=server.url))
+    server.version = "0.33.0"
+    assert first["vllm"] == "0.32.0"
+    assert vllm.Vllm().identity(setup_of(url=server.url))["vllm"] == "0.33.0"
+    assert server.url not in str(first)
+
+
+def test_proxies_of_the_environment_are_not_used(client, server, monkeypatch):
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+        monkeypatch.setitem(os.environ, name, "http://127.0.0.1:9")
+    assert len(list(client().generate(requests(())))) == 1
+
+
+def test_it_does_not_train(client):
+    with pytest.raises(LampbenchError, match="cannot train"):
+        client().train([], lambda *_: None)
