@@ -1,7 +1,8 @@
 """A copy of a model with adapters on it, through PEFT: all but the last merged, as OPPU trains."""
 
 import copy
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from lampbench.engine.adapter_files import (
 )
 from lampbench.engine.lora_init import initial_matrices, peft_config
 from lampbench.engine.protocol import TrainJob, Weights
+from lampbench.engine.quiet_libraries import quiet_libraries
 from lampbench.engine.reference.dropout import SeededDropout
 from lampbench.engine.reference.random_state import seeded
 
@@ -111,9 +113,14 @@ class AdaptedModel:
             self._merged, self._model = wanted, self._plain
         return self._plain
 
-    def _random_state_kept(self) -> AbstractContextManager[None]:
-        """PEFT draws initial values that are then overwritten; no random numbers depend on them."""
-        return seeded(0, self._pristine.device)
+    @contextmanager
+    def _random_state_kept(self) -> Iterator[None]:
+        """PEFT draws initial values that are then overwritten; no random numbers depend on them.
+
+        Its notices are kept out of the output.
+        """
+        with quiet_libraries(), seeded(0, self._pristine.device):
+            yield
 
     def _check(self, path: Path) -> None:
         read_adapter(path, self._pristine, self._base)

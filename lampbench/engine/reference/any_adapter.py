@@ -16,6 +16,7 @@ from lampbench.engine.protocol import (
     TrainJob,
     Weights,
 )
+from lampbench.engine.quiet_libraries import quiet_libraries
 from lampbench.engine.reference.adapted_model import OWN_ADAPTER, AdaptedModel
 from lampbench.engine.reference.gates import GatedModel
 from lampbench.engine.reference.random_state import seeded
@@ -56,7 +57,7 @@ class AnyAdaptedModel(AdaptedModel):
         if isinstance(job.adapter, GateSpec):
             return self._gated(job).tuned
         plain = self._with_merged(job.frozen)
-        with seeded(job.seed, self._pristine.device):
+        with quiet_libraries(), seeded(job.seed, self._pristine.device):
             tuned = get_peft_model(plain, _config(plain, job.adapter, self._base), _NAME)
         virtual = trained_kind(job.adapter) in _VIRTUAL
         self._model = VirtualTokens(tuned, plain) if virtual else tuned
