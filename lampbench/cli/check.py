@@ -55,6 +55,7 @@ _HELP: Mapping[str, str] = {
     "decoding": "Check a decoding (the name of its class) inside an otherwise plain method.",
     "prompting": "Check a prompting (the name of its class) inside an otherwise plain method.",
     "retriever": "Check a retriever (the name of its class) of records that a prompt quotes.",
+    "criterion": "Check a criterion (the name of its class) that chooses among sampled answers.",
 }
 _EXPLAINED = """
 

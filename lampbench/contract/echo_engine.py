@@ -31,7 +31,7 @@ from lampbench.util.disk import writing
 from lampbench.util.hashing import digest, file_digest, seed_from
 
 _WORDS = ("amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "heath", "inlet", "jetty")
-_TOKENS = 4
+_SHORTEST, _LONGEST = 2, 6  # tokens of an answer: a method may choose by length
 
 
 class Killed(BaseException):
@@ -72,15 +72,16 @@ class EchoEngine:
             for sample in range(request.samples):
                 self.switch.tick()
                 draw = Random(seed_from(digest(asked, 64), sample))
-                ids = tuple(draw.randrange(4, 100) for _ in range(_TOKENS))
-                words = [*draw.choices(_WORDS, k=_TOKENS), str(draw.randrange(10))]
+                length = draw.randint(_SHORTEST, _LONGEST)
+                ids = tuple(draw.randrange(4, 100) for _ in range(length))
+                words = [*draw.choices(_WORDS, k=length), str(draw.randrange(10))]
                 answer = Completion(
                     request.id, sample, " ".join(words), ids,
                     len(request.prompt.text.split()), (1, 2, 3), 0, False,
                 )  # fmt: skip
                 if request.spec.rewards:
                     rewards = tuple(draw.uniform(-1, 1) for _ in ids)
-                    texts = tuple(words[:_TOKENS])
+                    texts = tuple(words[:length])
                     answer = dataclasses.replace(answer, rewards=rewards, token_texts=texts)
                 if request.teacher_text is not None:
                     answer = dataclasses.replace(answer, teacher_ids=ids)

@@ -84,16 +84,32 @@ def _retriever() -> type[Part]:
     return Retriever
 
 
+def _criterion() -> type[Part]:
+    from lampbench.plugin.reranking import Criterion
+
+    return Criterion
+
+
 def _quoting(retriever: Any) -> dict[str, Part]:
     from lampbench.plugin.prompting import RetrievalAugmented
 
     return {"prompting": RetrievalAugmented(retriever=retriever)}
 
 
+def _choosing(criterion: Any) -> dict[str, Part]:
+    from lampbench.plugin.reranking import Reranked, Sampled
+
+    return {"decoding": Reranked(Sampled(n=_CANDIDATES), by=criterion)}
+
+
+_CANDIDATES = 4
+"""Answers among which a criterion chooses: enough that most settings choose another one."""
+
 PART_KINDS: Mapping[str, PartKind] = {
     "decoding": PartKind(_decoding, lambda part: {"decoding": part}),
     "prompting": PartKind(_prompting, lambda part: {"prompting": part}),
     "retriever": PartKind(_retriever, _quoting),
+    "criterion": PartKind(_criterion, _choosing),
 }
 KINDS_OF_PLUGINS = ("method", "task", "metric", *PART_KINDS)
 

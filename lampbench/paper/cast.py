@@ -1,6 +1,7 @@
 """The methods and tasks of the paper's experiments, kept as data in `cast.toml`."""
 
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -68,7 +69,8 @@ class PenaltyStudy:
 class Cast:
     """Everything in `cast.toml`. Methods are in the order in which tables show them.
 
-    `beyond` are those that the paper does not have, but a comparison in this field should.
+    `beyond` are those that the paper does not have, but a comparison in this field should;
+    `control_for` names those among them that are controls, each with the method that it is for.
     """
 
     main: tuple[str, ...]
@@ -77,6 +79,8 @@ class Cast:
     beyond: tuple[str, ...]
     ablation: tuple[AblationRow, ...]
     sensitivity: Sensitivity
+    control_for: Mapping[str, str]
+    against_nothing: Contest
     personalization: Contest
     proposal: Contest
     controls: tuple[Control, ...]
@@ -105,6 +109,8 @@ def cast() -> Cast:
         beyond=tuple(data["beyond"]),
         ablation=tuple(AblationRow(**row) for row in data["ablation"]),
         sensitivity=Sensitivity(**_with_tuples(data["sensitivity"])),
+        control_for=data["control_for"],
+        against_nothing=Contest(**data["against_nothing"]),
         personalization=Contest(**data["personalization"]),
         proposal=Contest(**data["proposal"]),
         controls=tuple(Control(**row) for row in data["control"]),

@@ -2,14 +2,18 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from lampbench.core.findings import leaks_first
 from lampbench.paper.published import paper
 from lampbench.plugin.decoding import Greedy
+from lampbench.plugin.dense_retrieval import Dense, Embeddings
+from lampbench.plugin.prompting import Plain, RetrievalAugmented
+from lampbench.plugin.retrieval import BM25, Recent
+from lampbench.plugin.side import OwnPrompting, OwnWeights, Side
 from lampbench.plugin.weighted_sides import Contrastive, ExpertGuided, Guided
 from lampbench.record.manifest import PREDICT
 from lampbench.record.runs import Run
@@ -23,6 +27,12 @@ EXTERNAL_MARK = "‡"
 """Marks runs whose answers were made elsewhere."""
 SUBMITTED_MARK = "§"
 """Marks runs that others recorded and submitted."""
+
+_STEADY = (
+    Plain, RetrievalAugmented, BM25, Recent, Dense, Embeddings, Side, OwnPrompting, OwnWeights,
+    Greedy, Contrastive, Guided, ExpertGuided,
+)  # fmt: skip
+"""Parts of prompts and decodings that draw nothing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,15 +116,21 @@ class CellScore:
     def draws(self) -> bool:
         """Whether scores can depend on the seed; also where nothing is known of the method.
 
-        They cannot where nothing is trained or generated but the answers, and these greedily.
+        They cannot where nothing is trained or generated but the answers, these greedily, and no
+        prompt quotes what was drawn.
         """
         manifest = self.chosen[-1].manifest
         parts = manifest.method_parts
-        answers_only = {stage.stage for stage in manifest.stages} == {PREDICT}
+        stages = {stage.stage for stage in manifest.stages}
         untrained = "adaptation" in parts and parts["adaptation"] is None
-        best = {kind.name for kind in (Greedy, Contrastive, Guided, ExpertGuided)}
-        greedy = (parts.get("decoding") or {}).get("part") in best
-        return not (answers_only and untrained and greedy)
+        named = {name for part in ("prompting", "decoding") for name in _names(parts.get(part))}
+        return not (
+            PREDICT in stages
+            and stages <= {PREDICT, Embeddings.section}
+            and untrained
+            and "decoding" in parts
+            and named <= {kind.name for kind in _STEADY}
+        )
 
     @cached_property
     def interval(self) -> "Interval | None":
@@ -151,6 +167,15 @@ def title_suffix(run: Run) -> str:
     """What follows a method's title in the row of a run that is not our own."""
     who = f" ({run.submitter})" if run.submitter else ""
     return f"{who} {row_mark(run)}".rstrip()
+
+
+def _names(part: Any) -> Iterator[str]:
+    """The name of a part of a manifest, and those of the parts inside it."""
+    for key, value in (part or {}).items():
+        if key == "part":
+            yield value
+        elif isinstance(value, dict):
+            yield from _names(value)
 
 
 def score_cell(setup: Setup, column: Column, runs: Sequence[Run]) -> list[CellScore]:

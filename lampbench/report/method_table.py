@@ -1,7 +1,8 @@
 """Tables of methods by columns, the paper's figures only beside runs of the paper's models."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from lampbench.paper.published import Published, paper
 from lampbench.report.board import Board
@@ -14,6 +15,7 @@ from lampbench.report.setups import Column, Setup
 from lampbench.report.table import Cell, Table
 
 Printed = Callable[[str], Published | None]
+NOTHING: Mapping[str, Callable[[str], str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,17 +32,25 @@ class Slot:
 
 
 def method_table(
-    board: Board, title: str, slots: Sequence[Slot], methods: Sequence[str], metric: str
+    board: Board,
+    title: str,
+    slots: Sequence[Slot],
+    methods: Sequence[str],
+    metric: str,
+    facts: Mapping[str, Callable[[str], str]] = NOTHING,
 ) -> Table:
-    """Methods by slots, with the paper's figures beside the scores of the paper's models."""
+    """Methods by slots, with the paper's figures beside the scores of the paper's models.
+
+    `facts` are further columns of text, after the method's name: what to say of each method.
+    """
     columns = [(slot.title, {method: slot.ours(method) for method in methods}) for slot in slots]
     standing, notes = standings(board, columns)
-    header = ["Method"]
+    header = ["Method", *facts]
     for slot in slots:
         header += [slot.title, "paper"] if slot.printed else [slot.title]
     rows, entries, printed = [], [], []
     for method in methods:
-        row: list[Cell] = [board.method_title(method)]
+        row: list[Cell] = [board.method_title(method), *(say(method) for say in facts.values())]
         for slot, (_, column), stands in zip(slots, columns, standing, strict=True):
             score, stand = column[method], stands[method]
             figure = slot.printed(method) if slot.printed else None
@@ -60,7 +70,7 @@ def method_table(
         board, [slot.column for slot in slots], dict.fromkeys(score.setup for score in filled)
     )
     notes += external_notes(board.method_title(method) for method in methods)
-    return Table(title, tuple(header), tuple(rows), notes=tuple(notes), entries=lambda: entries)
+    return Table(title, tuple(header), tuple(rows), 1 + len(facts), tuple(notes), lambda: entries)
 
 
 def task_slots(

@@ -1,7 +1,8 @@
-"""What the runs of one setup say, in five sentences that are computed from their scores."""
+"""What the runs of one setup say, in sentences that are computed from their scores."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from lampbench.engine.models import BUNDLED
 from lampbench.paper.cast import Contest, Control, cast
@@ -51,12 +52,14 @@ def _filled(board: Board, setup: Setup, column: Column) -> int:
 
 
 def takeaways(board: Board, setup: Setup) -> list[Takeaway]:
-    """Five questions on a setup: the best method, the paper's two questions, controls, the data."""
+    """Questions on a setup: the best method, whether that beats the model as it is, the paper's
+    two questions, controls, the data.
+    """
     return [
         Takeaway("Which method is best?", _best(board, setup)),
         *(
             Takeaway(asked.question, _contest(board, setup, asked))
-            for asked in (cast().personalization, cast().proposal)
+            for asked in (cast().against_nothing, cast().personalization, cast().proposal)
         ),
         *(
             Takeaway(control.question, _control(board, setup, control))
@@ -67,26 +70,62 @@ def takeaways(board: Board, setup: Setup) -> list[Takeaway]:
 
 
 def _best(board: Board, setup: Setup) -> str:
-    """Which of the paper's methods leads on each task, and how many others are worse."""
+    """Which of the paper's methods leads on each task, and how many others are worse.
+
+    Also where another of the paper's metrics has another leader.
+    """
+    led: dict[str, list[str]] = {}
+    for leader in _leaders(board, setup, TAKEAWAY_METRIC).values():
+        led.setdefault(leader.names, []).append(leader.place)
+    if not led:
+        return "No task has runs of two of the paper's methods."
+    said = "; ".join(f"{names} on {_listed(places)}" for names, places in led.items())
+    return (
+        f"Highest in {metric_title(TAKEAWAY_METRIC)}, with how many of the paper's other methods "
+        f"are significantly worse: {said}.{_disagreement(board, setup)}"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Leader:
+    """The best methods of a column, by title, and the column with how many others are worse."""
+
+    names: str
+    title: str
+    place: str
+
+
+def _leaders(board: Board, setup: Setup, metric: str) -> dict[Column, _Leader]:
+    """Who is best in a metric, for each column in which two of the paper's methods have run."""
     columns = board.paper_columns(setup)
-    scores = [{m: board.cell(setup, c, m, TAKEAWAY_METRIC) for m in cast().main} for c in columns]
+    scores = [{m: board.cell(setup, c, m, metric) for m in cast().main} for c in columns]
     titles = [board.column_title(column) for column in columns]
     standing, _ = standings(board, list(zip(titles, scores, strict=True)))
-    led: dict[str, list[str]] = {}
-    for title, column, stands in zip(titles, scores, standing, strict=True):
+    found = {}
+    for place, title, column, stands in zip(columns, titles, scores, standing, strict=True):
         marks = [stands[method].mark for method, score in column.items() if score and score.scores]
         best = [method for method in column if stands[method].mark == "best"]
         if best:
             names = _listed([board.method_title(method) for method in best])
-            others = len(marks) - len(best)
-            led.setdefault(names, []).append(f"{title} ({marks.count('')} of {others})")
-    if not led:
-        return "No task has runs of two of the paper's methods."
-    said = "; ".join(f"{names} on {_listed(tasks)}" for names, tasks in led.items())
-    return (
-        f"Highest in {metric_title(TAKEAWAY_METRIC)}, with how many of the paper's other methods "
-        f"are significantly worse: {said}."
-    )
+            count = f"{marks.count('')} of {len(marks) - len(best)}"
+            ran = "" if len(marks) == len(column) else " that have run"
+            found[place] = _Leader(names, title, f"{title} ({count}{ran})")
+    return found
+
+
+def _disagreement(board: Board, setup: Setup) -> str:
+    """Where the paper's other metrics have another leader, as sentences; empty where none has."""
+    usual = _leaders(board, setup, TAKEAWAY_METRIC)
+    text = ""
+    for metric in PAPER_METRICS:
+        others: dict[str, list[str]] = {}
+        for column, leader in _leaders(board, setup, metric).items():
+            if column in usual and leader.names != usual[column].names:
+                others.setdefault(leader.names, []).append(leader.title)
+        if others:
+            said = "; ".join(f"{names} on {_listed(titles)}" for names, titles in others.items())
+            text += f" In {metric_title(metric)} it is {said}."
+    return text
 
 
 def _contest(board: Board, setup: Setup, asked: Contest) -> str:
@@ -122,13 +161,23 @@ def _data(board: Board, setup: Setup) -> str:
     detected = [row for row in rows if row[f"detectable_{TAKEAWAY_METRIC}"] is not None]
     if not detected:
         return f"{text}, no difference between two methods can be tested."
-    pairs = {(row["power_method"], row["power_baseline"]) for row in detected}
-    names = [board.method_title(name) for name in min(pairs)] if len(pairs) == 1 else []
-    size = _span([100 * row[f"detectable_{TAKEAWAY_METRIC}"] for row in detected], 1)
-    return (
-        f"{text}, the smallest true difference between {' and '.join(names) or 'two methods'} that "
-        f"is found with 80% power is {size} points, depending on the task."
-    )
+    by_pair: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in detected:
+        by_pair.setdefault((row["power_method"], row["power_baseline"]), []).append(row)
+    said = [_detected(board, pair, rows) for pair, rows in by_pair.items()]
+    if len(by_pair) > 1:  # each pair has a difference of its own, and tasks of its own
+        titles = {column.task: board.column_title(column) for column in columns}
+        tasks = [_listed([titles[row["task"]] for row in rows]) for rows in by_pair.values()]
+        said = [f"{one} ({names})" for one, names in zip(said, tasks, strict=True)]
+    return f"{text}, the smallest true difference that is found with 80% power is {_listed(said)}."
+
+
+def _detected(board: Board, pair: tuple[str, str], rows: Sequence[Mapping[str, Any]]) -> str:
+    """How small a difference between a pair of methods these tasks can detect."""
+    names = " and ".join(board.method_title(name) for name in pair)
+    size = _span([100 * row[f"detectable_{TAKEAWAY_METRIC}"] for row in rows], 1)
+    by_task = ", depending on the task," if "to" in size else ""
+    return f"{size} points{by_task} between {names}"
 
 
 def _gains(board: Board, setup: Setup, method: str, over: str) -> list[Gain]:

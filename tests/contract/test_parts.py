@@ -42,13 +42,67 @@ def test_a_decoding_that_ignores_its_setting_fails(shop, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("kind", "name"), [("decoding", "Greedy"), ("prompting", "Plain"), ("retriever", "Recent")]
+    ("kind", "name"),
+    [
+        ("decoding", "Greedy"),
+        ("prompting", "Plain"),
+        ("retriever", "Recent"),
+        ("criterion", "HistorySimilarity"),
+        ("criterion", "ImplicitReward"),
+    ],
 )
 def test_a_built_in_part_passes_by_class_and_by_name(shop, kind, name):
     assert kind in PART_KINDS
     found = list(check_plugin(kind, name, shop))
     assert {one.verdict for one in found} <= {"passed", "skipped"}, found
-    assert find_subject(kind, name.lower()).found.__name__ == name
+    own = vars(find_subject(kind, name).found)["name"]
+    assert find_subject(kind, own).found.__name__ == name
+
+
+CRITERION = '''
+from dataclasses import dataclass
+from lampbench.plugin import *
+
+@dataclass(frozen=True)
+class Length(Criterion):
+    """Prefer the answer whose number of words is nearest to a fixed one."""
+    words: int = hyper("words that an answer should have", default=4, low=0)
+    kept = {{}}
+
+    def rate(self, context, candidates):
+        for each in candidates:
+            rows = zip(each.user.queries, each.texts, strict=True)
+            yield each.user, [[{rating} for text in texts] for query, texts in rows]
+'''
+SOUND = "-abs(len(text.split()) - self.words)"
+CRITERIA = {
+    "that ignores its setting": ("-abs(len(text.split()) - 4)", "hyper-parameters",
+                                 "choice.words changes nothing in a run"),
+    "that peeks": ("text.count((query.reference or '')[:1])", "references",
+                   "reads the reference of a test user's query"),
+    "that keeps lengths between runs": (
+        "-abs(len(text.split()) - self.kept.setdefault(query.id, len(text.split())))",
+        "state", "Keep nothing on the plugin between calls"),
+}  # fmt: skip
+
+
+def criterion(shop, tmp_path, rating):
+    file = tmp_path / "length.py"
+    file.write_text(CRITERION.format(rating=rating))
+    found = check_plugin("criterion", "Length", shop, plugins=[str(file)])
+    return {one.check: one for one in found}
+
+
+def test_a_sound_criterion_passes(shop, tmp_path):
+    found = criterion(shop, tmp_path, SOUND)
+    assert {one.verdict for one in found.values()} == {"passed"}, found
+
+
+@pytest.mark.parametrize("what", CRITERIA)
+def test_a_criterion_fails(shop, tmp_path, what):
+    rating, check, message = CRITERIA[what]
+    found = criterion(shop, tmp_path, rating)[check]
+    assert found.verdict == "failed" and message in found.message, found
 
 
 def test_an_unknown_part_names_those_there_are():

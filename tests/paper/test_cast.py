@@ -18,11 +18,20 @@ ROOT = Path(__file__).parents[2]
 def test_every_method_and_task_of_the_cast_is_built_in():
     registry = Registry()
     named = {*cast().methods(), *cast().examples, *cast().overview}
-    compared: list[Contest | Control] = [cast().personalization, cast().proposal, *cast().controls]
+    contests = (cast().against_nothing, cast().personalization, cast().proposal)
+    compared: list[Contest | Control] = [*contests, *cast().controls]
     for pair in compared:
         named |= {pair.method, pair.over}
     assert named == set(cast().methods()) <= set(registry.names("method"))
     assert cast().sensitivity.task in registry.names("task")
+
+
+def test_every_control_beyond_the_paper_has_a_method_to_test():
+    assert set(cast().control_for) <= set(cast().beyond)
+    assert set(cast().control_for.values()) <= set(cast().methods())
+    for name in cast().control_for:
+        text = type(Registry().method(name)).__doc__ or ""
+        assert "Source: defined here" in text, name
 
 
 def test_the_cast_is_that_of_the_printed_tables():

@@ -224,7 +224,8 @@ def test_controls_and_variants_are_not_in_the_main_table(record, read, cells):
 
 def test_baselines_beyond_the_paper_have_a_table_of_their_own(record, read, cells):
     record("cope", good=3)
-    record("oppu_swapped", good=6)
+    for seed in (0, 1):
+        record("oppu_swapped", good=6, seed=seed)
     record("best_of_n", good=5)
     record("oppu_rag", "topic_writing", good=3)
     table = cells(read("beyond-paper"), SETUP, "ROUGE-1")
@@ -232,6 +233,10 @@ def test_baselines_beyond_the_paper_have_a_table_of_their_own(record, read, cell
     assert list(table)[:6] == ["Base", "RAG", "PAG", "TAM", "OPPU", "CoPe"]
     assert table["oppu_swapped"]["News Headline"].startswith("0.400")
     assert table["oppu_rag"]["News Headline"] == "no run"
+    kinds = {name: row["Kind"] for name, row in table.items()}
+    assert kinds["CoPe"] == "paper" and kinds["best_of_n"] == "baseline"
+    assert kinds["oppu_swapped"] == "control for OPPU"
+    assert table["oppu_swapped"]["Seeds"] == "0, 1" and table["TAM"]["Seeds"] == "n/a"
     assert "No run is recorded" in read("further-methods")
     assert list(cells(read("main"), SETUP, "ROUGE-1"))[-1] == "CoPe"
 

@@ -1,4 +1,4 @@
-"""The five sentences: they follow from the runs, whatever these say."""
+"""The sentences: they follow from the runs, whatever these say."""
 
 import re
 
@@ -24,8 +24,9 @@ def said(tmp_path):
     return read
 
 
-BEST, WEIGHTS, METHOD, CONTRAST, DATA = (
+BEST, NOTHING, WEIGHTS, METHOD, CONTRAST, DATA = (
     "Which method is best?",
+    "Is that better than no personalization?",
     "Do a user's own weights help?",
     "Does the paper's method help more?",
     "Is that its contrast?",
@@ -52,22 +53,44 @@ def test_a_method_that_is_better_everywhere(scored, said):
         for task in ("news_headline", "review_writing"):
             scored(method, spread(shift), task, dataset={"synthetic": task == "review_writing"})
     found = said()
-    assert list(found) == [BEST, WEIGHTS, METHOD, CONTRAST, DATA]
+    assert list(found) == [BEST, NOTHING, WEIGHTS, METHOD, CONTRAST, DATA]
     assert found[BEST] == (
         "Highest in ROUGE-L, with how many of the paper's other methods are significantly worse: "
-        "CoPe on Review Writing † (3 of 3) and News Headline (3 of 3)."
+        "CoPe on Review Writing † (3 of 3 that have run) and News Headline (3 of 3 that have run)."
     )
     # ROUGE-L is half of ROUGE-1
-    for question, ours, theirs in ((WEIGHTS, "OPPU", "TAM"), (METHOD, "CoPe", "OPPU")):
+    for question, ours, theirs, gain in (
+        (NOTHING, "CoPe", "Base", 15), (WEIGHTS, "OPPU", "TAM", 5), (METHOD, "CoPe", "OPPU", 5),
+    ):  # fmt: skip
+        each = f"+{gain}.00 [+{gain}.00, +{gain}.00], one seed"
         assert found[question] == (
-            f"{ours} gains +5.0 points over {theirs} on 2 tasks, significant on Review Writing † "
-            "(+5.00 [+5.00, +5.00], one seed) and News Headline (+5.00 [+5.00, +5.00], one seed)."
+            f"{ours} gains +{gain}.0 points over {theirs} on 2 tasks, significant on Review "
+            f"Writing † ({each}) and News Headline ({each})."
         )
     assert "TAM + V_head" not in found[CONTRAST] and "has no run" in found[CONTRAST]
     assert found[DATA] == (
         "With 12 test users and 36 queries per task (Review Writing †: synthetic), the smallest "
-        "true difference between CoPe and OPPU that is found with 80% power is 0.0 points, "
-        "depending on the task."
+        "true difference that is found with 80% power is 0.0 points between CoPe and OPPU."
+    )
+
+
+def test_where_not_all_methods_have_run_it_is_said_of_those_that_have(scored, said):
+    for method, shift in zip(("base", "rag", "pag", "tam", "oppu", "cope"), range(6), strict=True):
+        scored(method, spread(0.1 * shift))
+    for method, shift in (("base", 0.1), ("rag", 0.0)):
+        scored(method, spread(shift), "abstract_generation")
+    found = said()
+    assert "Base on abstract_generation (1 of 1 that have run)" in found[BEST]
+    assert "CoPe on News Headline (5 of 5)" in found[BEST]
+    assert "and 0.0 points between CoPe and OPPU (News Headline)" in found[DATA]
+    assert "is 0.0 points between RAG and Base (abstract_generation)" in found[DATA]
+
+
+def test_another_leader_in_the_other_metric_is_told(scored, said):
+    scored("oppu", spread(0.1), rouge_l=0.2)
+    scored("cope", spread(), rouge_l=0.8)
+    assert said()[BEST].endswith(
+        "CoPe on News Headline (1 of 1 that have run). In ROUGE-1 it is OPPU on News Headline."
     )
 
 
@@ -76,7 +99,7 @@ def test_methods_that_cannot_be_told_apart(scored, said):
     scored("oppu", theirs)
     scored("cope", ours)
     found = said()
-    assert ": CoPe on News Headline (0 of 1)." in found[BEST]
+    assert ": CoPe on News Headline (0 of 1 that have run)." in found[BEST]
     assert re.fullmatch(r"CoPe gains \S+ points over OPPU on 1 task, significant on none\.",
                         found[METHOD])  # fmt: skip
     flat = [{(u, str(q)): v / 2 for u, row in scores.items() for q, v in enumerate(row)}
@@ -122,7 +145,7 @@ def test_a_claim_on_several_seeds_says_what_other_seeds_may_change(scored, said)
 def test_equal_methods_share_the_first_place(scored, said):
     for method in ("tam", "oppu", "cope"):
         scored(method, spread(0.1 if method != "tam" else 0.0))
-    assert ": OPPU and CoPe on News Headline (1 of 1)." in said()[BEST]
+    assert ": OPPU and CoPe on News Headline (1 of 1 that have run)." in said()[BEST]
 
 
 def test_a_single_run_says_that_nothing_can_be_compared(scored, said):

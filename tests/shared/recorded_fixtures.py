@@ -58,7 +58,7 @@ def record(tmp_path: Path) -> Recorder:
 def scored(tmp_path: Path) -> Recorder:
     """A function that records a run with given scores, {user: [score of each query]}.
 
-    The scores are ROUGE-1; ROUGE-L is half of each.
+    The scores are ROUGE-1; ROUGE-L is `rouge_l` of each.
     """
 
     def make(
@@ -69,6 +69,7 @@ def scored(tmp_path: Path) -> Recorder:
         seed: int = 0,
         key: str | None = None,
         dataset: dict[str, Any] | None = None,
+        rouge_l: float = 0.5,
         **changes: Any,
     ) -> Run:
         rows, values = [], []
@@ -77,7 +78,7 @@ def scored(tmp_path: Path) -> Recorder:
                 name = f"q{query}"
                 rows.append(PredictionRow(user, name, f"{method} to {query}", "w"))
                 values.append(
-                    {"user": user, "query": name, "rouge1": value, "rougeL": value / 2,
+                    {"user": user, "query": name, "rouge1": value, "rougeL": value * rouge_l,
                      "reference_words": 1}
                 )  # fmt: skip
         described = describe(method, task, seed, key, dataset, changes)

@@ -119,10 +119,12 @@ def gain_sections(board: Board, baseline: str | None = None) -> list[Section]:
 def planned_pairs() -> list[tuple[str, str]]:
     """Methods, each with its baseline: the gains that the paper claims, and those of controls."""
     claimed = [(claim.method, claim.over) for claim in paper().claims]
-    asked = [(one.method, one.over) for one in (cast().proposal, cast().personalization)]
+    contests = (cast().proposal, cast().personalization, cast().against_nothing)
+    asked = [(one.method, one.over) for one in contests]
     controls = [(control.method, control.over) for control in cast().controls]
     against = [(cast().proposal.method, control.method) for control in cast().controls]
-    return list(dict.fromkeys([*claimed, *asked, *controls, *against]))
+    beyond = [(method, control) for control, method in cast().control_for.items()]
+    return list(dict.fromkeys([*claimed, *asked, *controls, *against, *beyond]))
 
 
 def gain_tables(board: Board, setup: Setup, pairs: Iterable[tuple[str, str]]) -> Iterator[Table]:

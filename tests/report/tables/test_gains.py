@@ -3,6 +3,7 @@
 import re
 
 import numpy as np
+import pytest
 from scipy.stats import norm, t
 
 from lampbench.report.statistics import interval, paired
@@ -80,6 +81,7 @@ def test_planned_comparisons_are_the_papers_and_those_of_controls(scored, read):
         "CoPe over TAM",
         "CoPe over OPPU",
         "OPPU over TAM",
+        "CoPe over Base",
         "tam_head over TAM",
         "CoPe over tam_head",
     ]
@@ -139,6 +141,20 @@ def test_a_method_that_draws_nothing_is_compared_with_every_seed(scored, read, c
     assert "One seed" not in read("main")
     scored("oppu", spread(), method_parts=parts, stages=[{"stage": "predict", "key": "q"}])
     assert cells(read("gains"), "OPPU over TAM")["News Headline"]["Seeds"] == "none drawn"
+
+
+@pytest.mark.parametrize(
+    ("retriever", "seeds"), [("bm25", "none drawn"), ("random_records", "1"), ("a_plugin", "1")]
+)
+def test_a_prompt_of_drawn_records_depends_on_the_seed(scored, read, cells, retriever, seeds):
+    for method, shift in (("rag", 0.1), ("rag_random", 0.0)):
+        own = retriever if method == "rag_random" else "bm25"
+        prompting = {"part": "retrieval_augmented", "retriever": {"part": own}}
+        parts = {"adaptation": None, "decoding": {"part": "greedy"}, "prompting": prompting}
+        stages = [{"stage": "predict", "key": method}]
+        scored(method, spread(shift=shift), method_parts=parts, stages=stages)
+    table = cells(read("gains"), "RAG over rag_random")
+    assert table["News Headline"]["Seeds"] == seeds
 
 
 def test_few_users_who_carry_a_gain_are_named(scored, read):
