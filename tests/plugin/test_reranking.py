@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from lampbench.engine.models import resolve_model
 from lampbench.engine.protocol import GenerateRequest, GenerationSpec, Sampling, ScoreRequest
 from lampbench.execution.runner import execute
 from lampbench.plugin import CandidateAnswers
@@ -161,7 +162,7 @@ def test_a_killed_run_asks_for_nothing_twice(plan, engine, after, capsys):
 
 
 def test_n_and_the_choice_count_in_plan_and_cost(plan):
-    lengths = Lengths("bundled")
+    lengths = Lengths(resolve_model("bundled"))
 
     def cost(decoding, *settings, **options):
         return answer_cost(plan(decoding, *settings, **options).spec, lengths)

@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 
+from lampbench.engine.models import resolve_model
 from lampbench.execution.runner import build, execute
 from lampbench.plugin import Contrastive, Plain, Side, TaskSFT
 from lampbench.plugin.identity import identity
@@ -151,7 +152,7 @@ def test_a_killed_run_goes_on_where_it_ended(plan, engine):
 def test_every_side_reads_its_own_prompt_and_writes(plan):
     def cost(decoding, prompting="RetrievalAugmented(k=2)"):
         spec = plan(decoding, prompting=prompting).spec
-        return answer_cost(spec, Lengths("bundled"))
+        return answer_cost(spec, Lengths(resolve_model("bundled")))
 
     plain, rag = cost("Greedy()", "Plain()"), cost("Greedy()")
     guided, triple = cost("Guided()"), cost("ExpertGuided(expert=oppu, antiexpert=tam)")

@@ -77,8 +77,8 @@ def test_a_method_that_is_better_everywhere(scored, said):
 def test_where_not_all_methods_have_run_it_is_said_of_those_that_have(scored, said):
     for method, shift in zip(("base", "rag", "pag", "tam", "oppu", "cope"), range(6), strict=True):
         scored(method, spread(0.1 * shift))
-    for method, shift in (("base", 0.1), ("rag", 0.0)):
-        scored(method, spread(shift), "abstract_generation")
+    for method, score in (("base", 0.1), ("rag", 0.0)):
+        scored(method, spread(score), "abstract_generation")
     found = said()
     assert "Base on abstract_generation (1 of 1 that have run)" in found[BEST]
     assert "CoPe on News Headline (5 of 5)" in found[BEST]

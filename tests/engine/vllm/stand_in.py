@@ -170,7 +170,8 @@ class StandIn:
                 self._under_way.remove(model)
 
     def _choice(self, number: int, body: Any) -> dict[str, Any]:
-        prompt, ids, stop = body["prompt"], [], set(body.get("stop_token_ids", []))
+        ids: list[int] = []
+        prompt, stop = body["prompt"], set(body.get("stop_token_ids", []))
         reason = "length"
         for _ in range(body["max_tokens"]):
             ids.append(self._next([*prompt, *ids], body, number))
