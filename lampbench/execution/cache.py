@@ -4,10 +4,12 @@ import contextlib
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from lampbench.util.atomic import sync_folder, sync_tree
 from lampbench.util.disk import FullDisk, is_full, tree_bytes, writing
@@ -130,6 +132,20 @@ class Cache:
     def drop_partial(self, kind: str, key: str) -> None:
         """Delete what was begun under a key."""
         shutil.rmtree(self.root / PARTIAL / kind / key, ignore_errors=True)
+
+    def drop_finished(self, kind: str, keys: Iterable[str]) -> None:
+        """Delete what a process that was killed in `commit` left of artifacts that are finished.
+
+        For whoever holds their lock.
+        """
+        for begun in {path.name for path in (self.root / PARTIAL / kind).glob("*")} & {*keys}:
+            self.drop_partial(kind, begun)
+
+    def drop_if_free(self, kind: str, key: str, lock: str) -> None:
+        """As `drop_partial`, unless another process holds a lock."""
+        if (self.root / PARTIAL / kind / key).is_dir():
+            with contextlib.suppress(Timeout, OSError), FileLock(self.root / LOCKS / lock, 0):
+                self.drop_partial(kind, key)
 
     def _move_away(self, folder: Path, kind: str, key: str, damage: str) -> None:
         parent = self.root / DAMAGED

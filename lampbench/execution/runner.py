@@ -41,14 +41,16 @@ def execute(plan: Plan, command: str, results: Path, force: bool = False) -> Pat
         DamagedRun: the run is recorded already, and is not what was written.
         LampbenchError: an input is bad; what was finished before stays in the cache.
     """
-    say = plan.executor.progress.say
+    say, cache = plan.executor.progress.say, plan.executor.cache
+    lock = f"run-{plan.folder.name}"
     with run_lock(plan.folder, say):
         if plan.done and not force:
             _require_recorded(plan)
             say(f"already recorded: {plan.folder} (--force runs it again)")
+            cache.drop_if_free(PREDICTIONS, plan.folder.name, lock)  # a killed process left it
         else:
             # another results folder may be given the same run over this cache
-            with plan.executor.cache.lock(f"run-{plan.folder.name}", f"answers of {plan.title}"):
+            with cache.lock(lock, f"answers of {plan.title}"):
                 _execute(plan, command, results, force)
     return plan.folder
 
@@ -120,7 +122,11 @@ def build(plan: Plan, stage: Stage) -> int:
     what = f"{stage.name} of {plan.spec.task.name}"
     with executor.cache.lock(executor.keys.shared(stage.recipe), what):
         missing = stage.missing(executor)
-        cached = len(stage.made(executor))
+        made = stage.made(executor)
+        executor.cache.drop_finished(
+            stage.name, (executor.keys.of(stage.recipe, owner) for owner in made)
+        )
+        cached = len(made)
         if missing:
             title = f"{plan.title}: {stage.name}"
             executor.progress.start(title, len(missing), stage.unit)

@@ -17,6 +17,7 @@ from lampbench.record.submission import submission_folders
 from lampbench.record.unused_files import remove_unused_files, shared_files
 from lampbench.record.write import write_run
 from lampbench.scoring.score_table import ScoreTable
+from lampbench.util.atomic import temporaries
 from lampbench.util.errors import LampbenchError
 from lampbench.util.regular_file import read_regular
 
@@ -116,6 +117,9 @@ def _forget_files(
         task = unescape(folder.name)
     except ValueError:  # not a task's folder, or its name was cut
         return
+    for file in temporaries(folder, "*.json.gz"):
+        file.unlink(missing_ok=True)
+        yield f"{file}: a half-written file"
     for file in remove_unused_files(results, task):
         yield f"{file}: no run names it"
     for file in sorted(folder.glob(f"*.{INPUT_LINES}")):

@@ -1,14 +1,21 @@
 """Writing files atomically: they appear complete or not at all, and stay after a power cut."""
 
+import contextlib
+import glob
 import os
 import secrets
+import time
 from pathlib import Path
 
 from lampbench.util.disk import writing
 
+_STALE = 3600.0  # seconds after which a temporary file is not being written any more
+
 
 def replace(output: Path, content: bytes) -> None:
     """Write a temporary file and rename it, so that a killed process leaves the old file intact.
+
+    What processes that were killed more than an hour ago left of the same file is removed.
 
     Raises:
         FullDisk: the disk is full.
@@ -21,8 +28,22 @@ def replace(output: Path, content: bytes) -> None:
             sync_file(temporary)
             temporary.replace(output)
             sync_folder(output.parent)
+        _remove_stale(output)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def temporaries(folder: Path, pattern: str) -> list[Path]:
+    """What writers left, or are writing, of the files in a folder whose names match a pattern."""
+    return sorted(folder.glob(f".{pattern}.{'[0-9a-f]' * 8}"))
+
+
+def _remove_stale(output: Path) -> None:
+    before = time.time() - _STALE
+    for left in temporaries(output.parent, glob.escape(output.name)):
+        with contextlib.suppress(OSError):
+            if left.stat().st_mtime < before:
+                left.unlink()
 
 
 def sync_file(file: Path) -> None:

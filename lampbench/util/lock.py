@@ -3,9 +3,7 @@
 import contextlib
 import json
 import os
-import shlex
 import socket
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -62,7 +60,6 @@ def _self() -> dict[str, object]:
         "host": socket.gethostname(),
         "pid": os.getpid(),
         "since": time.time(),
-        "command": shlex.join(sys.argv),
     }
 
 

@@ -105,6 +105,15 @@ def test_twice_is_once_and_nobody_is_nobody(runs, forget, tmp_path):
     assert contents(tmp_path / "results") == before
 
 
+def test_what_a_killed_writer_left_of_a_file_is_removed(runs, forget, tmp_path):
+    file = next((tmp_path / "results").rglob("*.queries.json.gz"))
+    left = file.with_name(f".{file.name}.0123abcd")
+    left.write_bytes(file.read_bytes())
+    _, out, _ = forget()
+    assert f"removed: {left}: a half-written file" in out
+    assert not holders(tmp_path / "results", USER, "mallory")
+
+
 def test_a_run_of_nobody_else_is_deleted(planner, dataset, forget, tmp_path):
     from dataclasses import replace
 
