@@ -163,7 +163,7 @@ def call(folder: Path, command: Command, *, fake: bool) -> None:
     """
     os.chdir(folder)
     if fake:
-        EnginePool._load = lambda self, name: RecordingEngine()  # type: ignore[method-assign]
+        EnginePool._load = _recording_engine  # type: ignore[method-assign]
     else:
         from lampbench.engine.batched.engine import BatchedEngine
 
@@ -179,6 +179,10 @@ def call(folder: Path, command: Command, *, fake: bool) -> None:
             assert ended.code == 0, f"ended with {ended.code}"
         finally:
             said.flush()
+
+
+def _recording_engine(pool: EnginePool, engine: str, model: str) -> RecordingEngine:
+    return RecordingEngine()
 
 
 def give(folder: Path, command: Command, *, fake: bool) -> None:
