@@ -163,7 +163,7 @@ def call(folder: Path, command: Command, *, fake: bool) -> None:
     """
     os.chdir(folder)
     if fake:
-        EnginePool._load = _recording_engine  # type: ignore[method-assign]
+        EnginePool._load = _recording_engine  # type: ignore[method-assign, assignment]
     else:
         from lampbench.engine.batched.engine import BatchedEngine
 
