@@ -30,8 +30,9 @@ def list_(cache_dir: Path, form: str) -> None:
     A setting is a recipe with its hyper-parameters and seed; users are those of the setting that
     has most of them.
     """
-    from lampbench.execution.cache_contents import grouped
+    from lampbench.execution.cache_contents import grouped, require_cache
 
+    require_cache(cache_dir)
     groups = grouped(cache_dir)
     if form == "json":
         fields = ("kind", "task", "model", "artifacts", "settings", "users", "bytes")
@@ -82,8 +83,10 @@ def gc(
     and temporary files. Recorded runs do not change: what they need is kept, and where that cannot
     be found out, all artifacts of the run's task are kept.
     """
+    from lampbench.execution.cache_contents import require_cache
     from lampbench.study.unused_artifacts import needed, remove, unused
 
+    require_cache(cache_dir)
     keep = needed(results, cache_dir, plugins)
     for line in keep.unplanned:
         click.echo(line, err=True)
@@ -116,9 +119,10 @@ def verify(ctx: click.Context, cache_dir: Path) -> None:
     Checked are artifacts, and the journals and checkpoints of unfinished work. The exit code is 1
     if one is damaged. The next run that needs it makes it again.
     """
-    from lampbench.execution.cache_contents import artifacts, damaged_artifacts
+    from lampbench.execution.cache_contents import artifacts, damaged_artifacts, require_cache
     from lampbench.execution.partial_work import checked_work
 
+    require_cache(cache_dir)
     count = sum(1 for _ in artifacts(cache_dir))
     damaged = unfinished = unknown = 0
     for each, damage in damaged_artifacts(cache_dir):

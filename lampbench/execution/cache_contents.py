@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lampbench.execution.cache import DAMAGED, LOCKS, META, PARTIAL, find_damage
+from lampbench.util.errors import LampbenchError
 from lampbench.util.hashing import digest
 from lampbench.util.regular_file import read_regular
 
@@ -37,6 +38,19 @@ class Artifact:
             return (self.folder / META).stat().st_mtime
         except OSError:
             return 0.0
+
+
+def require_cache(root: Path) -> None:
+    """Refuse a folder of something else: its files must be neither counted nor removed.
+
+    Raises:
+        LampbenchError: the folder has entries, but none that every cache has.
+    """
+    if root.is_dir() and any(root.iterdir()) and not (root / LOCKS).is_dir():
+        raise LampbenchError(
+            f"{root}: is no cache of lampbench (a cache has a folder {LOCKS}); give the folder "
+            "that runs use as --cache-dir"
+        )
 
 
 def artifacts(root: Path) -> Iterator[Artifact]:

@@ -262,3 +262,15 @@ def test_verify_says_what_it_could_not_check(call, cache_dir, unfinished):
     (journal.parent / "owner.json").write_text('{"user": 3}')
     code, out, _ = call("cache", "verify")
     assert code == 1 and "owner.json: does not say whose work it is" in out
+
+
+@pytest.mark.parametrize("command", ["list", "gc", "verify"])
+def test_a_folder_of_something_else_is_refused_and_left_alone(call, tmp_path, command):
+    (tmp_path / "home" / "documents").mkdir(parents=True)
+    file = tmp_path / "home" / ".profile"
+    file.write_text("mine")
+    os.utime(file, (0, 0))
+    removing = ("--yes", *ALL) if command == "gc" else ()
+    code, out, err = call("cache", command, "--cache-dir", tmp_path / "home", *removing)
+    assert (code, out) == (2, "") and "is no cache of lampbench" in err
+    assert file.read_text() == "mine"
