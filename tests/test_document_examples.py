@@ -106,6 +106,28 @@ def test_first_words_are_counted_once_per_user(
     )
 
 
+def test_the_example_of_an_engine_answers_as_the_reference_does(
+    plugin: Callable[[str], Path], tmp_path: Path
+) -> None:
+    """On the bundled model, which neither of the two knows."""
+    file = plugin("pipeline_engine")
+    assert len([line for line in file.read_text().splitlines()[11:] if line.strip()]) <= 40
+    runs = [
+        lampbench.run(
+            "base", "news_headline", users=2, engine=engine, plugins=[str(file)],
+            model="bundled-small", results=tmp_path / engine, cache_dir=tmp_path / "cache",
+            assignments=["decoding.repetition_penalty=1.0"],
+        )
+        for engine in ("pipeline", "reference")
+    ]  # fmt: skip
+    answers = [[row.prediction for row in run.predictions] for run in runs]
+    assert answers[0] == answers[1] and any(answers[0])
+    details = runs[0].manifest.model_details
+    assert details.engine == "pipeline"
+    assert details.engine_identity == {"name": "pipeline", "version": "1", "beams": "1"}
+    assert runs[0].manifest.key != runs[1].manifest.key
+
+
 def test_the_example_of_a_metric_scores(plugin: Callable[[str], Path]) -> None:
     texts = ("Why we fish", "Fish again", "")
     rows = [PredictionRow("u", str(i), one, "x", truncated=False) for i, one in enumerate(texts)]

@@ -15,9 +15,10 @@ from lampbench.util.errors import LampbenchError
 
 @register_engine("reference")
 class Reference(EnginePlugin):
-    """One user at a time; slow, for checking."""
+    """transformers' generate, PEFT and trl, one user at a time."""
 
-    summary = "one user at a time, in this process; slow, for checking"
+    summary = "transformers' generate, PEFT and trl, one user at a time; slow, for checking"
+    version: ClassVar = "2"  # 2: of these libraries' own loops
     capabilities = EVERYTHING
     batch_invariant: ClassVar = True
 

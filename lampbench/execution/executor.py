@@ -1,10 +1,10 @@
 """Carries out what recipes and methods ask for: prompts, training, answers, artifacts."""
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from lampbench.core.dataset import Dataset, Query, Record, User
 from lampbench.core.fidelity import Fidelity
@@ -39,6 +39,7 @@ from lampbench.execution.service_tally import ServiceTally
 from lampbench.execution.specification import Owner, RunSpecification, WholeTask
 from lampbench.execution.stage_engines import engine_of
 from lampbench.plugin.context import Context, Recipe, TaskRecipe, UserRecipe, WeightsSource
+from lampbench.plugin.fault import told_as_the_plugins
 from lampbench.plugin.identity import identity
 from lampbench.plugin.metric import Metric
 from lampbench.registry import Registry
@@ -47,6 +48,7 @@ from lampbench.util.hashing import digest, seed_from
 from lampbench.util.progress import Progress
 
 PREDICTIONS = "predictions"
+Result = TypeVar("Result")
 
 
 class Engines(ModelIdentities, Protocol):
@@ -296,7 +298,8 @@ class Executor(Context):
         owner = self.owner(recipe, user)
         folder = self.cache.partial(recipe.section, self.keys.of(recipe, owner))
         job = CombineJob(tuple(terms), folder / "adapter")
-        self._engine(recipe).combine(job)
+        with told_as_the_plugins(f"engine {self.engine_of(recipe)}"):
+            self._engine(recipe).combine(job)
         self._commit(recipe, owner, job.output, {"terms": [factor for _, factor in job.terms]})
 
     def train_users(
@@ -322,7 +325,8 @@ class Executor(Context):
             note = f"step {step} of {steps}" if len(done) == 1 else ""
             self.progress.update(sum(done.values()), note)
 
-        for result in self._engine(recipe).train([job for _, job in jobs], on_step):
+        given = [job for _, job in jobs]
+        for result in self._asked(recipe, lambda engine: engine.train(given, on_step)):
             owner, job = owners[result.id]
             if isinstance(result, TrainFailure):
                 yield owner, result.reason
@@ -377,7 +381,8 @@ class Executor(Context):
             self._count(recipe, place, known)
         yield from gather.ready()
         if gather.waiting:
-            for completion in self._engine(recipe).generate(gather.waiting):
+            waiting = gather.waiting
+            for completion in self._asked(recipe, lambda engine: engine.generate(waiting)):
                 self._count(recipe, gather.place(completion), completion)
                 yield from gather.add(completion)
 
@@ -408,7 +413,8 @@ class Executor(Context):
         for user, scores in gather.ready():
             yield user, [score for (score,) in scores]
         if gather.waiting:
-            for result in self._engine(recipe).score(gather.waiting):
+            unscored = gather.waiting
+            for result in self._asked(recipe, lambda engine: engine.score(unscored)):
                 self.meter.usage.prompt_tokens += len(result.logprobs)
                 for user, scores in gather.add(result):
                     yield user, [score for (score,) in scores]
@@ -438,6 +444,13 @@ class Executor(Context):
         parts = [recipe, *([self.spec.method.prompting] if recipe.uses_prompting else [])]
         others = contributors(parts, owner, self.dataset, self.seed) - {owner.id}
         return {"others": sorted(others)} if others else {}
+
+    def _asked(
+        self, recipe: Recipe | None, ask: Callable[[Engine], Iterator[Result]]
+    ) -> Iterator[Result]:
+        """What a recipe's engine gives; a fault in the code of somebody else's is told as such."""
+        with told_as_the_plugins(f"engine {self.engine_of(recipe)}"):
+            yield from ask(self._engine(recipe))
 
     def _engine(self, recipe: Recipe | None) -> Engine:
         model = recipe.model_name(self.model) if recipe else self.model

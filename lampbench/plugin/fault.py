@@ -7,6 +7,7 @@ from pathlib import Path
 from types import FrameType
 
 from lampbench.core.task import Task
+from lampbench.engine.engine_plugin import EnginePlugin
 from lampbench.plugin.hyperparameter import Part
 from lampbench.plugin.method import Method
 from lampbench.plugin.metric import Metric
@@ -115,7 +116,7 @@ def _is_the_users(frame: FrameType) -> bool:
 def _top_packages() -> frozenset[str]:
     """Where the plugins that are loaded come from, as top-level names of modules."""
     found: set[str] = set()
-    waiting: list[type] = [Part, Method, Task, Metric]
+    waiting: list[type] = [Part, Method, Task, Metric, EnginePlugin]
     while waiting:
         kind = waiting.pop()
         found.add(kind.__module__.partition(".")[0])

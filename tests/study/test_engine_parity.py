@@ -1,0 +1,90 @@
+"""doctor --engine: an engine that agrees, and one that gives a base row the last adapter."""
+
+from dataclasses import replace
+
+import pytest
+
+from lampbench.contract.tiny_model import save_tiny_model
+from lampbench.core.fidelity import PAPER
+from lampbench.engine.capability import Capability
+from lampbench.engine.engine_plugin import EnginePlugin
+from lampbench.engine.pool import EngineOptions, EnginePool
+from lampbench.execution.cache import Cache
+from lampbench.registry import Registry
+from lampbench.study.engine_parity import check_engine, measure_parity
+from lampbench.util.progress import Progress
+
+
+class MixesRows:
+    """As vLLM on a CPU did: among LoRAs, a row without one gets the last one's place."""
+
+    def __init__(self, engine):
+        self.engine = engine
+
+    def _mixed(self, requests):
+        last = next((each.weights for each in reversed(requests) if each.weights), ())
+        return [each if each.weights else replace(each, weights=last) for each in requests]
+
+    def generate(self, requests):
+        return self.engine.generate(self._mixed(requests))
+
+    def score(self, requests):
+        return self.engine.score(self._mixed(requests))
+
+
+class Mixing(EnginePlugin):
+    name = "mixing"
+    summary = "gives a base row the last adapter"
+    capabilities = frozenset({Capability.GENERATE, Capability.SCORE, Capability.LORA})
+
+    def open(self, setup):
+        return MixesRows(Registry().engine("reference").open(setup))
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    return str(save_tiny_model(tmp_path_factory.mktemp("model") / "tiny"))
+
+
+@pytest.fixture
+def pool(tmp_path):
+    def make(plugin):
+        cache = Cache(tmp_path / "cache", print)
+        found = {plugin.name: plugin}
+        options = EngineOptions(device="cpu", dtype="float32", engine=plugin.name)
+        return EnginePool(options, PAPER, cache, Progress(),
+                          lambda name: found.get(name) or Registry().engine(name))  # fmt: skip
+
+    return make
+
+
+def states(found):
+    return {check.name.partition(" on ")[0]: check.state for check in found}
+
+
+def test_the_batched_engine_agrees(pool, tiny):
+    made = pool(Registry().engine("batched"))
+    found = measure_parity("batched", tiny, made)
+    assert found.identical == found.answers > 6
+    assert found.divergence is None and found.base_alone is True
+    assert found.difference is not None and found.difference < 1e-4
+    told = states(check_engine("batched", [(tiny, made)]))
+    assert told == {"engine batched": "ok", "answers": "ok", "log-probabilities": "ok",
+                    "base row": "ok"}  # fmt: skip
+    assert not made._open
+
+
+def test_an_engine_that_mixes_rows_is_found(pool, tiny):
+    made = pool(Mixing())
+    found = measure_parity("mixing", tiny, made)
+    assert found.identical < found.answers
+    assert found.divergence is not None
+    assert found.base_alone is False
+    told = states(check_engine("mixing", [(tiny, made)]))
+    assert told["base row"] == told["log-probabilities"] == "wrong"
+
+
+def test_an_engine_that_cannot_be_opened_is_one_line(pool, tmp_path):
+    (check, failed) = check_engine("batched", [(str(tmp_path), pool(Registry().engine("batched")))])
+    assert check.state == "ok" and failed.state == "wrong"
+    assert "no model in this folder" in failed.text
