@@ -1,7 +1,7 @@
 """The Engine plugin kind: what carries out a run's generating, scoring and training."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar
 
@@ -11,7 +11,8 @@ from lampbench.core.registration import mark
 from lampbench.engine.capability import Capability
 from lampbench.engine.chat_template import load_chat_template, paper_chat_template
 from lampbench.engine.engine_argument import EngineArgument
-from lampbench.engine.model_arguments import NOTHING_GIVEN, ModelArguments
+from lampbench.engine.layer_names import require_targets
+from lampbench.engine.model_arguments import NOTHING_GIVEN, ModelArguments, require_quantizer
 from lampbench.engine.model_config import context_length, model_type, require_weights
 from lampbench.engine.model_files import commit_of, fingerprint
 from lampbench.engine.models import ModelSpec, resolve_model
@@ -162,6 +163,16 @@ class EnginePlugin(ABC):
         if self.reads_model_files:
             check_model_files(setup)
 
+    def require_targets(self, setup: EngineSetup, targets: Collection[str]) -> None:
+        """Make sure that the model has linear layers of these names, as far as can be known before
+        it is opened.
+
+        Raises:
+            LampbenchError: it has none of a name.
+        """
+        if self.reads_model_files:
+            require_targets(setup.model, targets, setup.model_arguments)
+
     def holds_memory(self, setup: EngineSetup) -> bool:
         """Whether an opened engine takes memory of this machine, so that it is closed before
         another one is opened.
@@ -187,6 +198,13 @@ def check_model_files(setup: EngineSetup) -> None:
         from lampbench.engine.load_model import choose_device
 
         choose_device(setup.device)
+    given = setup.model_arguments
+    if given.device_map:
+        from lampbench.engine.load_model import require_device_map
+
+        require_device_map(given.device_map)
+    if given.quantization:
+        require_quantizer(given.quantization)
     if setup.fidelity.split_templates and (kind := model_type(setup.model)) is not None:
         paper_chat_template(kind)
     if setup.model.folder is not None:

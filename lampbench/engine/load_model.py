@@ -1,19 +1,19 @@
 """Loading a model and its tokenizer, from a folder or the hub."""
 
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Any
 
 import torch
 
 from lampbench.core.precision import PRECISIONS
 from lampbench.engine.device_memory import is_out_of_memory
-from lampbench.engine.model_arguments import NOTHING_GIVEN, ModelArguments
+from lampbench.engine.model_arguments import NOTHING_GIVEN, ModelArguments, require_quantizer
 from lampbench.engine.model_files import commit_of
 from lampbench.engine.models import ModelSpec
 from lampbench.engine.quiet_libraries import quiet_libraries
 from lampbench.util.errors import LampbenchError
 
+_DEVICE_MAPS = ("auto", "balanced", "balanced_low_0", "sequential")
 _NO_LIMIT = 10**9  # tokenizers without a limit of their own say 1e30
 
 
@@ -53,6 +53,19 @@ def choose_device(asked: str | None) -> torch.device:
     return device
 
 
+def require_device_map(asked: str) -> None:
+    """Make sure that transformers can put layers where `--model-arg device_map` says.
+
+    Raises:
+        LampbenchError: it is neither a way to divide a model nor a device of this machine.
+    """
+    if asked not in (known := (*_DEVICE_MAPS, *_usable_devices())):
+        raise LampbenchError(
+            f"--model-arg device_map={asked} cannot be used: choose one of "
+            f"{', '.join(dict.fromkeys(known))}"
+        )
+
+
 def _usable_devices() -> list[str]:
     """The devices that this machine has, by torch's names."""
     found = ["cpu"]
@@ -77,6 +90,8 @@ def load_model(
     """
     if dtype not in PRECISIONS:
         raise LampbenchError(f"no precision is called {dtype!r}: there are {', '.join(PRECISIONS)}")
+    if arguments.device_map:
+        require_device_map(arguments.device_map)
     chosen = None if arguments.device_map else choose_device(device)
     tokenizer = load_tokenizer(spec, arguments)
     model = _weights(spec, dtype, arguments, chosen)
@@ -136,19 +151,6 @@ def _weights(
             f"{f' and {len(missing) - 1} more' if missing[1:] else ''}; download or save it again"
         )
     return model
-
-
-def require_quantizer(kind: str) -> None:
-    """Make sure that what quantises models is installed.
-
-    Raises:
-        LampbenchError: it is not.
-    """
-    if find_spec("bitsandbytes") is None:
-        raise LampbenchError(
-            f"--model-arg quantization={kind} needs the package bitsandbytes; "
-            "pip install 'lampbench[quantization]'"
-        )
 
 
 def _quantization(kind: str, dtype: str) -> Any:

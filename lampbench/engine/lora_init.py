@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lampbench.engine.layer_names import require_layers
 from lampbench.engine.protocol import LoraSpec
-from lampbench.util.errors import LampbenchError
 
 LoraMatrices = dict[str, tuple[Tensor, Tensor]]
 """A [rank, inputs] and B [outputs, rank] of an adapter, by the name of their linear layer."""
@@ -35,11 +35,7 @@ def target_layers(model: Any, lora: LoraSpec) -> dict[str, Any]:
     """
     layers = linear_layers(model)
     kinds = {name.rpartition(".")[2] for name in layers}
-    if missing := sorted(set(lora.targets) - kinds):
-        raise LampbenchError(
-            f"model {model.name_or_path} has no linear layers called {missing[0]}; it has "
-            f"{', '.join(sorted(kinds))}"
-        )
+    require_layers(model.name_or_path, lora.targets, kinds)
     return {
         name: layer for name, layer in layers.items() if name.rpartition(".")[2] in lora.targets
     }

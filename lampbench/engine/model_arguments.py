@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from importlib.util import find_spec
 from typing import Any
 
 from lampbench.core.precision import PRECISIONS
@@ -101,3 +102,16 @@ def _checked(name: str, value: Any) -> Any:
     if CHOICES[name] and text not in CHOICES[name]:
         raise LampbenchError(f"--model-arg {name}={text}: choose one of {', '.join(CHOICES[name])}")
     return text == "true" if name == "trust_remote_code" else text
+
+
+def require_quantizer(kind: str) -> None:
+    """Make sure that what quantises models is installed.
+
+    Raises:
+        LampbenchError: it is not.
+    """
+    if find_spec("bitsandbytes") is None:
+        raise LampbenchError(
+            f"--model-arg quantization={kind} needs the package bitsandbytes; "
+            "pip install 'lampbench[quantization]'"
+        )

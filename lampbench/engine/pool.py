@@ -2,7 +2,7 @@
 
 import gc
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -134,6 +134,17 @@ class EnginePool:
         plugin = self.plugin(self._place(model, engine)[0])
         if (context := plugin.context(self.setup(model, engine))) is not None:
             prompt_room(context, new_tokens, request)
+
+    def require_targets(
+        self, model: str, targets: Collection[str], engine: str | None = None
+    ) -> None:
+        """Make sure that a model has linear layers of these names, without loading its weights.
+
+        Raises:
+            LampbenchError: it has none of a name.
+        """
+        plugin = self.plugin(self._place(model, engine)[0])
+        plugin.require_targets(self.setup(model, engine), targets)
 
     def setup(self, model: str, engine: str | None = None) -> EngineSetup:
         """What an engine is told when it is opened for a model.

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 from lampbench.engine.pool import EnginePool
 from lampbench.execution.check_engines import require_able
 from lampbench.execution.plan import Plan
+from lampbench.plugin.adaptation import UserFineTuning
+from lampbench.plugin.adapter_recipe import LoraRecipe
 from lampbench.plugin.context import Recipe
 from lampbench.plugin.hyperparameter import Part, child_parts, hyper_fields
 
@@ -19,8 +21,8 @@ def require_runnable(plans: Sequence[Plan], pool: EnginePool) -> None:
 
     Raises:
         LampbenchError: a chat template, device or precision is not here, a model's files are
-            missing, a token budget leaves no room in the model's context, or a stage needs what its
-            engine cannot do.
+            missing, a token budget leaves no room in the model's context, an adapter names layers
+            that the model does not have, or a stage needs what its engine cannot do.
     """
     require_able(plans, pool)
     checked: set[tuple[str, str, str, object]] = set()
@@ -33,6 +35,24 @@ def require_runnable(plans: Sequence[Plan], pool: EnginePool) -> None:
             checked.add((model, engine, path, budget))
             pool.require_runnable(model, engine)
             pool.require_room(model, budget, f"{path}={budget} of {plan.title}", engine)
+        for model, engine, targets in _trained_layers(plan):
+            if (model, engine, "targets", targets) not in checked:
+                checked.add((model, engine, "targets", targets))
+                pool.require_targets(model, targets, engine)
+
+
+def _trained_layers(plan: Plan) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    """The names of the layers that each stage's new adapters are on, with model and engine."""
+    for stage in plan.stages:
+        recipe = stage.recipe
+        targets: tuple[str, ...] = ()
+        if isinstance(recipe, LoraRecipe):
+            targets = recipe.lora().targets
+        elif isinstance(recipe, UserFineTuning):
+            targets = getattr(recipe.adapter(), "targets", ())
+        if targets and stage.missing(plan.executor):
+            model = recipe.model_name(plan.spec.model)
+            yield model, plan.executor.engine_of(recipe), targets
 
 
 def _budgets(plan: Plan) -> Iterator[tuple[str, str, str, int]]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from lampbench.core.fidelity import PAPER
 from lampbench.core.prompt import Piece, Prompt
-from lampbench.engine.model_arguments import NOTHING_GIVEN, ModelArguments
+from lampbench.engine.model_arguments import NOTHING_GIVEN, ModelArguments, require_quantizer
 from lampbench.engine.model_config import require_weights
 from lampbench.engine.model_files import commit_of
 from lampbench.engine.models import ModelSpec, resolve_model
@@ -56,8 +56,6 @@ def _files(spec: ModelSpec) -> Check:
 
 
 def _quantizer(kind: str) -> Check:
-    from lampbench.engine.load_model import require_quantizer
-
     require_quantizer(kind)
     return Check("quantization", "ok", f"{kind}, by bitsandbytes")
 

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from lampbench.engine import model_arguments
 from lampbench.engine.models import MODEL_PRESETS
+from lampbench.engine.pool import EnginePool
 from lampbench.registry import Registry
 
 METHODS = ("--method", "base", "--method", "oppu")
@@ -153,6 +155,35 @@ def test_what_a_run_refuses_without_a_model_a_dry_run_refuses_in_the_same_words(
     assert (code, out) == (2, "")
     assert said in err.splitlines()[-1] and "torch" not in err
     assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--model-arg", "device_map=mars"), "device_map=mars cannot be used: choose one of auto"),
+        (("--model-arg", "device_map=cuda:99"), "device_map=cuda:99 cannot be used"),
+        (("--model-arg", "quantization=4bit"), "needs the package bitsandbytes; pip install"),
+        (
+            ("--set", "user_sft.targets=q_proj,r_proj"),
+            "no linear layers called r_proj; it has down",
+        ),
+        (("--set", "task_sft.targets=lm_head"), "no linear layers called lm_head; it has down"),
+    ],
+)
+def test_how_a_model_is_loaded_and_trained_is_checked_by_the_plan(
+    small_run, monkeypatch, arguments, said
+):
+    monkeypatch.setattr(model_arguments, "find_spec", lambda name: None)
+    code, out, err = small_run("--method", "oppu", *arguments, "--dry-run")
+    assert (code, out) == (2, "")
+    assert said in err and len(err.splitlines()) == 1
+
+
+def test_layers_of_recorded_and_cached_stages_need_no_check(small_run, monkeypatch):
+    assert small_run("--method", "oppu")[0] == 0
+    monkeypatch.setattr(EnginePool, "require_targets", lambda *_: pytest.fail("nothing to train"))
+    assert small_run("--method", "oppu")[0] == 0
+    assert small_run("--method", "oppu", "--set", "decoding.max_new_tokens=7")[0] == 0
 
 
 def test_every_budget_of_a_method_is_checked(small_run):

@@ -4,6 +4,7 @@ from typing import Any
 
 from lampbench.engine.adapter_files import file_signature, write_tensors
 from lampbench.engine.adapter_kind import adapter_kind, trained_kind
+from lampbench.engine.layer_names import require_layers
 from lampbench.engine.lora_init import linear_layers
 from lampbench.engine.protocol import (
     AdapterSpec,
@@ -128,11 +129,7 @@ def _config(model: Any, adapter: AdapterSpec, base: str) -> Any:
         )
     assert isinstance(adapter, (DoraSpec, IA3Spec))
     kinds = {name.rpartition(".")[2] for name in linear_layers(model)}
-    if missing := sorted(set(adapter.targets) - kinds):
-        raise LampbenchError(
-            f"model {model.name_or_path} has no linear layers called {missing[0]}; it has "
-            f"{', '.join(sorted(kinds))}"
-        )
+    require_layers(model.name_or_path, adapter.targets, kinds)
     if isinstance(adapter, DoraSpec):
         return LoraConfig(
             r=adapter.rank,
