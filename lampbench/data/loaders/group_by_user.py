@@ -26,15 +26,15 @@ from lampbench.util.hashing import digest
 class PublishedRow(NamedTuple):
     """One question of a published file; `user` is None if the file does not say who asks.
 
-    `profile` parses the asker's records, which is most of the work of reading a row. Of a
-    `repeated` question only the profile counts.
+    `profile` are the asker's records as the file has them: to parse them is most of the work of
+    reading a row. Of a `repeated` question only the profile counts.
     """
 
     where: str
     split: str
     user: str | None
     query: Query
-    profile: Callable[[], Iterator[Record]]
+    profile: Sequence[object]
     repeated: bool = False
 
 
@@ -129,8 +129,9 @@ def _first_reading(
     split_of_id: dict[str, str] = {}
     matcher = ProfileMatcher()
     named: PublishedRow | None = None
+    digests = _RecordDigests(parser, counts)
     for row in rows:
-        records = _record_digests(row, parser, counts)
+        records = digests.of(row)
         named = named or row
         if (row.user is None) != (named.user is None):
             raise LampbenchError(_named_in_part(named, row))
@@ -163,27 +164,69 @@ def _named_in_part(first: PublishedRow, row: PublishedRow) -> str:
     )
 
 
-def _record_digests(
-    row: PublishedRow, parser: EntryParser, counts: Counter[str]
-) -> NDArray[np.uint64]:
-    """Digests of a profile as `_Asker.records` has them. An id must not have two contents."""
-    found: dict[int, int] = {}
-    ids: dict[str, int] = {}
-    for record in row.profile():
-        key = parser.record_key(record)
-        if ids.setdefault(record.id, key) != key:
-            raise LampbenchError(
-                f"{row.where}: two records of the profile have the id {short_repr(record.id)}; "
-                "give each its own"
-            )
-        if not record.target:
-            counts["profile entries with an empty target, removed (all users)"] += 1
-        elif key in found:
-            counts["repeated profile entries, one kept (all users)"] += 1
-        else:
-            found[key] = parser.input_key(record)
-    digests = np.array([[*found], [*found.values()]], np.uint64)
-    return digests[:, digests[0].argsort()]
+class _Parsed(NamedTuple):
+    """What the first reading needs of a record."""
+
+    entry: object
+    id: str
+    key: int
+    input_key: int
+    is_empty: bool
+
+
+class _RecordDigests:
+    """Digests of profiles.
+
+    A user's questions carry the same records but for few, and are near each other in published
+    files: what is as in the profile before is not parsed again.
+    """
+
+    def __init__(self, parser: EntryParser, counts: Counter[str]) -> None:
+        self._parser, self._counts = parser, counts
+        self._before: dict[str, _Parsed] = {}
+
+    def of(self, row: PublishedRow) -> NDArray[np.uint64]:
+        """Digests of a row's profile as `_Asker.records` has them.
+
+        Raises:
+            LampbenchError: one id has two contents, or an entry is no record of the task.
+        """
+        found: dict[int, int] = {}
+        ids: dict[str, int] = {}
+        here: dict[str, _Parsed] = {}
+        for number, entry in enumerate(row.profile, 1):
+            record = self._parsed(entry, row.where, number, here)
+            if ids.setdefault(record.id, record.key) != record.key:
+                raise LampbenchError(
+                    f"{row.where}: two records of the profile have the id "
+                    f"{short_repr(record.id)}; give each its own"
+                )
+            if record.is_empty:
+                self._counts["profile entries with an empty target, removed (all users)"] += 1
+            elif record.key in found:
+                self._counts["repeated profile entries, one kept (all users)"] += 1
+            else:
+                found[record.key] = record.input_key
+        self._before = here
+        digests = np.array([[*found], [*found.values()]], np.uint64)
+        return digests[:, digests[0].argsort()]
+
+    def _parsed(self, entry: object, where: str, number: int, here: dict[str, _Parsed]) -> _Parsed:
+        name = entry.get("id") if isinstance(entry, dict) else None
+        known = self._before.get(name) if isinstance(name, str) else None
+        if known is None or known.entry != entry:
+            record = self._parser.read_record(entry, f"{where}: profile entry {number}")
+            keys = self._parser.record_key(record), self._parser.input_key(record)
+            known = _Parsed(entry, record.id, *keys, not record.target)
+            if not _has_texts_alone(entry):
+                return known  # 1, 1.0 and true are equal here, and not in a file
+        if isinstance(name, str):
+            here[name] = known
+        return known
+
+
+def _has_texts_alone(entry: object) -> bool:
+    return isinstance(entry, dict) and all(type(value) is str for value in entry.values())
 
 
 def _histories(
@@ -196,7 +239,7 @@ def _histories(
     """The histories of the chosen users, and how many of them are not fully dated."""
     histories: dict[str, dict[int, Record]] = {name: {} for name in chosen}
     for name, row in zip(askers, rows, strict=True):
-        for record in row.profile() if name in chosen else ():
+        for record in parser.read_profile(row.profile, row.where) if name in chosen else ():
             if record.target and parser.input_key(record) not in people[name].asked:
                 histories[name].setdefault(parser.record_key(record), record)
     ordered = {name: oldest_first(_with_own_ids(found)) for name, found in histories.items()}

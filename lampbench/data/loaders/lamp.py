@@ -5,7 +5,6 @@
 """
 
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -185,7 +184,7 @@ def _rows(
             name,
             None if user is None else as_id(user, where, "user_id"),
             Query(query, fields, None if references is None else references[query]),
-            partial(parser.read_profile, profile, where),
+            profile,
         )
     for query in references or ():
         if query not in seen:

@@ -10,7 +10,6 @@ import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +126,7 @@ def _row(
         split,
         user,
         Query(digest([user, fields, reference]), fields, reference),
-        partial(parser.read_profile, as_list(entry["profile"], where, "profile"), where),
+        as_list(entry["profile"], where, "profile"),
     )
 
 

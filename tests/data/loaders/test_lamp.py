@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from lampbench.core.dataset import Dataset
+from lampbench.core.dataset import Dataset, Record
 from lampbench.core.task import Task
 from lampbench.data import DataOptions, load_dataset
+from lampbench.data.loaders.entry_parser import EntryParser
 from tests.data import made_files
 from tests.data.made_files import check_refused, news_profile, news_question, write_lamp
 
@@ -176,6 +177,47 @@ def test_history_is_the_union_over_the_users_questions(news: Task, tmp_path: Pat
     history = read(news, write_lamp(tmp_path, "train", questions), users=1).test_users[0].history
     assert sorted(record.target for record in history) == [f"Headline {n} of a" for n in range(5)]
     assert len({record.id for record in history}) == 5
+
+
+def test_records_that_repeat_are_parsed_once(
+    news: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A user's questions carry the same records; only those of test users are parsed again."""
+    parsed: list[str] = []
+    read_record = EntryParser.read_record
+
+    def noted(self: EntryParser, value: object, where: str) -> Record:
+        parsed.append(where)
+        return read_record(self, value, where)
+
+    monkeypatch.setattr(EntryParser, "read_record", noted)
+    questions = [
+        news_question(f"{user}{n}", news_profile(user, 9 if user == "a" else 4), user_id=user)
+        for user in "abc"
+        for n in range(3)
+    ]
+    write_lamp(tmp_path, "train", questions)
+    data = read(news, tmp_path, users=1)
+    assert [len(user.history) for user in data.test_users] == [9]
+    assert len(parsed) == (9 + 4 + 4) + 3 * 9
+
+
+@pytest.mark.parametrize("other", [1.0, True])
+def test_equal_values_of_other_types_are_not_taken_for_the_same(
+    news: Task, tmp_path: Path, other: object
+) -> None:
+    first, second = news_profile("a", 2), news_profile("a", 2)
+    first[0]["title"], second[0]["title"] = 1, other
+    asked = [news_question(str(n), profile, user_id="a")
+             for n, profile in enumerate((first, second))]  # fmt: skip
+    write_lamp(tmp_path, "train", [*asked, news_question("9", news_profile("b", 1), user_id="b")])
+    if other is True:
+        check_refused(news, f"lamp:{tmp_path}", "record 2 (id 1): profile entry 1: title must be")
+    else:
+        history = read(news, tmp_path, users=1).test_users[0].history
+        assert sorted(record.target for record in history if "0" in record.fields["text"]) == [
+            "1", "1.0",
+        ]  # fmt: skip
 
 
 def test_ids_may_be_numbers_and_inputs_untidy(news: Task, tmp_path: Path) -> None:
