@@ -10,6 +10,7 @@ from lampbench.report.histories import HistorySeries, history_series
 from lampbench.report.sweeps import PATHS, Sweep, sweeps
 from lampbench.report.table import Section
 from lampbench.report.tables.ablation import ablation_sections
+from lampbench.report.tables.cost import cost_sections
 from lampbench.report.tables.cross_model import cross_model_sections
 from lampbench.report.tables.data import data_sections
 from lampbench.report.tables.excluded_runs import excluded_run_sections
@@ -123,6 +124,11 @@ CONTENTS = {
         "Further metrics",
         "What word overlap does not see: diversity, style, copying, and the metrics of plugins.",
         lambda found: further_metric_sections(found.board),
+    ),
+    "cost": Content(
+        "Cost",
+        "Tokens and seconds of every method, before the first answer and for the answers.",
+        lambda found: cost_sections(found.board),
     ),
     "data": Content(
         "Data",
