@@ -9,6 +9,7 @@
 # make study   all recorded runs again: hours on two cores (make -j2 study uses both)
 # make licences  docs/licences.md, from the packages that are installed
 # make audit   known vulnerabilities of the dependencies (needs pip-audit and a network)
+# make site    the documentation site in build/site, with every link checked, and the notebooks executed
 # make package build the package from what is committed, check it, and try it in a bare environment
 # make release the same for a version that may be released, and tag it (CONTRIBUTING.md)
 # make check   everything CI runs
@@ -19,6 +20,7 @@ PYTHON ?= $(firstword $(foreach p,python3.11 python3 python3.12 python3.13,\
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
+DOCS := $(VENV)/.docs
 SMOLLM2 := $(VENV)/.smollm2
 DEMO := .lampbench/demo
 MODEL ?= bundled
@@ -34,7 +36,7 @@ LONG := --task abstract_generation --task topic_writing --task review_writing
 ONE_CORE = OMP_NUM_THREADS=1 $(BIN)/lampbench
 REPRODUCE = $(ONE_CORE) reproduce paper --data bundled
 
-.PHONY: demo env test lint types tables licences audit package release check clean bench bench-gpu \
+.PHONY: demo env test lint types tables licences audit site package release check clean bench bench-gpu \
 	bench-quick gpu tuning tuning-lamp tuning-longlamp tuning-smollm2-135m study study-titles study-texts \
 	study-sensitivity study-penalty study-history study-beyond study-models
 
@@ -168,6 +170,15 @@ tuning-lamp tuning-longlamp tuning-smollm2-135m: env
 	OMP_NUM_THREADS=1 $(BIN)/python scripts/tune.py --part $(@:tuning-%=%)
 
 tuning: tuning-lamp tuning-longlamp tuning-smollm2-135m
+
+# The packages of the extra `docs`, beside the pinned ones.
+$(DOCS): $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	@touch $@
+
+site: $(DOCS)
+	$(BIN)/python -m scripts.build_site
+	$(BIN)/python -m scripts.run_notebooks
 
 package: env
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[release]'

@@ -51,7 +51,7 @@ def test_commands_parse(
             cli.main(words[1:], prog_name="lampbench", standalone_mode=False)
             assert "is now" not in capsys.readouterr().err, f"{page}: an old name in {line}"
         elif words:
-            known = words[0] in ("export", "eval", ".", "pip") or "=" in words[0]
+            known = words[0] in ("export", "eval", ".", "pip", "git") or "=" in words[0]
             assert _other_command_exists(words) or known, f"{page}: {line}"
 
 

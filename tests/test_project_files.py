@@ -16,6 +16,7 @@ GITHUB = "https://github.com/lampbench/lampbench"
 PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 WRITING_JOBS = {
     ("release.yml", "publish"): {"id-token": "write"},
+    ("site.yml", "deploy"): {"id-token": "write", "pages": "write"},
 }
 """Jobs that may do more than read, by workflow and name: those that publish what others built."""
 PAGES = ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", ".github/PULL_REQUEST_TEMPLATE.md")
