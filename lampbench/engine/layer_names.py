@@ -84,7 +84,7 @@ def _layers_of_architecture(spec: ModelSpec, arguments: ModelArguments) -> set[s
                 spec.location, revision=commit_of(spec), trust_remote_code=trust
             )
             with torch.device("meta"):
-                model = AutoModelForCausalLM.from_config(config, trust_remote_code=trust)
+                model = AutoModelForCausalLM.from_config(config, trust_remote_code=trust)  # type: ignore[no-untyped-call]
         except Exception:  # whatever a damaged file makes the library raise; loading tells it
             return None
     return {name.rpartition(".")[2] for name in linear_layers(model)}

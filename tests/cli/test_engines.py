@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -24,8 +25,8 @@ class Writer(EnginePlugin):
     def open(self, setup):
         raise AssertionError("nothing may be opened")
 """
-LORA = {"rank": 2, "alpha": 2, "dropout": 0.0, "targets": ("q_proj",)}
-OPTIM = {"learning_rate": 1e-3, "epochs": 1, "batch_size": 1, "weight_decay": 0.0,
+LORA: dict[str, Any] = {"rank": 2, "alpha": 2, "dropout": 0.0, "targets": ("q_proj",)}
+OPTIM: dict[str, Any] = {"learning_rate": 1e-3, "epochs": 1, "batch_size": 1, "weight_decay": 0.0,
          "warmup_ratio": 0.0, "max_grad_norm": 0.0}  # fmt: skip
 
 
@@ -143,7 +144,7 @@ def test_a_request_that_was_not_foreseen_is_refused_when_it_comes():
     from lampbench.core.prompt import Piece, Prompt
     from lampbench.engine.capability import Capability
     from lampbench.engine.guarded_engine import GuardedEngine
-    from lampbench.engine.protocol import GenerateRequest, GenerationSpec, ScoreRequest
+    from lampbench.engine.protocol import Engine, GenerateRequest, GenerationSpec, ScoreRequest
 
     asked = []
 
@@ -153,7 +154,10 @@ def test_a_request_that_was_not_foreseen_is_refused_when_it_comes():
             return iter(())
 
     guarded = GuardedEngine(
-        Writes(), "writes", frozenset({Capability.GENERATE}), lambda needed: ("batched",)
+        cast(Engine, Writes()),
+        "writes",
+        frozenset({Capability.GENERATE}),
+        lambda needed: ("batched",),
     )
     prompt = Prompt("", (Piece("x"),))
     plain = GenerateRequest("q", prompt, (), GenerationSpec(2))
