@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,8 +25,8 @@ class Writer(EnginePlugin):
     def open(self, setup):
         raise AssertionError("nothing may be opened")
 """
-LORA = {"rank": 2, "alpha": 2, "dropout": 0.0, "targets": ("q_proj",)}
-OPTIM = {"learning_rate": 1e-3, "epochs": 1, "batch_size": 1, "weight_decay": 0.0,
+LORA: dict[str, Any] = {"rank": 2, "alpha": 2, "dropout": 0.0, "targets": ("q_proj",)}
+OPTIM: dict[str, Any] = {"learning_rate": 1e-3, "epochs": 1, "batch_size": 1, "weight_decay": 0.0,
          "warmup_ratio": 0.0, "max_grad_norm": 0.0}  # fmt: skip
 
 
@@ -152,8 +153,9 @@ def test_a_request_that_was_not_foreseen_is_refused_when_it_comes():
             asked.append(requests)
             return iter(())
 
+    writes: Any = Writes()  # it has no more than it declares
     guarded = GuardedEngine(
-        Writes(), "writes", frozenset({Capability.GENERATE}), lambda needed: ("batched",)
+        writes, "writes", frozenset({Capability.GENERATE}), lambda needed: ("batched",)
     )
     prompt = Prompt("", (Piece("x"),))
     plain = GenerateRequest("q", prompt, (), GenerationSpec(2))
@@ -170,21 +172,39 @@ def test_a_request_that_was_not_foreseen_is_refused_when_it_comes():
 def test_engines_are_listed_with_what_they_cannot_do(call, writer):
     code, out, _ = call("engines", "--plugins", "writer.py")
     assert code == 0
-    assert "batched can: everything" in out and "writer cannot: decode contrastively" in out
+    assert "batched can: everything" in out and "writer can: generate answers, draw" in out
     code, out, _ = call("engines", "--format", "json", "--plugins", "writer.py")
     found = {each["name"]: each for each in json.loads(out)["engines"]}
     assert found["writer"]["capabilities"] == ["generate", "sample", "scores_penalty"]
     assert found["reference"]["missing"] == [] and found["batched"]["batch_invariant"]
 
 
-def test_an_engine_that_needs_what_is_not_here_is_refused(call, writer, tmp_path):
-    text = WRITER + "    def missing(self):\n        return ('wonder; pip install wonder',)\n"
+MISSING = """\
+    def missing(self):
+        return ("wonder; pip install wonder",)
+"""
+ELSEWHERE = """\
+    arguments = (EngineArgument("place", str, "where wonder is", keyed=False),)
+
+    def missing_with(self, setup):
+        return () if setup.arguments["place"] else self.missing()
+"""
+
+
+def test_an_engine_that_needs_what_is_not_here_is_refused(planned, call, writer, tmp_path):
+    """Unless an argument says where it is, which is none of a run's key."""
+    text = (WRITER + MISSING + ELSEWHERE).replace("Capability,", "Capability, EngineArgument,", 1)
     (tmp_path / "writer.py").write_text(text)
     code, _, err = call("run", "--method", "base", "--task", "news_headline", "--users", "2",
                         "--dry-run", *writer)  # fmt: skip
     assert code == 2
     assert "engine writer cannot be used here: wonder; pip install wonder" in err
     assert "writer needs: wonder" in call("engines", "--plugins", "writer.py")[1]
+    paths = set()
+    for place in ("here", "there"):
+        (plan,), _ = planned("--method", "base", *writer, "--engine-arg", f"place={place}")
+        paths.add(plan["path"])
+    assert len(paths) == 1
 
 
 BAD = """\
