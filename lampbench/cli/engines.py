@@ -33,8 +33,10 @@ def engines(plugins: tuple[str, ...], form: str) -> None:
     click.echo(table(["engine", "usable here", "what it is"], here))
     for name, made in sound:
         lacking = frozenset(Capability) - made.capabilities
-        _told(f"{name} can", in_words(made.capabilities) if lacking else "everything")
-        _told(f"{name} cannot", in_words(lacking))
+        if len(lacking) < len(made.capabilities):
+            _told(f"{name} can", "everything" if not lacking else f"all but {in_words(lacking)}")
+        else:
+            _told(f"{name} can", in_words(made.capabilities))
         for one in made.arguments:
             default = "" if one.default is None else f" (default: {one.default})"
             _told(f"--engine-arg {one.name}={one.kind.__name__}", one.help + default)

@@ -106,6 +106,10 @@ class EnginePlugin(ABC):
         """What is not installed here, each with its remedy; () if the engine can be used."""
         return ()
 
+    def missing_with(self, setup: EngineSetup) -> tuple[str, ...]:
+        """As `missing`, with these arguments: they may name another environment, or a server."""
+        return self.missing()
+
     def model(self, name: str) -> ModelSpec:
         """The model of that name.
 

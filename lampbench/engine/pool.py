@@ -91,7 +91,7 @@ class EnginePool:
         place = self._place(model, engine)
         if place not in self._open:
             plugin, setup = self.plugin(place[0]), self.setup(model, engine)
-            require_installed(plugin)
+            require_installed(plugin, setup)
             if plugin.holds_memory(setup):
                 self._make_room()
             able = plugin.able(setup)
@@ -120,8 +120,9 @@ class EnginePool:
                 missing, or something that the engine needs is not installed.
         """
         plugin = self.plugin(self._place(model, engine)[0])
-        require_installed(plugin)
-        plugin.check(self.setup(model, engine))
+        setup = self.setup(model, engine)
+        require_installed(plugin, setup)
+        plugin.check(setup)
 
     def require_room(
         self, model: str, new_tokens: int, request: str, engine: str | None = None
@@ -260,11 +261,11 @@ class EnginePool:
         self.plugin(place[0]).close(engine.engine)
 
 
-def require_installed(plugin: EnginePlugin) -> None:
-    """Make sure that what an engine needs is installed here.
+def require_installed(plugin: EnginePlugin, setup: EngineSetup) -> None:
+    """Make sure that what an engine needs with a setup is installed here.
 
     Raises:
         LampbenchError: something is missing; the message says what, and how to get it.
     """
-    if missing := plugin.missing():
+    if missing := plugin.missing_with(setup):
         raise LampbenchError(f"engine {plugin.name} cannot be used here: {'; '.join(missing)}")

@@ -49,7 +49,7 @@ class Vllm(EnginePlugin):
     )  # fmt: skip
 
     def missing(self) -> tuple[str, ...]:
-        """vLLM, unless another environment's or a server's is named."""
+        """VLLM."""
         from importlib.util import find_spec
 
         if find_spec("vllm"):
@@ -58,6 +58,11 @@ class Vllm(EnginePlugin):
             "vLLM is not in this environment: pip install 'lampbench[vllm]', or name another one "
             "with --vllm-python PATH or a server with --vllm-url URL",
         )
+
+    def missing_with(self, setup: EngineSetup) -> tuple[str, ...]:
+        """Nothing where another environment or a server is named."""
+        elsewhere = setup.arguments["url"] or setup.arguments["python"]
+        return () if elsewhere else self.missing()
 
     def able(self, setup: EngineSetup) -> frozenset[Capability]:
         """Contrast and penalties on log-probabilities need lampbench-vllm in the server."""

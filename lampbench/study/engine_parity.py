@@ -20,7 +20,7 @@ from lampbench.engine.protocol import (
 from lampbench.study.check_machine import Check
 from lampbench.util.errors import LampbenchError
 
-REFERENCE = "reference"
+_REFERENCE = "reference"
 NEW_TOKENS = 16
 TOLERANCES = {"float32": 1e-3}
 """The largest difference of log-probabilities, in nats, that rounding explains, by precision."""
@@ -52,8 +52,13 @@ def check_engine(engine: str, models: Sequence[tuple[str, EnginePool]]) -> Itera
 
     Each model is with a pool of engines, which is closed afterwards.
     """
-    plugin = models[0][1].plugin(engine)
-    if missing := plugin.missing():
+    model, pool = models[0]
+    plugin = pool.plugin(engine)
+    try:
+        missing = plugin.missing_with(pool.setup(model, engine))
+    except LampbenchError as error:
+        missing = (str(error),)
+    if missing:
         yield Check(f"engine {engine}", "wrong", "; ".join(missing))
         return
     lacking = in_words(frozenset(Capability) - plugin.capabilities)
@@ -62,7 +67,7 @@ def check_engine(engine: str, models: Sequence[tuple[str, EnginePool]]) -> Itera
         yield Check("parity", "note", "not measured: the engine's models have no files here that "
                     "the reference engine could load")  # fmt: skip
         return
-    if engine == REFERENCE:
+    if engine == _REFERENCE:
         yield Check("parity", "note", "not measured: it is what the others are compared with")
         return
     for model, pool in models:
@@ -87,7 +92,7 @@ def measure_parity(engine: str, model: str, pool: EnginePool) -> Parity:
     """
     able = pool.able(model, engine)
     with TemporaryDirectory(prefix="lampbench-parity-") as folder:
-        reference = pool.get(model, REFERENCE)
+        reference = pool.get(model, _REFERENCE)
         loras = _random_loras(reference.engine, Path(folder)) if Capability.LORA in able else []
         requests, scores = _requests(loras, able), _scores(loras, able)
         # one after the other there: those with the same adapters follow each other

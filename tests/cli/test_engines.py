@@ -3,7 +3,7 @@
 import json
 import re
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -144,7 +144,7 @@ def test_a_request_that_was_not_foreseen_is_refused_when_it_comes():
     from lampbench.core.prompt import Piece, Prompt
     from lampbench.engine.capability import Capability
     from lampbench.engine.guarded_engine import GuardedEngine
-    from lampbench.engine.protocol import Engine, GenerateRequest, GenerationSpec, ScoreRequest
+    from lampbench.engine.protocol import GenerateRequest, GenerationSpec, ScoreRequest
 
     asked = []
 
@@ -153,11 +153,9 @@ def test_a_request_that_was_not_foreseen_is_refused_when_it_comes():
             asked.append(requests)
             return iter(())
 
+    writes: Any = Writes()  # it has no more than it declares
     guarded = GuardedEngine(
-        cast(Engine, Writes()),
-        "writes",
-        frozenset({Capability.GENERATE}),
-        lambda needed: ("batched",),
+        writes, "writes", frozenset({Capability.GENERATE}), lambda needed: ("batched",)
     )
     prompt = Prompt("", (Piece("x"),))
     plain = GenerateRequest("q", prompt, (), GenerationSpec(2))
@@ -174,21 +172,39 @@ def test_a_request_that_was_not_foreseen_is_refused_when_it_comes():
 def test_engines_are_listed_with_what_they_cannot_do(call, writer):
     code, out, _ = call("engines", "--plugins", "writer.py")
     assert code == 0
-    assert "batched can: everything" in out and "writer cannot: decode contrastively" in out
+    assert "batched can: everything" in out and "writer can: generate answers, draw" in out
     code, out, _ = call("engines", "--format", "json", "--plugins", "writer.py")
     found = {each["name"]: each for each in json.loads(out)["engines"]}
     assert found["writer"]["capabilities"] == ["generate", "sample", "scores_penalty"]
     assert found["reference"]["missing"] == [] and found["batched"]["batch_invariant"]
 
 
-def test_an_engine_that_needs_what_is_not_here_is_refused(call, writer, tmp_path):
-    text = WRITER + "    def missing(self):\n        return ('wonder; pip install wonder',)\n"
+MISSING = """\
+    def missing(self):
+        return ("wonder; pip install wonder",)
+"""
+ELSEWHERE = """\
+    arguments = (EngineArgument("place", str, "where wonder is", keyed=False),)
+
+    def missing_with(self, setup):
+        return () if setup.arguments["place"] else self.missing()
+"""
+
+
+def test_an_engine_that_needs_what_is_not_here_is_refused(planned, call, writer, tmp_path):
+    """Unless an argument says where it is, which is none of a run's key."""
+    text = (WRITER + MISSING + ELSEWHERE).replace("Capability,", "Capability, EngineArgument,", 1)
     (tmp_path / "writer.py").write_text(text)
     code, _, err = call("run", "--method", "base", "--task", "news_headline", "--users", "2",
                         "--dry-run", *writer)  # fmt: skip
     assert code == 2
     assert "engine writer cannot be used here: wonder; pip install wonder" in err
     assert "writer needs: wonder" in call("engines", "--plugins", "writer.py")[1]
+    paths = set()
+    for place in ("here", "there"):
+        (plan,), _ = planned("--method", "base", *writer, "--engine-arg", f"place={place}")
+        paths.add(plan["path"])
+    assert len(paths) == 1
 
 
 BAD = """\

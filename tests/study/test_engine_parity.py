@@ -85,6 +85,14 @@ def test_an_engine_that_mixes_rows_is_found(pool, tiny):
 
 
 def test_an_engine_that_cannot_be_opened_is_one_line(pool, tmp_path):
-    (check, failed) = check_engine("batched", [(str(tmp_path), pool(Registry().engine("batched")))])
-    assert check.state == "ok" and failed.state == "wrong"
-    assert "no model in this folder" in failed.text
+    (failed,) = check_engine("batched", [(str(tmp_path), pool(Registry().engine("batched")))])
+    assert failed.state == "wrong" and "no model in this folder" in failed.text
+
+
+def test_weights_that_are_damaged_are_one_line(pool, tmp_path):
+    model = save_tiny_model(tmp_path / "damaged")
+    (model / "model.safetensors").write_bytes(b"nothing")
+    made = pool(Registry().engine("batched"))
+    (check, failed) = check_engine("batched", [(str(model), made)])
+    assert (check.state, failed.state) == ("ok", "wrong")
+    assert "\n" not in failed.text
