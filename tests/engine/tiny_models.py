@@ -111,8 +111,11 @@ def tokenizer(family: Family) -> Any:
     return made
 
 
-def model(name: str, tokens: Any) -> Any:
-    """Two layers of width 32; weights large enough for sharp, varied distributions."""
+def model(name: str, tokens: Any, head_dim: int = 8) -> Any:
+    """Two layers of width 32; weights large enough for sharp, varied distributions.
+
+    Some attention kernels take no heads as narrow as 8; Qwen's are as wide as its width allows.
+    """
     import torch
     import transformers as t
 
@@ -130,7 +133,9 @@ def model(name: str, tokens: Any) -> Any:
         "eos_token_id": tokens.eos_token_id,
         "pad_token_id": None,
     }
-    text = {**shape, "head_dim": 8, "sliding_window": 12, "query_pre_attn_scalar": 8,
+    if head_dim != 8:
+        shape |= {"hidden_size": 4 * head_dim} if name == "qwen" else {"head_dim": head_dim}
+    text = {**shape, "head_dim": head_dim, "sliding_window": 12, "query_pre_attn_scalar": 8,
             "layer_types": ["sliding_attention", "full_attention"]}  # fmt: skip
     vision = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1,
               "num_attention_heads": 2, "image_size": 16, "patch_size": 8}  # fmt: skip
@@ -154,11 +159,11 @@ def model(name: str, tokens: Any) -> Any:
     raise ValueError(name)
 
 
-def save(name: str, folder: Path) -> Path:
+def save(name: str, folder: Path, head_dim: int = 8) -> Path:
     """A model folder as `save_pretrained` leaves it."""
     family = FAMILIES[name.removesuffix("-vision")]
     tokens = tokenizer(family)
-    made = model(name, tokens)
+    made = model(name, tokens, head_dim)
     made.generation_config.eos_token_id = [tokens.eos_token_id]
     made.save_pretrained(folder)
     tokens.save_pretrained(folder)

@@ -43,7 +43,7 @@ from lampbench.util.errors import LampbenchError
 class VllmEngine:
     """Answers and scores through a server, as `lampbench.engine.protocol` describes.
 
-    `folder` is for the adapters that the server reads, `most_adapters` how many it holds, `window`
+    `folder` is for the adapters that the server reads and for its output, `most_adapters` how many it holds, `window`
     how many requests are under way, and `has_plugin` whether the server has the logits processor of
     lampbench-vllm.
     """
@@ -69,7 +69,7 @@ class VllmEngine:
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self._adapters = ServedAdapters(
-            server, AdapterFolders(folder, shapes.model, self._base), most_adapters
+            server, AdapterFolders(folder / "adapters", shapes.model, self._base), most_adapters
         )
         self._stream = RequestStream(server, self._adapters, window)
 
@@ -125,10 +125,14 @@ class VllmEngine:
         combine_adapters(job, self._model, self._base)
 
     def close(self) -> None:
-        """Take this engine's adapters out of the server; stop it if lampbench started it."""
+        """Take this engine's adapters out of the server; stop it if lampbench started it.
+
+        The output of a server that did not start, or that ended, is kept: an error names it.
+        """
         self._adapters.unload_all()
         self.server.stop()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        kept = self._folder / "adapters" if self.server.troubled else self._folder
+        shutil.rmtree(kept, ignore_errors=True)
 
     def _require_possible(self, request: GenerateRequest) -> None:
         spec = request.spec

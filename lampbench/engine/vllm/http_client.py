@@ -17,7 +17,14 @@ _ENGINE_DEAD = ("EngineCore", "EngineDeadError", "engine is dead")
 
 
 class ServerGone(Exception):
-    """The server does not answer, or stopped while it answered: it may come back."""
+    """The server does not answer, or stopped while it answered: it may come back.
+
+    `asked` is whether it had been sent the request.
+    """
+
+    def __init__(self, message: str, *, asked: bool = False) -> None:
+        super().__init__(message)
+        self.asked = asked
 
 
 class ServerRefused(Exception):
@@ -65,13 +72,14 @@ class HttpClient:
         """
         return self._ask("GET", path, None, timeout)
 
-    def post(self, path: str, body: Any, timeout: float | None = None) -> Any:
-        """What the server answers to a JSON body; without a `timeout` as long as it takes.
+    def post(self, path: str, body: Any, stopped: threading.Event | None = None) -> Any:
+        """What the server answers to a JSON body, however long it takes.
 
         Raises:
-            ServerGone, ServerRefused: as in `get`.
+            ServerGone: it does not answer, or `stopped` is set before it is asked.
+            ServerRefused: it answers with an error.
         """
-        return self._ask("POST", path, json.dumps(body), timeout)
+        return self._ask("POST", path, json.dumps(body), None, stopped)
 
     def hang_up(self) -> None:
         """Close all connections: whoever waits for an answer gets `ServerGone`."""
@@ -81,20 +89,31 @@ class HttpClient:
                     with suppress(OSError):
                         connection.sock.shutdown(socket.SHUT_RDWR)
 
-    def _ask(self, method: str, path: str, body: str | None, timeout: float | None) -> Any:
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        body: str | None,
+        timeout: float | None,
+        stopped: threading.Event | None = None,
+    ) -> Any:
         kind = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
         connection = kind(self._host, self._port, timeout=_CONNECT_SECONDS)
+        asked = False
         try:
             connection.connect()
             connection.sock.settimeout(timeout)
             with self._lock:
                 self._open.add(connection)
+            if stopped is not None and stopped.is_set():  # `hang_up` may have come before
+                raise ServerGone("nobody waits for it")
+            asked = True
             headers = {**self._headers, "Content-Type": "application/json"}
             connection.request(method, self._path + path, body, headers)
             answer = connection.getresponse()
             status, content = answer.status, answer.read()
         except (OSError, http.client.HTTPException) as error:
-            raise ServerGone(str(error) or type(error).__name__) from error
+            raise ServerGone(str(error) or type(error).__name__, asked=asked) from error
         finally:
             with self._lock:
                 self._open.discard(connection)
@@ -111,7 +130,7 @@ def _checked(status: int, content: bytes) -> Any:
         return found
     message = _message(found) or http.client.responses.get(status, f"status {status}")
     if status in _BUSY or (status == _SERVER_FAULT and any(s in message for s in _ENGINE_DEAD)):
-        raise ServerGone(message)
+        raise ServerGone(message, asked=True)
     raise ServerRefused(status, message)
 
 

@@ -87,8 +87,8 @@ class RequestStream:
             pool.shutdown(cancel_futures=True)
 
     def _answer(self, ask: Ask[T], stopped: threading.Event) -> T:
-        cause, lost, stale = "", -1, False
-        for _ in range(_TRIES):
+        cause, lost, stale, tries = "", -1, False, 0
+        while tries < _TRIES:
             epoch = self._epoch
             try:
                 if lost >= 0:
@@ -99,11 +99,11 @@ class RequestStream:
             except ServerGone as gone:
                 if stopped.is_set():
                     raise
-                cause, lost = str(gone), epoch
+                cause, lost, tries = str(gone), epoch, tries + gone.asked
             except ServerRefused as refused:
                 if refused.status != _NOT_FOUND or not ask.adapters:
                     raise LampbenchError(f"{ask.id}: {_refusal(refused)}") from refused
-                cause, stale = str(refused), True
+                cause, stale, tries = str(refused), True, tries + 1
         raise LampbenchError(
             f"{ask.id}: the vLLM server failed {_TRIES} times at this request ({cause}); leave it "
             "out, or use --engine batched: finished work is kept"
@@ -112,15 +112,16 @@ class RequestStream:
     def _once(self, ask: Ask[T], stopped: threading.Event) -> T:
         with self._lanes.take((ask.serving, ask.rank), stopped):
             if not ask.adapters:
-                found = self._complete(self._server.name, ask)
+                found = self._complete(self._server.name, ask, stopped)
             else:
                 with self._adapters.use(ask.adapters) as name:
-                    found = self._complete(name, ask)
+                    found = self._complete(name, ask, stopped)
         self._fruitless = 0
         return ask.read(found)
 
-    def _complete(self, model: str, ask: Ask[T]) -> Any:
-        return self._server.client.post("/v1/completions", {**ask.body, "model": model})
+    def _complete(self, model: str, ask: Ask[T], stopped: threading.Event) -> Any:
+        body = {**ask.body, "model": model}
+        return self._server.client.post("/v1/completions", body, stopped)
 
     def _enter(self, kind: tuple[Serving, int], stopped: threading.Event) -> None:
         if self._server.prepare(*kind, stopped):

@@ -34,9 +34,12 @@ _POLL_SECONDS = 0.5
 
 
 class Server(Protocol):
-    """Where requests go; `name` is what the model without adapters is called there."""
+    """Where requests go; `name` is what the model without adapters is called there, and `troubled`
+    is whether its output may be needed.
+    """
 
     name: str
+    troubled: bool
 
     @property
     def client(self) -> HttpClient:
@@ -97,6 +100,7 @@ class OwnServer:
         say: Callable[[str], object],
     ) -> None:
         self.name = _BASE
+        self.troubled = False
         self._environment, self._shapes, self._settings = environment, shapes, settings
         self._merged, self._log, self._say = merged, log, say
         self._process: ServerProcess | None = None
@@ -143,6 +147,7 @@ class OwnServer:
                     if not process.runs or stopped.wait(_POLL_SECONDS):
                         break
         if process is not None:
+            self.troubled = True
             self._say(f"the vLLM server ended ({process.cause()}); starting it again")
         self.stop()
         self._start(stopped)
@@ -160,6 +165,7 @@ class OwnServer:
         self._say(f"starting vLLM {self._environment.version} with {model.name}")
         arguments = self._arguments(model, contrast)
         variables = {"VLLM_USE_V2_MODEL_RUNNER": "0"} if self._environment.contrast else {}
+        self.troubled = True
         self._process = ServerProcess(
             self._environment.python, arguments, self._log, variables=variables, stopped=stopped
         )
@@ -168,6 +174,7 @@ class OwnServer:
                 f"vLLM {self._environment.version} does not decode contrastively per request; "
                 "use --engine batched, or the version that docs/vllm.md names"
             )
+        self.troubled = False
 
     def _arguments(self, model: ModelSpec, contrast: bool) -> list[str]:
         settings = self._settings
@@ -210,6 +217,7 @@ class JoinedServer:
         say: Callable[[str], object],
     ) -> None:
         self.client = client
+        self.troubled = False
         self._spec, self._shapes, self._merged = spec, shapes, merged
         self._patience, self._say = patience, say
         self._ready: set[tuple[Weights, bool, bool]] = set()

@@ -30,7 +30,8 @@ def main(command: list[str]) -> int:
 
 
 def _end_with_input(server: "subprocess.Popen[bytes]") -> None:
-    sys.stdin.buffer.read()
+    while os.read(0, 1024):  # not through sys.stdin, whose lock would break the end of this process
+        pass
     _signal_group(server.pid, signal.SIGTERM)
     try:
         server.wait(_GRACE_SECONDS)

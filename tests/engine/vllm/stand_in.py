@@ -31,7 +31,15 @@ class StandIn:
         together: for each completion, the models of all that were under way with it.
     """
 
-    def __init__(self, root: str, vocabulary: int, tokenize: Callable[[str], list[int]]) -> None:
+    def __init__(
+        self,
+        root: str,
+        vocabulary: int,
+        tokenize: Callable[[str], list[int]],
+        port: int = 0,
+        name: str = "served",
+    ) -> None:
+        self.name = name
         self.root, self.vocabulary, self.tokenize = root, vocabulary, tokenize
         self.version, self.context, self.key = "0.32.0", 256, ""
         self.max_rank, self.lora, self.plugin = 64, True, "none"
@@ -43,7 +51,7 @@ class StandIn:
         self.lock = threading.Lock()
         self._under_way: list[str] = []
         self._sockets: set[socket.socket] = set()
-        self._port = 0
+        self._port = port
         self.start()
 
     @property
@@ -114,9 +122,9 @@ class StandIn:
             case "/version":
                 return 200, {"version": self.version}
             case "/v1/models":
-                card = {"id": "served", "root": self.root, "parent": None,
+                card = {"id": self.name, "root": self.root, "parent": None,
                         "max_model_len": self.context}  # fmt: skip
-                adapters = [{"id": name, "root": at, "parent": "served"}
+                adapters = [{"id": name, "root": at, "parent": self.name}
                             for name, at in self.loaded.items()]  # fmt: skip
                 return 200, {"data": [card, *adapters]}
             case "/tokenize":
@@ -151,7 +159,7 @@ class StandIn:
 
     def _complete(self, body: Any) -> Reply:
         model, prompt = body["model"], body["prompt"]
-        if model != "served" and model not in self.loaded:
+        if model != self.name and model not in self.loaded:
             return 404, _error(f"The model `{model}` does not exist.")
         if max(prompt) >= self.vocabulary:
             return 400, _error(f"Token id {max(prompt)} is out of vocabulary")
