@@ -277,6 +277,17 @@ class TestInstalledPackage:
             " ".join(sorted([*TASKS, "haiku"])),
         ]
 
+    def test_its_engine_is_found_without_loading_torch(self, python: Python, site: Path) -> None:
+        code = (
+            "import sys\nprint(*registry.names('engine'))\n"
+            "print(registry.engine('silent').summary)\n"
+            "[registry.engine(name) for name in registry.names('engine')]\n"
+            "print('torch' in sys.modules)"
+        )
+        assert self.ask(python, site, code) == [
+            "batched openai reference silent vllm", "answers nothing", "False",
+        ]  # fmt: skip
+
     def test_they_work(self, python: Python, site: Path) -> None:
         code = (
             "from types import SimpleNamespace as N\n"

@@ -294,6 +294,7 @@ def _hits(answer: Completion) -> list[bool]:
 
 def _generate(plan: Plan, requests: Sequence[GenerateRequest]) -> list[Completion]:
     """Answers in the order of the requests."""
-    answers = plan.executor.engines.get(plan.executor.model).generate(requests)
+    executor = plan.executor
+    answers = executor.engines.get(executor.model, executor.engine_of(None)).generate(requests)
     found = {answer.id: answer for answer in answers}
     return [found[request.id] for request in requests]

@@ -45,6 +45,7 @@ def score_texts(
         ScoreRequest(str(at), plan.executor.prompt(user, item), text, weights)
         for at, (user, item, text, weights) in enumerate(texts)
     ]
-    scores = plan.executor.engines.get(plan.executor.model).score(requests)
+    executor = plan.executor
+    scores = executor.engines.get(executor.model, executor.engine_of(None)).score(requests)
     found = {score.id: score.logprobs for score in scores}
     return [found[request.id] for request in requests]

@@ -170,7 +170,7 @@ def test_a_recorded_run_answers_the_released_prompt_with_the_released_loop(
         execute(plan, "lampbench run", tmp_path / "results")
     runs, _ = load_runs(tmp_path / "results")
     rows = {run.manifest.method: run.predictions for run in runs}
-    divided: Any = pool.get(str(hub_folder(name)))
+    divided: Any = pool.get(str(hub_folder(name))).engine
     engine = divided.batched
     tokens = engine._encoder.tokenizer
     assert all(run.manifest.model_details.batching == engine.batching for run in runs)
