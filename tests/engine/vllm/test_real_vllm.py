@@ -220,9 +220,9 @@ def test_the_trap_of_base_rows_is_still_there(side):
             )
             return answer.ids
 
-        alone = {one.id: ask("base", one) for one in requests}
+        alone = {one.id: ask("served", one) for one in requests}
         others = [pool.submit(ask, name, one) for one in requests * 4]
-        mixed = {one.id: pool.submit(ask, "base", one) for one in requests}
+        mixed = {one.id: pool.submit(ask, "served", one) for one in requests}
         found = {number: future.result() for number, future in mixed.items()}
         for future in others:
             future.result()

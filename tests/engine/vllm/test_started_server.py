@@ -39,7 +39,7 @@ def given(name):
 tokens = AutoTokenizer.from_pretrained(given("--model"))
 made = StandIn(given("--model"), len(tokens),
                lambda text: tokens(text, add_special_tokens=False).input_ids,
-               port=int(given("--port")), name="base")
+               port=int(given("--port")), name="served")
 made.key = os.environ["VLLM_API_KEY"]
 made.plugin = "twin" if "--hf-overrides" in sys.argv else "processor"
 {after}
