@@ -19,7 +19,7 @@ from lampbench.engine.protocol import Engine
 from lampbench.util.errors import LampbenchError
 
 if TYPE_CHECKING:
-    from lampbench.engine.vllm.http_client import HttpClient
+    from lampbench.engine.vllm.http_client import VllmClient
 
 _ALWAYS = frozenset({
     Capability.GENERATE, Capability.SAMPLE, Capability.LOGITS_PENALTY, Capability.MIN_NEW_TOKENS,
@@ -181,10 +181,10 @@ def _version(setup: EngineSetup) -> str:
     return vllm_environment(setup.arguments["python"]).version
 
 
-def _client(url: str) -> "HttpClient":
-    from lampbench.engine.vllm.http_client import HttpClient
+def _client(url: str) -> "VllmClient":
+    from lampbench.engine.vllm.http_client import VllmClient
 
-    return HttpClient(url, os.environ.get("VLLM_API_KEY"))
+    return VllmClient(url, os.environ.get("VLLM_API_KEY"))
 
 
 @lru_cache

@@ -43,9 +43,9 @@ from lampbench.util.errors import LampbenchError
 class VllmEngine:
     """Answers and scores through a server, as `lampbench.engine.protocol` describes.
 
-    `folder` is for the adapters that the server reads and for its output, `most_adapters` how many it holds, `window`
-    how many requests are under way, and `has_plugin` whether the server has the logits processor of
-    lampbench-vllm.
+    `folder` is for the adapters that the server reads and for its output, `most_adapters` how many
+    adapters it holds, `window` how many requests are under way, and `has_plugin` whether the server
+    has the logits processor of lampbench-vllm.
     """
 
     def __init__(

@@ -35,7 +35,7 @@ class ServerRefused(Exception):
         self.status = status
 
 
-class HttpClient:
+class VllmClient:
     """Sends requests to the server at `url`, which has a scheme, a host and perhaps a port.
 
     `key` is sent as a bearer token. Proxies of the environment are not used.

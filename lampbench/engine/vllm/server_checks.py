@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from lampbench.engine.models import ModelSpec
-from lampbench.engine.vllm.http_client import HttpClient, ServerRefused
+from lampbench.engine.vllm.http_client import ServerRefused, VllmClient
 from lampbench.engine.vllm.model_shapes import ModelShapes
 from lampbench.engine.vllm.wire_format import probe_body
 from lampbench.util.errors import LampbenchError, short_repr
@@ -26,7 +26,7 @@ class ServedModel:
     context: int
 
 
-def server_version(client: HttpClient) -> str:
+def server_version(client: VllmClient) -> str:
     """The version of vLLM that answers.
 
     Raises:
@@ -42,7 +42,7 @@ def server_version(client: HttpClient) -> str:
         ) from error
 
 
-def served_model(client: HttpClient) -> ServedModel:
+def served_model(client: VllmClient) -> ServedModel:
     """The base model of a server.
 
     Raises:
@@ -67,7 +67,7 @@ def served_model(client: HttpClient) -> ServedModel:
         ) from error
 
 
-def adapter_names(client: HttpClient) -> set[str]:
+def adapter_names(client: VllmClient) -> set[str]:
     """The names of the adapters that a server holds.
 
     Raises:
@@ -80,7 +80,7 @@ def adapter_names(client: HttpClient) -> set[str]:
         return set()
 
 
-def require_model(client: HttpClient, served: ServedModel, spec: ModelSpec) -> None:
+def require_model(client: VllmClient, served: ServedModel, spec: ModelSpec) -> None:
     """Make sure that a server's model is `spec`: the same hub id or folder, or the same last name.
 
     Raises:
@@ -109,7 +109,7 @@ def _hub_folder(root: str) -> list[str]:
     return [part.rpartition("--")[2] for part in parts if part.startswith("models--")]
 
 
-def require_vocabulary(client: HttpClient, served: ServedModel, shapes: ModelShapes) -> None:
+def require_vocabulary(client: VllmClient, served: ServedModel, shapes: ModelShapes) -> None:
     """Make sure that a server makes the same tokens of a text, and knows as many as the model.
 
     Raises:
@@ -141,7 +141,7 @@ def require_vocabulary(client: HttpClient, served: ServedModel, shapes: ModelSha
         ) from refused
 
 
-def contrasts_per_request(client: HttpClient, name: str) -> bool:
+def contrasts_per_request(client: VllmClient, name: str) -> bool:
     """Whether a server has lampbench-vllm, and the twin of its model, and obeys each request.
 
     It is asked to answer with two given tokens, which no other server does.
@@ -152,7 +152,7 @@ def contrasts_per_request(client: HttpClient, name: str) -> bool:
     return [_probe(client, name, token) for token in _PROBED] == list(_PROBED)
 
 
-def has_plugin(client: HttpClient, name: str) -> bool:
+def has_plugin(client: VllmClient, name: str) -> bool:
     """Whether a server has the logits processor of lampbench-vllm, with or without a twin.
 
     Raises:
@@ -162,7 +162,7 @@ def has_plugin(client: HttpClient, name: str) -> bool:
     return found in (list(_PROBED), [token + 1 for token in _PROBED])
 
 
-def _probe(client: HttpClient, name: str, token: int) -> int | None:
+def _probe(client: VllmClient, name: str, token: int) -> int | None:
     try:
         answer: Mapping[str, Any] = client.post(
             "/v1/completions", {"model": name, **probe_body(token)}
@@ -172,7 +172,7 @@ def _probe(client: HttpClient, name: str, token: int) -> int | None:
         return None
 
 
-def require_lora_loading(client: HttpClient, served: ServedModel) -> None:
+def require_lora_loading(client: VllmClient, served: ServedModel) -> None:
     """Make sure that adapters can be loaded while a server runs.
 
     Raises:

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from lampbench.engine.vllm.http_client import HttpClient, ServerGone, ServerRefused
+from lampbench.engine.vllm.http_client import ServerGone, ServerRefused, VllmClient
 from lampbench.util.errors import LampbenchError
 
 _MODULE = "vllm.entrypoints.openai.api_server"
@@ -47,7 +47,7 @@ class ServerProcess:
     ) -> None:
         self.log, self._stopped = log, stopped
         port, key = _free_port(), secrets.token_hex(16)
-        self.client = HttpClient(f"http://127.0.0.1:{port}", key)
+        self.client = VllmClient(f"http://127.0.0.1:{port}", key)
         command = [python, "-m", _MODULE, "--host", "127.0.0.1", "--port", str(port), *arguments]
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("wb") as output:

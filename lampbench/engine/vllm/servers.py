@@ -10,7 +10,7 @@ from typing import Protocol
 
 from lampbench.engine.models import ModelSpec
 from lampbench.engine.protocol import Weights
-from lampbench.engine.vllm.http_client import HttpClient, ServerGone
+from lampbench.engine.vllm.http_client import ServerGone, VllmClient
 from lampbench.engine.vllm.model_shapes import ModelShapes
 from lampbench.engine.vllm.server_checks import (
     contrasts_per_request,
@@ -28,7 +28,7 @@ from lampbench.util.errors import LampbenchError
 ARCHITECTURES = ("Llama", "Mistral", "Qwen2", "Gemma3")
 """Those that lampbench-vllm has a contrastive form of, without ForCausalLM."""
 
-_BASE = "base"
+_SERVED = "served"
 _PROCESSOR = "lampbench_vllm.per_request:ContrastPerRequest"
 _POLL_SECONDS = 0.5
 
@@ -42,7 +42,7 @@ class Server(Protocol):
     troubled: bool
 
     @property
-    def client(self) -> HttpClient:
+    def client(self) -> VllmClient:
         """The way to the server.
 
         Raises:
@@ -99,7 +99,7 @@ class OwnServer:
         log: Path,
         say: Callable[[str], object],
     ) -> None:
-        self.name = _BASE
+        self.name = _SERVED
         self.troubled = False
         self._environment, self._shapes, self._settings = environment, shapes, settings
         self._merged, self._log, self._say = merged, log, say
@@ -108,7 +108,7 @@ class OwnServer:
         self._rank = 0
 
     @property
-    def client(self) -> HttpClient:
+    def client(self) -> VllmClient:
         """The way to the running server.
 
         Raises:
@@ -182,7 +182,7 @@ class OwnServer:
                     "--max-cpu-loras", str(max(settings.max_loras, settings.max_cpu_loras)),
                     "--max-lora-rank", str(self._rank),
                     "--lora-target-modules", *self._shapes.lora_targets]  # fmt: skip
-        found = ["--model", model.location, "--served-model-name", _BASE,
+        found = ["--model", model.location, "--served-model-name", _SERVED,
                  "--dtype", settings.dtype, "--max-model-len", str(self._shapes.context),
                  "--max-num-seqs", str(settings.batch_size), "--seed", "0",
                  # nothing of the model's generation_config.json, which would change the sampling
@@ -209,7 +209,7 @@ class JoinedServer:
 
     def __init__(
         self,
-        client: HttpClient,
+        client: VllmClient,
         spec: ModelSpec,
         shapes: ModelShapes,
         merged: Callable[[Weights], ModelSpec],
@@ -286,7 +286,7 @@ class JoinedServer:
             require_lora_loading(self.client, served)
 
 
-def server_version_at(client: HttpClient) -> str:
+def server_version_at(client: VllmClient) -> str:
     """The version of a server that must answer now.
 
     Raises:

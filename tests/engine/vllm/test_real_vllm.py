@@ -70,6 +70,7 @@ class Side:
             self.spec, device="cpu", dtype="float32", chat_template=None, fidelity=PAPER
         )
         self._open = []
+        self.shared = self.engine()
 
     def engine(self, **arguments):
         given = {"python": PYTHON, "max_loras": 2, "server_args": CROWDED} | arguments
@@ -98,7 +99,6 @@ class Side:
 def side(request, tmp_path_factory):
     """All tests of one architecture follow each other: one server at a time."""
     made = Side(request.param, tmp_path_factory.mktemp(f"vllm-{request.param}"))
-    made.shared = made.engine()
     # the twin costs little here, and a server that has it decodes without contrast too
     first = GenerateRequest("first", prompt(), (), GenerationSpec(1, contrast=Contrast((), 0.1, 0)))
     list(made.shared.generate([first]))
@@ -220,9 +220,9 @@ def test_the_trap_of_base_rows_is_still_there(side):
             )
             return answer.ids
 
-        alone = {one.id: ask("base", one) for one in requests}
+        alone = {one.id: ask("served", one) for one in requests}
         others = [pool.submit(ask, name, one) for one in requests * 4]
-        mixed = {one.id: pool.submit(ask, "base", one) for one in requests}
+        mixed = {one.id: pool.submit(ask, "served", one) for one in requests}
         found = {number: future.result() for number, future in mixed.items()}
         for future in others:
             future.result()

@@ -39,7 +39,7 @@ def given(name):
 tokens = AutoTokenizer.from_pretrained(given("--model"))
 made = StandIn(given("--model"), len(tokens),
                lambda text: tokens(text, add_special_tokens=False).input_ids,
-               port=int(given("--port")), name="base")
+               port=int(given("--port")), name="served")
 made.key = os.environ["VLLM_API_KEY"]
 made.plugin = "twin" if "--hf-overrides" in sys.argv else "processor"
 {after}
@@ -96,7 +96,10 @@ def alive(pid):
 
 
 def gone_soon(pid):
-    return any(not alive(pid) or time.sleep(0.05) for _ in range(200))
+    end = time.monotonic() + 20
+    while alive(pid) and time.monotonic() < end:
+        time.sleep(0.05)
+    return not alive(pid)
 
 
 SIX = GenerationSpec(6)
@@ -162,7 +165,7 @@ def test_contrast_is_served_by_the_model_with_the_other_side_merged(
 
 
 def test_one_that_is_killed_in_mid_run_is_started_again(started, fake_python, tmp_path):
-    said = []
+    said: list[str] = []
     engine = started(fake_python(), said=said)
     answers = engine.generate(requests(40))
     found = [next(answers)]
@@ -235,6 +238,7 @@ def test_it_ends_when_lampbench_is_killed(fake_python, tmp_path, model_folder, r
         threading.Event().wait()
     """)
     parent = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
+    assert parent.stdout is not None
     assert parent.stdout.readline() == b"ready\n"
     server = told(tmp_path)[0]["pid"]
     assert alive(server)
