@@ -388,6 +388,13 @@ def test_a_budget_of_money_is_kept(engine):
     assert over and 0 < used <= 500 and "budget of 500" in str(error)
 
 
+def test_requests_under_way_do_not_exceed_a_budget(api_server, engine):
+    dear = {"prompt_tokens": 140, "completion_tokens": 16}
+    api_server.behaviour = lambda body, number: Answer(completion(body, usage=dear), delay=0.1)
+    found, _, over = spent(engine(max_total_tokens=600, concurrency=8), many(20))
+    assert over and len(found) == len(api_server.seen) == 3  # 3 * 156 and what a fourth may cost
+
+
 def test_engines_share_the_account_of_a_command(api_server):
     options = ApiOptions(address=api_server.base, max_total_tokens=400)
     account = TokenAccount(options)
