@@ -1,6 +1,6 @@
 """Checks that what a plugin asks of an engine is of the types that engines take."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from lampbench.core.prompt import Prompt
@@ -11,20 +11,21 @@ from lampbench.util.errors import LampbenchError
 Q = TypeVar("Q", bound=GenerateRequest | ScoreRequest)
 
 
-def checked_requests(method: Method, user: str, requests: Sequence[Q]) -> Sequence[Q]:
-    """The requests, if they are some.
+def checked_requests(method: Method, user: str, requests: Iterable[Q]) -> Sequence[Q]:
+    """The requests, if they are some; also those of a generator, which can be read only once.
 
     Raises:
         LampbenchError: a prompt, a specification or weights are something else.
     """
-    for request in requests:
+    found = list(requests)
+    for request in found:
         for name, value, kind, hint in _expected(method, request):
             if not isinstance(value, kind):
                 raise LampbenchError(
                     f"method {method.name} asks for user {user!r} with {name} = {value!r:.80}, "
                     f"which is not a {kind.__name__}; fix {hint}"
                 )
-    return requests
+    return found
 
 
 def _expected(

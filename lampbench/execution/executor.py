@@ -355,13 +355,13 @@ class Executor(Context):
             )
 
     def generate(
-        self, recipe: UserRecipe, work: Iterable[tuple[User, Sequence[GenerateRequest]]]
+        self, recipe: UserRecipe, work: Iterable[tuple[User, Iterable[GenerateRequest]]]
     ) -> Iterator[tuple[User, list[list[Completion]]]]:
         """Completions for the artifacts of a recipe, by user, as soon as a user's are complete."""
         return self._generate(recipe, work)
 
     def answer(
-        self, work: Iterable[tuple[User, Sequence[GenerateRequest]]]
+        self, work: Iterable[tuple[User, Iterable[GenerateRequest]]]
     ) -> Iterator[tuple[User, list[list[Completion]]]]:
         """As `generate`, for `Method.predict`; kept until the run is recorded."""
         return self._generate(None, work)
@@ -369,7 +369,7 @@ class Executor(Context):
     def _generate(
         self,
         recipe: UserRecipe | None,
-        work: Iterable[tuple[User, Sequence[GenerateRequest]]],
+        work: Iterable[tuple[User, Iterable[GenerateRequest]]],
     ) -> Iterator[tuple[User, list[list[Completion]]]]:
         gather = Gather[GenerateRequest, Completion](self.cache)
         for user, requests in work:
@@ -402,7 +402,7 @@ class Executor(Context):
 
     def score(
         self,
-        work: Iterable[tuple[User, Sequence[ScoreRequest]]],
+        work: Iterable[tuple[User, Iterable[ScoreRequest]]],
         recipe: UserRecipe | None = None,
     ) -> Iterator[tuple[User, list[ScoreResult]]]:
         """Log-probabilities of given responses, by user, one per request, in order."""

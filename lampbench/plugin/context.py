@@ -187,7 +187,7 @@ class Context(Protocol):
         ...
 
     def generate(
-        self, recipe: "UserRecipe", work: Iterable[tuple[User, Sequence[GenerateRequest]]]
+        self, recipe: "UserRecipe", work: Iterable[tuple[User, Iterable[GenerateRequest]]]
     ) -> Iterator[tuple[User, list[list[Completion]]]]:
         """Completions for the artifacts of a recipe, by user, as soon as a user's are complete.
 
@@ -197,14 +197,14 @@ class Context(Protocol):
         ...
 
     def answer(
-        self, work: Iterable[tuple[User, Sequence[GenerateRequest]]]
+        self, work: Iterable[tuple[User, Iterable[GenerateRequest]]]
     ) -> Iterator[tuple[User, list[list[Completion]]]]:
         """As `generate`, for `Method.predict`; may be called as often as a method likes."""
         ...
 
     def score(
         self,
-        work: Iterable[tuple[User, Sequence[ScoreRequest]]],
+        work: Iterable[tuple[User, Iterable[ScoreRequest]]],
         recipe: "UserRecipe | None" = None,
     ) -> Iterator[tuple[User, list[ScoreResult]]]:
         """Log-probabilities of given responses, by user, one per request, in order.
