@@ -1,5 +1,6 @@
 """The page: the template filled with data and plots, and its content security policy."""
 
+import re
 from base64 import b64encode
 from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
@@ -12,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from lampbench.record.runs import Run, UnreadableRun, with_runs
+from lampbench.report.board import Board
 from lampbench.report.contents import Recorded, arrange
 from lampbench.report.fill_cells import ExcludedRun, changes, in_order
 from lampbench.report.histories import HistorySeries
@@ -31,7 +33,11 @@ from lampbench.report.page.sections import (
 from lampbench.report.page.sweeps import sensitivity
 from lampbench.report.setups import Setup
 from lampbench.report.sweeps import Sweep
-from lampbench.util.hashing import canonical
+from lampbench.report.takeaways import Takeaway, main_setup, takeaways
+from lampbench.util.hashing import canonical, digest
+
+ANSWERED = ("best", "against nothing", "personalization", "proposal", "data")
+"""The five questions that the page begins with; `takeaways` has controls before the last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,7 @@ class _Section:
     identifier: str
     group: SetupGroup
     leaderboards: list[Grid]
+    controls: list[Takeaway]
     differences: list[Figure]
     ablation: tuple[list[Grid], list[Figure]]
     sensitivity: list[Figure]
@@ -69,7 +76,7 @@ def page_of(runs: Iterable[Run], count: int) -> str:
     """The page for some runs; see `report_page`."""
     recorded = arrange(runs, paths=None)
     shown = groups(recorded.board)
-    sections = [_section(f"s{i}", group, recorded) for i, group in enumerate(shown, start=1)]
+    sections = [_section(_identifier(group.setup), group, recorded) for group in shown]
     others = _others(recorded, [group.setup for group in shown])
     style, script = _asset("page.css"), _asset("page.js")
     listed = [run for section in sections for run, _ in section.runs] + [o.run for o in others]
@@ -80,8 +87,10 @@ def page_of(runs: Iterable[Run], count: int) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["slug"] = slug
     return environment.get_template("page.html").render(
         sections=sections,
+        answer=_answer(recorded.board),
         others=others,
         place=listed.index,
         runs=len(listed),
@@ -97,6 +106,41 @@ def page_of(runs: Iterable[Run], count: int) -> str:
             "base-uri 'none'; form-action 'none'"
         ),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What the page begins with: the runs that are meant, and one sentence per question."""
+
+    title: str
+    sentences: list[Takeaway]
+
+
+def _answer(board: Board) -> _Answer | None:
+    """Five sentences on the setup that the leaderboard is about; None where there is none."""
+    setup = main_setup(board)
+    if setup is None:
+        return None
+    found = takeaways(board, setup)
+    return _Answer(board.section_title(setup), [*found[: len(ANSWERED) - 1], found[-1]])
+
+
+def _controls(group: SetupGroup) -> list[Takeaway]:
+    """What the controls say; nothing where none of the paper's tasks has run."""
+    if not group.board.paper_columns(group.setup):
+        return []
+    found = takeaways(group.board, group.setup)[len(ANSWERED) - 1 : -1]
+    return [said for said in found if "has no run" not in said.answer]
+
+
+def _identifier(setup: Setup) -> str:
+    """A name of a setup that stays the same when others are recorded, for permalinks."""
+    return f"{slug(setup.model)}-{digest(asdict(setup), 6)}"
+
+
+def slug(text: str) -> str:
+    """A text as a part of a permalink; texts that differ in letters and digits stay distinct."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "x"
 
 
 def _others(recorded: Recorded, shown: Collection[Setup]) -> list[ExcludedRun]:
@@ -120,6 +164,7 @@ def _section(identifier: str, group: SetupGroup, recorded: Recorded) -> _Section
         identifier=identifier,
         group=group,
         leaderboards=list(leaderboards(group)),
+        controls=_controls(group),
         differences=list(differences(group)),
         ablation=ablation(group),
         sensitivity=sensitivity(group, recorded.sweeps),

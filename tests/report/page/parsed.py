@@ -55,7 +55,8 @@ class Page(HTMLParser):
 
     def labels(self, part: str) -> list[str]:
         """Descriptions of plots that hold `part`."""
-        return [value for name, value in self.attributes if name == "aria-label" and part in value]
+        found = [value for name, value in self.attributes if name == "aria-label" and part in value]
+        return [value for value in found if not value.startswith("Link to ")]
 
     def answers(self) -> list[dict[str, Any]]:
         """The example browser's answers, in order."""

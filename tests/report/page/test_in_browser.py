@@ -90,7 +90,10 @@ def three(record):
 
 def test_headings_sort_and_say_how(opened, three):
     page = opened(*three)
-    rows, head = "#s1-leaderboard ~ .scroll tbody th", "#s1-leaderboard ~ .scroll th:nth-child(3)"
+    rows, head = (
+        "[id$=-leaderboard] ~ .metric .scroll tbody th",
+        "[id$=-leaderboard] ~ .metric th:nth-child(3)",
+    )
     before = texts(page, rows)[:3]
     assert before == ["Base", "OPPU", "CoPe"]
     click(page, f"{head} button")
@@ -130,7 +133,7 @@ def test_hostile_texts_are_shown_as_they_are(opened, record, amend, asked):
     assert page.execute_script("return document.documentElement.scrollWidth") == 390
     assert page.execute_script("return typeof hacked") == "undefined"
     assert texts(page, "img") == []
-    assert texts(page, ".card h4 bdi") == [HOSTILE]
+    assert texts(page, ".card h3 bdi") == [HOSTILE]
     assert texts(page, "article.card > .text") == [HOSTILE]
     assert texts(page, ".strip bdi") == [HOSTILE]
     assert texts(page, "#example > .card:first-child > *") == ["Query", HOSTILE, HOSTILE]
@@ -150,9 +153,9 @@ def test_right_to_left_text_does_not_turn_what_is_around_it(opened, record, amen
 
 def test_examples_can_be_walked_through(opened, three):
     page = opened(*three)
-    assert texts(page, ".card h4") == ["Reference", "CoPe"]
-    find(page, "select[name=task]").send_keys("N")  # News Headline
-    assert texts(page, ".card h4") == ["Reference", "Base", "OPPU", "CoPe"]
+    assert texts(page, ".card h3") == ["Reference", "CoPe"]
+    find(page, ".browse select[name=task]").send_keys("N")  # News Headline
+    assert texts(page, ".card h3") == ["Reference", "Base", "OPPU", "CoPe"]
     assert [len(texts(page, f".card:nth-child({i}) mark")) for i in (1, 2, 3)] == [2, 8, 5]
     assert not find(page, "[name=back]").is_enabled()
     first = texts(page, "#where")
@@ -192,7 +195,7 @@ def test_on_a_phone_the_page_fits_and_tables_scroll_inside(opened, record):
     page = opened(*[record("cope", task=task, good=i) for i, task in enumerate(tasks)],
                   width=390, height=844)  # fmt: skip
     assert page.execute_script("return document.documentElement.scrollWidth") == 390
-    box = find(page, "#s1-leaderboard ~ .scroll")
+    box = find(page, "[id$=-leaderboard] ~ .metric .scroll")
     inside, seen = (page.execute_script(f"return arguments[0].{w}Width", box)
                     for w in ("scroll", "client"))  # fmt: skip
     assert inside > seen
@@ -245,3 +248,91 @@ def test_every_control_can_be_reached_by_keyboard(opened, three):
         ))  # fmt: skip
     assert reached[0] == "skip"
     assert {"scroll", "SUMMARY", "task", "query", "next", "BUTTON"} <= set(reached)
+
+
+def visible_rows(page, selector):
+    script = (
+        "return [...document.querySelectorAll(arguments[0])]"
+        ".filter(e => e.offsetParent !== null).map(e => e.textContent)"
+    )
+    return page.execute_script(script, selector)
+
+
+def choose(page, name, value):
+    from selenium.webdriver.support.ui import Select
+
+    Select(find(page, name)).select_by_visible_text(value)
+
+
+def test_one_metric_is_shown_at_a_time(opened, three):
+    page = opened(*three)
+    assert visible_rows(page, ".metric h4") == ["ROUGE-L#"]
+    click(page, ".switch label:nth-of-type(2)")
+    assert visible_rows(page, ".metric h4") == ["ROUGE-1#"]
+    assert len(visible_rows(page, ".metric table")) == 1
+
+
+def test_task_and_method_are_filtered(opened, three):
+    page = opened(*three)
+    rows, heads = ".metric tbody th", ".metric thead bdi"
+    assert visible_rows(page, rows) == ["Base", "OPPU", "CoPe"]
+    choose(page, ".filters [name=method]", "OPPU")
+    assert visible_rows(page, rows) == ["OPPU"]
+    choose(page, ".filters [name=task]", "News Headline")
+    assert visible_rows(page, heads) == ["Method", "News Headline"]
+    titles = visible_rows(page, "figcaption bdi")
+    assert titles and all(title.startswith("News Headline") for title in titles)
+    assert all("OPPU, News Headline" in one for one in visible_rows(page, "details.run summary"))
+    choose(page, ".filters [name=method]", "all")
+    choose(page, ".filters [name=task]", "all")
+    assert visible_rows(page, rows) == ["Base", "OPPU", "CoPe"]
+
+
+def test_a_model_is_filtered(opened, record):
+    page = opened(record("base"), record("base", model="another", key="x"))
+    assert len(visible_rows(page, "section.setup > h2")) == 2
+    choose(page, ".filters [name=model]", "another")
+    (title,) = visible_rows(page, "section.setup > h2")
+    assert title.startswith("another")
+
+
+def test_a_link_opens_its_example(opened, three):
+    page = opened(*three)
+    choose(page, ".browse [name=task]", "News Headline")
+    click(page, "[name=next]")
+    where = texts(page, "#where")
+    link = find(page, "#example-link").get_attribute("href")
+    page.get("about:blank")
+    page.get(link)
+    assert texts(page, "#where") == where
+    page.execute_script("location.hash = '#example=a&b&c&d'")
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    WebDriverWait(page, 10).until(lambda p: "not on this page" in texts(p, "#where")[0])
+
+
+def test_it_opens_in_less_than_a_second(opened, three):
+    page = opened(*three)
+    script = (
+        "const [t] = performance.getEntriesByType('navigation'); "
+        "return t.domContentLoadedEventEnd - t.startTime"
+    )
+    assert page.execute_script(script) < 1000
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_fault(opened, three, amend, scheme):
+    """axe-core, the accessibility checker; the extra `docs` brings it."""
+    import importlib.resources
+
+    axe = pytest.importorskip("axe_core_python", reason="needs axe-core-python: make site")
+    source = importlib.resources.files(axe).joinpath("axe.min.js").read_text("utf-8")
+    extra = {"tokens": ["Help", " us"], "rewards": [0.5, -1.25]}
+    *others, last = three
+    page = opened(*others, amend(last, lambda row: extra), prefers_color_scheme=scheme)
+    open_manifest(page)
+    page.execute_script(source)
+    found = page.execute_async_script(
+        "const done = arguments[0]; axe.run().then(r => done(r.violations), e => done([String(e)]))"
+    )
+    assert [(one["id"], [node["html"][:120] for node in one["nodes"]]) for one in found] == []

@@ -43,6 +43,74 @@ for (const table of document.querySelectorAll("table.sortable")) {
   });
 }
 
+// ---- one metric at a time
+
+for (const choice of document.querySelectorAll("fieldset.switch")) {
+  const section = choice.closest("section");
+  const tables = [...section.querySelectorAll(".metric")];
+  const pick = () => {
+    const chosen = Number(choice.querySelector("input:checked").value);
+    tables.forEach((table, i) => { table.hidden = i !== chosen; });
+  };
+  choice.addEventListener("change", pick);
+  choice.hidden = false;
+  pick();
+}
+
+// ---- what is shown: a task, a model, a method
+
+const filters = document.querySelector("form.filters");
+
+function distinct(values) {
+  return [...new Set(values)];
+}
+
+function label(cell) {
+  return (cell.querySelector("bdi") ?? cell).textContent;
+}
+
+function filterTable(table, task, method) {
+  const heads = [...table.tHead.rows[0].cells];
+  const hidden = heads.map((head, i) => i > 0 && task !== "" && label(head) !== task);
+  for (const row of [table.tHead.rows[0], ...table.tBodies[0].rows]) {
+    [...row.cells].forEach((cell, i) => { cell.hidden = hidden[i]; });
+  }
+  for (const row of table.tBodies[0].rows) {
+    row.hidden = method !== "" && label(row.cells[0]) !== method;
+  }
+}
+
+function filter() {
+  const [task, model, method] = ["task", "model", "method"].map((name) => filters[name].value);
+  for (const section of document.querySelectorAll("section.setup")) {
+    section.hidden = model !== "" && section.dataset.model !== model;
+  }
+  for (const table of document.querySelectorAll("table.filtered")) filterTable(table, task, method);
+  for (const figure of document.querySelectorAll("figure")) {
+    figure.hidden = task !== "" && !figure.dataset.title.startsWith(task);
+  }
+  for (const run of document.querySelectorAll("details.run")) {
+    run.hidden = (task !== "" && !task.startsWith(run.dataset.task)) ||
+      (method !== "" && !method.startsWith(run.dataset.method));
+  }
+}
+
+function offer(select, values) {
+  select.append(...distinct(values).map((value) => make("option", { value }, value)));
+  select.closest("label").hidden = select.options.length < 3;
+}
+
+{
+  const tables = [...document.querySelectorAll("table.filtered")];
+  offer(filters.task, tables.flatMap((table) => [...table.tHead.rows[0].cells].slice(1).map(label)));
+  offer(filters.method, tables.flatMap((table) =>
+    [...table.tBodies[0].rows].map((row) => label(row.cells[0]))));
+  offer(filters.model, [...document.querySelectorAll("section.setup")].map((s) => s.dataset.model));
+  filters.addEventListener("change", filter);
+  filters.addEventListener("submit", (event) => event.preventDefault());
+  filters.hidden = [...filters.querySelectorAll("label")].every((one) => one.hidden);
+}
+
 // ---- manifests, put in when they are opened
 
 const manifests = read("manifest-data");
@@ -84,7 +152,7 @@ function fill(details) {
   const manifest = {};
   for (const [name, place] of Object.entries(numbered)) manifest[name] = manifests.values[place];
   const { hyperparameters, stages, ...rest } = manifest;
-  const head = (text) => make("h5", {}, text);
+  const head = (text) => make("h4", {}, text);
   details.append(head("Settings"), settings(hyperparameters));
   if (Array.isArray(stages)) details.append(head("Stages"), costs(stages));
   const nested = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
@@ -145,7 +213,7 @@ function history(answer) {
 
 function asked(fields) {
   if (!fields.length) return [];
-  return [make("div", { classes: "card" }, make("h4", {}, "Query"),
+  return [make("div", { classes: "card" }, make("h3", {}, "Query"),
     ...fields.flatMap(([name, text]) => [
       make("p", { classes: "facts" }, name),
       make("p", { classes: "text", dir: "auto" }, text),
@@ -164,7 +232,7 @@ function counts(answer) {
 function card(answer) {
   const scores = answer.scores.map(([title, value]) => `${title}\u00a0${value}`).join(" · ");
   const node = make("article", { classes: "card" },
-    make("h4", {}, make("bdi", {}, answer.method)),
+    make("h3", {}, make("bdi", {}, answer.method)),
     make("p", { classes: "facts" }, `${scores || "not scored"} · seed ${answer.seed}`),
     marked(answer.pieces));
   if (answer.tokens) node.append(strip(answer.tokens, answer.rewards));
@@ -183,9 +251,11 @@ function show() {
     make("bdi", {}, query.query), ".");
   document.getElementById("example").replaceChildren(
     ...asked(query.fields),
-    make("div", { classes: "card reference" }, make("h4", {}, "Reference"),
+    make("div", { classes: "card reference" }, make("h3", {}, "Reference"),
       make("p", { classes: "text", dir: "auto" }, withheld ? "withheld" : query.reference)),
     answers);
+  const place = [setups[form.setup.value].title, task.title, query.user, query.query];
+  document.getElementById("example-link").href = "#example=" + place.map(encodeURIComponent).join("&");
   form.back.disabled = Number(form.query.value) === 0;
   form.next.disabled = Number(form.query.value) === task.queries.length - 1;
 }
@@ -205,6 +275,27 @@ function pickSetup() {
   pickTask();
 }
 
+// a permalink names setup, task, user and query, which stay the same when others are recorded
+function openLinked() {
+  if (!location.hash.startsWith("#example=")) return;
+  const [title, task, user, query] = location.hash.slice(9).split("&").map(decodeURIComponent);
+  const setup = setups.findIndex((one) => one.title === title);
+  const tasks = setups[setup]?.tasks ?? [];
+  const place = tasks.findIndex((one) => one.title === task);
+  const found = tasks[place]?.queries.findIndex((one) => one.user === user && one.query === query);
+  if (found === undefined || found < 0) {
+    document.getElementById("where").textContent = "The linked example is not on this page.";
+  } else {
+    form.setup.value = setup;
+    pickSetup();
+    form.task.value = place;
+    pickTask();
+    form.query.value = found;
+    show();
+  }
+  document.getElementById("examples").scrollIntoView();
+}
+
 function step(by) {
   form.query.value = Number(form.query.value) + by;
   show();
@@ -221,4 +312,6 @@ if (form) {
   form.addEventListener("submit", (event) => event.preventDefault());
   form.hidden = false;
   pickSetup();
+  openLinked();
+  window.addEventListener("hashchange", openLinked);
 }
