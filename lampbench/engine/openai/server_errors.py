@@ -117,8 +117,8 @@ class ServerErrors:
             return LampbenchError(
                 f"{what}: the prompt and the answer's budget do not fit into the model's context "
                 f"({self.words_of(said)}); an API's prompts are not shortened: quote less (--set "
-                "prompting.k=N, --set profile.records=N, --max-history N), or choose a model with a "
-                "longer context"
+                "prompting.k=N, --set profile.records=N, --max-history N), or choose a model with "
+                "a longer context"
             )
         if _FILTERED.search(said):
             return PromptFiltered(self.words_of(said))

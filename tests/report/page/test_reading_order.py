@@ -36,7 +36,7 @@ def test_five_sentences_that_are_computed_come_first(record: Recorder) -> None:
 
 def why_id(text: str) -> str:
     (found,) = set(re.findall(r'id="([\w.-]+-why)"', text))
-    return found
+    return str(found)
 
 
 def test_runs_without_the_papers_methods_have_no_answer(record: Recorder) -> None:
