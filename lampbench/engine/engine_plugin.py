@@ -10,8 +10,8 @@ from lampbench.core.precision import PRECISIONS
 from lampbench.core.registration import mark
 from lampbench.engine.capability import Capability
 from lampbench.engine.chat_template import load_chat_template, paper_chat_template
+from lampbench.engine.check_targets import require_targets
 from lampbench.engine.engine_argument import EngineArgument
-from lampbench.engine.layer_names import require_targets
 from lampbench.engine.model_arguments import NOTHING_GIVEN, ModelArguments, require_quantizer
 from lampbench.engine.model_config import context_length, model_type, require_weights
 from lampbench.engine.model_files import commit_of, fingerprint

@@ -39,7 +39,7 @@ def test_a_device_that_is_not_chosen_yet_is_the_one_that_will_be(planner, monkey
     from lampbench.engine import load_model
 
     executor = planner("base").executor
-    monkeypatch.setattr(executor.engines, "device", lambda name: "auto")
+    monkeypatch.setattr(executor.engines, "device", lambda *_: "auto")
     monkeypatch.setattr(load_model, "choose_device", lambda asked: "cuda:1")
     assert executor.device == "cuda:1"
 

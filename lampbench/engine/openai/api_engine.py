@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from threading import Event
 from typing import Any, NoReturn
 
+from lampbench.engine.openai.api_client import ApiClient
 from lampbench.engine.openai.api_options import ApiOptions
 from lampbench.engine.openai.chat_reply import ChatReply, read_chat_reply
 from lampbench.engine.openai.chat_request import chat_body, most_tokens
-from lampbench.engine.openai.http_client import HttpClient
 from lampbench.engine.openai.parallel import in_parallel
 from lampbench.engine.openai.persistent_request import PersistentRequests
 from lampbench.engine.openai.prompt_scores import PromptScores
@@ -67,7 +67,7 @@ class ApiEngine:
     ) -> None:
         key = options.key()
         self._model, self._options, self._say = model, options, say
-        self._client = HttpClient(options, key)
+        self._client = ApiClient(options, key)
         self._errors = ServerErrors(options, model, key)
         self._requests = PersistentRequests(options, self._client, self._errors, account, say)
         self._scores = PromptScores(model, options, self._requests)

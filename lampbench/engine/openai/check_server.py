@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from lampbench.engine.openai.api_client import ApiClient, NoReply
 from lampbench.engine.openai.api_options import ApiOptions
 from lampbench.engine.openai.chat_reply import same_model
-from lampbench.engine.openai.http_client import HttpClient, NoReply
 from lampbench.engine.openai.server_errors import ServerErrors
 from lampbench.util.errors import LampbenchError, suggestion
 
@@ -22,7 +22,7 @@ def check_server(options: ApiOptions, model: str, say: Callable[[str], object]) 
         LampbenchError: nothing answers at the address, or the key is refused.
     """
     key = options.key()
-    client = HttpClient(replace(options, timeout=min(options.timeout, _SECONDS)), key)
+    client = ApiClient(replace(options, timeout=min(options.timeout, _SECONDS)), key)
     errors = ServerErrors(options, model, key)
     try:
         reply = client.get("/models")

@@ -5,9 +5,9 @@ from dataclasses import replace
 from threading import Event, Lock
 from typing import Any, Protocol, TypeVar
 
+from lampbench.engine.openai.api_client import ApiClient, ApiReply, NoReply
 from lampbench.engine.openai.api_options import ApiOptions
 from lampbench.engine.openai.chat_reply import MalformedReply, WrongReply
-from lampbench.engine.openai.http_client import ApiReply, HttpClient, NoReply
 from lampbench.engine.openai.parallel import Abandoned
 from lampbench.engine.openai.retry_delays import LONGEST_WAIT, SharedPause, backoff
 from lampbench.engine.openai.server_errors import PassingFailure, ServerErrors, error_text
@@ -39,7 +39,7 @@ class PersistentRequests:
     def __init__(
         self,
         options: ApiOptions,
-        client: HttpClient,
+        client: ApiClient,
         errors: ServerErrors,
         account: TokenAccount,
         say: Callable[[str], object],

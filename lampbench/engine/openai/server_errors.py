@@ -4,8 +4,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from lampbench.engine.openai.api_client import ApiReply
 from lampbench.engine.openai.api_options import KEY_VARIABLES, ApiOptions
-from lampbench.engine.openai.http_client import ApiReply
 from lampbench.engine.openai.retry_delays import retry_after
 from lampbench.util.errors import LampbenchError
 

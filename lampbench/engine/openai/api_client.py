@@ -48,7 +48,7 @@ class ApiReply:
             raise ValueError("it is nested too deeply") from error
 
 
-class HttpClient:
+class ApiClient:
     """Sends requests to one server, from any thread.
 
     Redirects are not followed, so that the key goes to no other address. The proxies of the

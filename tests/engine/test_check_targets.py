@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from lampbench.engine.layer_names import require_targets
+from lampbench.engine.check_targets import require_targets
 from lampbench.engine.model_arguments import NOTHING_GIVEN
 from lampbench.engine.models import MODEL_PRESETS, resolve_model
 from lampbench.util.errors import LampbenchError
@@ -12,7 +12,7 @@ from lampbench.util.errors import LampbenchError
 
 @pytest.mark.parametrize("name", ["llama", "mistral", "qwen", "gemma"])
 def test_layers_that_a_model_has_are_known_from_its_files(model_folder, name, monkeypatch):
-    monkeypatch.setattr("lampbench.engine.layer_names._layers_of_architecture", None)
+    monkeypatch.setattr("lampbench.engine.check_targets._layers_of_architecture", None)
     spec = resolve_model(str(model_folder(name)))
     require_targets(spec, ("q_proj", "v_proj", "down_proj"), NOTHING_GIVEN)
 
@@ -40,5 +40,7 @@ def test_what_the_files_do_not_say_is_left_to_the_run(model_folder, tmp_path):
 
 
 def test_a_name_that_only_the_loaded_model_has_is_taken(model_folder, monkeypatch):
-    monkeypatch.setattr("lampbench.engine.layer_names._stored_layers", lambda spec: {"fused_proj"})
+    monkeypatch.setattr(
+        "lampbench.engine.check_targets._stored_layers", lambda spec: {"fused_proj"}
+    )
     require_targets(resolve_model(str(model_folder("llama"))), ("q_proj",), NOTHING_GIVEN)
