@@ -22,6 +22,7 @@ STOREYS = [
     {"record"},
     {"execution", "report"},
     {"study", "contract", "scaffold"},
+    {"workers"},
     {"api", "testing"},
     {"cli"},
 ]

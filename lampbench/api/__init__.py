@@ -3,10 +3,10 @@
 Methods and tasks are names, or classes that may come from anywhere, such as a notebook cell.
 """
 
+from lampbench.api.executing import execute_all
 from lampbench.api.reading import compare, leaderboard, runs, table
 from lampbench.api.running import (
     diagnose,
-    execute_all,
     options,
     plan,
     reproduce,

@@ -1,10 +1,10 @@
 """Running methods on tasks: one run, many, a sweep, the paper's experiments."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
+from lampbench.api.executing import execute_all
 from lampbench.api.settings import (
     EXPERIMENTS,
     AnyMethod,
@@ -20,12 +20,11 @@ from lampbench.engine.pool import EnginePool
 from lampbench.execution.check_plans import require_runnable
 from lampbench.execution.options import RunOptions, engine_pool, grid_plans
 from lampbench.execution.plan import Plan
-from lampbench.execution.runner import execute
-from lampbench.record.runs import DamagedRun, Run, Runs, read_run
+from lampbench.record.runs import DamagedRun, Run, Runs
 from lampbench.util.defaults import CACHE_DIR, RESULTS
-from lampbench.util.disk import could_be_written, writable
+from lampbench.util.disk import could_be_written
 from lampbench.util.errors import LampbenchError, suggestion
-from lampbench.util.progress import Progress
+from lampbench.workers.worker_progress import new_progress
 
 if TYPE_CHECKING:
     from lampbench.study.diagnose import Diagnosis
@@ -164,38 +163,6 @@ def options(
     )
 
 
-def execute_all(
-    plans: Sequence[Plan], results: Path | str, command: str, *, force: bool = False
-) -> Runs:
-    """Carry out plans and read the recorded runs, in the order of the plans.
-
-    A run that was recorded before and is damaged is not among them but in their `problems`.
-
-    Raises:
-        LampbenchError: a folder cannot be written, the disk is too small for the artifacts, or an
-            input is bad; finished work is kept.
-    """
-    from lampbench.study.disk_space import require_disk_space
-
-    writable(Path(results), "--results")
-    for cache_dir in {each.executor.cache.root for each in plans}:
-        writable(cache_dir, "--cache-dir")
-    require_disk_space(plans)
-    folders, found, problems = [], [], []
-    with _closing(plans):
-        for each in plans:
-            try:
-                folders.append(execute(each, command, Path(results), force))
-            except DamagedRun as error:  # the others are carried out first
-                problems.append(error.problem)
-    for folder in folders:
-        try:
-            found.append(read_run(folder))
-        except DamagedRun as error:
-            problems.append(error.problem)
-    return Runs(found, problems)
-
-
 def diagnose(
     method: AnyMethod,
     task: AnyTask,
@@ -263,18 +230,6 @@ def reproduce(
     return found
 
 
-@contextmanager
-def _closing(plans: Sequence[Plan]) -> Iterator[None]:
-    """Close the engines of plans afterwards, whatever happens."""
-    try:
-        yield
-    finally:
-        for engines in {
-            id(each.executor.engines): each.executor.engines for each in plans
-        }.values():
-            engines.close()
-
-
 def _one_length(settings: RunSettings) -> None:
     """Refuse several lengths of histories where one run is asked for.
 
@@ -289,7 +244,7 @@ def _one_length(settings: RunSettings) -> None:
 
 def _engines(chosen: RunOptions) -> EnginePool:
     could_be_written(chosen.cache_dir, "--cache-dir")
-    return engine_pool(chosen, Progress())
+    return engine_pool(chosen, new_progress())
 
 
 def _call(function: str, *arguments: Any) -> str:

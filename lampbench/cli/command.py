@@ -126,6 +126,11 @@ def remember_arguments(ctx: click.Context, arguments: list[str]) -> None:
     ctx.meta[_ARGUMENTS] = tuple(arguments)
 
 
+def arguments_given(ctx: click.Context) -> list[str]:
+    """The arguments of the root command."""
+    return list(ctx.meta.get(_ARGUMENTS, ()))
+
+
 def command_line() -> str:
     """The command that is running, as it was typed; recorded with the runs that it makes."""
-    return shlex.join(["lampbench", *click.get_current_context().meta.get(_ARGUMENTS, ())])
+    return shlex.join(["lampbench", *arguments_given(click.get_current_context())])

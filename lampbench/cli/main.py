@@ -23,6 +23,7 @@ from lampbench.util.version import VERSION
 COMMANDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "Run experiments": {
         "run": ("run:run", "Run methods on tasks and record the runs."),
+        "plan": ("plan:plan", "Estimate time, memory, disk and traffic of a study."),
         "sweep": ("sweep:sweep", "Run every point of a grid of hyper-parameters."),
         "reproduce": ("reproduce:reproduce", "Plan the paper's experiments, or run them."),
         "score": ("score:score", "Score recorded runs again, without a model."),

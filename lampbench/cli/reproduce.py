@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from lampbench.cli import shared_options as options
+from lampbench.cli import worker_options as workers
 from lampbench.cli.command import Command, argument, command_line, option
 from lampbench.cli.names import ModelName, PluginName
 from lampbench.cli.recorded_runs import require_sound
@@ -84,6 +85,7 @@ _FASTEST = 1e12  # tokens per second
 @options.hyper
 @options.results
 @options.cache_dir
+@workers.options
 @option(
     "--speed",
     metavar="READ,TRAINED,WRITTEN",
@@ -115,6 +117,7 @@ def reproduce(
     from lampbench import api
     from lampbench.study.estimate import print_totals
 
+    processes = workers.taken_from(choices, results)
     speeds = _speeds(speed) if speed else None
     given = click.get_current_context().get_parameter_source("data")
     if given is not click.core.ParameterSource.DEFAULT:
@@ -129,9 +132,9 @@ def reproduce(
         )
         return
     plans = {plan.folder: plan for group in groups.values() for plan in group}
-    found = api.execute_all(list(plans.values()), results, command_line())
+    found = api.execute_all(list(plans.values()), results, command_line(), processes=processes)
     require_sound(found.problems)
-    click.echo(f"\n{len(plans)} runs are recorded in {results}; `lampbench table main` shows them")
+    click.echo(f"\n{len(found)} runs are recorded in {results}; `lampbench table main` shows them")
 
 
 def _speeds(text: str) -> list[float]:

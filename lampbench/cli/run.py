@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from lampbench.cli import shared_options as options
+from lampbench.cli import worker_options as workers
 from lampbench.cli.command import Command, command_line
 from lampbench.cli.output import echo_json
 from lampbench.cli.plan_record import plan_record
@@ -20,6 +21,7 @@ from lampbench.cli.run_record import run_record
 @options.hyper
 @options.results
 @options.cache_dir
+@workers.options
 @options.private
 @options.rewards
 @options.force
@@ -42,6 +44,7 @@ def run(
     from lampbench import api
     from lampbench.util.interrupt import limited
 
+    processes = workers.taken_from(choices, results)
     todo = api.plan(results=results, **choices)
     if dry_run:
         from lampbench.study.disk_space import require_disk_space
@@ -55,7 +58,7 @@ def run(
         require_disk_space(todo)
         return
     with limited(max_hours):
-        found = api.execute_all(todo, results, command_line(), force=force)
+        found = api.execute_all(todo, results, command_line(), force=force, processes=processes)
     if form == "json":
         echo_json({"runs": [run_record(each) for each in found]})
     elif found:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lampbench.cli import shared_options as options
+from lampbench.cli import worker_options as workers
 from lampbench.cli.command import Command, command_line, option
 from lampbench.cli.names import Assignment
 from lampbench.cli.output import echo_json
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 @options.hyper
 @options.results
 @options.cache_dir
+@workers.options
 @options.private
 @options.rewards
 @options.force
@@ -61,6 +63,7 @@ def sweep(
     from lampbench.study.sweep import print_points, read_grid
     from lampbench.util.interrupt import limited
 
+    processes = workers.taken_from(choices, results)
     grid = read_grid(params)
     todo = api.plan(grid=grid, results=results, **choices)
     if dry_run:
@@ -74,7 +77,7 @@ def sweep(
         require_disk_space(todo)
         return
     with limited(max_hours):
-        found = api.execute_all(todo, results, command_line(), force=force)
+        found = api.execute_all(todo, results, command_line(), force=force, processes=processes)
     if form == "json":
         echo_json({"grid": grid, "runs": [_point_record(run, grid) for run in found]})
     else:

@@ -16,8 +16,8 @@ from lampbench.core.task import Task
 from lampbench.engine.pool import EngineOptions
 from lampbench.execution.cache import Cache
 from lampbench.execution.executor import Engines, Executor
+from lampbench.execution.make_answers import build, predict
 from lampbench.execution.plan import Plan, make_plan
-from lampbench.execution.runner import build, predict
 from lampbench.execution.specification import Owner, RunSpecification
 from lampbench.paper.presets import defaults
 from lampbench.plugin.context import Recipe

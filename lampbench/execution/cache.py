@@ -11,11 +11,12 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from lampbench.execution.shard import ALL_USERS, Shard
 from lampbench.util.atomic import sync_folder, sync_tree
 from lampbench.util.disk import FullDisk, is_full, tree_bytes, writing
+from lampbench.util.divided_lock import any_part_is_held, hold_part
 from lampbench.util.errors import LampbenchError
 from lampbench.util.hashing import digest, file_digest
-from lampbench.util.lock import hold
 from lampbench.util.regular_file import read_regular
 
 META, DAMAGED, PARTIAL, LOCKS = "meta.json", "damaged", "partial", "locks"
@@ -64,9 +65,18 @@ class Cache:
             os.utime(folder / META)  # when it was last used
         return True
 
-    def lock(self, name: str, what: str) -> contextlib.AbstractContextManager[None]:
-        """Keep other processes from making the same artifacts; waits while one does."""
-        return hold(self.root / LOCKS / name, what, self.say)
+    def forget(self, kind: str, key: str) -> None:
+        """Take no artifact for sound that is about to be deleted."""
+        self._sound.discard((kind, key))
+
+    def lock(
+        self, name: str, what: str, shard: Shard = ALL_USERS
+    ) -> contextlib.AbstractContextManager[None]:
+        """Keep other processes from making the same artifacts; waits while one does.
+
+        Processes with different shards of one division do not wait for each other.
+        """
+        return hold_part(self.root / LOCKS / name, shard.index, shard.count, what, self.say)
 
     def partial(self, kind: str, key: str) -> Path:
         """A folder for the work on an artifact, kept until `commit`."""
@@ -144,8 +154,10 @@ class Cache:
     def drop_if_free(self, kind: str, key: str, lock: str) -> None:
         """As `drop_partial`, unless another process holds a lock."""
         if (self.root / PARTIAL / kind / key).is_dir():
-            with contextlib.suppress(Timeout, OSError), FileLock(self.root / LOCKS / lock, 0):
-                self.drop_partial(kind, key)
+            file = self.root / LOCKS / lock
+            with contextlib.suppress(Timeout, OSError), FileLock(file, 0):
+                if not any_part_is_held(file):
+                    self.drop_partial(kind, key)
 
     def _move_away(self, folder: Path, kind: str, key: str, damage: str) -> None:
         parent = self.root / DAMAGED

@@ -8,6 +8,7 @@ from pathlib import Path
 from lampbench.core.dataset import User
 from lampbench.execution.executor import Executor
 from lampbench.execution.lenders import recipes_with_users
+from lampbench.execution.shard import ALL_USERS, Shard
 from lampbench.execution.specification import Owner, RunSpecification, WholeTask
 from lampbench.plugin.context import Recipe, TaskRecipe, UserRecipe
 from lampbench.plugin.hyperparameter import Setting
@@ -30,6 +31,17 @@ class Stage:
         """What progress and manifests call it."""
         return self.recipe.section
 
+    @property
+    def of_task(self) -> bool:
+        """Whether it makes one artifact for the whole task."""
+        return isinstance(self.recipe, TaskRecipe)
+
+    def part(self, shard: Shard) -> "Stage":
+        """The stage for the owners in a shard; a task's artifact is in every shard."""
+        if self.of_task or shard == ALL_USERS:
+            return self
+        return Stage(self.recipe, tuple(owner for owner in self.owners if owner.id in shard))
+
     def missing(self, executor: Executor) -> list[Owner]:
         """The owners without an artifact at this moment: an earlier run may just have made it."""
         has, key = executor.cache.has, executor.keys.of
@@ -47,7 +59,7 @@ class Stage:
     @property
     def unit(self) -> str:
         """What is counted."""
-        return "adapter" if isinstance(self.recipe, TaskRecipe) else "users"
+        return "adapter" if self.of_task else "users"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -136,8 +148,7 @@ def make_plan(
     # What prompts are made from comes first: training may read it.
     recipes = build_order([spec.method.prompting, *spec.method.parts().values()])
     _check_trainable(spec, recipes)
-    needed = _users_by_recipe(spec, recipes)
-    stages = [Stage(recipe, tuple(_owners(spec, recipe, recipes, needed))) for recipe in recipes]
+    stages = make_stages(spec, spec.dataset.test_users)
     model = executor.model_spec.name
     folder = run_path(results, spec.task.name, model, spec.method.name, executor.keys.run())
     return Plan(executor, settings, overridden, preset, tuple(stages), folder)
@@ -159,6 +170,13 @@ def _check_histories(spec: RunSpecification) -> None:
             )
 
 
+def make_stages(spec: RunSpecification, users: Sequence[User]) -> list[Stage]:
+    """The stages behind the answers for some test users, in order, each with the owners needed."""
+    recipes = build_order([spec.method.prompting, *spec.method.parts().values()])
+    needed = _users_by_recipe(spec, recipes, users)
+    return [Stage(recipe, tuple(_owners(spec, recipe, recipes, needed))) for recipe in recipes]
+
+
 def _check_trainable(spec: RunSpecification, recipes: Sequence[Recipe]) -> None:
     """Refuse to train on past records that are no examples of the task, before anything is made.
 
@@ -178,15 +196,14 @@ def _check_trainable(spec: RunSpecification, recipes: Sequence[Recipe]) -> None:
 
 
 def _users_by_recipe(
-    spec: RunSpecification, recipes: Sequence[Recipe]
+    spec: RunSpecification, recipes: Sequence[Recipe], users: Sequence[User]
 ) -> list[dict[tuple[str, str], User]]:
-    """For each recipe the users whose artifacts are needed: the test users, or their lenders."""
+    """For each recipe the users whose artifacts are needed: the given ones, or their lenders."""
     needed: list[dict[tuple[str, str], User]] = [{} for _ in recipes]
     method, dataset = spec.method, spec.dataset
     parts = [method.prompting, *method.parts().values()]
-    found = recipes_with_users(parts, dataset.test_users, dataset, spec.seed)
-    for recipe, users in found:
-        needed[recipes.index(recipe)] |= {(user.id, user.fingerprint): user for user in users}
+    for recipe, owners in recipes_with_users(parts, users, dataset, spec.seed):
+        needed[recipes.index(recipe)] |= {(owner.id, owner.fingerprint): owner for owner in owners}
     return needed
 
 

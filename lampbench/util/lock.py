@@ -34,7 +34,7 @@ def hold(file: Path, what: str, say: Callable[[str], object]) -> Iterator[None]:
     """
     with writing(file):
         file.parent.mkdir(parents=True, exist_ok=True)
-    lock, holder = FileLock(file), file.with_name(f"{file.name}.holder")
+    lock = FileLock(file)
     began = time.monotonic()
     patience = _QUIET
     while True:
@@ -44,15 +44,31 @@ def hold(file: Path, what: str, say: Callable[[str], object]) -> Iterator[None]:
             break
         except Timeout:
             waited = duration(time.monotonic() - began)
-            say(f"waiting for {what}: {_describe(holder)}; waited {waited} so far")
+            say(f"waiting for {what}: {describe_holder(file)}; waited {waited} so far")
             patience = _AGAIN
     try:
-        with writing(holder):
-            holder.write_text(json.dumps(_self()), encoding="utf-8")
+        note_holder(file)
         yield
     finally:
-        holder.unlink(missing_ok=True)
+        note_holder(file, gone=True)
         lock.release()
+
+
+def note_holder(file: Path, *, gone: bool = False) -> None:
+    """Note beside a lock that this process holds it, or no longer does.
+
+    Raises:
+        FullDisk: the disk is full.
+    """
+    if gone:
+        _holder(file).unlink(missing_ok=True)
+        return
+    with writing(_holder(file)):
+        _holder(file).write_text(json.dumps(_self()), encoding="utf-8")
+
+
+def _holder(file: Path) -> Path:
+    return file.with_name(f"{file.name}.holder")
 
 
 def _self() -> dict[str, object]:
@@ -63,8 +79,9 @@ def _self() -> dict[str, object]:
     }
 
 
-def _describe(holder: Path) -> str:
+def describe_holder(file: Path) -> str:
     """Who holds a lock, and whether they are still at work."""
+    holder = _holder(file)
     try:
         held = json.loads(read_regular(holder))
         host, pid = str(held["host"]), int(held["pid"])

@@ -8,15 +8,16 @@ import pytest
 from lampbench.cli.main import COMMANDS, cli
 
 GROUPS = ["What to run", "Data", "Model", "Model behind an API", "Hyper-parameters",
-          "Where things are", "Output", "Other options"]  # fmt: skip
+          "Where things are", "Processes", "Output", "Other options"]  # fmt: skip
 METAVARS = {
     "NAME", "MODEL", "METHOD", "PATH", "FILE", "DIR", "SOURCE", "N", "KEY", "TEXT", "DEVICE",
     "KEY=VALUE",    "SECTION.NAME=VALUE", "SECTION.NAME=V1,V2,...", "READ,TRAINED,WRITTEN", "URL",
-    "READ,WRITTEN",
+    "READ,WRITTEN", "I/N", "SIZE", "ADDRESS",
 }  # fmt: skip
 WITHOUT_DEFAULT = {
     "--plugins", "--set", "--config", "--speed", "--lamp", "--model-arg", "--engine-arg", "--url",
     "--api-base", "--price", "--vllm-python", "--vllm-url",
+    "--shard",
 }  # fmt: skip
 DIALECT = re.compile(
     r"\b(mend|whom|oracle|stands?|lacks?|anew|aside|part,|held against|a user of|one a|"
@@ -106,6 +107,7 @@ def test_run_has_each_option_under_its_heading(call):
         "Model behind an API": ["--api-base", "--price", "--max-cost", "--max-total-tokens"],
         "Hyper-parameters": ["--preset", "--set", "--config", "--fidelity"],
         "Where things are": ["--results", "--cache-dir"],
+        "Processes": ["--shard"],
         "Output": [
             "--private",
             "--rewards",

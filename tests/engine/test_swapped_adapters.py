@@ -6,8 +6,8 @@ import pytest
 
 from lampbench.core.dataset import Dataset, Query, Record, User
 from lampbench.data.write_dataset import write_dataset
+from lampbench.execution.make_answers import build
 from lampbench.execution.options import RunOptions, engine_pool, grid_plans
-from lampbench.execution.runner import build
 from lampbench.study.diagnose import diagnose_plan
 from lampbench.util.progress import Progress
 

@@ -6,7 +6,7 @@ from lampbench.execution.reference_parser import reference_parse
 from lampbench.registry import Registry
 
 ANSWER = ' Sure:\n"First"\n1. "Second"\n"Third"\nand more'
-WHOLE = 'Sure:\n"First"\n1. "Second"\n"Third"\nand more'
+ALL_USERS = 'Sure:\n"First"\n1. "Second"\n"Third"\nand more'
 
 
 def parsed(name, *, answer=ANSWER, method="base", model="llama"):
@@ -23,7 +23,7 @@ def parsed(name, *, answer=ANSWER, method="base", model="llama"):
         ("review_writing", "Third"),
         ("topic_writing", "Third"),
         ("scholarly_title", "Second"),
-        ("abstract_generation", WHOLE),
+        ("abstract_generation", ALL_USERS),
     ],
 )
 def test_tasks_keep_a_quoted_line_a_numbered_line_or_all(task, kept):
@@ -32,7 +32,7 @@ def test_tasks_keep_a_quoted_line_a_numbered_line_or_all(task, kept):
 
 @pytest.mark.parametrize("task", ["news_headline", "scholarly_title"])
 def test_mistral_keeps_all_after_the_marker(task):
-    assert parsed(task, model="mistral-7b") == WHOLE
+    assert parsed(task, model="mistral-7b") == ALL_USERS
 
 
 @pytest.mark.parametrize("task", ["news_headline", "scholarly_title"])
@@ -41,4 +41,4 @@ def test_without_such_a_line_the_last_one_is_kept(task):
 
 
 def test_contrastive_decoding_keeps_everything():
-    assert parsed("news_headline", method="cope") == WHOLE
+    assert parsed("news_headline", method="cope") == ALL_USERS

@@ -5,7 +5,8 @@ import dataclasses
 import pytest
 
 from lampbench.engine.models import resolve_model
-from lampbench.execution.runner import build, execute
+from lampbench.execution.make_answers import build
+from lampbench.execution.runner import execute
 from lampbench.plugin import Contrastive, Plain, Side, TaskSFT
 from lampbench.plugin.identity import identity
 from lampbench.record.runs import read_run

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from lampbench.engine.protocol import Completion, ScoreRequest, ScoreResult
-from lampbench.execution.runner import build
+from lampbench.execution.make_answers import build
 from lampbench.report.statistics import Paired
 from lampbench.study.diagnose import Changes, Choosing, Likelihood, diagnose_plan
 from lampbench.util.errors import LampbenchError

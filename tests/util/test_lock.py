@@ -84,9 +84,9 @@ def test_another_host_is_told_apart(file, other, monkeypatch):
 def test_a_damaged_note_of_the_holder_is_no_error(tmp_path, changed):
     """Found by the fuzzer."""
     sound = {"host": socket.gethostname(), "pid": os.getpid(), "since": 1.7e9}
-    note = tmp_path / "one.json"
+    note = tmp_path / "one.holder"
     note.write_text(json.dumps(sound | changed if isinstance(changed, dict) else changed))
-    assert "holds it" in lock._describe(note)
+    assert "holds it" in lock.describe_holder(note.with_name("one"))
 
 
 def test_a_free_lock_says_nothing_and_leaves_no_holder(file):

@@ -1,0 +1,103 @@
+"""Carrying out plans: in this process, as one shard of several, or with workers."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from lampbench.execution.plan import Plan
+from lampbench.execution.run_shard import answer_shard, execute_shard
+from lampbench.execution.runner import execute, forget_answers
+from lampbench.execution.shard import ALL_USERS
+from lampbench.execution.shard_answers import complete_division
+from lampbench.record.runs import DamagedRun, Runs, read_run
+from lampbench.util.disk import writable
+from lampbench.util.errors import LampbenchError
+from lampbench.workers.crew import Crew, Processes
+
+_HERE = Processes()
+
+
+def execute_all(
+    plans: Sequence[Plan],
+    results: Path | str,
+    command: str,
+    *,
+    force: bool = False,
+    processes: Processes = _HERE,
+) -> Runs:
+    """Carry out plans and read the recorded runs, in the order of the plans.
+
+    A run that was recorded before and is damaged is not among them but in their `problems`. A
+    process with one shard works on its users only, and a run is recorded when all shards are done.
+
+    Raises:
+        LampbenchError: `force` is given with a shard, a folder cannot be written, the disk is too
+            small for the artifacts, an input is bad, or a worker failed; finished work is kept.
+    """
+    from lampbench.study.disk_space import require_disk_space
+
+    shard, crew = processes.shard, processes.crew
+    if force and shard != ALL_USERS and not processes.worker:
+        raise LampbenchError(
+            f"--force and --shard {shard}: no shard can know which answers of the others are new; "
+            "run it without --shard, or with --workers"
+        )
+    writable(Path(results), "--results")
+    for cache_dir in {each.executor.cache.root for each in plans}:
+        writable(cache_dir, "--cache-dir")
+    require_disk_space(plans)
+    failures = _with_workers(plans, crew, force) if crew else []
+    folders: list[Path] = []
+    found, problems = [], []
+    with _closing(plans):
+        for each in plans:
+            try:
+                if processes.worker:
+                    answer_shard(each, shard, again=force)
+                elif crew:
+                    if not failures or each.done or complete_division(each):
+                        folders.append(execute(each, command, Path(results), replace_run=force))
+                elif shard == ALL_USERS:
+                    folders.append(execute(each, command, Path(results), force))
+                elif folder := execute_shard(each, shard, command, Path(results)):
+                    folders.append(folder)
+            except DamagedRun as error:  # the others are carried out first
+                problems.append(error.problem)
+    if failures:
+        raise LampbenchError(_told(failures, len(folders), len(plans)))
+    for folder in folders:
+        try:
+            found.append(read_run(folder))
+        except DamagedRun as error:
+            problems.append(error.problem)
+    return Runs(found, problems)
+
+
+@contextmanager
+def _closing(plans: Sequence[Plan]) -> Iterator[None]:
+    """Close the engines of plans afterwards, whatever happens."""
+    try:
+        yield
+    finally:
+        for engines in {
+            id(each.executor.engines): each.executor.engines for each in plans
+        }.values():
+            engines.close()
+
+
+def _with_workers(plans: Sequence[Plan], crew: Crew, force: bool) -> list[str]:
+    """Let workers answer what is not recorded; one line for each shard that failed."""
+    todo = [each for each in plans if force or not each.done]
+    if not todo:
+        return []
+    for each in todo if force else []:
+        forget_answers(each)
+    return crew.carry_out(todo[0].executor.progress)
+
+
+def _told(failures: Sequence[str], recorded: int, planned: int) -> str:
+    more = f" (and {len(failures) - 1} more shards)" if len(failures) > 1 else ""
+    return (
+        f"{failures[0]}{more}; {recorded} of {planned} runs are recorded, finished work is kept: "
+        "once that is put right, run the same command again"
+    )

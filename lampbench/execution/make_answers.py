@@ -1,0 +1,211 @@
+"""Making what a run consists of: the missing artifacts of its stages, then the predictions."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, fields
+
+from lampbench.core.dataset import User
+from lampbench.execution.cost_meter import Usage
+from lampbench.execution.plan import Plan, Stage, make_stages
+from lampbench.execution.shard import ALL_USERS, Shard, shard_index
+from lampbench.execution.shard_answers import ShardAnswers
+from lampbench.execution.specification import Owner
+from lampbench.plugin.context import Recipe, TaskRecipe, UserRecipe
+from lampbench.plugin.fault import told_as_the_plugins
+from lampbench.plugin.method import Prediction
+from lampbench.record.manifest import PREDICT, StageCost
+from lampbench.util.errors import LampbenchError
+
+
+def make_answers(plan: Plan, shard: Shard = ALL_USERS) -> ShardAnswers:
+    """Make the missing artifacts behind the answers for a shard's users, and their predictions.
+
+    Artifacts of other shards' users that these answers need (a method may borrow from others) are
+    made by whoever comes first: while their shard is at work, this process waits.
+
+    Raises:
+        LampbenchError: an input is bad; what was finished before stays in the cache.
+    """
+    executor = plan.executor
+    users = [user for user in executor.dataset.test_users if user.id in shard]
+    needed = plan.stages if shard == ALL_USERS else make_stages(plan.spec, users)
+    own = _own_parts(plan, shard, some_users=bool(users))
+    cached = []
+    for stage, part, behind in zip(plan.stages, own, needed, strict=True):
+        cached.append(build(plan, stage, shard) if part.owners else 0)
+        others = {shard_index(owner.id, shard.count) for owner in behind.owners} - {shard.index}
+        for index in sorted(others) if users and not stage.of_task else []:
+            build(plan, stage, Shard(index, shard.count))
+    predictions, usage = predict(plan, users)
+    costs = [_cost(plan, part, count) for part, count in zip(own, cached, strict=True)]
+    usage.seconds = round(usage.seconds, 3)
+    answered = StageCost(
+        stage=PREDICT, key=plan.folder.name, units=len(predictions), cached=0, **asdict(usage)
+    )
+    return ShardAnswers(predictions, [*costs, answered], dict(executor.failed_users))
+
+
+def _own_parts(plan: Plan, shard: Shard, *, some_users: bool) -> list[Stage]:
+    """A shard's part of every stage; without test users, only what training users' prompts need."""
+    parts = [stage.part(shard) for stage in plan.stages]
+    if some_users:
+        return parts
+    first = next((i for i, stage in enumerate(plan.stages) if stage.of_task), 0)
+    return [*parts[:first], *(Stage(stage.recipe, ()) for stage in plan.stages[first:])]
+
+
+def build(plan: Plan, stage: Stage, shard: Shard = ALL_USERS) -> int:
+    """Make a stage's missing artifacts for a shard; each is stored as soon as it is complete.
+
+    A task's artifact is made by one process, whichever shards there are; the others wait.
+
+    Returns:
+        How many were there already.
+    """
+    executor, part = plan.executor, stage.part(shard)
+    if shard != ALL_USERS and not part.missing(executor):  # then there is nothing to wait for
+        return len(part.made(executor))
+    what = f"{stage.name} of {plan.spec.task.name}"
+    if stage.of_task:
+        shard = ALL_USERS
+    elif shard != ALL_USERS:
+        what += f", shard {shard}"
+    with executor.cache.lock(executor.keys.shared(stage.recipe), what, shard):
+        missing = part.missing(executor)
+        made = part.made(executor)
+        executor.cache.drop_finished(
+            stage.name, (executor.keys.of(stage.recipe, owner) for owner in made)
+        )
+        cached = len(made)
+        if missing:
+            title = f"{plan.title}: {stage.name}"
+            executor.progress.start(title, len(missing), stage.unit)
+            executor.meter.start()
+            with told_as_the_plugins(f"{stage.name} of method {plan.method.name}"):
+                for done, _ in enumerate(_built(plan, stage.recipe, missing), start=1):
+                    executor.progress.update(done)
+            executor.progress.finish(f"{cached} cached" if cached else "")
+    return cached
+
+
+def _built(plan: Plan, recipe: Recipe, owners: Sequence[Owner]) -> Iterator[object]:
+    """Builds a recipe; yields once per artifact."""
+    if isinstance(recipe, TaskRecipe):
+        recipe.build(plan.executor)
+        yield recipe
+    elif isinstance(recipe, UserRecipe):
+        for users in _rounds([owner for owner in owners if isinstance(owner, User)]):
+            built = recipe.build(plan.executor, users)
+            yield from _iterable(built, f"build() of {type(recipe).__name__}", "each user when "
+                                 "their artifact is stored")  # fmt: skip
+
+
+def _rounds(users: Sequence[User]) -> list[list[User]]:
+    """Users in as few lists as possible so that none has an id twice.
+
+    A user may be there with two histories: their own, and one that was dealt to them.
+    """
+    rounds: list[dict[str, User]] = []
+    for user in users:
+        free = next((one for one in rounds if user.id not in one), None)
+        if free is None:
+            rounds.append(free := {})
+        free[user.id] = user
+    return [list(one.values()) for one in rounds]
+
+
+def _predictions(plan: Plan, users: Sequence[User]) -> Iterator[Prediction]:
+    """A method's predictions, each checked to be one."""
+    for prediction in _told(plan, users):
+        if not isinstance(prediction, Prediction):
+            raise LampbenchError(
+                f"method {plan.method.name} returned {prediction!r}, which is not a "
+                "Prediction; fix its predict()"
+            )
+        if not isinstance(prediction.text, str):
+            raise LampbenchError(
+                f"method {plan.method.name} answered query {prediction.query!r} of user "
+                f"{prediction.user!r} with {prediction.text!r:.80}, which is not text; fix its "
+                "predict()"
+            )
+        yield prediction
+
+
+def _told(plan: Plan, users: Sequence[User]) -> Iterator[object]:
+    """What `predict` of the method yields; a fault of its code is told as its own."""
+    with told_as_the_plugins(f"method {plan.method.name}"):
+        made = plan.method.predict(plan.executor, users)
+        what = f"predict() of method {plan.method.name}"
+        yield from _iterable(made, what, "one Prediction per query")
+
+
+def _iterable(returned: object, what: str, wanted: str) -> Iterable[object]:
+    """What a plugin's function returned, if it can be iterated over.
+
+    Raises:
+        LampbenchError: it cannot.
+    """
+    if not isinstance(returned, Iterable):
+        raise LampbenchError(f"{what} returned {returned!r:.80}: make it yield {wanted}")
+    return returned
+
+
+def predict(
+    plan: Plan, asked_users: Sequence[User] | None = None
+) -> tuple[list[Prediction], Usage]:
+    """Answer every query of some users (None: all test users), in the order of the users.
+
+    Raises:
+        LampbenchError: the method failed, or returned something else than one prediction per
+            query.
+    """
+    executor = plan.executor
+    given = executor.dataset.test_users if asked_users is None else asked_users
+    users = [user for user in given if user.id not in executor.failed_users]
+    queries = {(user.id, query.id): query for user in users for query in user.queries}
+    title = f"{plan.title}: predict"
+    executor.progress.start(title, len(queries), "queries")
+    executor.meter.start()
+    if not users:
+        return [], executor.meter.take()
+    answered: dict[tuple[str, str], Prediction] = {}
+    for prediction in _predictions(plan, users):
+        asked = (prediction.user, prediction.query)
+        if asked not in queries:
+            raise LampbenchError(
+                f"method {plan.method.name} returned a prediction for unknown query {asked[1]!r} "
+                f"of user {asked[0]!r}; fix its predict()"
+            )
+        if asked in answered:
+            raise LampbenchError(
+                f"method {plan.method.name} returned two predictions for query {asked[1]!r} of "
+                f"user {asked[0]!r}; fix its predict()"
+            )
+        answered[asked] = prediction
+        executor.progress.update(len(answered))
+    if missing := queries.keys() - answered.keys():
+        user, query = sorted(missing)[0]
+        raise LampbenchError(
+            f"method {plan.method.name} returned no prediction for {len(missing)} queries, first "
+            f"{query!r} of user {user!r}; fix its predict()"
+        )
+    executor.progress.finish()
+    return [answered[asked] for asked in queries], executor.meter.take()
+
+
+def _cost(plan: Plan, stage: Stage, cached: int) -> StageCost:
+    """What a stage's artifacts cost when they were made, in this run or an earlier one."""
+    executor = plan.executor
+    owners = stage.made(executor)
+    metas = [executor.cache.meta(stage.name, executor.keys.of(stage.recipe, owner))
+             for owner in owners]  # fmt: skip
+    sums = {
+        field.name: round(sum(meta["cost"][field.name] for meta in metas), 3)
+        for field in fields(Usage)
+    }
+    return StageCost(
+        stage=stage.name,
+        key=executor.keys.joint(stage.recipe, stage.owners) if owners else "",
+        units=len(owners),
+        cached=cached,
+        **sums,
+    )

@@ -1,0 +1,153 @@
+"""What a shard hands on to the process that records the run: its predictions and what they cost.
+
+They are artifacts of the cache until the run is recorded, one per shard.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from lampbench.execution.cost_meter import Usage
+from lampbench.execution.plan import Plan
+from lampbench.execution.shard import Shard
+from lampbench.plugin.method import Prediction
+from lampbench.record.manifest import StageCost
+from lampbench.util.disk import writing
+from lampbench.util.regular_file import read_regular
+
+SHARD_ANSWERS = "shard_answers"
+"""The kind of these artifacts in a cache."""
+_ROWS = "predictions.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class ShardAnswers:
+    """The predictions for a shard's users, and the costs of its part of every stage.
+
+    `costs` are those of the stages in order and, last, of the predictions. `failed_users` names
+    users without predictions, and why.
+    """
+
+    predictions: Sequence[Prediction]
+    costs: Sequence[StageCost]
+    failed_users: dict[str, str]
+
+
+def store_answers(plan: Plan, shard: Shard, answers: ShardAnswers) -> None:
+    """Store what a shard made.
+
+    Raises:
+        FullDisk: the disk is full.
+    """
+    cache, key = plan.executor.cache, _key(plan, shard)
+    rows = cache.partial(SHARD_ANSWERS, key) / _ROWS
+    with writing(rows), rows.open("w", encoding="ascii") as stream:
+        for prediction in answers.predictions:
+            stream.write(json.dumps(asdict(prediction)) + "\n")
+    spec = plan.spec
+    users = [user.id for user in spec.dataset.test_users if user.id in shard]
+    meta = {
+        "recipe": [plan.method.name, str(shard)],
+        "task": spec.task.name,
+        "owner": None,
+        "others": users,  # who may ask to be forgotten
+        "model": spec.model,
+        "seed": spec.seed,
+        "value": {
+            "costs": [asdict(cost) for cost in answers.costs],
+            "failed_users": answers.failed_users,
+        },
+    }
+    cache.commit(SHARD_ANSWERS, key, rows, meta)
+
+
+def has_answers(plan: Plan, shard: Shard) -> bool:
+    """Whether a shard has been answered."""
+    return plan.executor.cache.has(SHARD_ANSWERS, _key(plan, shard))
+
+
+def read_answers(plan: Plan, shard: Shard) -> ShardAnswers:
+    """What a shard made.
+
+    Raises:
+        LampbenchError: it has made nothing.
+    """
+    cache, key = plan.executor.cache, _key(plan, shard)
+    value = cache.meta(SHARD_ANSWERS, key)["value"]
+    lines = read_regular(cache.path(SHARD_ANSWERS, key) / _ROWS).splitlines()
+    return ShardAnswers(
+        [_prediction(json.loads(line)) for line in lines],
+        [StageCost(**cost) for cost in value["costs"]],
+        value["failed_users"],
+    )
+
+
+def unanswered(plan: Plan, count: int) -> list[int]:
+    """Which of `count` shards have not been answered."""
+    return [index for index in range(count) if not has_answers(plan, Shard(index, count))]
+
+
+def complete_division(plan: Plan) -> int | None:
+    """Into how many shards a run was divided that have all been answered; None if there is none."""
+    counts = {shard.count for _, shard in _stored(plan)}
+    return next((count for count in sorted(counts) if not unanswered(plan, count)), None)
+
+
+def drop_answers(plan: Plan) -> None:
+    """Delete what the shards of a run made."""
+    cache = plan.executor.cache
+    for folder, _ in list(_stored(plan)):
+        cache.forget(SHARD_ANSWERS, folder.name)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def read_all_answers(plan: Plan, count: int) -> ShardAnswers:
+    """What `count` shards made, as if one process had: predictions in the order of the users.
+
+    Raises:
+        LampbenchError: a shard has made nothing.
+    """
+    parts = [read_answers(plan, Shard(index, count)) for index in range(count)]
+    found = {(one.user, one.query): one for part in parts for one in part.predictions}
+    failed = {user: why for part in parts for user, why in part.failed_users.items()}
+    places = [(u.id, q.id) for u in plan.spec.dataset.test_users for q in u.queries]
+    predictions = [found[place] for place in places if place in found]
+    by_stage = list(zip(*(part.costs for part in parts), strict=True))
+    keys = plan.executor.keys
+    costs = [
+        _total(costs, keys.joint(stage.recipe, stage.owners), of_task=stage.of_task)
+        for stage, costs in zip(plan.stages, by_stage[:-1], strict=True)
+    ]
+    costs.append(_total(by_stage[-1], plan.folder.name, of_task=False))
+    return ShardAnswers(predictions, costs, failed)
+
+
+def _total(parts: Sequence[StageCost], key: str, *, of_task: bool) -> StageCost:
+    """The cost of a stage out of its parts'; a shard with users reports all of a task's stage."""
+    if of_task:
+        whole = [part for part in parts if part.units]
+        return replace(whole[0], key=key, cached=min(part.cached for part in whole))
+    names = ("units", "cached", *(field.name for field in fields(Usage)))
+    sums = {name: round(sum(getattr(part, name) for part in parts), 3) for name in names}
+    return StageCost(stage=parts[0].stage, key=key, **sums)
+
+
+def _key(plan: Plan, shard: Shard) -> str:
+    return f"{plan.folder.name}-{shard.index}-of-{shard.count}"
+
+
+def _stored(plan: Plan) -> Iterator[tuple[Path, Shard]]:
+    parent, run = plan.executor.cache.root / SHARD_ANSWERS, f"{plan.folder.name}-"
+    for name in sorted(os.listdir(parent)) if parent.is_dir() else []:  # noqa: PTH208
+        index, _, count = name.removeprefix(run).partition("-of-")
+        if name.startswith(run) and index.isdecimal() and count.isdecimal():
+            yield parent / name, Shard(int(index), int(count))
+
+
+def _prediction(row: dict[str, Any]) -> Prediction:
+    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in row.items()}
+    return Prediction(**values)

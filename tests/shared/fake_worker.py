@@ -1,0 +1,64 @@
+"""A worker whose engine computes nothing; `FAKE_WORKER` says what happens to which shard.
+
+Words are `kill`, once in the middle of training, `full`, a full disk, and `poison`, a bad input,
+each with a shard, such as `kill:1/2`.
+"""
+
+import errno
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from lampbench.cli import worker
+from lampbench.engine.pool import EnginePool
+from lampbench.engine.protocol import StepHook, TrainFailure, TrainJob, TrainResult
+from lampbench.execution.shard import Shard, parse_shard
+from lampbench.util.errors import LampbenchError
+from lampbench.workers.crew import Emit, Ending
+from tests.shared.fake_runs import RecordingEngine
+
+FATE = "FAKE_WORKER"
+LOG = "FAKE_WORKER_LOG"
+
+
+class FatefulEngine(RecordingEngine):
+    """Logs what it trains; before the second user's training, its fate is carried out."""
+
+    def __init__(self, shard: str) -> None:
+        super().__init__()
+        self.fate = [w.partition(":")[0] for w in os.environ.get(FATE, "").split() if shard in w]
+        self.log = Path(os.environ[LOG])
+
+    def train(
+        self, jobs: Sequence[TrainJob], on_step: StepHook
+    ) -> Iterator[TrainResult | TrainFailure]:
+        for number, job in enumerate(jobs):
+            if number:
+                self._suffer()
+            with self.log.open("a") as lines:
+                lines.write(f"{job.id} {job.output.parent.name}\n")
+            yield from super().train([job], on_step)
+
+    def _suffer(self) -> None:
+        died = self.log.with_name("died")
+        if "kill" in self.fate and not died.exists():
+            died.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        if "full" in self.fate:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "adapter.safetensors")
+        if "poison" in self.fate:
+            raise LampbenchError("user x: record 3 has no text; add it")
+
+
+def work(arguments: list[str], shard: Shard, emit: Emit) -> Ending:
+    """As `lampbench.cli.worker.work`, on that engine."""
+    EnginePool._load = lambda self, name: FatefulEngine(str(shard))  # type: ignore[method-assign]
+    return worker.work(arguments, shard, emit)
+
+
+if __name__ == "__main__":
+    shard = parse_shard(sys.argv[1])
+    EnginePool._load = lambda self, name: FatefulEngine(str(shard))  # type: ignore[method-assign]
+    worker.serve(shard, sys.argv[2:])
