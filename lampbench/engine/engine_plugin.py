@@ -13,7 +13,12 @@ from lampbench.engine.chat_template import load_chat_template, paper_chat_templa
 from lampbench.engine.check_targets import require_targets
 from lampbench.engine.engine_argument import EngineArgument
 from lampbench.engine.model_arguments import NOTHING_GIVEN, ModelArguments, require_quantizer
-from lampbench.engine.model_config import context_length, model_type, require_weights
+from lampbench.engine.model_config import (
+    context_length,
+    model_type,
+    quantization_method,
+    require_weights,
+)
 from lampbench.engine.model_files import commit_of, fingerprint
 from lampbench.engine.models import ModelSpec, resolve_model
 from lampbench.engine.packaged_model import ArtifactStore, converted
@@ -190,7 +195,8 @@ def check_model_files(setup: EngineSetup) -> None:
     What only its weights or its tokenizer know is found when it is loaded.
 
     Raises:
-        LampbenchError: an option names nothing that there is here, or files are missing.
+        LampbenchError: an option names nothing that there is here, or files or what reads them are
+            missing.
     """
     if setup.dtype not in PRECISIONS:
         raise LampbenchError(
@@ -213,6 +219,7 @@ def check_model_files(setup: EngineSetup) -> None:
         paper_chat_template(kind)
     if setup.model.folder is not None:
         require_weights(setup.model.folder)
+    quantization_method(setup.model)
 
 
 E = TypeVar("E", bound=type[EnginePlugin])

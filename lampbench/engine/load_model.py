@@ -8,10 +8,11 @@ import torch
 from lampbench.core.precision import PRECISIONS
 from lampbench.engine.device_memory import is_out_of_memory
 from lampbench.engine.model_arguments import NOTHING_GIVEN, ModelArguments, require_quantizer
+from lampbench.engine.model_config import quantization_method
 from lampbench.engine.model_files import commit_of
 from lampbench.engine.models import ModelSpec
 from lampbench.engine.quiet_libraries import quiet_libraries
-from lampbench.util.errors import LampbenchError
+from lampbench.util.errors import LampbenchError, short_repr
 
 _DEVICE_MAPS = ("auto", "balanced", "balanced_low_0", "sequential")
 _NO_LIMIT = 10**9  # tokenizers without a limit of their own say 1e30
@@ -93,6 +94,7 @@ def load_model(
     if arguments.device_map:
         require_device_map(arguments.device_map)
     chosen = None if arguments.device_map else choose_device(device)
+    _require_readable_weights(spec)
     tokenizer = load_tokenizer(spec, arguments)
     model = _weights(spec, dtype, arguments, chosen)
     _keep_layout(model)
@@ -153,6 +155,23 @@ def _weights(
     return model
 
 
+def _require_readable_weights(spec: ModelSpec) -> None:
+    """Refuse weights in a form that transformers does not know, which it reads as if unquantised.
+
+    Raises:
+        LampbenchError: they are.
+    """
+    if (method := quantization_method(spec)) is None:
+        return
+    from transformers.quantizers.auto import AUTO_QUANTIZATION_CONFIG_MAPPING as KNOWN
+
+    if method not in KNOWN and method != "bitsandbytes":
+        raise LampbenchError(
+            f"model {spec.location}: its weights are quantised by {short_repr(method)}, which this "
+            "transformers cannot read; install a version that can, or choose unquantised weights"
+        )
+
+
 def _quantization(kind: str, dtype: str) -> Any:
     from transformers import BitsAndBytesConfig
 
@@ -196,7 +215,7 @@ def _only_device(spec: ModelSpec, model: Any, arguments: ModelArguments) -> torc
 
 def _unloadable(what: str, error: Exception) -> LampbenchError:
     """The error for what cannot be loaded, with the remedy for its cause."""
-    cause = " ".join(str(error).split())[:300]
+    cause = " ".join(str(error).split())[:300].rstrip(".")
     if isinstance(error, RuntimeError) and is_out_of_memory(error):
         return LampbenchError(
             f"the device's memory does not hold {what}; choose a smaller model, "

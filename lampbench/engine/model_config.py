@@ -39,6 +39,24 @@ def context_length(spec: ModelSpec) -> int | None:
     return min(numbers) if isinstance(positions, int) and numbers else None
 
 
+def quantization_method(spec: ModelSpec) -> str | None:
+    """How a model's stored weights are quantised, in transformers' words; None if they are not.
+
+    Raises:
+        LampbenchError: config.json says that they are, and not how.
+    """
+    found = _read(spec, "config.json").get("quantization_config")
+    if found is None:
+        return None
+    method = found.get("quant_method") if isinstance(found, dict) else None
+    if isinstance(method, str):
+        return method
+    raise LampbenchError(
+        f"model {spec.location}: quantization_config in config.json names no quant_method; "
+        "download or save the model again"
+    )
+
+
 def prompt_room(context: int, new_tokens: int, request: str) -> int:
     """Tokens that a prompt may have beside the answer.
 

@@ -121,6 +121,11 @@ def resolve_model(name: str) -> ModelSpec:
             )
         path = folder.resolve()
         return ModelSpec(path.name, str(path), dtype=_stored_dtype(folder))
+    if revision and Path(preset).is_dir():
+        raise LampbenchError(
+            f"model {name}: a folder has no revisions; leave the revision out, or give the folder "
+            "of that revision"
+        )
     location, _, revision = name.partition("@")
     if _HUB_ID.fullmatch(location):
         return ModelSpec(name, location, revision or None)

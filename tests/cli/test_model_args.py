@@ -47,9 +47,18 @@ def test_a_bad_section_of_the_configuration_is_one_line(call, tmp_path):
     assert "--model-arg quantization=4: give a text" in err
 
 
+@pytest.mark.parametrize("found", [None, "bitsandbytes"])
+def test_a_dry_run_knows_whether_models_can_be_quantised(call, monkeypatch, found):
+    monkeypatch.setattr(model_arguments, "find_spec", lambda _: found)
+    code, _, err = call(*RUN, "--model-arg", "quantization=4bit", "--dry-run")
+    assert code == (0 if found else 2)
+    said = "quantization=4bit needs the package bitsandbytes; pip install 'lampbench[quantization]'"
+    assert found or said in err
+
+
 def test_what_changes_answers_changes_the_run(planned, tmp_path, monkeypatch):
     """And the same said in another place is the same run."""
-    monkeypatch.setattr(model_arguments, "find_spec", lambda name: "bitsandbytes is here")
+    monkeypatch.setattr(model_arguments, "find_spec", lambda _: "there")
     (tmp_path / "c.toml").write_text('[model]\nquantization = "8bit"\n[prompting]\nk = 2\n')
 
     def path(*arguments):

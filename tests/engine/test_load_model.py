@@ -205,6 +205,25 @@ def test_the_implementation_of_attention(model_folder, asked):
     assert found == ("eager" if asked == "eager" else "lampbench")  # sdpa, and faster on the CPU
 
 
+QUANTISED: list[tuple[object, str]] = [
+    ({"quant_method": "zzz"}, r"quantised by 'zzz', which this transformers cannot read; install"),
+    ([1], "quantization_config in config.json names no quant_method"),
+    ({"bits": 4}, "quantization_config in config.json names no quant_method"),
+    ({"quant_method": "gptq", "bits": 4}, r"needs a package that is missing: .*; install it$"),
+    ({"quant_method": "awq", "bits": 4}, r"needs a package that is missing: .*; install it$"),
+]
+
+
+@pytest.mark.parametrize(("stored", "said"), QUANTISED)
+def test_quantised_weights_that_cannot_be_read_are_refused(model_folder, tmp_path, stored, said):
+    """Without the check, transformers passes over a method that it does not know."""
+    copy = shutil.copytree(model_folder("llama"), tmp_path / "copy")
+    file = copy / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"quantization_config": stored}))
+    with pytest.raises(LampbenchError, match=said):
+        load(copy)
+
+
 def without(folder, *names):
     """Takes special tokens out of a tokenizer's configuration."""
     file = folder / "tokenizer_config.json"

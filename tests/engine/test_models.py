@@ -151,6 +151,11 @@ def test_a_preset_at_another_revision():
             resolve_model(name)
 
 
+def test_a_folder_has_no_revisions(model_folder):
+    with pytest.raises(LampbenchError, match="a folder has no revisions; leave the revision out"):
+        resolve_model(f"{model_folder('llama')}@v1")
+
+
 def test_a_downloaded_model_is_identified_by_its_commit(tmp_path, monkeypatch):
     """The hub's cache as `hf download` leaves it, without a network."""
     from huggingface_hub import constants
