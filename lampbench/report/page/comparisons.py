@@ -21,7 +21,7 @@ from lampbench.report.setups import Column
 from lampbench.scoring.catalog import METRICS
 from lampbench.util.hashing import canonical
 
-COMPARED = "rougeL"
+_METRIC = "rougeL"
 """The metric by whose difference queries are ordered."""
 
 
@@ -36,7 +36,7 @@ def comparison_page(runs: Iterable[Run], main_page: str) -> str:
         (f"{group.column_title(column)}, {group.title}", packed(compared_queries(group, column)))
         for group in shown
         for column in group.columns()
-        if sum(COMPARED in cell.scores for cell in group.of(column)) > 1
+        if sum(_METRIC in cell.scores for cell in group.of(column)) > 1
     ]
     style, script = inline("page.css"), inline("comparisons.js")
     return (
@@ -44,7 +44,7 @@ def comparison_page(runs: Iterable[Run], main_page: str) -> str:
         .get_template("comparisons.html")
         .render(
             tasks=tasks,
-            metric=METRICS[COMPARED].title,
+            metric=METRICS[_METRIC].title,
             main_page=main_page,
             style=style,
             script=script,
@@ -59,7 +59,7 @@ def compared_queries(group: SetupGroup, column: Column) -> dict[str, Any]:
     Answers are those of the lowest seed, scores are means over seeds; both are None where a method
     has none.
     """
-    cells = [cell for cell in group.of(column) if COMPARED in cell.scores]
+    cells = [cell for cell in group.of(column) if _METRIC in cell.scores]
     asked = cells[0].runs[0].queries
     answers = [{(row.user, row.query): row for row in cell.runs[0].predictions} for cell in cells]
     queries = []
@@ -72,7 +72,7 @@ def compared_queries(group: SetupGroup, column: Column) -> dict[str, Any]:
             "fields": fields,
             "reference": shown_text(query.reference) if query.sha256 else query.reference,
             "answers": [None if row is None else shown_text(row.prediction) for row in rows],
-            "scores": [cell.scores[COMPARED].get(place) for cell in cells],
+            "scores": [cell.scores[_METRIC].get(place) for cell in cells],
         })  # fmt: skip
     return {"methods": [cell.title for cell in cells], "queries": queries}
 
