@@ -6,6 +6,7 @@ of CI themselves.
 
 import json
 import shlex
+from collections import defaultdict
 from pathlib import Path
 
 import click
@@ -151,10 +152,14 @@ def _call(line: str, folder: Path) -> int:
     words = shlex.split(line)[1:]
     runs, _ = load_runs(folder / "results")
     ours = [run for run in runs if run.submitter is None]
-    alike = [run.manifest.key for run in ours if run.manifest.dataset.source == "bundled"]
     names = {"USER_ID": ours[-1].scores.users[-1]} if ours else {}
-    if len(alike) > 1:
-        names |= {"RUN_A": alike[0], "RUN_B": alike[1]}
+    by_data = defaultdict(list)
+    for run in ours:
+        if run.manifest.dataset.source == "bundled":
+            by_data[run.manifest.dataset.query_fingerprint].append(run.manifest.key)
+    for alike in by_data.values():
+        if len(alike) > 1:
+            names |= {"RUN_A": alike[0], "RUN_B": alike[1]}
     words = [names.get(word, word) for word in words]
     options = {name for one in _command(words).params for name in one.opts}
     if "--users" in options and "--users" not in words and "--lamp" not in options:

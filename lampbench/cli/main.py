@@ -31,6 +31,7 @@ COMMANDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "Look at recorded runs": {
         "overview": ("overview:overview", "Compare methods on one task, with one example."),
         "examples": ("examples:examples", "Print answers of several methods side by side."),
+        "browse": ("browse:browse", "Leaf through answers in a terminal."),
         "compare": ("compare:compare", "Compare two runs, and show why they may differ."),
         "diagnose": ("diagnose:diagnose", "Measure what each training stage learned."),
     },

@@ -32,20 +32,23 @@ from lampbench.util.atomic import replace
     help="Number of example queries per task.",
 )
 def report(results: Path, output: Path, examples: int) -> None:
-    """Write one HTML page that shows all recorded runs.
+    """Write an HTML page that shows all recorded runs.
 
-    The page needs no server and no network. Folders that are not sound runs are left out and
-    named on standard error, with the reason.
+    A second file beside it, NAME-comparisons.html, has two methods of your choice side by side,
+    over all queries in order of their difference. Both need no server and no network. Folders that
+    are not sound runs are left out and named on standard error, with the reason.
     """
     from lampbench.report.page import build
     from lampbench.util.errors import LampbenchError
 
     require(results)
-    text, problems = build.report_page(results, examples)
+    second = output.with_name(f"{output.stem}-comparisons{output.suffix or '.html'}")
+    texts, problems = build.report_pages(results, examples, (output.name, second.name))
     echo_left_out(problems)
-    page = build.encoded(text)
-    try:
-        replace(output, page)
-    except OSError as error:
-        raise LampbenchError(f"{output}: {error.strerror}; choose another --output") from error
-    click.echo(f"{output}: written, {len(page) / 1e6:.1f} MB")
+    for file, text in zip((output, second), texts, strict=True):
+        page = build.encoded(text)
+        try:
+            replace(file, page)
+        except OSError as error:
+            raise LampbenchError(f"{file}: {error.strerror}; choose another --output") from error
+        click.echo(f"{file}: written, {len(page) / 1e6:.1f} MB")

@@ -63,7 +63,7 @@ def _fields(asked: RecordedQuery) -> list[list[str]]:
     """Names and beginnings of a query's fields."""
     if asked.sha256 is not None:
         return [["query", PRIVATE]]
-    return [[name, _head(text)] for name, text in asked.fields.items()]
+    return [[name, beginning(text, FIELD_LENGTH)] for name, text in asked.fields.items()]
 
 
 def _reference(asked: RecordedQuery) -> str | None:
@@ -116,5 +116,6 @@ def _drawn(query: tuple[str, str]) -> tuple[str, tuple[str, str]]:
     return sha256(text).hexdigest(), query
 
 
-def _head(text: str) -> str:
-    return text if len(text) <= FIELD_LENGTH else text[:FIELD_LENGTH] + "…"
+def beginning(text: str, most: int) -> str:
+    """At most so many characters of a text, with a sign where it goes on."""
+    return text if len(text) <= most else text[:most] + "…"

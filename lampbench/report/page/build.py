@@ -1,15 +1,11 @@
 """The page: the template filled with data and plots, and its content security policy."""
 
 import re
-from base64 import b64encode
 from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
-from hashlib import sha256
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from lampbench.record.runs import Run, UnreadableRun, with_runs
@@ -19,6 +15,7 @@ from lampbench.report.fill_cells import ExcludedRun, changes, in_order
 from lampbench.report.histories import HistorySeries
 from lampbench.report.page.browser import browser_queries
 from lampbench.report.page.cells import SetupGroup, groups
+from lampbench.report.page.comparisons import comparison_page
 from lampbench.report.page.histories import records_per_user
 from lampbench.report.page.penalties import penalties
 from lampbench.report.page.sections import (
@@ -31,6 +28,8 @@ from lampbench.report.page.sections import (
     users,
 )
 from lampbench.report.page.sweeps import sensitivity
+from lampbench.report.page.template import environment as template_environment
+from lampbench.report.page.template import inline, policy_of
 from lampbench.report.setups import Setup
 from lampbench.report.sweeps import Sweep
 from lampbench.report.takeaways import Takeaway, main_setup, takeaways
@@ -60,8 +59,11 @@ class _Section:
     runs: list[tuple[Run, str]]
 
 
-def report_page(results: Path, count: int) -> tuple[str, list[UnreadableRun]]:
-    """The page for the runs under `results`, and the folders that were left out.
+def report_pages(
+    results: Path, count: int, names: tuple[str, str]
+) -> tuple[tuple[str, str], list[UnreadableRun]]:
+    """The page for the runs under `results` and the file of comparisons, which link to each other
+    by their `names`; and the folders that were left out.
 
     `count` is the number of queries per task in the example browser. The same runs give the same
     text: it depends on no clock, locale or order of files.
@@ -69,28 +71,27 @@ def report_page(results: Path, count: int) -> tuple[str, list[UnreadableRun]]:
     Raises:
         LampbenchError: a run holds what no run writes.
     """
-    return with_runs(results, lambda runs: page_of(runs, count))
+    page, comparisons = names
+    return with_runs(
+        results,
+        lambda runs: (page_of(runs, count, comparisons), comparison_page(runs, page)),
+    )
 
 
-def page_of(runs: Iterable[Run], count: int) -> str:
-    """The page for some runs; see `report_page`."""
+def page_of(runs: Iterable[Run], count: int, comparisons: str = "") -> str:
+    """The page for some runs, with links to the file of `comparisons`; see `report_pages`."""
     recorded = arrange(runs, paths=None)
     shown = groups(recorded.board)
     sections = [_section(_identifier(group.setup), group, recorded) for group in shown]
     others = _others(recorded, [group.setup for group in shown])
-    style, script = _asset("page.css"), _asset("page.js")
+    style, script = inline("page.css"), inline("page.js")
     listed = [run for section in sections for run, _ in section.runs] + [o.run for o in others]
-    environment = Environment(
-        loader=PackageLoader("lampbench.report.page"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = template_environment()
     environment.filters["slug"] = slug
     return environment.get_template("page.html").render(
         sections=sections,
         answer=_answer(recorded.board),
+        comparisons=comparisons,
         others=others,
         place=listed.index,
         runs=len(listed),
@@ -101,10 +102,7 @@ def page_of(runs: Iterable[Run], count: int) -> str:
         manifests=_json(_manifests(listed)),
         style=style,
         script=script,
-        policy=(
-            f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(script)}'; "
-            "base-uri 'none'; form-action 'none'"
-        ),
+        policy=policy_of(style, script),
     )
 
 
@@ -211,15 +209,6 @@ def _json(value: Any) -> Markup:
     for character in "<>&":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return Markup(text)
-
-
-def _asset(name: str) -> Markup:
-    file = resources.files("lampbench.report.page").joinpath("templates", name)
-    return Markup(file.read_text("utf-8"))
-
-
-def _digest(text: str) -> str:
-    return f"sha256-{b64encode(sha256(text.encode()).digest()).decode()}"
 
 
 def encoded(text: str) -> bytes:

@@ -196,8 +196,12 @@ def test_the_command_writes_and_names_what_it_left_out(record, tmp_path, monkeyp
     broken = record("tam")
     (broken.path / "scores.json.gz").write_text("")
     record("cope")
+    record("base")
     result = CliRunner().invoke(report, ["--output", "page.html"])
-    assert result.output.splitlines()[-1].startswith("page.html: written")
+    written = [line.partition(",")[0] for line in result.output.splitlines()[-2:]]
+    assert written == ["page.html: written", "page-comparisons.html: written"]
+    assert 'href="page-comparisons.html"' in (tmp_path / "page.html").read_text("utf-8")
+    assert 'href="page.html"' in (tmp_path / "page-comparisons.html").read_text("utf-8")
     assert "scores.json.gz was changed" in result.stderr
     before = (tmp_path / "page.html").read_bytes()
     CliRunner().invoke(report, ["--output", "page.html"])

@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from lampbench.report.page.build import encoded, page_of
+from lampbench.report.page.comparisons import comparison_page
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
@@ -18,6 +19,7 @@ FLAGS = (
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
     "--disable-dev-shm-usage", "--window-size=1280,900",
 )  # fmt: skip
+MINUS = "\N{MINUS SIGN}"
 HOSTILE = '</script><img src=x onerror="hacked=1"><script>hacked=1</script>\u2028\u202ekrowten'
 
 
@@ -336,3 +338,72 @@ def test_axe_finds_no_fault(opened, three, amend, scheme):
         "const done = arguments[0]; axe.run().then(r => done(r.violations), e => done([String(e)]))"
     )
     assert [(one["id"], [node["html"][:120] for node in one["nodes"]]) for one in found] == []
+
+
+@pytest.fixture
+def compared(driver, tmp_path):
+    """A function that opens the file of comparisons of some runs."""
+
+    def show(*runs, anchor=""):
+        file = tmp_path / "report-comparisons.html"
+        file.write_bytes(encoded(comparison_page(runs, "report.html")))
+        driver.get("about:blank")
+        driver.get(file.as_uri() + anchor)
+        wait(driver, lambda page: texts(page, "#summary") not in ([], [""]))
+        return driver
+
+    driver.get_log("browser")
+    yield show
+    assert driver.get_log("browser") == []
+
+
+def wait(driver, until):
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    WebDriverWait(driver, 10).until(until)
+
+
+@pytest.fixture
+def two(scored):
+    """Two methods on four queries of two users: differences in ROUGE-L of 0.3, 0.1, 0 and -0.2."""
+    return [
+        scored("base", {"ann": [0.2, 0.4], "bob": [0.6, 0.8]}),
+        scored("cope", {"ann": [0.8, 0.6], "bob": [0.6, 0.4]}),
+    ]
+
+
+def test_two_methods_are_compared_over_all_queries_in_order_of_difference(compared, two):
+    page = compared(*two)
+    assert texts(page, "#queries summary b") == ["+0.300", "+0.100", "+0.000", f"{MINUS}0.200"]
+    (said,) = texts(page, "#summary")
+    assert said == ("4 queries, mean difference +0.050: better for 2, equal for 1, worse for 1.")
+    choose(page, "[name=order]", "largest losses")
+    wait(page, lambda p: texts(p, "#queries summary b")[0] == f"{MINUS}0.200")
+    click(page, "#queries summary")
+    wait(page, lambda p: texts(p, ".answers .text"))
+    assert texts(page, ".answers h3") == ["CoPe", "Base"]
+    assert texts(page, ".answers .text") == ["cope to 1", "base to 1"]
+    choose(page, "[name=ours]", "Base")
+    choose(page, "[name=theirs]", "CoPe")
+    wait(page, lambda p: f"mean difference {MINUS}0.050" in texts(p, "#summary")[0])
+
+
+def test_a_link_opens_its_comparison(compared, two):
+    page = compared(*two)
+    choose(page, "[name=ours]", "Base")
+    wait(page, lambda p: "mean difference +0.000" in texts(p, "#summary")[0])
+    link = find(page, "#link").get_attribute("href")
+    page = compared(*two, anchor=link[link.index("#") :])
+    assert find(page, "[name=ours]").get_attribute("value") == "0"
+    assert "mean difference +0.000" in texts(page, "#summary")[0]
+
+
+def test_hostile_texts_are_compared_as_texts(compared, two, amend):
+    (base, cope) = two
+    hostile = amend(cope, lambda row: {"prediction": HOSTILE})
+    page = compared(base, hostile)
+    for place in range(4):
+        opening = "document.querySelectorAll('#queries details')[arguments[0]].open = true"
+        page.execute_script(opening, place)
+    wait(page, lambda p: HOSTILE in texts(p, ".answers .text"))
+    assert page.execute_script("return window.hacked") is None
