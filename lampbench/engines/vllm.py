@@ -70,6 +70,7 @@ class Vllm(EnginePlugin):
 
     def able(self, setup: EngineSetup) -> frozenset[Capability]:
         """Contrast and penalties on log-probabilities need lampbench-vllm in the server."""
+        _require_one_server(setup)
         found = set(_ALWAYS)
         has_form = model_type(setup.model) in _CONTRASTIVE
         if setup.arguments["url"]:
@@ -100,10 +101,6 @@ class Vllm(EnginePlugin):
                     f"--model-arg {name} is not passed on to vLLM; leave it out, or give vLLM's "
                     "own option by --engine-arg server_args='...'"
                 )
-        if setup.arguments["url"] and (setup.arguments["python"] or setup.arguments["server_args"]):
-            raise LampbenchError(
-                "--vllm-url joins a server that runs; leave out --vllm-python and server_args"
-            )
         _version(setup)
         check_model_files(setup)
 
@@ -167,6 +164,14 @@ class Vllm(EnginePlugin):
 _BATCH_SIZE = 64
 
 
+def _require_one_server(setup: EngineSetup) -> None:
+    given = setup.arguments
+    if given["url"] and (given["python"] or given["server_args"]):
+        raise LampbenchError(
+            "--vllm-url joins a server that runs; leave out --vllm-python and server_args"
+        )
+
+
 def _version(setup: EngineSetup) -> str:
     """The version of vLLM that will answer.
 
@@ -176,6 +181,7 @@ def _version(setup: EngineSetup) -> str:
     from lampbench.engine.vllm.servers import server_version_at
     from lampbench.engine.vllm.vllm_environment import vllm_environment
 
+    _require_one_server(setup)
     if setup.arguments["url"]:
         return server_version_at(_client(setup.arguments["url"]))
     return vllm_environment(setup.arguments["python"]).version

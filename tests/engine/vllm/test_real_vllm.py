@@ -37,8 +37,9 @@ pytestmark = [
     ),
 ]
 HEAD_DIM = 32  # the least that vLLM's attention on CPUs takes
-# Small enough for prompts in chunks, and for requests that are put off and begun again.
-CROWDED = "--block-size 32 --num-gpu-blocks-override 24 --max-num-batched-tokens 64"
+CROWDED = "--block-size 32 --num-gpu-blocks-override 24"
+"""A KV cache so small that requests are put off and begun again."""
+IN_CHUNKS = f"{CROWDED} --enable-chunked-prefill --max-num-batched-tokens 64"
 NEW = 10
 
 
@@ -184,7 +185,7 @@ def test_a_contrast_with_tam_is_served_by_a_merged_checkpoint(side):
     if side.spec.name != "llama":
         pytest.skip("a server of its own: one architecture is enough")
     side.close()
-    engine = side.engine()
+    engine = side.engine(server_args=IN_CHUNKS)
     a, b, tam, d, *_ = side.adapters
     requests = [
         GenerateRequest(f"{n}", prompt(n), stack, GenerationSpec(NEW, 1.2, contrast=each))

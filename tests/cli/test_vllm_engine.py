@@ -1,0 +1,82 @@
+"""`lampbench run --engine vllm`: exit codes, one line per error, and nothing lost."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lampbench.engine.models import resolve_model
+from lampbench.engines import vllm
+from tests.engine.vllm.stand_in import StandIn
+
+RUN = ("run", "--method", "base", "--task", "news_headline", "--users", "3", "--engine", "vllm",
+       "--engine-arg", "patience=0", "--batch-size", "1")  # fmt: skip
+
+
+@pytest.fixture
+def server() -> Iterator[StandIn]:
+    """A stand-in that serves the bundled model."""
+    from transformers import AutoTokenizer
+
+    folder = resolve_model("bundled").location
+    tokens = AutoTokenizer.from_pretrained(folder)
+    vllm._of_server.cache_clear()
+    made = StandIn(
+        folder, len(tokens), lambda text: list(tokens(text, add_special_tokens=False).input_ids)
+    )
+    made.context = 1024
+    yield made
+    made.stop()
+
+
+def answered(server: StandIn) -> list[str]:
+    return [json.dumps(body["prompt"]) for body in server.asked if "stop_token_ids" in body]
+
+
+def test_a_run_that_a_server_broke_off_is_resumed_by_the_same_command(call, server):
+    """What was answered is asked for once."""
+    order = (*RUN, "--vllm-url", server.url)
+    server.fault = lambda path, body: (
+        "hang up" if "completions" in path and len(answered(server)) >= 3 else None
+    )
+    code, _, err = call(*order)
+    assert code == 2
+    (line,) = [line for line in err.splitlines() if line.startswith("error:")]
+    assert "finished work is kept" in line
+    first = answered(server)
+    assert len(first) == 3
+    assert not list(Path("results").rglob("manifest.json"))
+
+    server.fault = lambda path, body: None
+    server.asked.clear()
+    code, _, err = call(*order)
+    assert code == 0, err
+    assert not set(answered(server)) & set(first)
+    (manifest,) = Path("results").rglob("manifest.json")
+    engine = json.loads(manifest.read_text("utf-8"))["model_details"]
+    assert "0.32.0" in json.dumps(engine)
+    assert server.url not in manifest.read_text("utf-8").replace(" ".join(order), "")
+
+
+def test_errors_are_one_line_with_exit_code_2(call, server):
+    server.stop()
+    cases = {
+        "no server answers": ("--vllm-url", server.url),
+        "is no address": ("--vllm-url", "ftp://x"),
+        "no Python interpreter": ("--vllm-python", "/nowhere/python"),
+        "leave out --vllm-python": ("--vllm-url", server.url, "--vllm-python", "python"),
+    }
+    for message, options in cases.items():
+        code, _, err = call(*RUN, *options)
+        assert code == 2, message
+        assert message in err
+        assert len(err.strip().splitlines()) == 1, err
+    server.start()
+
+
+def test_an_engine_that_cannot_train_is_refused_before_anything_runs(call, server):
+    code, _, err = call(*RUN, "--method", "tam", "--vllm-url", server.url)
+    assert code == 2
+    assert "engine vllm cannot fine-tune adapters" in err
+    assert not answered(server)
