@@ -49,7 +49,7 @@ def execute_all(
     failures = _with_workers(plans, crew, force) if crew else []
     folders: list[Path] = []
     found, problems = [], []
-    with _closing(plans):
+    with closing(plans):
         for each in plans:
             try:
                 if processes.worker:
@@ -74,7 +74,7 @@ def execute_all(
 
 
 @contextmanager
-def _closing(plans: Sequence[Plan]) -> Iterator[None]:
+def closing(plans: Sequence[Plan]) -> Iterator[None]:
     """Close the engines of plans afterwards, whatever happens."""
     try:
         yield

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
-from lampbench.api.executing import execute_all
+from lampbench.api.executing import closing, execute_all
 from lampbench.api.settings import (
     EXPERIMENTS,
     AnyMethod,
@@ -180,7 +180,7 @@ def diagnose(
 
     _one_length(settings)
     (found,) = plan([method], [task], models=[model], seeds=[seed], **settings)
-    with _closing([found]):
+    with closing([found]):
         return diagnose_plan(found)
 
 

@@ -115,7 +115,7 @@ def _plans(
 def _measured(plan: Plan) -> dict[str, tuple[float, int]]:
     """Carry out a plan: seconds and estimated tokens of what was not there already, by place."""
     spec = plan.spec
-    estimated = stage_estimates(plan, Lengths(spec.model))
+    estimated = stage_estimates(plan, Lengths(plan.executor.model_spec))
     results = plan.folder.parents[3]
     stages = read_run(execute(plan, _COMMAND, results)).manifest.stages
     found = {}

@@ -97,7 +97,7 @@ def forecast(
 def _stages(
     plan: Plan, costs: CostProfile | GpuArithmetic, factor: float, paid: set[tuple[str, str]]
 ) -> list[StageForecast]:
-    lengths = Lengths(plan.spec.model)
+    lengths = Lengths(plan.executor.model_spec)
     keys, found = plan.executor.keys, []
     for stage in plan.stages:
         grown = 1.0 if stage.of_task else factor

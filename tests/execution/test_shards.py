@@ -56,6 +56,7 @@ def test_shards_in_any_order_record_the_bytes_of_one_process(plan, tmp_path, eng
         folder = execute_shard(plan(method), Shard(index, 3), "test", tmp_path / "results")
         assert (folder is not None) == (number == 2)
     assert recorded(folder) == expected
+    assert folder is not None
     run = read_run(folder)
     for ours, theirs in zip(run.manifest.stages, manifest["stages"], strict=True):
         assert [ours.stage, ours.key, ours.units] == [theirs[k] for k in ("stage", "key", "units")]
@@ -68,7 +69,7 @@ def test_shards_in_any_order_record_the_bytes_of_one_process(plan, tmp_path, eng
 
 def test_a_killed_shard_is_finished_by_the_same_command(plan, tmp_path, engine):
     expected, _ = alone(plan, tmp_path)
-    work = Counter()
+    work: Counter[str] = Counter()
     for budget in (3, 9, 20, None):
         engine.trained.clear()
         engine.budget = budget
@@ -98,6 +99,7 @@ def test_a_poisoned_shard_leaves_the_others_alone(plan, tmp_path, engine):
     bad = next(user.id for user in DATA.test_users if user.id in shards[0])
     engine.diverging = {bad}
     said = [execute_shard(plan("oppu"), one, "test", tmp_path / "results") for one in shards]
+    assert said[1] is not None
     manifest = read_run(said[1]).manifest
     assert list(manifest.failed_users) == [bad]
     assert manifest.counts.users == len(DATA.test_users) - 1

@@ -173,13 +173,13 @@ def _read_checkpoint(folder: Path) -> None:
 
 def _holder() -> Files:
     held = {"host": "elsewhere", "pid": 12, "since": 1.7e9, "command": "lampbench run"}
-    return {"run.lock.json": json.dumps(held).encode()}
+    return {"run.lock.holder": json.dumps(held).encode()}
 
 
 def _read_holder(folder: Path) -> None:
-    from lampbench.util.lock import _describe
+    from lampbench.util.lock import describe_holder
 
-    assert _describe(folder / "run.lock.json")
+    assert describe_holder(folder / "run.lock")
 
 
 RUN_FORMATS = [

@@ -54,11 +54,18 @@ class FatefulEngine(RecordingEngine):
 
 def work(arguments: list[str], shard: Shard, emit: Emit) -> Ending:
     """As `lampbench.cli.worker.work`, on that engine."""
-    EnginePool._load = lambda self, name: FatefulEngine(str(shard))  # type: ignore[method-assign]
+    _serve_with(shard)
     return worker.work(arguments, shard, emit)
+
+
+def _serve_with(shard: Shard) -> None:
+    def load(pool: EnginePool, engine: str, model: str) -> FatefulEngine:
+        return FatefulEngine(str(shard))
+
+    EnginePool._load = load  # type: ignore[method-assign, assignment]
 
 
 if __name__ == "__main__":
     shard = parse_shard(sys.argv[1])
-    EnginePool._load = lambda self, name: FatefulEngine(str(shard))  # type: ignore[method-assign]
+    _serve_with(shard)
     worker.serve(shard, sys.argv[2:])
