@@ -107,7 +107,7 @@ def test_run_has_each_option_under_its_heading(call):
         "Model behind an API": ["--api-base", "--price", "--max-cost", "--max-total-tokens"],
         "Hyper-parameters": ["--preset", "--set", "--config", "--fidelity"],
         "Where things are": ["--results", "--cache-dir"],
-        "Processes": ["--shard"],
+        "Processes": ["--workers", "--executor", "--address", "--shard"],
         "Output": [
             "--private",
             "--rewards",
