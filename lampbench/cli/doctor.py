@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     "--model.  [default: no engine]",
 )
 @options.engine_args
+@options.api_base
 @options.results
 @options.cache_dir
 @options.plugins
@@ -40,6 +41,7 @@ def doctor(
     model_args: tuple[str, ...],
     engine: str | None,
     engine_args: tuple[str, ...],
+    api_base: str | None,
     results: Path,
     cache_dir: Path,
     plugins: tuple[str, ...],
@@ -59,11 +61,11 @@ def doctor(
 
     found = []
     of_model: Iterable[Check] = ()
-    if model:
+    if model and _reads_files(engine, plugins):
         known: dict[str, Any] = checked_settings({"model_args": model_args})
         (model,) = settle_model_settings(known, [model])
         of_model = check_model(model, known["model_arguments"])
-    of_engine = _engine_checks(engine, engine_args, model, model_args, cache_dir, plugins)
+    of_engine = _engine_checks(engine, engine_args, api_base, model, model_args, cache_dir, plugins)
     for checks in (check_machine(cache_dir, results, plugins), of_model, of_engine):
         for each in checks:
             found.append(each)
@@ -79,9 +81,17 @@ def doctor(
     ctx.exit(1 if wrong else 0)
 
 
+def _reads_files(engine: str | None, plugins: tuple[str, ...]) -> bool:
+    """Whether the model of --model is a folder or on the hub, and not a server's."""
+    from lampbench.registry import Registry, plugin_paths
+
+    return engine is None or Registry(plugin_paths(plugins)).engine(engine).reads_model_files
+
+
 def _engine_checks(
     engine: str | None,
     engine_args: tuple[str, ...],
+    api_base: str | None,
     model: str | None,
     model_args: tuple[str, ...],
     cache_dir: Path,
@@ -105,7 +115,7 @@ def _engine_checks(
             for chosen in [
                 api.options(
                     [], [], models=[name], engine=engine, engine_args=engine_args,
-                    model_args=given, cache_dir=cache_dir, plugins=plugins,
+                    api_base=api_base, model_args=given, cache_dir=cache_dir, plugins=plugins,
                 )
             ]
         ]  # fmt: skip

@@ -182,6 +182,12 @@ engine_args = option(
     help="Argument of the engine; repeatable. ENGINE.KEY=VALUE is for the engine of a stage. "
          "lampbench engines lists them.",
 )  # fmt: skip
+api_base = option(
+    "--api-base", metavar="URL", heading=API,
+    help="With --engine openai: address of the API, such as https://api.openai.com/v1 or "
+         "http://localhost:8000/v1; --model is the name that the server knows. The key is read "
+         "from LAMPBENCH_API_KEY, for api.openai.com also from OPENAI_API_KEY.",
+)  # fmt: skip
 machine = apply(
     option("--engine", type=PluginName("engine"), default="batched", show_default=True,
            metavar="NAME", heading=MODEL,
@@ -204,10 +210,7 @@ machine = apply(
     model_args,
     option("--batch-size", type=COUNT, metavar="N", heading=MODEL,
            help="Maximum number of rows per decoding step.  [default: as many as fit in memory]"),
-    option("--api-base", metavar="URL", heading=API,
-           help="With --engine openai: address of the API, such as https://api.openai.com/v1 or "
-                "http://localhost:8000/v1; --model is the name that the server knows. The key is "
-                "read from LAMPBENCH_API_KEY, for api.openai.com also from OPENAI_API_KEY."),
+    api_base,
     option("--price", metavar="READ,WRITTEN", heading=API,
            help="Price of a million tokens read and of a million tokens written, in any currency; "
                 "the cost is recorded."),

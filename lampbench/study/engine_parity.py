@@ -66,6 +66,8 @@ def check_engine(engine: str, models: Sequence[tuple[str, EnginePool]]) -> Itera
     if not plugin.reads_model_files:
         yield Check("parity", "note", "not measured: the engine's models have no files here that "
                     "the reference engine could load")  # fmt: skip
+        for name, own in models[1:]:  # the first one has files
+            yield _usable(engine, name, own)
         return
     if engine == _REFERENCE:
         yield Check("parity", "note", "not measured: it is what the others are compared with")
@@ -82,6 +84,14 @@ def check_engine(engine: str, models: Sequence[tuple[str, EnginePool]]) -> Itera
             pool.close()
         tolerance = TOLERANCES.get(pool.dtype(model, engine), _COARSE)
         yield from _told(found, f"on {name}", tolerance)
+
+
+def _usable(engine: str, model: str, pool: EnginePool) -> Check:
+    try:
+        pool.require_runnable(model, engine)
+    except LampbenchError as error:
+        return Check("model", "wrong", str(error))
+    return Check("model", "ok", f"{model}: engine {engine} can be asked for it")
 
 
 def measure_parity(engine: str, model: str, pool: EnginePool) -> Parity:
