@@ -11,7 +11,7 @@ import click
 from lampbench.cli import shared_options as options
 from lampbench.cli.command import Command, option
 from lampbench.cli.names import ModelName, PluginName
-from lampbench.cli.output import WIDTH, echo_json, table, wrap
+from lampbench.cli.output import echo_json, screen_width, table, wrap
 from lampbench.cli.recorded_runs import echo_left_out
 from lampbench.cli.run_record import run_record
 from lampbench.cli.values import SEED
@@ -101,7 +101,7 @@ def _tables(runs: Sequence[Mapping[str, Any]], length: int) -> Iterator[str]:
         ])  # fmt: skip
     for heading, rows in sorted(groups.items()):
         heads = ["run", "method", "seed", "ROUGE-L", "date", "overrides"]
-        yield f"{wrap(heading, WIDTH)}\n\n{table(heads, rows)}"
+        yield f"{wrap(heading, screen_width())}\n\n{table(heads, rows)}"
 
 
 def _heading(run: Mapping[str, Any]) -> str:

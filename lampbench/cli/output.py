@@ -1,7 +1,9 @@
-"""What commands print: tables that fit 80 columns, and JSON documents."""
+"""What commands print: tables that fit the terminal, or 80 columns elsewhere; JSON documents."""
 
 import json
 import math
+import shutil
+import sys
 import textwrap
 from collections.abc import Mapping, Sequence
 from itertools import zip_longest
@@ -12,9 +14,18 @@ import click
 from lampbench.report.table import one_line
 
 WIDTH = 80
+"""Columns where standard output is no terminal, so that files are the same everywhere."""
+_NARROW, _WIDE = 40, 160
 _GAP = "  "
 _NARROWEST = 20
 """The last column of a table is never made narrower, so that it stays readable."""
+
+
+def screen_width() -> int:
+    """Columns that a table may have: those of the terminal, within what is readable."""
+    if not sys.stdout.isatty():
+        return WIDTH
+    return min(max(shutil.get_terminal_size((WIDTH, 24)).columns, _NARROW), _WIDE)
 
 
 def echo_json(document: Mapping[str, Any]) -> None:
@@ -35,11 +46,11 @@ def _finite(value: Any) -> Any:
 def table(
     heads: Sequence[str], rows: Sequence[Sequence[str]], limits: Mapping[int, int] | None = None
 ) -> str:
-    """A table of at most 80 columns, whose last column is wrapped between words.
+    """A table that fits the terminal, whose last column is wrapped between words.
 
     `limits` are largest widths of other columns, which are then wrapped too. No word is ever
-    broken, so that a name can be copied; where one is too long, its line is longer than 80
-    columns. Control characters are replaced by blanks.
+    broken, so that a name can be copied; where one is too long, its line is longer than the
+    terminal. Control characters are replaced by blanks.
     """
     most = dict(limits or {})
     clean = [[one_line(cell) for cell in row] for row in rows]
@@ -52,7 +63,7 @@ def table(
         max([len(head), *(len(line) for row in cells for line in row[place])])
         for place, head in enumerate(heads[:-1])
     ]
-    left = max(WIDTH - sum(widths) - len(_GAP) * len(widths), _NARROWEST)
+    left = max(screen_width() - sum(widths) - len(_GAP) * len(widths), _NARROWEST)
     for row, whole in zip(cells, clean, strict=True):
         row.append(wrap(whole[-1], left).splitlines())
     widths.append(max([len(heads[-1]), *(len(line) for row in cells for line in row[-1])]))

@@ -9,7 +9,7 @@ import click
 from lampbench.cli import shared_options as options
 from lampbench.cli.command import Group, argument, option
 from lampbench.cli.names import ModelName, PluginName
-from lampbench.cli.output import WIDTH, echo_json, table, wrap
+from lampbench.cli.output import echo_json, screen_width, table, wrap
 from lampbench.cli.plugin_records import choices, first_line
 
 Resolved = Mapping[str, Mapping[str, Any]]
@@ -68,7 +68,7 @@ def show_method(
         })  # fmt: skip
         return
     click.echo(f"{name}: {method.title} ({type(method).__module__})")
-    click.echo(f"{wrap(first_line(method), WIDTH)}\n")
+    click.echo(f"{wrap(first_line(method), screen_width())}\n")
     click.echo(_labelled(choices(method)))
     click.echo(f"\n{_settings(resolved)}")
     if len(columns) > 1:
@@ -101,7 +101,9 @@ def show_task(name: str, plugins: tuple[str, ...], form: str) -> None:
         })  # fmt: skip
         return
     fields = [*task.fields, *(f"{field} (optional)" for field in task.optional)]
-    click.echo(f"{name}: {task.title} ({task.family} family)\n{wrap(first_line(task), WIDTH)}\n")
+    click.echo(
+        f"{name}: {task.title} ({task.family} family)\n{wrap(first_line(task), screen_width())}\n"
+    )
     rows = {
         "fields": ", ".join(fields),
         "target": task.target_name,
@@ -126,7 +128,7 @@ def _labelled(rows: Mapping[str, str]) -> str:
     width = max(map(len, rows))
     shown = []
     for label, text in rows.items():
-        lines = "\n".join(wrap(line, WIDTH - width - 4) for line in text.splitlines())
+        lines = "\n".join(wrap(line, screen_width() - width - 4) for line in text.splitlines())
         shown.append(f"  {label:<{width}}  " + lines.replace("\n", f"\n{'':{width + 4}}"))
     return "\n".join(shown)
 

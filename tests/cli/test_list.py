@@ -85,3 +85,19 @@ def test_presets_say_how_large_they_are_and_where_they_come_from(call):
     said = " ".join("".join(notes).split())
     assert "smollm2-135m: a third party's 4-bit quantisation of HuggingFaceTB/SmolLM2-135M" in said
     assert "pre-training may have seen the texts" in said
+
+
+@pytest.mark.parametrize(("columns", "widest"), [(60, 60), (100, 100), (500, 160)])
+def test_tables_fit_the_terminal(monkeypatch, capsys, columns, widest):
+    import os
+    import sys
+
+    from lampbench.cli.output import screen_width, table
+
+    rows = [["a", "word " * 100], ["b", "x"]]
+    assert screen_width() == 80
+    assert max(map(len, table(["name", "text"], rows).splitlines())) <= 80
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr("shutil.get_terminal_size", lambda _: os.terminal_size((columns, 24)))
+    lengths = [len(line) for line in table(["name", "text"], rows).splitlines()]
+    assert widest - 6 < max(lengths) <= widest
