@@ -107,7 +107,7 @@ def _engine_checks(
     from lampbench.util.progress import Progress
 
     with TemporaryDirectory(prefix="lampbench-doctor-") as folder:
-        tiny = save_tiny_model(Path(folder) / "tiny-model")
+        tiny = save_tiny_model(Path(folder) / "tiny-model", head_dim=32)
         pools = [
             (chosen.models[0], engine_pool(chosen, Progress()))
             for name, given in ((str(tiny), ()), (model, model_args))

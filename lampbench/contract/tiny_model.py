@@ -12,8 +12,10 @@ _TEMPLATE = (
 _CONTEXT = 512  # tokens: short enough that a prompt with a long history must be shortened
 
 
-def save_tiny_model(folder: Path) -> Path:
+def save_tiny_model(folder: Path, head_dim: int = 8) -> Path:
     """Save a Llama of width 32 as `save_pretrained` does; the same weights in every process.
+
+    Attention heads are as wide as `head_dim`; some engines take none below 32.
 
     The weights are large enough for sharp, varied distributions: another prompt gives another
     answer.
@@ -31,6 +33,7 @@ def save_tiny_model(folder: Path) -> Path:
         num_hidden_layers=2,
         num_attention_heads=4,
         num_key_value_heads=2,
+        head_dim=head_dim,
         max_position_embeddings=_CONTEXT,
         initializer_range=0.25,
         tie_word_embeddings=False,

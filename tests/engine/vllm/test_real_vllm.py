@@ -38,7 +38,7 @@ pytestmark = [
 ]
 HEAD_DIM = 32  # the least that vLLM's attention on CPUs takes
 CROWDED = "--block-size 32 --num-gpu-blocks-override 24"
-"""A KV cache so small that requests are put off and begun again."""
+"""A KV cache too small for all requests at once."""
 IN_CHUNKS = f"{CROWDED} --enable-chunked-prefill --max-num-batched-tokens 64"
 NEW = 10
 
