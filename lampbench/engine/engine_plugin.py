@@ -78,7 +78,8 @@ class EnginePlugin(ABC):
             request.
         batch_invariant: whether no result in float32 depends on the other requests in the call.
         arguments: what can be given as `--engine-arg KEY=VALUE` or in the table [engine.NAME].
-        version: goes into keys; raise it when the engine's results change.
+        version: goes into keys; raise it when the engine's results change. The text of the file of
+            an engine that is not built in goes into keys by itself.
         reads_model_files: whether the model is a folder or on the hub. If not, `--model` takes any
             name, and what is known of the model comes from this class alone.
     """

@@ -67,9 +67,10 @@ class EnginePool:
     """Opened engines by engine and model; knows what identifies both without loading a model.
 
     `engine` arguments of the methods name an engine, None the run's own. `plugin` finds an engine's
-    plugin by name, and `others_able` names the engines that can do something. One engine that holds
-    memory is open at a time: a second model (the writer of PAG's profiles, or the next one of
-    several), or another engine, replaces the first. `cache` keeps converted models.
+    plugin by name, `others_able` names the engines that can do something, and `foreign_code`
+    identifies the code of an engine that is not built in. One engine that holds memory is open at a
+    time: a second model (the writer of PAG's profiles, or the next one of several), or another
+    engine, replaces the first. `cache` keeps converted models.
     """
 
     options: EngineOptions
@@ -78,6 +79,7 @@ class EnginePool:
     progress: Progress
     plugin: Callable[[str], EnginePlugin]
     others_able: Callable[[frozenset[Capability]], Sequence[str]] = lambda needed: ()
+    foreign_code: Callable[[EnginePlugin], str | None] = lambda plugin: None
     _open: dict[tuple[str, str], GuardedEngine] = field(default_factory=dict)
     _setups: dict[tuple[str, str], EngineSetup] = field(default_factory=dict)
     _identities: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
@@ -191,7 +193,10 @@ class EnginePool:
             }
             if changes := self.options.arguments.changes():
                 found["arguments"] = changes
-            if told := dict(plugin.identity(setup)):
+            told = dict(plugin.identity(setup))
+            if (code := self.foreign_code(plugin)) is not None:
+                told["code"] = code
+            if told:
                 found["engine"] = told
             self._identities[place] = found
         return self._identities[place]

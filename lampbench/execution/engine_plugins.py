@@ -2,8 +2,10 @@
 
 from lampbench.engine.capability import Capability
 from lampbench.engine.engine_plugin import EnginePlugin
+from lampbench.plugin.identity import PLUGIN, code_identity
 from lampbench.registry import Registry
 from lampbench.util.errors import LampbenchError
+from lampbench.util.hashing import digest
 
 
 class EnginePlugins:
@@ -26,6 +28,14 @@ class EnginePlugins:
     def able(self, needed: frozenset[Capability]) -> tuple[str, ...]:
         """The names of the engines that are installed here and can do what is needed."""
         return tuple(name for name in self._registry.names("engine") if self._can(name, needed))
+
+    @staticmethod
+    def foreign_code(plugin: EnginePlugin) -> str | None:
+        """The digest of an engine's file and of the local files that it imports; None for one of
+        lampbench's own, which count their versions.
+        """
+        found = code_identity(type(plugin))
+        return digest(found) if found[0] == PLUGIN else None
 
     def _can(self, name: str, needed: frozenset[Capability]) -> bool:
         try:

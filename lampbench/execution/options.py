@@ -117,7 +117,9 @@ def engine_pool(choices: RunOptions, progress: Progress) -> EnginePool:
         plugins.get(name)
     cache = Cache(choices.cache_dir, progress.say)
     fidelity = FIDELITIES[choices.fidelity]
-    return EnginePool(options, fidelity, cache, progress, plugins.get, plugins.able)
+    return EnginePool(
+        options, fidelity, cache, progress, plugins.get, plugins.able, plugins.foreign_code
+    )
 
 
 def grid_plans(

@@ -207,6 +207,18 @@ def test_an_engine_that_needs_what_is_not_here_is_refused(planned, call, writer,
     assert len(paths) == 1
 
 
+def test_an_edited_engine_makes_other_runs(planned, tmp_path):
+    """As with a method, wherever the file is."""
+    paths = []
+    for name, text in (("one", WRITER), ("same", WRITER), ("other", f"{WRITER}\n# edited\n")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "writer.py").write_text(text)
+        (plan,), _ = planned("--method", "base", "--engine", "writer", "--plugins",
+                             f"{name}/writer.py")  # fmt: skip
+        paths.append(plan["path"])
+    assert paths[0] == paths[1] != paths[2]
+
+
 BAD = """\
     def close(self, engine):
         print("closed", type(engine).__name__)
