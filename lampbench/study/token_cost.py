@@ -1,12 +1,14 @@
 """Estimated cost of artifacts and answers: tokens and disk space, as far as can be known."""
 
 from dataclasses import dataclass
-from functools import singledispatch
+from functools import cache, singledispatch
 from pathlib import Path
+from typing import Any
 
 from lampbench.core.dataset import User
 from lampbench.engine.model_files import decoder_sizes
 from lampbench.engine.models import ModelSpec, resolve_model
+from lampbench.engine.packaged_model import packaged_tokenizer
 from lampbench.engine.protocol import (
     AdapterSpec,
     DoraSpec,
@@ -31,6 +33,7 @@ from lampbench.plugin.side import OwnPrompting
 from lampbench.plugin.steering import SteeringVector
 from lampbench.plugin.user_profile import UserProfile
 from lampbench.plugin.user_tuning import UserTuning
+from lampbench.util.errors import LampbenchError
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +55,13 @@ class Lengths:
     """Text lengths in tokens: counted with a local tokenizer, else estimated from characters."""
 
     def __init__(self, model: ModelSpec) -> None:
-        file = Path(model.location) / "tokenizer.json"
-        self._tokenizer = None
+        self._tokenizer = _tokenizer(model)
         self._histories: dict[int, int] = {}
-        self.how = "estimated as characters / 4 (no local tokenizer)"
-        if file.is_file():
-            from tokenizers import Tokenizer
-
-            self._tokenizer = Tokenizer.from_file(str(file))
-            self.how = "counted with the model's tokenizer"
+        self.how = (
+            "counted with the model's tokenizer"
+            if self._tokenizer is not None
+            else "estimated as characters / 4 (no local tokenizer)"
+        )
 
     def of(self, *texts: str) -> int:
         """Tokens of some texts together."""
@@ -74,6 +75,22 @@ class Lengths:
             count = sum(self.of(*r.fields.values(), r.target) for r in user.history)
             self._histories[id(user)] = count
         return self._histories[id(user)]
+
+
+@cache
+def _tokenizer(model: ModelSpec) -> Any:
+    """The `tokenizers.Tokenizer` of a model's folder or package; None where it is not here."""
+    if model.package is not None:
+        try:
+            return packaged_tokenizer(model.package).backend_tokenizer
+        except LampbenchError:
+            return None
+    file = Path(model.location) / "tokenizer.json"
+    if not file.is_file():
+        return None
+    from tokenizers import Tokenizer
+
+    return Tokenizer.from_file(str(file))
 
 
 def artifact_cost(recipe: Recipe, spec: RunSpecification, owner: Owner, lengths: Lengths) -> Cost:

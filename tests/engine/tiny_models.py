@@ -139,9 +139,22 @@ def model(name: str, tokens: Any, head_dim: int = 8) -> Any:
             "layer_types": ["sliding_attention", "full_attention"]}  # fmt: skip
     vision = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1,
               "num_attention_heads": 2, "image_size": 16, "patch_size": 8}  # fmt: skip
+    tied = {**shape, "tie_word_embeddings": True}
     with torch.random.fork_rng():
         torch.manual_seed(0)
         match name:
+            case "llama-biases":
+                biased = t.LlamaConfig(**tied, attention_bias=True, mlp_bias=True)
+                return _with_noise(t.LlamaForCausalLM(biased))
+            case "mistral-windows":
+                narrow = t.MistralConfig(**shape, sliding_window=12)
+                return _with_noise(t.MistralForCausalLM(narrow))
+            case "qwen-windows":
+                windows = {"use_sliding_window": True, "sliding_window": 12, "max_window_layers": 1}
+                return _with_noise(t.Qwen2ForCausalLM(t.Qwen2Config(**tied, **windows)))
+            case "gemma-windows":
+                shared = t.Gemma3TextConfig(**{**text, "tie_word_embeddings": True})
+                return _with_noise(t.Gemma3ForCausalLM(shared))
             case "llama":
                 return t.LlamaForCausalLM(t.LlamaConfig(**shape))
             case "mistral":
@@ -159,9 +172,17 @@ def model(name: str, tokens: Any, head_dim: int = 8) -> Any:
     raise ValueError(name)
 
 
+def _with_noise(model: Any) -> Any:
+    """A model whose biases and norms, zeros and ones when they are made, matter."""
+    for name, values in model.named_parameters():
+        if name.endswith(("bias", "norm.weight", "layernorm.weight")):
+            values.data += 0.2 * values.data.new_empty(values.shape).normal_()
+    return model
+
+
 def save(name: str, folder: Path, head_dim: int = 8) -> Path:
     """A model folder as `save_pretrained` leaves it."""
-    family = FAMILIES[name.removesuffix("-vision")]
+    family = FAMILIES[name.partition("-")[0]]
     tokens = tokenizer(family)
     made = model(name, tokens, head_dim)
     made.generation_config.eos_token_id = [tokens.eos_token_id]
