@@ -85,7 +85,7 @@ CONTENTS = {
     "beyond-paper": Content(
         "Beyond the paper",
         "Baselines that the paper does not have, and controls that show what a gain does not come "
-        "from, beside the six.",
+        "from, beside the six. Seeds: those whose mean a score is, by column where columns differ.",
         lambda found: beyond_paper_sections(found.board),
     ),
     "further-methods": Content(
