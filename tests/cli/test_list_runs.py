@@ -95,6 +95,7 @@ def test_json_has_what_was_asked_and_found(several, record, call):
     assert run.pop("scores")["rougeL"] == pytest.approx(1 / 3)
     assert run == {
         "key": "bbbbbbbb33333333",
+        "submitted_by": None,
         "max_history": None,
         "path": "results/news_headline/bundled/cope/bbbbbbbb33333333",
         "method": "cope",
