@@ -120,7 +120,8 @@ class Float64Decoder:
     def _norm(self, hidden: Tensor, name: str) -> Tensor:
         size = (hidden.square().mean(dim=-1, keepdim=True) + self.config["rms_norm_eps"]).sqrt()
         weight = self.weights[f"{name}.weight"]
-        return hidden / size * (1 + weight if self.gemma else weight)
+        factor: Tensor = 1 + weight if self.gemma else weight
+        return hidden / size * factor
 
 
 def best_next(

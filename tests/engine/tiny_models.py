@@ -150,8 +150,10 @@ def model(name: str, tokens: Any, head_dim: int = 8) -> Any:
                 narrow = t.MistralConfig(**shape, sliding_window=12)
                 return _with_noise(t.MistralForCausalLM(narrow))
             case "qwen-windows":
-                windows = {"use_sliding_window": True, "sliding_window": 12, "max_window_layers": 1}
-                return _with_noise(t.Qwen2ForCausalLM(t.Qwen2Config(**tied, **windows)))
+                windows = t.Qwen2Config(
+                    **tied, use_sliding_window=True, sliding_window=12, max_window_layers=1
+                )
+                return _with_noise(t.Qwen2ForCausalLM(windows))
             case "gemma-windows":
                 shared = t.Gemma3TextConfig(**{**text, "tie_word_embeddings": True})
                 return _with_noise(t.Gemma3ForCausalLM(shared))
