@@ -118,7 +118,9 @@ class Float64Decoder:
         return made if bias is None else made + bias
 
     def _norm(self, hidden: Tensor, name: str) -> Tensor:
-        size = (hidden.square().mean(dim=-1, keepdim=True) + self.config["rms_norm_eps"]).sqrt()
+        size: Tensor = (
+            hidden.square().mean(dim=-1, keepdim=True) + self.config["rms_norm_eps"]
+        ).sqrt()
         weight = self.weights[f"{name}.weight"]
         factor: Tensor = 1 + weight if self.gemma else weight
         return hidden / size * factor
