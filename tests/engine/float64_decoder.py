@@ -118,11 +118,10 @@ class Float64Decoder:
         return made if bias is None else made + bias
 
     def _norm(self, hidden: Tensor, name: str) -> Tensor:
-        size: Tensor = (
-            hidden.square().mean(dim=-1, keepdim=True) + self.config["rms_norm_eps"]
-        ).sqrt()
+        least = float(self.config["rms_norm_eps"])
+        size = (hidden.square().mean(dim=-1, keepdim=True) + least).sqrt()
         weight = self.weights[f"{name}.weight"]
-        factor: Tensor = 1 + weight if self.gemma else weight
+        factor = 1 + weight if self.gemma else weight
         return hidden / size * factor
 
 

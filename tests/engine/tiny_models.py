@@ -139,7 +139,7 @@ def model(name: str, tokens: Any, head_dim: int = 8) -> Any:
             "layer_types": ["sliding_attention", "full_attention"]}  # fmt: skip
     vision = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1,
               "num_attention_heads": 2, "image_size": 16, "patch_size": 8}  # fmt: skip
-    tied = {**shape, "tie_word_embeddings": True}
+    tied: dict[str, Any] = {**shape, "tie_word_embeddings": True}
     with torch.random.fork_rng():
         torch.manual_seed(0)
         match name:
@@ -150,10 +150,10 @@ def model(name: str, tokens: Any, head_dim: int = 8) -> Any:
                 narrow = t.MistralConfig(**shape, sliding_window=12)
                 return _with_noise(t.MistralForCausalLM(narrow))
             case "qwen-windows":
-                windows = t.Qwen2Config(
-                    **tied, use_sliding_window=True, sliding_window=12, max_window_layers=1
+                windows: dict[str, Any] = {"sliding_window": 12, "max_window_layers": 1}
+                return _with_noise(
+                    t.Qwen2ForCausalLM(t.Qwen2Config(**tied, **windows, use_sliding_window=True))
                 )
-                return _with_noise(t.Qwen2ForCausalLM(windows))
             case "gemma-windows":
                 shared = t.Gemma3TextConfig(**{**text, "tie_word_embeddings": True})
                 return _with_noise(t.Gemma3ForCausalLM(shared))
