@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from lampbench.engine.pool import EnginePool
 from lampbench.execution.plan import Plan
 from lampbench.execution.run_shard import answer_shard, execute_shard
 from lampbench.execution.runner import execute, forget_answers
@@ -31,8 +32,9 @@ def execute_all(
     process with one shard works on its users only, and a run is recorded when all shards are done.
 
     Raises:
-        LampbenchError: `force` is given with a shard, a folder cannot be written, the disk is too
-            small for the artifacts, an input is bad, or a worker failed; finished work is kept.
+        LampbenchError: `force` is given with a shard, an engine must be asked by one process, a
+            folder cannot be written, the disk is too small for the artifacts, an input is bad, or
+            a worker failed; finished work is kept.
     """
     from lampbench.study.disk_space import require_disk_space
 
@@ -42,6 +44,8 @@ def execute_all(
             f"--force and --shard {shard}: no shard can know which answers of the others are new; "
             "run it without --shard, or with --workers"
         )
+    if shard != ALL_USERS or crew:
+        _require_divisible(plans)
     writable(Path(results), "--results")
     for cache_dir in {each.executor.cache.root for each in plans}:
         writable(cache_dir, "--cache-dir")
@@ -71,6 +75,27 @@ def execute_all(
         except DamagedRun as error:
             problems.append(error.problem)
     return Runs(found, problems)
+
+
+def _require_divisible(plans: Sequence[Plan]) -> None:
+    """Refuse several processes for engines that one process must ask.
+
+    Raises:
+        LampbenchError: a plan has such an engine.
+    """
+    undivided = [
+        name
+        for each in plans
+        if isinstance(pool := each.executor.engines, EnginePool)
+        for name in pool.options.engines
+        if pool.plugin(name).in_one_process
+    ]
+    if undivided:
+        raise LampbenchError(
+            f"engine {undivided[0]}: one process asks it for all users, and keeps their account; "
+            "leave out --workers, --executor and --shard (it asks for several answers at the same "
+            "time: see lampbench engines)"
+        )
 
 
 @contextmanager

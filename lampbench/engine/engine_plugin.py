@@ -82,6 +82,8 @@ class EnginePlugin(ABC):
             an engine that is not built in goes into keys by itself.
         reads_model_files: whether the model is a folder or on the hub. If not, `--model` takes any
             name, and what is known of the model comes from this class alone.
+        in_one_process: whether a command must not divide its users among processes, because the
+            engine keeps an account of them all.
     """
 
     name: ClassVar[str]
@@ -91,6 +93,7 @@ class EnginePlugin(ABC):
     arguments: ClassVar[tuple[EngineArgument, ...]] = ()
     version: ClassVar[str] = "1"
     reads_model_files: ClassVar[bool] = True
+    in_one_process: ClassVar[bool] = False
 
     @abstractmethod
     def open(self, setup: EngineSetup) -> Engine:

@@ -31,6 +31,7 @@ class OpenAI(EnginePlugin):
     summary = "a model behind an OpenAI-compatible API (--api-base URL): prompts only, no training"
     capabilities = frozenset({Capability.GENERATE, Capability.SAMPLE, Capability.SCORE})
     reads_model_files: ClassVar = False
+    in_one_process: ClassVar = True
     arguments = (
         EngineArgument("api_base", str, "address of the API, as --api-base"),
         EngineArgument("fields", str, "further fields of every request, as a JSON object; "

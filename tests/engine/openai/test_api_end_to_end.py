@@ -95,6 +95,13 @@ def test_a_recorded_run_needs_no_server(run, api_server):
     assert code == 0 and "already recorded" in err
 
 
+@pytest.mark.parametrize("several", [("--workers", "2"), ("--shard", "0/2")])
+def test_one_process_keeps_the_account(run, api_server, several):
+    code, _, err = run("--method", "base", *several, "--max-total-tokens", "1000")
+    assert code == 2 and "one process asks it for all users" in err
+    assert not api_server.seen
+
+
 def test_an_address_without_the_engine_and_the_engine_without_an_address(call):
     some = ("run", "--method", "base", "--task", "news_headline", "--model", MODEL)
     code, _, err = call(*some, "--api-base", "http://localhost:1/v1")
