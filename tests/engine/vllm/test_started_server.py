@@ -195,7 +195,7 @@ CAUSES = {
     "argument": ("sys.exit('api_server.py: error: unrecognized arguments: --max-loras')",
                  "unrecognized arguments"),
     "a warning before": (
-        "print('(APIServer) WARNING 11-26 [x.py] such as OSError: [Errno 24] Too many open files')\n"
+        "print('(APIServer) WARNING 11-26 [x.py] OSError: [Errno 24] Too many open files')\n"
         "raise ValueError('no KV cache')",
         "vLLM did not start: no KV cache",
     ),
