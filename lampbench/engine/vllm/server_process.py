@@ -94,7 +94,8 @@ class ServerProcess:
         with self.log.open("rb") as stream:
             stream.seek(max(0, self.log.stat().st_size - _LOG_BYTES))
             text = stream.read().decode("utf-8", "replace")
-        found = [match[1].strip() for match in _ERROR.finditer(text)]
+        lines = [line for line in text.splitlines() if " WARNING " not in line]
+        found = [match[1].strip() for line in lines if (match := _ERROR.search(line))]
         # the first error is the cause; those of the other processes only say that it happened
         telling = [line for line in found if "root cause" not in line and "failed" not in line[:24]]
         return (telling or found or ["it ended"])[0][:300]

@@ -194,6 +194,11 @@ CAUSES = {
     "memory": ("raise RuntimeError('CUDA out of memory')", "CUDA out of memory"),
     "argument": ("sys.exit('api_server.py: error: unrecognized arguments: --max-loras')",
                  "unrecognized arguments"),
+    "a warning before": (
+        "print('(APIServer) WARNING 11-26 [x.py] OSError: [Errno 24] Too many open files')\n"
+        "raise ValueError('no KV cache')",
+        "vLLM did not start: no KV cache",
+    ),
     "silence": ("sys.exit(1)", "it ended"),
 }  # fmt: skip
 
