@@ -170,10 +170,12 @@ def test_python_of_a_page_runs_from_top_to_bottom(page: str, recorded: Path) -> 
     for block in blocks(page):
         if block.language == "python" and not block.file:
             exec(compile(block.body, f"{page}: {block.body[:40]!r}", "exec"), cells)
-    run = cells["run"]
-    assert run.manifest.dataset.test_users == 8
-    assert len(run.frame()) == run.manifest.dataset.queries
-    assert {"user", "query", "prediction", "rougeL"} <= set(run.frame().columns)
+    run = cells.get("run")
+    assert run or page == "docs/own-data.md", "it writes data, which a command then reads"
+    if run:
+        assert run.manifest.dataset.test_users == 8
+        assert len(run.frame()) == run.manifest.dataset.queries
+        assert {"user", "query", "prediction", "rougeL"} <= set(run.frame().columns)
     recorded_methods = {one.manifest.method for one in load_runs(recorded / "results")[0]}
     if page == "docs/guide.md":
         assert recorded_methods >= {"cope", "tam", "oppu", "two_texts"}
