@@ -5,6 +5,7 @@ of CI themselves.
 """
 
 import json
+import re
 import shlex
 from collections import defaultdict
 from pathlib import Path
@@ -65,7 +66,7 @@ NOT_RUN = {
 NUMBER_NOT_RUN = 33
 NEEDS_A_SERVER = ("--api-base", "--engine vllm")
 """Options that name a server: lines with one are not run either."""
-NUMBER_NEEDING_A_SERVER = 5
+NUMBER_NEEDING_A_SERVER = 6
 
 CURRENT = [page for page in pages() if page != "CHANGELOG.md"]
 FAILS = {"lampbench leaderboard --check"}
@@ -189,6 +190,11 @@ def test_commands_run(page: str, prepared: Path, capsys: pytest.CaptureFixture[s
     for line in LINES[page]:
         if line in NOT_RUN or needs_a_server(line):
             continue
+        made = re.match(r"lampbench new \w+ (\w+)$", line)
+        if made:  # the page then shows what its reader puts into the new file
+            (prepared / f"{made[1]}.py").unlink(missing_ok=True)
         code = _call(line, prepared)
+        if made and made[1] in PLUGINS:
+            (prepared / f"{made[1]}.py").write_text(PLUGINS[made[1]].body, encoding="utf-8")
         said = capsys.readouterr().err
         assert code == 0 or (line in FAILS and code == 1), f"{page}: {line}: {said[-400:]}"
