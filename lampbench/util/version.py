@@ -2,7 +2,7 @@
 
 VERSION = "0.2.0"
 
-SAME_RESULTS_SINCE = "0.1.0"
+SAME_RESULTS_SINCE = "0.2.0"
 """The oldest version whose runs this one would repeat exactly. Raise it with every change of
 results: tables leave older runs out."""
 
