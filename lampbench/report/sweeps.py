@@ -66,13 +66,13 @@ def sweeps(
     """The sweeps over `paths` (None: any setting) among runs that fill no cell, and the rest.
 
     A run belongs to a sweep if one value is its only difference from the runs of its cell, or,
-    where its cell is empty, from the newest run of the same sweep.
+    where its cell is empty, from the newest run of the same sweep. Submitted runs belong to none.
     """
     cells = {(s.setup, s.column, s.method): s.chosen for s in scores}
     groups: dict[tuple[Setup, Column, str, str], list[Run]] = defaultdict(list)
     left = []
     for other in others:
-        path = _only_change(other)
+        path = _only_change(other) if other.run.submitter is None else None
         if path and (paths is None or path in paths):
             run = other.run
             groups[setup_of(run), column_of(run), run.manifest.method, path].append(run)

@@ -74,8 +74,8 @@ def needed(results: Sequence[Path], cache_dir: Path, plugins: tuple[str, ...] = 
 
 def _add(found: Needed, replanner: Replanner, run: Run, root: Path) -> None:
     manifest = run.manifest
-    if manifest.external is not None:
-        return
+    if manifest.external is not None or run.submitter is not None:
+        return  # nothing of it was made here, and what it names must not be asked
     try:
         plan = replanner.plan(manifest, root)
     except LampbenchError as error:

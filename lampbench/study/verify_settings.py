@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lampbench.core.dataset import Dataset
 from lampbench.engine.models import BUNDLED, MODEL_PRESETS
+from lampbench.engine.pool import DEFAULT_ENGINE
 from lampbench.plugin.hyperparameter import SourcedValue
 from lampbench.record.import_export import external_key
 from lampbench.record.manifest import PREDICT, Manifest
@@ -16,6 +17,9 @@ from lampbench.registry import Registry
 from lampbench.study.replan import Replanner
 from lampbench.study.submission_findings import SubmissionFindings
 from lampbench.util.errors import LampbenchError
+
+_IN_PROCESS = {"batched", "reference"}
+"""Engines that are known without asking a program or a server which the submission names."""
 
 
 def verify_settings(run: Run, dataset: Dataset | None, found: SubmissionFindings) -> None:
@@ -60,6 +64,10 @@ def _not_planned(manifest: Manifest, dataset: Dataset | None) -> str:
     package = preset.package if preset else None
     if manifest.model not in BUNDLED and (package is None or find_spec(package.module) is None):
         return f"model {manifest.model} is not here"
+    details = manifest.model_details
+    engines = {details.engine or DEFAULT_ENGINE, *details.stage_engines.values()}
+    if others := sorted(engines - _IN_PROCESS):
+        return f"engine {others[0]} is not asked here"
     options = manifest.dataset.options
     if dataset is None or options is None or options.data != PUBLIC_DATA:
         return "its data does not come with the package"

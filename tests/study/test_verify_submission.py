@@ -209,6 +209,35 @@ def test_what_a_manifest_names_is_never_read(folder: Path) -> None:
     assert refused(verify_submission(folder, data="bundled")) == []
 
 
+@pytest.mark.parametrize(
+    "engine", [{"engine": "vllm"}, {"stage_engines": {"predict": "vllm"}}], ids=["run", "stage"]
+)
+@pytest.mark.parametrize("command", ["verify", "cache gc"])
+def test_no_program_that_a_submission_names_is_run(
+    folder: Path, call: Call, tmp_path: Path, engine: dict[str, Any], command: str
+) -> None:
+    program, trace = tmp_path / "program", tmp_path / "trace"
+    program.write_text(f"#!/bin/sh\ntouch {trace}\necho 0.32.0\n")
+    program.chmod(0o755)
+
+    def change(manifest: Manifest, scores: ScoreTable) -> tuple[Manifest, ScoreTable]:
+        arguments = {"vllm": {"python": str(program)}}
+        details = replace(manifest.model_details, engine_arguments=arguments, **engine)
+        return replace(manifest, model_details=details), scores
+
+    forge(folder, change)
+    if command == "verify":
+        (run,) = [one for _, one in verify_submission(folder).runs]
+        assert any("engine vllm is not asked here" in line for line in run.unchecked)
+    else:
+        results = tmp_path / "results"
+        shutil.copytree(folder, results / "submissions" / "group-x")
+        (tmp_path / "cache" / "locks").mkdir(parents=True)
+        code, _, err = call("cache", "gc", "--cache-dir", "cache", "--results", results)
+        assert (code, err) == (0, "")
+    assert not trace.exists()
+
+
 def test_private_runs_say_that_their_scores_cannot_be_checked(
     base: Run, call: Call, tmp_path: Path
 ) -> None:

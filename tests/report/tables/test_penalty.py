@@ -1,6 +1,7 @@
 """Scores and differences by repetition penalty: which runs are in which row and column."""
 
 import json
+import shutil
 
 import pytest
 
@@ -64,6 +65,17 @@ def test_no_other_table_has_these_runs(at, read):
     assert "0.614" in read("penalty")
     for name in ("main", "sensitivity", "scores", "gains"):
         assert "0.614" not in read(name)
+
+
+def test_a_submitted_run_is_no_point_of_ours(at, call, read, cells):
+    for penalty, score in ((1.0, 0.6), (DEFAULT, 0.5)):
+        at("tam", penalty, score)
+    theirs = at("tam", 7.0, 0.9, created="2027-01-01T00:00:00+00:00")
+    code, _, err = call("submit", theirs.path, "--name", "Group X", "--with-texts")
+    assert (code, err) == (0, "")
+    shutil.rmtree(theirs.path)
+    assert list(cells(read("penalty"), "News Headline: ROUGE-1")) == ["1.0", "2.0 (default)"]
+    assert "0.902" not in read("penalty")
 
 
 def test_the_page_draws_a_line_per_method(at):
