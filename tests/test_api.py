@@ -208,7 +208,7 @@ def test_reproduce_plans_the_paper(engine):
         ({"preset": "papr"}, "choose one of"),
         ({"fidelity": "x"}, "choose one of 'paper', 'reference'"),
         ({"dtype": "fp16"}, "choose one of 'float32'"),
-        ({"engine": "many"}, "choose one of 'batched', 'reference'"),
+        ({"engine": "many"}, "there are batched, openai, reference, vllm"),
         ({"rewards": "yes"}, "give True or False"),
         ({"config": "nowhere.toml"}, "nowhere.toml"),
         ({"model": "no-such"}, "no-such"),

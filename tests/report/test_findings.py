@@ -38,6 +38,9 @@ def runs(scored, tmp_path):
     scored("cope", {"ann": [0.1, 0.2], "bob": [0.2, 0.3]}, key="sw", **told,
            overrides={"decoding.alpha": 0.9},
            hyperparameters={"decoding.alpha": {"value": 0.9}})  # fmt: skip
+    scored("oppu_head", {"ann": [0.1, 0.2], "bob": [0.2, 0.3]}, key="penalty", **told,
+           overrides={"decoding.repetition_penalty": 7.0},
+           hyperparameters={"decoding.repetition_penalty": {"value": 7.0}})  # fmt: skip
     scored("cope", {"ann": [0.1, 0.2], "bob": [0.2, 0.3]}, key="odd", **told,
            overrides={"decoding.alpha": 0.7, "decoding.tau": 0.2})  # fmt: skip
     rows = [PredictionRow("ann", "q0", "w", "w"), PredictionRow("ann", "q1", "x", "w")]

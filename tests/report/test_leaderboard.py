@@ -26,6 +26,8 @@ def everything(record):
     record("cope", overrides={"user_sft.rank": 4}, key="other")
     record("cope", overrides={"decoding.alpha": 0.5}, key="swept",
            hyperparameters={"decoding.alpha": {"value": 0.5}})  # fmt: skip
+    record("tam", overrides={"decoding.repetition_penalty": 7.0}, key="penalty",
+           hyperparameters={"decoding.repetition_penalty": {"value": 7.0}})  # fmt: skip
 
 
 def test_the_main_table_has_the_six_methods_and_the_tasks_that_have_run(record, read, cells):
@@ -169,6 +171,8 @@ def test_synthetic_data_are_marked_in_every_table(record, read, name):
     for alpha in (0.1, 0.5):
         record("cope", "review_writing", key=f"a{alpha}", overrides={"decoding.alpha": alpha},
                hyperparameters={"decoding.alpha": {"value": alpha}}, **made_up)  # fmt: skip
+    record("tam", "review_writing", key="p", overrides={"decoding.repetition_penalty": 7.0},
+           hyperparameters={"decoding.repetition_penalty": {"value": 7.0}}, **made_up)  # fmt: skip
     info = {"fingerprint": "w1", "dtype": "float32"}
     record("cope", "review_writing", key="k2", model_details=info, **made_up)
     record("base", "review_writing", overrides={"x.y": 1}, **made_up)

@@ -110,7 +110,7 @@ def test_a_grid_is_every_combination_and_its_cost_is_said_once(lampbench, engine
     assert code == 0 and not engine.generated and not (tmp_path / "results").exists()
     line = next(line for line in said.out.splitlines() if line.startswith("the grid"))
     alone = lampbench("run", *SWEEP[1:-1], "--dry-run")[1].out
-    trained = sum(int(row.split()[4].replace(",", "")) for row in alone.splitlines()
+    trained = sum(int(row.split()[5].replace(",", "")) for row in alone.splitlines()
                   if row.startswith(("task_sft", "user_sft", "user_dpo")))  # fmt: skip
     cells = line.replace(",", "").split()
     assert cells[2:4] == ["4", "0"] and int(cells[5]) == trained > 0

@@ -49,7 +49,9 @@ def cost_table(board: Board, setup: Setup, column: Column) -> Table:
         numbers = [NO_VALUE if value is None else Number(value, 0) for value in found.values()]
         rows.append((title, *numbers))
         titles.append(title)
-        entries.append({"task": column.task, "method": method, "model": setup.model, **found})
+        about = {"data_findings": score.findings, "model_notes": score.model_notes}
+        named = {"task": column.task, "method": method, "model": setup.model}
+        entries.append({**named, **found, **about})
     header = ("Method", *_COUNTS.values(), "Seconds, made before", "Seconds, answers")
     notes = (_NOTE, *data_notes(board, [column], [setup]), *external_notes(titles))
     return Table(board.column_title(column), header, tuple(rows), 1, notes, lambda: entries)

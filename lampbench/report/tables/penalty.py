@@ -167,11 +167,11 @@ def _gain_entry(
 ) -> dict[str, Any]:
     """A difference for programs, in points."""
     points = _points(found)
+    point = _at(ours, value)
+    assert point is not None
     return {
-        "method": ours.method,
+        **entry(ours.method, ours.column.task, metric, point.scores[metric], None),
         "baseline": theirs.method,
-        "task": ours.column.task,
-        "metric": metric,
         "penalty": value,
         "points": points.value,
         "points_low": points.low,
