@@ -8,7 +8,7 @@ from typing import Any
 
 from lampbench.core.fidelity import Fidelity
 from lampbench.engine.capability import Capability
-from lampbench.engine.engine_argument import engine_arguments
+from lampbench.engine.engine_argument import engine_arguments, keyed_values
 from lampbench.engine.engine_plugin import EnginePlugin, EngineSetup
 from lampbench.engine.guarded_engine import GuardedEngine
 from lampbench.engine.model_arguments import NOTHING_GIVEN, ModelArguments
@@ -195,7 +195,8 @@ class EnginePool:
                 found["arguments"] = changes
             told = dict(plugin.identity(setup))
             if (code := self.foreign_code(plugin)) is not None:
-                told["code"] = code
+                # an inherited `identity` may leave out arguments that a subclass declares
+                told = {**keyed_values(plugin.arguments, setup.arguments), **told, "code": code}
             if told:
                 found["engine"] = told
             self._identities[place] = found

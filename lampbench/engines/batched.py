@@ -20,8 +20,8 @@ class Batched(EnginePlugin):
     batch_invariant: ClassVar = True
 
     def identity(self, setup: EngineSetup) -> Mapping[str, str]:
-        """Nothing: keys that name no engine are the default engine's."""
-        return {}
+        """Nothing: keys that name no engine are the default engine's. A subclass names itself."""
+        return {} if type(self) is Batched else super().identity(setup)
 
     def open(self, setup: EngineSetup) -> Engine:
         """The batched engine, with the reference engine behind it for other kinds of adapter."""
