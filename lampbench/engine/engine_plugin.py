@@ -138,6 +138,12 @@ class EnginePlugin(ABC):
         given = keyed_values(self.arguments, setup.arguments)
         return {"name": self.name, "version": self.version, **given}
 
+    def passes_on(self, needed: frozenset[Capability]) -> Mapping[str, str]:
+        """The versions, by name, of other engines of this process that carry out work with these
+        needs for this one; {} where it does all itself.
+        """
+        return {}
+
     def fingerprint(self, setup: EngineSetup) -> str:
         """Identifies the model: its weights, configuration and tokenizer.
 

@@ -177,8 +177,11 @@ class EnginePool:
             arguments=engine_arguments(engine, plugin.arguments, given),
         )
 
-    def identity(self, model: str, engine: str | None = None) -> dict[str, Any]:
-        """What a model's answers depend on: weights, precision, chat template, loading, engine.
+    def identity(
+        self, model: str, engine: str | None = None, needed: frozenset[Capability] = frozenset()
+    ) -> dict[str, Any]:
+        """What a model's answers depend on: weights, precision, chat template, loading, engine, and
+        other engines that this one passes work with these needs to.
 
         Raises:
             LampbenchError: the model cannot be found.
@@ -200,7 +203,9 @@ class EnginePool:
             if told:
                 found["engine"] = told
             self._identities[place] = found
-        return self._identities[place]
+        passed_on = dict(self.plugin(place[0]).passes_on(needed))
+        found = self._identities[place]
+        return {**found, "passed_on": passed_on} if passed_on else found
 
     def model(self, model: str, engine: str | None = None) -> ModelSpec:
         """A model by its name, as an engine finds it.
