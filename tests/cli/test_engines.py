@@ -252,7 +252,9 @@ def test_a_run_of_another_engine_is_recorded_and_planned_again(call, on_fake_eng
     details = one.manifest.model_details
     assert (details.engine, details.stage_engines) == ("batched", {"negatives": "reference"})
     usual = lampbench.run("cope", "news_headline", users=2)
-    assert setup_of(one).engine == "batched; negatives by reference" != setup_of(usual).engine
+    told = setup_of(one).engine
+    assert told == "batched; negatives by reference version 2" != setup_of(usual).engine
+    assert details.stage_identities == {"negatives": {"name": "reference", "version": "2"}}
     whole = lampbench.run("base", "news_headline", users=2, engine="reference")
     assert whole.manifest.model_details.engine_identity == {"name": "reference", "version": "2"}
     assert setup_of(whole).engine == "reference version 2"
