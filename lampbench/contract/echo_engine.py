@@ -203,6 +203,10 @@ class EchoPool:
         """Nothing has to be paid."""
         return None
 
+    def reads_model_files(self, engine: str | None = None) -> bool:
+        """As if."""
+        return True
+
     def keyed_arguments(self, engine: str) -> frozenset[str]:
         """None."""
         return frozenset()

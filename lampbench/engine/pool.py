@@ -225,6 +225,10 @@ class EnginePool:
         """
         return self.plugin(self._place(model, engine)[0]).prices(self.setup(model, engine))
 
+    def reads_model_files(self, engine: str | None = None) -> bool:
+        """Whether an engine reads the model's files; if not, the model is elsewhere."""
+        return self.plugin(engine or self.options.engine).reads_model_files
+
     def keyed_arguments(self, engine: str) -> frozenset[str]:
         """The names of an engine's arguments that may change an answer."""
         declared = self.plugin(engine).arguments

@@ -5,6 +5,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -71,8 +72,10 @@ def calibrate(
     """
     rates: dict[str, Rate] = {}
     answers, others, start = 0, 0.0, 0.0
-    with tempfile.TemporaryDirectory(prefix="lampbench-calibrate-") as place:
+    with ExitStack() as at_end:
+        place = at_end.enter_context(tempfile.TemporaryDirectory(prefix="lampbench-calibrate-"))
         pool = engine_pool(replace(choices, cache_dir=Path(place)), Progress())
+        at_end.callback(pool.close)
         sizes = (
             FewUsers(1, _FEWEST),
             FewUsers(max(1, users // 3), _TRAINING_QUERIES // 2),

@@ -140,6 +140,9 @@ class Pool:
     def prices(self, model: str, engine: str | None = None) -> tuple[float, float] | None:
         return None
 
+    def reads_model_files(self, engine: str | None = None) -> bool:
+        return True
+
     def keyed_arguments(self, engine: str) -> frozenset[str]:
         return frozenset()
 
