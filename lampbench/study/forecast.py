@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from lampbench.engine.model_files import decoder_sizes
 from lampbench.execution.plan import Plan
 from lampbench.record.manifest import PREDICT
-from lampbench.study.cost_profile import CostProfile, GpuArithmetic
+from lampbench.study.cost_profile import CostProfile, GpuArithmetic, rate_place
 from lampbench.study.token_cost import Cost, Lengths, answer_cost, artifact_cost
 
 _ANSWER_BYTES = 600
@@ -121,14 +121,13 @@ def _forecast(
     factor: float,
 ) -> StageForecast:
     grown = _times(cost, factor)
-    spec = plan.spec
     if isinstance(costs, GpuArithmetic):
         if grown.disk is not None:
             grown = replace(grown, disk=round(grown.disk * _adapter_growth(plan, costs)))
         all_gpus = costs.gpu_seconds(grown)
         seconds = None if all_gpus is None else all_gpus / costs.gpus
     else:
-        seconds = costs.seconds(spec.model, spec.task.name, plan.method.name, stage, grown)
+        seconds = costs.seconds(rate_place(plan, stage), grown)
     per_user = not any(one.name == stage and one.of_task for one in plan.stages)
     count = round(units * factor)
     return StageForecast(plan.title, stage, count, grown, seconds, per_user)
