@@ -68,9 +68,11 @@ def plan(
     from a GPU's data sheet, which gives no more than an order of magnitude.
     """
     from lampbench import api
+    from lampbench.study.cost_profile import CostProfile
     from lampbench.study.forecast import forecast
 
     todo = api.plan(results=results, **choices)
+    forecast(todo, CostProfile("nothing measured"))  # what fails must fail before measuring
     costs = _costs(choices, calibrate, profile, gpu, model_size)
     found = forecast(todo, costs, for_users, workers)
     if form == "json":

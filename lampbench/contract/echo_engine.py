@@ -12,6 +12,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from lampbench.engine.capability import Capability
 from lampbench.engine.model_files import decoder_sizes
 from lampbench.engine.models import ModelSpec, resolve_model
 from lampbench.engine.pool import EngineOptions
@@ -172,7 +173,9 @@ class EchoPool:
     def close(self) -> None:
         """Nothing is open."""
 
-    def identity(self, model: str, engine: str | None = None) -> Any:
+    def identity(
+        self, model: str, engine: str | None = None, needed: frozenset[Capability] = frozenset()
+    ) -> Any:
         """The model's name alone."""
         return {"fingerprint": model, "dtype": "float32", "chat_template": None}
 
@@ -199,6 +202,10 @@ class EchoPool:
     def prices(self, model: str, engine: str | None = None) -> tuple[float, float] | None:
         """Nothing has to be paid."""
         return None
+
+    def reads_model_files(self, engine: str | None = None) -> bool:
+        """As if."""
+        return True
 
     def keyed_arguments(self, engine: str) -> frozenset[str]:
         """None."""

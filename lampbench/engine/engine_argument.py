@@ -66,6 +66,12 @@ def engine_arguments(
     }
 
 
+def keyed_values(declared: Sequence[EngineArgument], values: Mapping[str, Any]) -> dict[str, str]:
+    """What may change an answer of an engine's arguments, by name; None counts as not given."""
+    keyed = {each.name: values.get(each.name) for each in declared if each.keyed}
+    return {name: str(value) for name, value in keyed.items() if value is not None}
+
+
 def _checked(engine: str, declared: EngineArgument, value: Any) -> Any:
     where = f"--engine-arg {declared.name}={value} of engine {engine}"
     found = _converted(declared.kind, value)

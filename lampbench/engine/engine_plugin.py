@@ -11,7 +11,7 @@ from lampbench.core.registration import mark
 from lampbench.engine.capability import Capability
 from lampbench.engine.chat_template import load_chat_template, paper_chat_template
 from lampbench.engine.check_targets import require_targets
-from lampbench.engine.engine_argument import EngineArgument
+from lampbench.engine.engine_argument import EngineArgument, keyed_values
 from lampbench.engine.model_arguments import NOTHING_GIVEN, ModelArguments, require_quantizer
 from lampbench.engine.model_config import (
     context_length,
@@ -135,9 +135,14 @@ class EnginePlugin(ABC):
         """What the engine is, for keys and manifests: everything that may change a result and is
         neither the model nor its precision, such as the version of a server.
         """
-        keyed = {each.name: setup.arguments.get(each.name) for each in self.arguments if each.keyed}
-        given = {name: str(value) for name, value in keyed.items() if value is not None}
+        given = keyed_values(self.arguments, setup.arguments)
         return {"name": self.name, "version": self.version, **given}
+
+    def passes_on(self, needed: frozenset[Capability]) -> Mapping[str, str]:
+        """The versions, by name, of other engines of this process that carry out work with these
+        needs for this one; {} where it does all itself.
+        """
+        return {}
 
     def fingerprint(self, setup: EngineSetup) -> str:
         """Identifies the model: its weights, configuration and tokenizer.

@@ -8,7 +8,7 @@ from typing import Any
 
 from lampbench.core.fidelity import Fidelity
 from lampbench.engine.capability import Capability
-from lampbench.engine.engine_argument import engine_arguments
+from lampbench.engine.engine_argument import engine_arguments, keyed_values
 from lampbench.engine.engine_plugin import EnginePlugin, EngineSetup
 from lampbench.engine.guarded_engine import GuardedEngine
 from lampbench.engine.model_arguments import NOTHING_GIVEN, ModelArguments
@@ -177,8 +177,11 @@ class EnginePool:
             arguments=engine_arguments(engine, plugin.arguments, given),
         )
 
-    def identity(self, model: str, engine: str | None = None) -> dict[str, Any]:
-        """What a model's answers depend on: weights, precision, chat template, loading, engine.
+    def identity(
+        self, model: str, engine: str | None = None, needed: frozenset[Capability] = frozenset()
+    ) -> dict[str, Any]:
+        """What a model's answers depend on: weights, precision, chat template, loading, engine, and
+        other engines that this one passes work with these needs to.
 
         Raises:
             LampbenchError: the model cannot be found.
@@ -195,11 +198,14 @@ class EnginePool:
                 found["arguments"] = changes
             told = dict(plugin.identity(setup))
             if (code := self.foreign_code(plugin)) is not None:
-                told["code"] = code
+                # an inherited `identity` may leave out arguments that a subclass declares
+                told = {**keyed_values(plugin.arguments, setup.arguments), **told, "code": code}
             if told:
                 found["engine"] = told
             self._identities[place] = found
-        return self._identities[place]
+        passed_on = dict(self.plugin(place[0]).passes_on(needed))
+        found = self._identities[place]
+        return {**found, "passed_on": passed_on} if passed_on else found
 
     def model(self, model: str, engine: str | None = None) -> ModelSpec:
         """A model by its name, as an engine finds it.
@@ -218,6 +224,10 @@ class EnginePool:
         nothing.
         """
         return self.plugin(self._place(model, engine)[0]).prices(self.setup(model, engine))
+
+    def reads_model_files(self, engine: str | None = None) -> bool:
+        """Whether an engine reads the model's files; if not, the model is elsewhere."""
+        return self.plugin(engine or self.options.engine).reads_model_files
 
     def keyed_arguments(self, engine: str) -> frozenset[str]:
         """The names of an engine's arguments that may change an answer."""

@@ -3,9 +3,12 @@
 from collections.abc import Mapping
 from typing import ClassVar
 
-from lampbench.engine.capability import EVERYTHING
+from lampbench.engine.capability import ADAPTERS, EVERYTHING, Capability
 from lampbench.engine.engine_plugin import EnginePlugin, EngineSetup, register_engine
 from lampbench.engine.protocol import Engine
+from lampbench.engines.reference import Reference
+
+_NOT_STACKED = frozenset(ADAPTERS.values()) - {Capability.LORA}
 
 
 @register_engine("batched")
@@ -20,8 +23,12 @@ class Batched(EnginePlugin):
     batch_invariant: ClassVar = True
 
     def identity(self, setup: EngineSetup) -> Mapping[str, str]:
-        """Nothing: keys that name no engine are the default engine's."""
-        return {}
+        """Nothing: keys that name no engine are the default engine's. A subclass names itself."""
+        return {} if type(self) is Batched else super().identity(setup)
+
+    def passes_on(self, needed: frozenset[Capability]) -> Mapping[str, str]:
+        """The reference engine's version for adapters of other kinds than LoRA."""
+        return {Reference.name: Reference.version} if needed & _NOT_STACKED else {}
 
     def open(self, setup: EngineSetup) -> Engine:
         """The batched engine, with the reference engine behind it for other kinds of adapter."""

@@ -115,7 +115,8 @@ def api_options(setup: EngineSetup) -> ApiOptions:
     Raises:
         LampbenchError: the address is missing, or an argument is not valid.
     """
-    given = dict(setup.arguments)
+    own = {each.name for each in OpenAI.arguments}  # a subclass may declare more
+    given = {name: value for name, value in setup.arguments.items() if name in own}
     address, fields = given.pop("api_base"), given.pop("fields")
     if address is None:
         raise LampbenchError(

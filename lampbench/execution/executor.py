@@ -91,6 +91,10 @@ class Engines(ModelIdentities, Protocol):
         """What a million tokens read and written cost; None where it is not known or nothing."""
         ...
 
+    def reads_model_files(self, engine: str | None = None) -> bool:
+        """Whether an engine reads the model's files; if not, the model is elsewhere."""
+        ...
+
     def keyed_arguments(self, engine: str) -> frozenset[str]:
         """The names of an engine's arguments that may change an answer."""
         ...

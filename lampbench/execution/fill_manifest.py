@@ -109,6 +109,7 @@ def model_details(plan: Plan) -> ModelDetails:
         engine=answering,
         engine_identity=identity.get("engine", {}),
         stage_engines=stage_engines(plan),
+        stage_identities=_stage_identities(plan),
         engine_arguments=given_arguments(plan),
         arguments=engines.arguments(),
         batching=engines.batching(executor.model, answering),
@@ -122,6 +123,18 @@ def stage_engines(plan: Plan) -> dict[str, str]:
     named = {stage.name: executor.engine_of(stage.recipe) for stage in plan.stages
              if uses_engine(stage.recipe)}  # fmt: skip
     return {stage: name for stage, name in named.items() if name != executor.engine_of(None)}
+
+
+def _stage_identities(plan: Plan) -> dict[str, dict[str, str]]:
+    """What the engines of `stage_engines` are, by stage."""
+    executor, named = plan.executor, stage_engines(plan)
+    found = {}
+    for stage in plan.stages:
+        if stage.name in named:
+            model = stage.recipe.model_name(executor.model)
+            known = executor.engines.identity(model, named[stage.name])
+            found[stage.name] = dict(known.get("engine", {}))
+    return found
 
 
 def given_arguments(plan: Plan) -> dict[str, dict[str, Any]]:

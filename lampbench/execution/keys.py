@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any, Protocol
 
 from lampbench.core.dataset import User, dates_of
+from lampbench.engine.capability import EVERYTHING, Capability
 from lampbench.execution.specification import Owner, RunSpecification, WholeTask
 from lampbench.plugin.added_fields import keyed_parts
 from lampbench.plugin.borrowing import Borrowing
@@ -31,8 +32,10 @@ class ModelIdentities(Protocol):
     it, without loading either.
     """
 
-    def identity(self, model: str, engine: str | None = None) -> Any:
-        """JSON value that differs when the model's answers may differ."""
+    def identity(
+        self, model: str, engine: str | None = None, needed: frozenset[Capability] = frozenset()
+    ) -> Any:
+        """JSON value that differs when the model's answers to work with these needs may differ."""
         ...
 
 
@@ -95,7 +98,9 @@ class Keys:
         everything = {
             **self._circumstances,
             **({"metrics": metrics} if metrics else {}),
-            "model": self.models.identity(self.spec.model, self.engine_of(None)),
+            "model": self.models.identity(
+                self.spec.model, self.engine_of(None), self._needs(*self._recipes())
+            ),
             **self._engines_of_stages(),
             "method": [method.name, code_identity(type(method)), parts, *instance_state(method)],
             "data": self.spec.dataset.fingerprint,
@@ -107,10 +112,10 @@ class Keys:
         """What identifies the engines of stages that another one builds than answers; the rest of
         a run's key says nothing of its stages' engines.
         """
-        method, answering = self.spec.method, self.engine_of(None)
+        answering = self.engine_of(None)
         others = {
             recipe.section: self._model(recipe)
-            for recipe in build_order([method.prompting, *method.parts().values()])
+            for recipe in self._recipes()
             if not recipe.from_data_alone and self.engine_of(recipe) != answering
         }
         return {"engines": others} if others else {}
@@ -122,9 +127,9 @@ class Keys:
         histories where they train on prompts that quote.
         """
         method, dataset = self.spec.method, self.spec.dataset
-        recipes = build_order([method.prompting, *method.parts().values()])
         quoting = any(
-            one.sees_train_users and not isinstance(self._prompting(one), Plain) for one in recipes
+            one.sees_train_users and not isinstance(self._prompting(one), Plain)
+            for one in self._recipes()
         )
         foreign = (
             code_identity(type(method))[0] == PLUGIN
@@ -163,7 +168,19 @@ class Keys:
     def _model(self, recipe: Recipe) -> Any:
         if recipe.from_data_alone:
             return None
-        return self.models.identity(recipe.model_name(self.spec.model), self.engine_of(recipe))
+        model, engine = recipe.model_name(self.spec.model), self.engine_of(recipe)
+        return self.models.identity(model, engine, self._needs(recipe))
+
+    def _recipes(self) -> list[Recipe]:
+        """All recipes behind the method."""
+        method = self.spec.method
+        return build_order([method.prompting, *method.parts().values()])
+
+    @staticmethod
+    def _needs(*recipes: Recipe) -> frozenset[Capability]:
+        """What some recipes need of an engine; everything where one does not say."""
+        needs = [recipe.needs() for recipe in recipes if not recipe.from_data_alone]
+        return frozenset().union(*(EVERYTHING if one is None else one for one in needs))
 
     def _circumstances_of(self, recipe: Recipe) -> dict[str, Any]:
         everything = self._circumstances

@@ -123,7 +123,8 @@ class ModelDetails:
     weights, configuration and tokenizer. `chat_template` is None for the tokenizer's own.
     `engine` is the engine that answered, `engine_identity` what it was (version, settings; empty
     for the default engine), `stage_engines` those of stages that another one carried out, by stage,
-    and `engine_arguments` what was given to them and may change an answer. `arguments` are those of
+    `stage_identities` what these were, and `engine_arguments` what was given to all of them and may
+    change an answer. `arguments` are those of
     `--model-arg` that were given, `notes` what a reader of the model's scores must know.
 
     `batching` bounds what the batched engine puts into one pass: rows of a decoding step, tokens
@@ -140,6 +141,7 @@ class ModelDetails:
     engine: str | None = None
     engine_identity: Mapping[str, str] = field(default_factory=dict)
     stage_engines: Mapping[str, str] = field(default_factory=dict)
+    stage_identities: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     engine_arguments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     arguments: Mapping[str, Any] = field(default_factory=dict)
     batching: Mapping[str, int] = field(default_factory=dict)

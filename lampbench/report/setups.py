@@ -1,5 +1,6 @@
 """What runs have in common: the setup of a table's rows, the data of a column, the settings."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lampbench.engine.model_arguments import SHOWN_ELSEWHERE
@@ -56,11 +57,18 @@ def engine_of_run(run: Run) -> str:
     Runs whose engine is not known are not told apart from the default engine's.
     """
     details = run.manifest.model_details
-    told = [f"{name} {value}" for name, value in sorted(details.engine_identity.items())
-            if name != "name"]  # fmt: skip
-    answering = " ".join([details.engine or DEFAULT_ENGINE, *told])
-    stages = [f"{stage} by {name}" for stage, name in sorted(details.stage_engines.items())]
+    answering = _told(details.engine or DEFAULT_ENGINE, details.engine_identity)
+    stages = [
+        f"{stage} by {_told(name, details.stage_identities.get(stage, {}))}"
+        for stage, name in sorted(details.stage_engines.items())
+    ]
     return "; ".join([answering, *stages])
+
+
+def _told(engine: str, identity: Mapping[str, str]) -> str:
+    """An engine's name with what identifies it."""
+    told = [f"{name} {value}" for name, value in sorted(identity.items()) if name != "name"]
+    return " ".join([engine, *told])
 
 
 def column_of(run: Run) -> Column:

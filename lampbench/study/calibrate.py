@@ -5,6 +5,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from lampbench.execution.options import GridPoint, RunOptions, engine_pool, grid
 from lampbench.execution.plan import Plan
 from lampbench.execution.runner import execute
 from lampbench.record.runs import read_run
-from lampbench.study.cost_profile import CostProfile, Rate
+from lampbench.study.cost_profile import CostProfile, Rate, rate_place
 from lampbench.study.estimate import stage_estimates
 from lampbench.study.token_cost import Lengths
 from lampbench.util.machine import hardware
@@ -71,8 +72,10 @@ def calibrate(
     """
     rates: dict[str, Rate] = {}
     answers, others, start = 0, 0.0, 0.0
-    with tempfile.TemporaryDirectory(prefix="lampbench-calibrate-") as place:
+    with ExitStack() as at_end:
+        place = at_end.enter_context(tempfile.TemporaryDirectory(prefix="lampbench-calibrate-"))
         pool = engine_pool(replace(choices, cache_dir=Path(place)), Progress())
+        at_end.callback(pool.close)
         sizes = (
             FewUsers(1, _FEWEST),
             FewUsers(max(1, users // 3), _TRAINING_QUERIES // 2),
@@ -114,7 +117,6 @@ def _plans(
 
 def _measured(plan: Plan) -> dict[str, tuple[float, int]]:
     """Carry out a plan: seconds and estimated tokens of what was not there already, by place."""
-    spec = plan.spec
     estimated = stage_estimates(plan, Lengths(plan.executor.model_spec))
     results = plan.folder.parents[3]
     stages = read_run(execute(plan, _COMMAND, results)).manifest.stages
@@ -122,7 +124,7 @@ def _measured(plan: Plan) -> dict[str, tuple[float, int]]:
     for ours, theirs in zip(estimated, stages, strict=True):
         tokens = [ours.cost.read, ours.cost.trained, ours.cost.written]
         known = None not in tokens and not theirs.cached
-        place = f"{spec.model} {spec.task.name} {plan.method.name} {ours.stage}"
+        place = str(rate_place(plan, ours.stage))
         seconds = 0.0 if theirs.cached else theirs.seconds
         found[place] = seconds, sum(one or 0 for one in tokens) if known else 0
     return found

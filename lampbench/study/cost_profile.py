@@ -1,9 +1,10 @@
 """What work costs on a machine: seconds per token and stage, measured, or arithmetic for a GPU."""
 
 import json
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
+from lampbench.execution.plan import Plan
 from lampbench.record.manifest import PREDICT
 from lampbench.record.typed_json import from_json
 from lampbench.study.token_cost import Cost
@@ -36,8 +37,46 @@ class Rate:
 
 
 @dataclass(frozen=True, slots=True)
+class RatePlace:
+    """What a rate was measured for. `device` is what was asked for, "auto" where nothing was."""
+
+    model: str
+    task: str
+    method: str
+    stage: str
+    engine: str
+    dtype: str
+    device: str
+
+    def __str__(self) -> str:
+        return " ".join(str(getattr(self, one.name)) for one in fields(self))
+
+    @classmethod
+    def read(cls, text: str) -> "RatePlace":
+        """The place of that text; a model's name may have spaces.
+
+        Raises:
+            ValueError: it is none.
+        """
+        parts = text.rsplit(" ", 6)
+        if len(parts) != 7:
+            raise ValueError(f"rates: {text!r} does not name engine, precision and device")
+        return cls(*parts)
+
+
+def rate_place(plan: Plan, stage: str) -> RatePlace:
+    """The place of a stage of a plan."""
+    executor, spec = plan.executor, plan.spec
+    recipes = {one.name: one.recipe for one in plan.stages}
+    engine = executor.engine_of(recipes.get(stage))
+    dtype = executor.engines.dtype(spec.model, engine)
+    device = executor.engines.options.device or "auto"
+    return RatePlace(spec.model, spec.task.name, plan.method.name, stage, engine, dtype, device)
+
+
+@dataclass(frozen=True, slots=True)
 class CostProfile:
-    """Rates by `model task method stage`, and what does not belong to a stage.
+    """Rates by `RatePlace`, as text, and what does not belong to a stage.
 
     `answer_seconds` are those of scoring and recording an answer, `start` those of loading a model,
     `peak_bytes` the most memory that was used.
@@ -49,11 +88,12 @@ class CostProfile:
     start: float = 0.0
     peak_bytes: int = 0
 
-    def seconds(self, model: str, task: str, method: str, stage: str, cost: Cost) -> float | None:
+    def seconds(self, wanted: RatePlace, cost: Cost) -> float | None:
         """Seconds of a stage of a plan; None where neither it nor its tokens are known.
 
         A stage that was measured for another method or task only has that rate; predictions of
-        another method cost something else, and have none.
+        another method cost something else, and have none. So do other engines, precisions and
+        devices.
         """
         amounts = (cost.read, cost.trained, cost.written)
         if any(amount is None for amount in amounts):
@@ -61,12 +101,12 @@ class CostProfile:
         tokens = sum(amount or 0 for amount in amounts)
         if not tokens:
             return 0.0
-        wanted = (model, task, method, stage)
-        places = (0, 1, 2, 3), (0, 1, 3), (0, 2, 3), (0, 3)
-        for same in places[: None if stage != PREDICT else 1]:
-            for name, rate in self.rates.items():
-                parts = name.split(" ")
-                if all(parts[place] == wanted[place] for place in same):
+        freed: tuple[dict[str, str], ...] = ({}, {"method": ""}, {"task": ""},
+                                             {"method": "", "task": ""})  # fmt: skip
+        measured = {RatePlace.read(name): rate for name, rate in self.rates.items()}
+        for free in freed[: None if wanted.stage != PREDICT else 1]:
+            for place, rate in measured.items():
+                if replace(place, **free) == replace(wanted, **free):
                     return rate.fixed + rate.per_token * tokens
         return None
 
@@ -83,6 +123,8 @@ def read_profile(file: Path) -> CostProfile:
     """
     try:
         found: CostProfile = from_json(CostProfile, json.loads(read_regular(file)))
+        for name in found.rates:
+            RatePlace.read(name)
     except FileNotFoundError:
         raise LampbenchError(
             f"{file}: no such profile; measure this machine with --calibrate, give a file with "

@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from lampbench.engine.model_files import decoder_sizes
-from lampbench.engine.models import resolve_model
 from lampbench.execution.plan import Plan
 from lampbench.record.manifest import PREDICT
-from lampbench.study.cost_profile import CostProfile, GpuArithmetic
+from lampbench.study.cost_profile import CostProfile, GpuArithmetic, rate_place
 from lampbench.study.token_cost import Cost, Lengths, answer_cost, artifact_cost
 
 _ANSWER_BYTES = 600
@@ -122,14 +121,13 @@ def _forecast(
     factor: float,
 ) -> StageForecast:
     grown = _times(cost, factor)
-    spec = plan.spec
     if isinstance(costs, GpuArithmetic):
         if grown.disk is not None:
             grown = replace(grown, disk=round(grown.disk * _adapter_growth(plan, costs)))
         all_gpus = costs.gpu_seconds(grown)
         seconds = None if all_gpus is None else all_gpus / costs.gpus
     else:
-        seconds = costs.seconds(spec.model, spec.task.name, plan.method.name, stage, grown)
+        seconds = costs.seconds(rate_place(plan, stage), grown)
     per_user = not any(one.name == stage and one.of_task for one in plan.stages)
     count = round(units * factor)
     return StageForecast(plan.title, stage, count, grown, seconds, per_user)
@@ -137,7 +135,7 @@ def _forecast(
 
 def _adapter_growth(plan: Plan, costs: GpuArithmetic) -> float:
     """How much larger the LoRA of q_proj and v_proj is than that of the plan's model."""
-    sizes = decoder_sizes(resolve_model(plan.spec.model))
+    sizes = decoder_sizes(plan.executor.model_spec)
     if sizes is None:
         return 1.0
     here = sizes.layers * (sum(sizes.linear["q_proj"]) + sum(sizes.linear["v_proj"]))
@@ -152,12 +150,15 @@ def _overhead(costs: CostProfile | GpuArithmetic, answers: float) -> float:
 
 
 def _weights(plans: Sequence[Plan], costs: CostProfile | GpuArithmetic) -> float | None:
-    """Bytes of the weights of all models."""
+    """Bytes of the weights of all models; none of one that is elsewhere."""
     if isinstance(costs, GpuArithmetic):
         return 2 * costs.shape.parameters
     total = 0.0
-    for name in {plan.spec.model for plan in plans}:
-        folder = resolve_model(name).folder
+    answering = {plan.spec.model: plan.executor for plan in plans}
+    for executor in answering.values():
+        if not executor.engines.reads_model_files(executor.engine_of(None)):
+            continue
+        folder = executor.model_spec.folder
         if folder is None:
             return None
         total += sum(file.stat().st_size for file in folder.glob("*.safetensors"))

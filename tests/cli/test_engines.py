@@ -252,10 +252,35 @@ def test_a_run_of_another_engine_is_recorded_and_planned_again(call, on_fake_eng
     details = one.manifest.model_details
     assert (details.engine, details.stage_engines) == ("batched", {"negatives": "reference"})
     usual = lampbench.run("cope", "news_headline", users=2)
-    assert setup_of(one).engine == "batched; negatives by reference" != setup_of(usual).engine
+    told = setup_of(one).engine
+    assert told == "batched; negatives by reference version 2" != setup_of(usual).engine
+    assert details.stage_identities == {"negatives": {"name": "reference", "version": "2"}}
     whole = lampbench.run("base", "news_headline", users=2, engine="reference")
     assert whole.manifest.model_details.engine_identity == {"name": "reference", "version": "2"}
     assert setup_of(whole).engine == "reference version 2"
     for run in (one, usual, whole):
         plan = Replanner(tmp_path / ".lampbench" / "cache").plan(run.manifest, tmp_path / "results")
         assert plan.folder.name == run.manifest.key
+
+
+@pytest.mark.parametrize(
+    ("method", "changed"),
+    [("user_prefix", {"user_tuning", "run"}), ("per_pcs", {"gates", "assembled", "run"}),
+     ("oppu", set())],
+)  # fmt: skip
+def test_the_reference_engines_version_counts_where_work_is_passed_on_to_it(
+    tmp_path, monkeypatch, method, changed
+):
+    from lampbench import api
+    from lampbench.engines.reference import Reference
+
+    def keys(**settings):
+        (plan,) = api.plan(method, "news_headline", users=2, cache_dir=tmp_path / "cache",
+                           results=tmp_path / "results", **settings)  # fmt: skip
+        found = {s.name: plan.executor.keys.joint(s.recipe, s.owners) for s in plan.stages}
+        return found | {"run": plan.folder.name}
+
+    before = keys()
+    monkeypatch.setattr(Reference, "version", "another")
+    after = keys()
+    assert {name for name in before if before[name] != after[name]} == changed

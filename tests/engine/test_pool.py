@@ -7,9 +7,13 @@ import pytest
 from lampbench.core.fidelity import PAPER
 from lampbench.engine.batched.engine import BatchedEngine
 from lampbench.engine.divided_engine import DividedEngine
+from lampbench.engine.engine_argument import EngineArgument
 from lampbench.engine.pool import EngineOptions, EnginePool
 from lampbench.engine.reference.engine import ReferenceEngine
+from lampbench.engines.batched import Batched
+from lampbench.engines.openai import OpenAI
 from lampbench.execution.cache import Cache
+from lampbench.execution.engine_plugins import EnginePlugins
 from lampbench.registry import Registry
 from lampbench.util.errors import LampbenchError
 from lampbench.util.progress import Progress
@@ -71,3 +75,33 @@ def test_a_models_identity_is_what_its_answers_depend_on(pool, model_folder):
     assert all(identity != usual for identity in changed)
     assert pool(batch_size=1).identity(name) == usual
     assert Path(name).name not in str(usual)
+
+
+SHIFT = EngineArgument("shift", str, "changes answers", "a")
+SPEED = EngineArgument("speed", str, "changes no answer", "a", keyed=False)
+
+
+class Mine(Batched):
+    name = "mine"
+    arguments = (SHIFT, SPEED)
+
+
+class MyServer(OpenAI):
+    name = "mine"
+    arguments = (*OpenAI.arguments, SHIFT, SPEED)
+
+
+@pytest.mark.parametrize(
+    ("kind", "needed"), [(Mine, {}), (MyServer, {"api_base": "http://localhost:1/v1"})]
+)
+def test_arguments_of_an_engine_that_inherits_are_in_its_identity(tmp_path, kind, needed):
+    def identity(**given):
+        options = EngineOptions(engine="mine", engine_arguments={"mine": {**needed, **given}})
+        cache = Cache(tmp_path, print)
+        made = EnginePool(options, PAPER, cache, Progress(), lambda name: kind(),
+                          foreign_code=EnginePlugins.foreign_code)  # fmt: skip
+        return made.identity("bundled-small")
+
+    usual = identity()
+    assert usual == identity(shift="a") == identity(speed="b") != identity(shift="b")
+    assert usual["engine"].keys() >= {"code", "name", "shift", "version"}

@@ -11,6 +11,7 @@ import pytest
 
 from lampbench.core.dataset import Dataset, Query, Record, User
 from lampbench.core.fidelity import FIDELITIES
+from lampbench.engine.capability import Capability
 from lampbench.engine.models import ModelSpec, resolve_model
 from lampbench.engine.pool import EngineOptions, EnginePool
 from lampbench.engine.protocol import (
@@ -125,7 +126,9 @@ class Pool:
     def close(self) -> None:
         pass
 
-    def identity(self, model: str, engine: str | None = None) -> Any:
+    def identity(
+        self, model: str, engine: str | None = None, needed: frozenset[Capability] = frozenset()
+    ) -> Any:
         return {"fingerprint": model, "dtype": "float32", "chat_template": None}
 
     def model(self, model: str, engine: str | None = None) -> ModelSpec:
@@ -136,6 +139,9 @@ class Pool:
 
     def prices(self, model: str, engine: str | None = None) -> tuple[float, float] | None:
         return None
+
+    def reads_model_files(self, engine: str | None = None) -> bool:
+        return True
 
     def keyed_arguments(self, engine: str) -> frozenset[str]:
         return frozenset()

@@ -1,11 +1,12 @@
 """What a plan will cost: from what was measured here, or from the data sheet of a GPU."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from lampbench.study.calibrate import calibrate
-from lampbench.study.cost_profile import CostProfile, Rate, gpu_arithmetic
+from lampbench.study.cost_profile import CostProfile, Rate, RatePlace, gpu_arithmetic, rate_place
 from lampbench.study.forecast import forecast
 from lampbench.study.token_cost import Cost
 
@@ -20,7 +21,7 @@ def planned(planner):
 
 def profile(plans):
     rates = {
-        f"bundled news_headline {plan.method.name} {stage}": Rate(0.002)
+        str(rate_place(plan, stage)): Rate(0.002)
         for plan in plans
         for stage in [*(one.name for one in plan.stages), "predict"]
     }
@@ -68,6 +69,16 @@ def test_what_was_not_measured_is_unknown_and_not_nothing(planned):
     assert found.seconds is None and found.gpu_hours is None and found.memory is None
 
 
+@pytest.mark.parametrize("other", ["engine", "dtype", "device", "model"])
+def test_another_engine_precision_or_device_was_not_measured(other):
+    place = RatePlace("a model", "t", "m", "train", "batched", "float32", "auto")
+    costs = CostProfile("a test", {str(place): Rate(0.5)})
+    assert RatePlace.read(str(place)) == place
+    assert costs.seconds(place, Cost(10)) == 5.0
+    assert costs.seconds(replace(place, method="n", task="u"), Cost(10)) == 5.0
+    assert costs.seconds(replace(place, **{other: "other"}), Cost(10)) is None
+
+
 def test_a_rate_is_the_line_through_two_measurements():
     assert Rate.through((3.0, 100), (5.0, 300)) == Rate(0.01, 2.0)
     assert Rate.through((5.0, 100), (4.0, 400)) == Rate(0.01)
@@ -90,7 +101,7 @@ def test_a_calibration_measures_every_stage_and_leaves_nothing(on_fake_engine, t
 
     choices = RunOptions(methods=["cope"], tasks=["news_headline"], cache_dir=tmp_path / "cache")
     found = calibrate(choices, [{}], users=2)
-    stages = {name.split(" ")[-1] for name in found.rates}
+    stages = {RatePlace.read(name).stage for name in found.rates}
     assert {"task_sft", "user_sft", "user_dpo", "predict"} <= stages
     assert all(rate.per_token > 0 for rate in found.rates.values())
     assert found.start > 0 and found.peak_bytes > 10**7

@@ -236,3 +236,13 @@ def test_from_python(api_server, tmp_path, monkeypatch):
     assert found.manifest.service and found.manifest.service.answers == QUERIES
     with pytest.raises(LampbenchError, match="--max-cost is for models behind an API"):
         lampbench.plan("base", "news_headline", max_cost=1.0)
+
+
+def test_its_cost_is_planned_from_a_calibration(call, api_server):
+    code, out, err = call("plan", "--engine", "openai", "--api-base", api_server.base, "--model",
+                          MODEL, "--task", "news_headline", "--users", "2", "--method", "base",
+                          "--calibrate", "--format", "json")  # fmt: skip
+    assert code == 0, err
+    found = json.loads(out)
+    assert found["seconds"] > 0
+    assert found["traffic"] == 2 * found["disk"], "there are no weights to read"
