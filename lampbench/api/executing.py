@@ -59,7 +59,8 @@ def execute_all(
                 if processes.worker:
                     answer_shard(each, shard, again=force)
                 elif crew:
-                    if not failures or each.done or complete_division(each):
+                    recorded = each.done and not force
+                    if not failures or recorded or complete_division(each):
                         folders.append(execute(each, command, Path(results), replace_run=force))
                 elif shard == ALL_USERS:
                     folders.append(execute(each, command, Path(results), force))

@@ -115,7 +115,8 @@ class Engines(ModelIdentities, Protocol):
 class Executor(Context):
     """The `Context` of one run, over a cache and engines.
 
-    `failed_users` names users whose training failed, and why: the run goes on without them.
+    `failed_users` names users whose training failed, or that of users whose data they need, and
+    why: the run goes on without them.
     """
 
     def __init__(
@@ -313,7 +314,7 @@ class Executor(Context):
         users = {user.id: user for user, _ in jobs}
         for owner, failure in self._train(recipe, jobs):
             if failure:
-                self._leave_out(recipe, owner, failure)
+                self.leave_out(recipe.section, owner.id, failure)
             else:
                 yield users[owner.id]
 
@@ -346,17 +347,19 @@ class Executor(Context):
             self._commit(recipe, owner, job.output, log)
             yield owner, ""
 
-    def _leave_out(self, recipe: Recipe, owner: Owner, reason: str) -> None:
-        """Go on without a user whose training failed."""
-        self.failed_users[owner.id] = f"{recipe.section}: {reason}"
+    def leave_out(self, stage: str, user: str, reason: str) -> None:
+        """Go on without the user with this id, who failed in a stage.
+
+        Raises:
+            LampbenchError: every user has failed.
+        """
+        self.failed_users[user] = f"{stage}: {reason}"
         self.progress.say(
-            f"user {owner.id} of {self.task.name} failed in {recipe.section}: {reason}; the run "
-            "goes on without this user"
+            f"user {user} of {self.task.name} failed in {stage}: {reason}; the run goes on "
+            "without this user"
         )
         if len(self.failed_users) == len(self.dataset.test_users):
-            raise LampbenchError(
-                f"{self.task.name}: every user failed in {recipe.section}: {reason}"
-            )
+            raise LampbenchError(f"{self.task.name}: every user failed in {stage}: {reason}")
 
     def generate(
         self, recipe: UserRecipe, work: Iterable[tuple[User, Iterable[GenerateRequest]]]

@@ -5,6 +5,7 @@ from dataclasses import asdict, fields
 
 from lampbench.core.dataset import User
 from lampbench.execution.cost_meter import Usage
+from lampbench.execution.failed_lenders import leave_out_borrowers, require_lenders
 from lampbench.execution.plan import Plan, Stage, make_stages
 from lampbench.execution.shard import ALL_USERS, Shard, shard_index
 from lampbench.execution.shard_answers import ShardAnswers
@@ -70,7 +71,7 @@ def build(plan: Plan, stage: Stage, shard: Shard = ALL_USERS) -> int:
     elif shard != ALL_USERS:
         what += f", shard {shard}"
     with executor.cache.lock(executor.keys.shared(stage.recipe), what, shard):
-        missing = part.missing(executor)
+        missing = _feasible(plan, stage.recipe, part.missing(executor))
         made = part.made(executor)
         executor.cache.drop_finished(
             stage.name, (executor.keys.of(stage.recipe, owner) for owner in made)
@@ -85,6 +86,21 @@ def build(plan: Plan, stage: Stage, shard: Shard = ALL_USERS) -> int:
                     executor.progress.update(done)
             executor.progress.finish(f"{cached} cached" if cached else "")
     return cached
+
+
+def _feasible(plan: Plan, recipe: Recipe, owners: Sequence[Owner]) -> Sequence[Owner]:
+    """Owners without those who need what failed users do not have; these are left out of the run.
+
+    Raises:
+        LampbenchError: nobody is left, or the task's artifact needs a failed user's.
+    """
+    executor = plan.executor
+    users = [owner for owner in owners if isinstance(owner, User)]
+    if owners and not users:
+        require_lenders(executor, recipe)
+    parts = [recipe, *([plan.method.prompting] if recipe.uses_prompting else [])]
+    leave_out_borrowers(executor, recipe.section, parts, users)
+    return [owner for owner in owners if owner.id not in executor.failed_users]
 
 
 def _built(plan: Plan, recipe: Recipe, owners: Sequence[Owner]) -> Iterator[object]:
@@ -160,6 +176,8 @@ def predict(
     """
     executor = plan.executor
     given = executor.dataset.test_users if asked_users is None else asked_users
+    parts = [plan.method.prompting, *plan.method.parts().values()]
+    leave_out_borrowers(executor, PREDICT, parts, given)
     users = [user for user in given if user.id not in executor.failed_users]
     queries = {(user.id, query.id): query for user in users for query in user.queries}
     title = f"{plan.title}: predict"

@@ -6,7 +6,12 @@ from lampbench.execution.make_answers import make_answers
 from lampbench.execution.plan import Plan
 from lampbench.execution.runner import execute, require_recorded
 from lampbench.execution.shard import Shard
-from lampbench.execution.shard_answers import has_answers, store_answers, unanswered
+from lampbench.execution.shard_answers import (
+    answered_otherwise,
+    has_answers,
+    store_answers,
+    unanswered,
+)
 
 
 def answer_shard(plan: Plan, shard: Shard, *, again: bool = False) -> bool:
@@ -50,8 +55,14 @@ def execute_shard(plan: Plan, shard: Shard, command: str, results: Path) -> Path
     if left and not plan.done:  # another process may have recorded it meanwhile
         named = ", ".join(f"{index}/{shard.count}" for index in left[:_NAMED])
         more = f" and {len(left) - _NAMED} more" if len(left) > _NAMED else ""
+        hint = ""
+        if other := answered_otherwise(plan, shard.count):
+            hint = (
+                f" (shard {other[0]}/{shard.count} was answered with another --rewards or "
+                "--private: give all shards the same)"
+            )
         plan.executor.progress.say(
-            f"{plan.title}: shard {shard} is done; the run is recorded after {named}{more}"
+            f"{plan.title}: shard {shard} is done; the run is recorded after {named}{more}{hint}"
         )
         return None
     return execute(plan, command, results)

@@ -22,6 +22,7 @@ from lampbench.util.regular_file import read_regular
 SHARD_ANSWERS = "shard_answers"
 """The kind of these artifacts in a cache."""
 _ROWS = "predictions.jsonl"
+_VARIANTS = ("", "private-", "rewards-", "rewards-private-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +94,21 @@ def unanswered(plan: Plan, count: int) -> list[int]:
 
 def complete_division(plan: Plan) -> int | None:
     """Into how many shards a run was divided that have all been answered; None if there is none."""
-    counts = {shard.count for _, shard in _stored(plan)}
+    counts = {shard.count for _, shard in _stored(plan, _variant(plan))}
     return next((count for count in sorted(counts) if not unanswered(plan, count)), None)
 
 
+def answered_otherwise(plan: Plan, count: int) -> list[int]:
+    """Which of `count` shards have been answered only with another --rewards or --private."""
+    others = [variant for variant in _VARIANTS if variant != _variant(plan)]
+    found = {shard for variant in others for _, shard in _stored(plan, variant)}
+    return [index for index in unanswered(plan, count) if Shard(index, count) in found]
+
+
 def drop_answers(plan: Plan) -> None:
-    """Delete what the shards of a run made."""
+    """Delete what the shards of a run made, with and without rewards, private or not."""
     cache = plan.executor.cache
-    for folder, _ in list(_stored(plan)):
+    for folder, _ in [one for variant in _VARIANTS for one in _stored(plan, variant)]:
         cache.forget(SHARD_ANSWERS, folder.name)
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -137,11 +145,16 @@ def _total(parts: Sequence[StageCost], key: str, *, of_task: bool) -> StageCost:
 
 
 def _key(plan: Plan, shard: Shard) -> str:
-    return f"{plan.folder.name}-{shard.index}-of-{shard.count}"
+    return f"{plan.folder.name}-{_variant(plan)}{shard.index}-of-{shard.count}"
 
 
-def _stored(plan: Plan) -> Iterator[tuple[Path, Shard]]:
-    parent, run = plan.executor.cache.root / SHARD_ANSWERS, f"{plan.folder.name}-"
+def _variant(plan: Plan) -> str:
+    """What tells answers of one run apart: options that change the record and not the run's key."""
+    return _VARIANTS[2 * plan.spec.rewards + plan.spec.private]
+
+
+def _stored(plan: Plan, variant: str) -> Iterator[tuple[Path, Shard]]:
+    parent, run = plan.executor.cache.root / SHARD_ANSWERS, f"{plan.folder.name}-{variant}"
     for name in sorted(os.listdir(parent)) if parent.is_dir() else []:  # noqa: PTH208
         index, _, count = name.removeprefix(run).partition("-of-")
         if name.startswith(run) and index.isdecimal() and count.isdecimal():

@@ -13,9 +13,10 @@ from lampbench.engine.capability import Capability
 from lampbench.engine.protocol import TrainJob, Weights
 from lampbench.plugin.adaptation import UserDPO, UserSFT
 from lampbench.plugin.adapter_recipe import AdapterRecipe
-from lampbench.plugin.borrowing import Borrowing
+from lampbench.plugin.borrowing import Borrowing, with_shuffled_history
 from lampbench.plugin.context import Context, UserRecipe, WeightsSource
 from lampbench.plugin.recipe_graph import adapters_of
+from lampbench.util.errors import LampbenchError
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,10 @@ class MeanOfHalves(UserRecipe, Borrowing, WeightsSource):
 
 @dataclass(frozen=True)
 class OtherHalf(Borrowing, WeightsSource):
-    """For a half of a user's history, the weights that `recipe` trains on the other half."""
+    """For a half of a user's history, the weights that `recipe` trains on the other half.
+
+    The history is the user's own or, inside `OnShuffledHistories`, the one dealt to them.
+    """
 
     name: ClassVar = "other_half"
     section = "other_half"
@@ -64,11 +68,11 @@ class OtherHalf(Borrowing, WeightsSource):
 
     def lenders(self, dataset: Dataset, seed: int, user: User | None) -> Sequence[User]:
         """The user with the other half."""
-        return [other_half(dataset, user)] if user else []
+        return [other_half(dataset, seed, user)] if user else []
 
     def weights(self, context: Context, user: User) -> Weights:
         """Those trained on the other half."""
-        return context.weights(self.recipe, other_half(context.dataset, user))
+        return context.weights(self.recipe, other_half(context.dataset, context.seed, user))
 
 
 @dataclass(frozen=True)
@@ -96,8 +100,28 @@ def halves(user: User) -> tuple[User, User]:
     return first, second
 
 
-def other_half(dataset: Dataset, half: User) -> User:
-    """For a user with one half of the history, the user with the other half."""
-    whole = next(user for user in (*dataset.test_users, *dataset.train_users) if user.id == half.id)
-    first, second = halves(whole)
-    return second if half.history == first.history else first
+def other_half(dataset: Dataset, seed: int, half: User) -> User:
+    """For a user with one half of a history, the user with the other half.
+
+    Raises:
+        LampbenchError: it is a half neither of their own history nor of the one dealt to them.
+    """
+    test_users = [user for user in dataset.test_users if user.id == half.id]
+    train_users = [user for user in dataset.train_users if user.id == half.id]
+    for whole in (*test_users, *train_users):
+        if other := _other_of(halves(whole), half):
+            return other
+    for user in test_users:
+        if other := _other_of(halves(with_shuffled_history(dataset, seed, user)), half):
+            return other
+    raise LampbenchError(
+        f"user {half.id} of {dataset.task}: HeldOutDPO and OtherHalf need one half of a history, "
+        "the user's own or one dealt to them; use them inside MeanOfHalves"
+    )
+
+
+def _other_of(both: tuple[User, User], half: User) -> User | None:
+    first, second = both
+    if half.history == first.history:
+        return second
+    return first if half.history == second.history else None

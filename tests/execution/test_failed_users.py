@@ -1,11 +1,15 @@
 """A user whose training fails is reported and left out; the others go on."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from lampbench.execution.run_shard import execute_shard
 from lampbench.execution.runner import execute
+from lampbench.execution.shard import Shard
+from lampbench.plugin.borrowing import another_user
 from lampbench.record.runs import load_runs, read_run
 from lampbench.report.contents import arrange
 from lampbench.report.leaderboard import pages
@@ -87,3 +91,54 @@ def test_nobody_left_ends_the_run(planner, engine):
     engine.diverging = {"ann", "bob", "../../mallory"}
     with pytest.raises(LampbenchError, match="every user failed in user_sft"):
         run(planner("oppu"))
+
+
+def test_who_borrows_from_a_failed_user_fails_too(planner, engine):
+    """Somebody answers with bob's weights, which there are not."""
+    engine.diverging = {"bob"}
+    plan = planner("oppu_swapped")
+    ids = {user.id for user in plan.spec.dataset.test_users}
+    (borrower,) = [
+        user.id
+        for user in plan.spec.dataset.test_users
+        if another_user(plan.spec.dataset, plan.spec.seed, user).id == "bob"
+    ]
+    recorded = read_run(run(plan))
+    failed = recorded.manifest.failed_users
+    assert set(failed) == {"bob", borrower}
+    assert failed[borrower] == (
+        "predict: it needs the data of user bob, who failed in user_sft: the loss is nan at step 1"
+    )
+    assert {row.user for row in recorded.predictions} == ids - {"bob", borrower}
+
+
+def test_who_is_assembled_from_a_failed_user_fails_too(planner, engine):
+    engine.diverging = {"bob"}
+    recorded = read_run(run(planner("per_pcs", "assembled.sharers=1")))
+    failed = recorded.manifest.failed_users
+    assert len(failed) == 2 and len({row.user for row in recorded.predictions}) == 1
+    assert [why for user, why in failed.items() if user != "bob"] == [
+        "assembled: it needs the data of user bob, who failed in user_sft: the loss is nan at "
+        "step 1"
+    ]
+
+
+def test_shards_report_the_same_borrowers(planner, engine, tmp_path):
+    engine.diverging = {"bob"}
+    plan = planner("oppu_swapped")
+    expected = read_run(run(plan)).manifest.failed_users
+    shutil.rmtree(plan.folder)
+    shutil.rmtree(tmp_path / "cache")
+    results = plan.folder.parents[3]
+    shards = [Shard(index, 2) for index in range(2)]
+    *_, folder = [execute_shard(planner("oppu_swapped"), one, "x", results) for one in shards]
+    assert folder is not None
+    assert read_run(folder).manifest.failed_users == expected
+
+
+def test_a_mean_of_all_users_names_the_failed(planner, engine):
+    engine.diverging = {"bob", "ann"}
+    with pytest.raises(LampbenchError, match="needs every user, and training failed for") as error:
+        run(planner("oppu_mean"))
+    said = str(error.value)
+    assert "ann, bob" in said and "user_sft: the loss is nan" in said and "\n" not in said

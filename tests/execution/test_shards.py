@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -22,8 +23,8 @@ DATA = Dataset("news_headline", "a test", PEOPLE[7:], PEOPLE[:7])
 def plan(planner, tmp_path):
     """A new plan over one cache, as another process would make it."""
 
-    def make(method="cope", cache="cache"):
-        return planner(method, data=DATA, cache=cache)
+    def make(method="cope", cache="cache", **options):
+        return planner(method, data=DATA, cache=cache, **options)
 
     return make
 
@@ -114,6 +115,45 @@ def test_force_makes_the_answers_again(plan, tmp_path, engine):
     assert not engine.generated
     execute(plan("base"), "test", tmp_path / "results", force=True)
     assert engine.generated
+
+
+@pytest.mark.parametrize("option", ["rewards", "private"])
+def test_shards_of_other_options_are_not_mixed(plan, tmp_path, option, capsys):
+    """Rewards, and the texts of a private run, would be those of some users only."""
+    results = tmp_path / "results"
+    first, second = Shard(0, 2), Shard(1, 2)
+    assert execute_shard(plan("cad"), first, "test", results) is None
+    assert execute_shard(plan("cad", **{option: True}), second, "test", results) is None
+    assert "shard 0/2 was answered with another --rewards or --private" in capsys.readouterr().err
+    folder = execute_shard(plan("cad", **{option: True}), first, "test", results)
+    assert folder is not None
+    rows = read_run(folder).predictions
+    assert len({row.user for row in rows}) == len(DATA.test_users)
+    if option == "rewards":
+        assert all(row.rewards for row in rows)
+    else:
+        assert all(row.prediction is None for row in rows)
+    assert not list((tmp_path / "cache" / SHARD_ANSWERS).iterdir())
+
+
+@pytest.mark.parametrize("token_ids", [(), (1, 2)])
+def test_only_empty_answers_lack_rewards(plan, tmp_path, engine, monkeypatch, token_ids):
+    """A record that holds the rewards of some users only is not taken for one with rewards."""
+    generate = engine.generate
+
+    def without_some(requests):
+        for request, answer in zip(reversed(requests), generate(requests), strict=True):
+            bare = replace(answer, token_ids=token_ids, rewards=(), token_texts=())
+            yield bare if "of user0" in request.prompt.text else answer
+
+    monkeypatch.setattr(engine, "generate", without_some)
+    folder = execute(plan("cad", rewards=True), "test", tmp_path / "results")
+    assert any(row.rewards for row in read_run(folder).predictions)
+    if token_ids:
+        with pytest.raises(LampbenchError, match="recorded already, without rewards"):
+            execute(plan("cad", rewards=True), "test", tmp_path / "results")
+    else:
+        assert execute(plan("cad", rewards=True), "test", tmp_path / "results") == folder
 
 
 @pytest.mark.parametrize("text", ["4/4", "1", "-1/4", "0/0", "a/b", "0/1000000"])

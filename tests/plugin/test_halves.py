@@ -6,6 +6,7 @@ import pytest
 
 from lampbench.core.dataset import Dataset
 from lampbench.execution.runner import execute
+from lampbench.plugin.borrowing import with_shuffled_history
 from lampbench.plugin.halves import halves, other_half
 from lampbench.util.errors import LampbenchError
 from tests.shared.fake_runs import person
@@ -33,7 +34,7 @@ def test_every_record_is_in_one_half(people):
         one, two = halves(user)
         assert sorted([*one.history, *two.history], key=lambda r: r.id) == list(user.history)
         assert abs(len(one.history) - len(two.history)) <= 1
-        assert (other_half(people, one), other_half(people, two)) == (two, one)
+        assert (other_half(people, 0, one), other_half(people, 0, two)) == (two, one)
         assert {one.id, two.id} == {user.id} and one.queries == user.queries
 
 
@@ -92,3 +93,60 @@ def test_the_control_trains_nothing_that_the_method_has_not_trained(planner, eng
     trained = len(engine.trained)
     run(planner(CONTROL, data=people))
     assert len(engine.trained) == trained
+
+
+SHUFFLED = """
+from lampbench.plugin import *
+from lampbench.plugin import Method
+
+tam = TaskSFT()
+oppu = UserSFT(start=tam)
+held_out = HeldOutDPO(
+    start=oppu,
+    negatives=LowestReward(Samples(sampled_from=tam), judged_by=OtherHalf(oppu)),
+    continued=OtherHalf(oppu),
+)
+
+
+@register_method("on_dealt")
+class OnDealt(Method):
+    \"""Held-out DPO on dealt histories.\"""
+
+    title = "dealt"
+    min_history = 2
+    adaptation = OnShuffledHistories(MeanOfHalves(held_out))
+
+
+@register_method("on_whole")
+class OnWhole(Method):
+    \"""Held-out DPO without halves.\"""
+
+    title = "whole"
+    adaptation = held_out
+"""
+
+
+@pytest.fixture
+def plugin(tmp_path):
+    file = tmp_path / "shuffled.py"
+    file.write_text(SHUFFLED)
+    return file
+
+
+def test_a_dealt_history_is_halved_too(planner, engine, people, plugin):
+    run(planner("on_dealt", data=people, plugins=[plugin]))
+    by_output = {job.output.parent.name: job for job in engine.trained if job.frozen}
+    preference = [job for job in engine.trained if job.dpo]
+    assert len(preference) == 2 * len(people.test_users)
+    for job in preference:
+        before = by_output[job.start.parent.name]
+        (user,) = [one for one in people.test_users if one.id == job.id]
+        dealt = with_shuffled_history(people, 0, user)
+        assert targets(before).isdisjoint(targets(job))
+        assert targets(before) | targets(job) == {record.target for record in dealt.history}
+
+
+def test_a_whole_history_has_no_other_half(planner, people, plugin):
+    with pytest.raises(LampbenchError, match="HeldOutDPO and OtherHalf need one half") as error:
+        planner("on_whole", data=people, plugins=[plugin])
+    assert "\n" not in str(error.value)

@@ -208,6 +208,8 @@ def planner(tmp_path: Path, dataset: Dataset, engine: RecordingEngine) -> Planne
         plugins: Sequence[Path] = (),
         data: Dataset = dataset,
         cache: str = "cache",
+        rewards: bool = False,
+        private: bool = False,
     ) -> Plan:
         registry = Registry(plugins)
         task, asked = registry.task("news_headline"), registry.method(method)
@@ -215,7 +217,7 @@ def planner(tmp_path: Path, dataset: Dataset, engine: RecordingEngine) -> Planne
         ready, settings = asked.resolved(ValueSources(given, defaults("paper", task)))
         setting = FIDELITIES[fidelity]
         pool = Pool(engine)
-        spec = RunSpecification(ready, task, data, "bundled", setting, seed)
+        spec = RunSpecification(ready, task, data, "bundled", setting, seed, rewards, private)
         progress = Progress()
         held = Cache(tmp_path / cache, progress.say)
         executor = Executor(spec, held, pool, progress, registry=registry)

@@ -79,6 +79,15 @@ def test_the_others_finish_where_one_shard_fails(with_fate, expected, tmp_path, 
     assert not done.keys() & trained(tmp_path).keys(), "what was finished is not made again"
 
 
+def test_a_forced_run_with_a_failed_shard_is_left_to_the_workers(with_fate, expected, tmp_path):
+    """The driver asks no model, also where an earlier record is there."""
+    assert with_fate("--workers", "2")[0] == 0
+    code, _, err = with_fate("--workers", "2", "--force", "--cache-dir", "new", fate="poison:0/2")
+    last = err.splitlines()[-1]
+    assert code == 2 and last.startswith("error: shard 0/2: ") and "0 of 1 runs" in last, err
+    assert answers(tmp_path / "results") == expected, "the earlier record is kept"
+
+
 @pytest.mark.parametrize(
     ("options", "told"),
     [
