@@ -177,7 +177,7 @@ def test_a_spent_budget_ends_with_75_and_the_same_command_resumes(run, api_serve
     assert manifests()[0]["service"]["cost"] > 3
 
 
-def test_withheld_answers_stop_the_run_or_are_recorded_as_such(run, api_server):
+def test_withheld_answers_stop_the_run_or_are_recorded_as_such(run, call, api_server):
     first = []
 
     def filtered(body, number):
@@ -201,6 +201,11 @@ def test_withheld_answers_stop_the_run_or_are_recorded_as_such(run, api_server):
     assert [row.prediction == "" for row in run_.predictions].count(True) == 1
     assert "content_filter" in made["service"]["withheld_from"][0]
     assert "answers that the server withheld and that are empty: 1" in out
+    code, _, err = call("submit", run_.path, "--name", "x", "--private", "--output", "sent")
+    assert code == 0, err
+    (sent,) = Path("sent").rglob("manifest.json")
+    service = json.loads(sent.read_text())["service"]
+    assert (service["withheld"], service["withheld_from"]) == (1, [])
     code, out, err = run("--method", "base", "--engine-arg", "withheld=record", "--private",
                          "--force")  # fmt: skip
     assert code == 0, err
