@@ -228,6 +228,39 @@ def test_a_run_is_not_finished_by_another_version_of_the_model(run, api_server):
     assert code == 2 and "answered as 'tiny-1-2024-01-01' before" in err and not manifests()
 
 
+def test_a_profile_that_was_withheld_is_told_of_in_every_run_that_uses_it(run, api_server):
+    api_server.behaviour = lambda body, number: (
+        Answer(completion(body, _finish_reason="content_filter")) if "seed" in body else None
+    )
+    record = ("--engine-arg", "withheld=record")
+    assert run("--method", "pag", *record)[0] == 0
+    api_server.behaviour = lambda body, number: None
+    other = ("--method", "pag", "--set", "prompting.k=1")
+    asked = len(api_server.seen)
+    code, _, err = run(*other)
+    assert code == 2 and "made without 1 texts that the server withheld" in err
+    assert len(api_server.seen) == asked and len(manifests()) == 1
+    code, out, err = run(*other, *record)
+    assert code == 0, err
+    assert "answers that the server withheld and that are empty: 2" in out
+    first, second = (made["service"] for made in manifests())
+    assert first["withheld"] == second["withheld"] == 2
+    assert first["answers"] == second["answers"] == QUERIES + 2
+
+
+def test_a_profile_of_another_version_of_the_model_is_not_used(run, api_server):
+    api_server.behaviour = lambda body, number: Answer(
+        completion(body, model=f"{MODEL}-2024-01-01")
+    )
+    assert run("--method", "pag")[0] == 0
+    other = ("--method", "pag", "--set", "prompting.k=1")
+    api_server.behaviour = lambda body, number: Answer(
+        completion(body, model=f"{MODEL}-2025-01-01")
+    )
+    code, _, err = run(*other)
+    assert code == 2 and "answered as 'tiny-1-2024-01-01' before" in err and len(manifests()) == 1
+
+
 def test_from_python(api_server, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     settings = {"engine": "openai", "api_base": api_server.base, "users": 2, "price": (2, 10)}
