@@ -1,7 +1,7 @@
 """What must not be published with a run: texts of users, and who and where its maker is."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -12,7 +12,7 @@ PUBLIC_DATA = "bundled"
 """The data whose texts come with the package, and may be given on."""
 
 _ADDRESS = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,}")
-_IN_MANIFESTS = {
+_IN_MANIFESTS: dict[str, Callable[[str], object]] = {
     "a path in somebody's home folder": re.compile(
         r"(?:/home|/Users|/root|[A-Za-z]:\\Users)[/\\]"
     ).search,

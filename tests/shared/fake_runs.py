@@ -137,6 +137,9 @@ class Pool:
     def prices(self, model: str, engine: str | None = None) -> tuple[float, float] | None:
         return None
 
+    def argument(self, engine: str, name: str) -> Any:
+        return None
+
     def keyed_arguments(self, engine: str) -> frozenset[str]:
         return frozenset()
 
