@@ -211,6 +211,10 @@ class EchoPool:
         """None."""
         return frozenset()
 
+    def argument(self, engine: str, name: str) -> Any:
+        """None."""
+        return None
+
     def arguments(self) -> dict[str, Any]:
         """None."""
         return {}

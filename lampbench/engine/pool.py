@@ -234,6 +234,12 @@ class EnginePool:
         declared = self.plugin(engine).arguments
         return frozenset(each.name for each in declared if each.keyed)
 
+    def argument(self, engine: str, name: str) -> Any:
+        """An engine's argument as given, or its default; None where it has none of the name."""
+        declared = self.plugin(engine).arguments
+        given = self.options.engine_arguments.get(engine, {})
+        return engine_arguments(engine, declared, given).get(name)
+
     def arguments(self) -> dict[str, Any]:
         """How models are loaded: the arguments that were given, by name."""
         return self.options.arguments.given()

@@ -1,6 +1,7 @@
 """Carries out what recipes and methods ask for: prompts, training, answers, artifacts."""
 
 import dataclasses
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -28,10 +29,11 @@ from lampbench.engine.protocol import (
     TrainJob,
     Weights,
 )
-from lampbench.execution.cache import Cache
+from lampbench.execution.cache import PARTIAL, Cache
 from lampbench.execution.check_requests import checked_requests
 from lampbench.execution.cost_meter import CostMeter
 from lampbench.execution.gather import Gather
+from lampbench.execution.journal import journal_owner
 from lampbench.execution.keys import Keys, KnownKeys, ModelIdentities
 from lampbench.execution.lenders import contributors
 from lampbench.execution.reference_rendering import reference_rendering
@@ -99,6 +101,10 @@ class Engines(ModelIdentities, Protocol):
         """The names of an engine's arguments that may change an answer."""
         ...
 
+    def argument(self, engine: str, name: str) -> Any:
+        """An engine's argument as given, or its default; None where it has none of the name."""
+        ...
+
     def batching(self, model: str, engine: str | None = None) -> dict[str, int]:
         """The most that a pass of a model's engine holds, by name of the bound."""
         ...
@@ -138,6 +144,8 @@ class Executor(Context):
         self.meter = CostMeter()
         self.service = ServiceTally()
         self._counted: set[str] = set()
+        self._tallies: defaultdict[str, ServiceTally] = defaultdict(ServiceTally)
+        self._in_service: set[tuple[str, str]] = set()  # artifacts whose answers are counted there
         self.failed_users: dict[str, str] = {}
 
     @property
@@ -403,6 +411,9 @@ class Executor(Context):
         self._counted.add(place)
         model = recipe.model_name(self.model) if recipe else self.model
         self.service.add(model, completion, completion.id)
+        if recipe is not None:
+            owner = place.rsplit("/", 2)[0]  # before the request's digest and the sample
+            self._tallies[owner].add(model, completion, completion.id)
         self.meter.usage.prompt_tokens += completion.prompt_tokens
         self.meter.usage.new_tokens += completion.new_tokens
         self.meter.usage.prompts_shortened += completion.prompt_tokens_dropped > 0
@@ -433,7 +444,34 @@ class Executor(Context):
         name = f"{self.keys.run()}/{digest(user.id)}"
         return self.cache.partial_of(PREDICTIONS, name, user.id)
 
+    def reuse(self, recipe: Recipe, owners: Iterable[Owner]) -> None:
+        """Add up what servers said of artifacts that an earlier run made.
+
+        Raises:
+            LampbenchError: a server withheld texts of one, and this run is to stop at such; or
+                another version of the model made it.
+        """
+        for owner in owners:
+            section, key = recipe.section, self.keys.of(recipe, owner)
+            if (section, key) in self._in_service:
+                continue
+            served = self.cache.meta(section, key).get("served")
+            if served:
+                stops = self.engines.argument(self.engine_of(recipe), "withheld") == "stop"
+                if served["withheld"] and stops:
+                    raise LampbenchError(
+                        f"{self.cache.path(section, key)}: made without {len(served['withheld'])} "
+                        f"texts that the server withheld ({served['withheld'][0]}): give "
+                        "--engine-arg withheld=record to use it, or delete this folder to have it "
+                        "made again"
+                    )
+                self.service.add_stored(recipe.model_name(self.model), served)
+            self._in_service.add((section, key))
+
     def _commit(self, recipe: Recipe, owner: Owner, payload: Path | None, value: Any) -> None:
+        key = self.keys.of(recipe, owner)
+        place = journal_owner(owner.id, Path(PARTIAL, recipe.section, key))
+        served = self._tallies.pop(place, ServiceTally()).stored()
         meta = {
             "recipe": identity(recipe),
             "task": self.task.name,
@@ -443,8 +481,10 @@ class Executor(Context):
             "seed": self.seed,
             "cost": dataclasses.asdict(self.meter.take()),
             "value": value,
+            **({"served": served} if served else {}),
         }
-        self.cache.commit(recipe.section, self.keys.of(recipe, owner), payload, meta)
+        self.cache.commit(recipe.section, key, payload, meta)
+        self._in_service.add((recipe.section, key))
 
     def _others(self, recipe: Recipe, owner: Owner) -> dict[str, list[str]]:
         """Whose data went in besides the owner's: they may ask to be forgotten too."""

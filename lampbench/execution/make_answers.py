@@ -64,7 +64,9 @@ def build(plan: Plan, stage: Stage, shard: Shard = ALL_USERS) -> int:
     """
     executor, part = plan.executor, stage.part(shard)
     if shard != ALL_USERS and not part.missing(executor):  # then there is nothing to wait for
-        return len(part.made(executor))
+        made = part.made(executor)
+        executor.reuse(stage.recipe, made)
+        return len(made)
     what = f"{stage.name} of {plan.spec.task.name}"
     if stage.of_task:
         shard = ALL_USERS
@@ -76,6 +78,7 @@ def build(plan: Plan, stage: Stage, shard: Shard = ALL_USERS) -> int:
         executor.cache.drop_finished(
             stage.name, (executor.keys.of(stage.recipe, owner) for owner in made)
         )
+        executor.reuse(stage.recipe, made)
         cached = len(made)
         if missing:
             title = f"{plan.title}: {stage.name}"

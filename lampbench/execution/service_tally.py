@@ -1,8 +1,10 @@
 """What a server said of the answers of a run, added up for its manifest."""
 
 from collections import Counter
+from collections.abc import Mapping
+from typing import Any
 
-from lampbench.engine.protocol import Completion, Served
+from lampbench.engine.protocol import Completion
 from lampbench.record.manifest import ServiceDetails
 from lampbench.util.errors import LampbenchError
 
@@ -29,7 +31,7 @@ class ServiceTally:
         served = completion.served
         if served is None:
             return
-        self._require_one_model(asked, served)
+        self._require_one_model(asked, served.model)
         self._answers += 1
         self._uncounted += served.new_tokens is None
         self._models[served.model or ""] += 1
@@ -37,13 +39,39 @@ class ServiceTally:
         if served.withheld:
             self._withheld.append(f"{what}: {served.withheld}")
 
-    def _require_one_model(self, asked: str, served: Served) -> None:
-        if served.model is None:
+    def stored(self) -> dict[str, Any] | None:
+        """The tally as JSON, for `add_stored`; None where no server answered."""
+        if not self._answers:
+            return None
+        return {
+            "answers": self._answers,
+            "uncounted": self._uncounted,
+            "models": dict(self._models),
+            "fingerprints": dict(self._fingerprints),
+            "withheld": self._withheld,
+        }
+
+    def add_stored(self, asked: str, stored: Mapping[str, Any]) -> None:
+        """Add what another tally `stored` of answers from the model asked for as `asked`.
+
+        Raises:
+            LampbenchError: as `add`.
+        """
+        for model in stored["models"]:
+            self._require_one_model(asked, model or None)
+        self._answers += stored["answers"]
+        self._uncounted += stored["uncounted"]
+        self._models.update(stored["models"])
+        self._fingerprints.update(stored["fingerprints"])
+        self._withheld += stored["withheld"]
+
+    def _require_one_model(self, asked: str, served: str | None) -> None:
+        if served is None:
             return
-        before = self._by_asked.setdefault(asked, served.model)
-        if before != served.model:
+        before = self._by_asked.setdefault(asked, served)
+        if before != served:
             raise LampbenchError(
-                f"model {asked!r} answered as {before!r} before and as {served.model!r} now, and a "
+                f"model {asked!r} answered as {before!r} before and as {served!r} now, and a "
                 f"run mixes no models: name one version with --model, such as --model {before}"
             )
 

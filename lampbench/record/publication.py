@@ -1,23 +1,23 @@
 """What must not be published with a run: texts of users, and who and where its maker is."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
 from lampbench.record.runs import Run
+from lampbench.util.secrets import has_secret
 
 PUBLIC_DATA = "bundled"
 """The data whose texts come with the package, and may be given on."""
 
 _ADDRESS = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,}")
-_IN_MANIFESTS = {
-    "a path in somebody's home folder": re.compile(r"(?:/home|/Users|/root|[A-Za-z]:\\Users)[/\\]"),
-    "an e-mail address": _ADDRESS,
-    "what looks like a secret": re.compile(
-        r"\b(?:hf_[A-Za-z0-9]{20,}|sk-[\w-]{20,}|gh[pousr]_[A-Za-z0-9]{20,}|AKIA[A-Z0-9]{16})"
-        r"|(?i:\b(?:api_?key|token|password|secret)=\S)"
-    ),
+_IN_MANIFESTS: dict[str, Callable[[str], object]] = {
+    "a path in somebody's home folder": re.compile(
+        r"(?:/home|/Users|/root|[A-Za-z]:\\Users)[/\\]"
+    ).search,
+    "an e-mail address": _ADDRESS.search,
+    "what looks like a secret": has_secret,
 }
 
 
@@ -40,8 +40,8 @@ def publication_findings(run: Run) -> list[str]:
     found = [
         f"manifest.json: {path} has {what}; record the run again without it"
         for path, text in _texts(asdict(run.manifest), "")
-        for what, pattern in _IN_MANIFESTS.items()
-        if pattern.search(text)
+        for what, is_in in _IN_MANIFESTS.items()
+        if is_in(text)
     ]
     if not has_public_data(run):
         where = [name for name, text in _texts_of_people(run) if _ADDRESS.search(text)]
@@ -54,12 +54,13 @@ def publication_findings(run: Run) -> list[str]:
 
 
 def _texts(value: Any, path: str) -> Iterator[tuple[str, str]]:
-    """Every text in a JSON value and every name in its objects, with where it is."""
+    """Every text in a JSON value, and every name with its text, with where it is."""
     if isinstance(value, str):
         yield path, value
     elif isinstance(value, Mapping):
         for name, inside in value.items():
-            yield path or "an object", name
+            within = path or "an object"
+            yield within, f"{name}={inside}" if isinstance(inside, str) else name
             yield from _texts(inside, f"{path}.{name}" if path else name)
     elif isinstance(value, list | tuple):
         for index, inside in enumerate(value):

@@ -177,6 +177,7 @@ def _copy_without_texts(run: Run, root: Path) -> None:
         queries_file=write_queries(root, manifest.task, queries),
         histories_file=write_histories(root, manifest.task, past),
     )
-    private = replace(manifest, dataset=data, private=True, prompt_head=())
+    service = manifest.service and manifest.service.without_requests()
+    private = replace(manifest, dataset=data, private=True, prompt_head=(), service=service)
     rows = [without_texts(row) for row in run.predictions]
     write_run(root, private, rows, run.scores)

@@ -143,6 +143,9 @@ class Pool:
     def reads_model_files(self, engine: str | None = None) -> bool:
         return True
 
+    def argument(self, engine: str, name: str) -> Any:
+        return None
+
     def keyed_arguments(self, engine: str) -> frozenset[str]:
         return frozenset()
 

@@ -258,6 +258,11 @@ def test_private_runs_say_that_their_scores_cannot_be_checked(
     [
         ({"command": "lampbench run --data /home/ann/x"}, "a path in somebody's home folder"),
         ({"command": "x --model-arg token=abc"}, "what looks like a secret"),
+        (
+            {"command": """x --engine-arg 'fields={"api_key":"SECRET"}'"""},
+            "what looks like a secret",
+        ),
+        ({"overrides": {"prompting.api_key": "SECRET"}}, "what looks like a secret"),
         ({"failed_users": {"ann@example.org": "diverged"}}, "an e-mail address"),
     ],
 )

@@ -2,13 +2,14 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from lampbench.util.errors import LampbenchError, short_repr
+from lampbench.util.secrets import is_secret_name
 
 KEY_VARIABLES = ("LAMPBENCH_API_KEY", "OPENAI_API_KEY")
 """Environment variables of the key; the second is read for `OPENAI_HOST` alone, so that no other
@@ -178,6 +179,11 @@ def _no_constant(name: str) -> Any:
 
 
 def _require_field(name: str, value: Any) -> None:
+    if secret := next((one for one in _names({name: value}) if is_secret_name(one)), None):
+        raise LampbenchError(
+            f"fields: {secret} looks like a secret, and manifests show fields; the key is read "
+            f"from the environment variable {KEY_VARIABLES[0]}, or the one that key_variable names"
+        )
     if name in _OURS:
         raise LampbenchError(
             f"fields: {name} is set by lampbench; change the method's decoding with --set instead"
@@ -186,3 +192,13 @@ def _require_field(name: str, value: Any) -> None:
         raise LampbenchError(
             "fields: seed is set by --seed; only null, which leaves it out, can be given"
         )
+
+
+def _names(value: Any) -> Iterator[str]:
+    """The names in the objects of a JSON value."""
+    if isinstance(value, Mapping):
+        yield from value
+    inside = value.values() if isinstance(value, Mapping) else value
+    if isinstance(value, Mapping | list):
+        for one in inside:
+            yield from _names(one)

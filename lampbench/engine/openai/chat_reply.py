@@ -12,8 +12,8 @@ _CUT = {"length", "max_tokens"}
 _FILTERED = {"content_filter", "safety", "recitation", "prohibited_content", "sensitive", "refusal"}
 _DENSE = 8.0  # characters per token; ordinary text has 3 to 6
 _SHORT = 2_000  # characters of a prompt of which a cut is not looked for
-_NEWEST = re.compile(r"[-@:](latest|preview)$")
-_VERSION = re.compile(r"([-@:._]\d+)*(-preview)?")
+_NEWEST = re.compile(r"[-@:]latest$")
+_VERSION = re.compile(r"([-@:](\d{4}-\d\d-\d\d|\d{3,}))?([-@:](latest|preview))?")
 
 
 class MalformedReply(Exception):
@@ -155,15 +155,23 @@ def _count(usage: Any, has_text: bool, most_new: int) -> TokenCount | None:
 def same_model(asked: str, answered: str) -> bool:
     """Whether a server may call the model that was asked for by another name.
 
-    Names agree up to the organisation before a slash and a version at the end: a date, a number,
-    `latest`. "gpt-4o" may answer as "gpt-4o-2024-08-06", not as "gpt-4o-mini".
+    The answered name may leave out or add the organisation before a slash, and may add a date or a
+    number of three digits or more, `latest` or `preview` at the end. "gpt-4o" may answer as
+    "gpt-4o-2024-08-06", not as "gpt-4o-mini"; "qwen2" not as "qwen2.5".
     """
-    short, long = sorted((_base_name(asked), _base_name(answered)), key=len)
-    return long.startswith(short) and _VERSION.fullmatch(long[len(short) :]) is not None
+    whose, name = _parts(asked)
+    answering, found = _parts(answered)
+    if whose and answering and whose != answering:
+        return False
+    name = _NEWEST.sub("", name)
+    return found.startswith(name) and _VERSION.fullmatch(found[len(name) :]) is not None
 
 
-def _base_name(name: str) -> str:
-    return _NEWEST.sub("", name.rstrip("/").rpartition("/")[2].lower().removesuffix(".gguf"))
+def _parts(name: str) -> tuple[str, str]:
+    """Organisation ("" where there is none, as before a file's name) and name of a model."""
+    organisation, _, own = name.rstrip("/").lower().rpartition("/")
+    is_file = name.startswith("/") or organisation == "models"
+    return "" if is_file else organisation, own.removesuffix(".gguf")
 
 
 def _text_or_none(value: Any) -> str | None:

@@ -177,7 +177,7 @@ def test_a_spent_budget_ends_with_75_and_the_same_command_resumes(run, api_serve
     assert manifests()[0]["service"]["cost"] > 3
 
 
-def test_withheld_answers_stop_the_run_or_are_recorded_as_such(run, api_server):
+def test_withheld_answers_stop_the_run_or_are_recorded_as_such(run, call, api_server):
     first = []
 
     def filtered(body, number):
@@ -201,6 +201,11 @@ def test_withheld_answers_stop_the_run_or_are_recorded_as_such(run, api_server):
     assert [row.prediction == "" for row in run_.predictions].count(True) == 1
     assert "content_filter" in made["service"]["withheld_from"][0]
     assert "answers that the server withheld and that are empty: 1" in out
+    code, _, err = call("submit", run_.path, "--name", "x", "--private", "--output", "sent")
+    assert code == 0, err
+    (sent,) = Path("sent").rglob("manifest.json")
+    service = json.loads(sent.read_text())["service"]
+    assert (service["withheld"], service["withheld_from"]) == (1, [])
     code, out, err = run("--method", "base", "--engine-arg", "withheld=record", "--private",
                          "--force")  # fmt: skip
     assert code == 0, err
@@ -221,6 +226,39 @@ def test_a_run_is_not_finished_by_another_version_of_the_model(run, api_server):
     )
     code, _, err = run("--method", "base")
     assert code == 2 and "answered as 'tiny-1-2024-01-01' before" in err and not manifests()
+
+
+def test_a_profile_that_was_withheld_is_told_of_in_every_run_that_uses_it(run, api_server):
+    api_server.behaviour = lambda body, number: (
+        Answer(completion(body, _finish_reason="content_filter")) if "seed" in body else None
+    )
+    record = ("--engine-arg", "withheld=record")
+    assert run("--method", "pag", *record)[0] == 0
+    api_server.behaviour = lambda body, number: None
+    other = ("--method", "pag", "--set", "prompting.k=1")
+    asked = len(api_server.seen)
+    code, _, err = run(*other)
+    assert code == 2 and "made without 1 texts that the server withheld" in err
+    assert len(api_server.seen) == asked and len(manifests()) == 1
+    code, out, err = run(*other, *record)
+    assert code == 0, err
+    assert "answers that the server withheld and that are empty: 2" in out
+    first, second = (made["service"] for made in manifests())
+    assert first["withheld"] == second["withheld"] == 2
+    assert first["answers"] == second["answers"] == QUERIES + 2
+
+
+def test_a_profile_of_another_version_of_the_model_is_not_used(run, api_server):
+    api_server.behaviour = lambda body, number: Answer(
+        completion(body, model=f"{MODEL}-2024-01-01")
+    )
+    assert run("--method", "pag")[0] == 0
+    other = ("--method", "pag", "--set", "prompting.k=1")
+    api_server.behaviour = lambda body, number: Answer(
+        completion(body, model=f"{MODEL}-2025-01-01")
+    )
+    code, _, err = run(*other)
+    assert code == 2 and "answered as 'tiny-1-2024-01-01' before" in err and len(manifests()) == 1
 
 
 def test_from_python(api_server, tmp_path, monkeypatch):

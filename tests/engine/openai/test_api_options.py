@@ -91,3 +91,8 @@ def test_fields_are_a_json_object_of_names_that_are_not_ours():
     with pytest.raises(LampbenchError, match="--seed"):
         options(fields={"seed": 1})
     assert options(fields={"seed": None}).fields == {"seed": None}
+    for secret in ({"api_key": "S3"}, {"extra": [{"Authorization": "S3"}]}, {"hf-token": "S3"}):
+        with pytest.raises(LampbenchError, match="LAMPBENCH_API_KEY") as told:
+            options(fields=secret)
+        assert "S3" not in str(told.value)
+    assert options(fields={"stop_token_ids": [3], "extra": {"truncate_prompt_tokens": 5}}).fields
