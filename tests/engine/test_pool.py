@@ -88,7 +88,7 @@ class Mine(Batched):
 
 class MyServer(OpenAI):
     name = "mine"
-    arguments = (*OpenAI.arguments, SHIFT, SPEED)
+    arguments = (*OpenAI.arguments, SHIFT, SPEED)  # type: ignore[assignment]
 
 
 @pytest.mark.parametrize(
