@@ -102,6 +102,7 @@ def _sweep(
     setup: Setup, column: Column, path: str, defaults: Sequence[Run], members: Sequence[Run]
 ) -> tuple[tuple[SweepPoint, ...], list[ExcludedRun]]:
     """The points of a sweep, by value, and the runs that differ in more than the value."""
+    defaults = [run for run in defaults if path in run.manifest.hyperparameters]
     wanted = _without(settings_of(defaults[-1] if defaults else members[-1]), path)
     usual = settings_of(defaults[-1])[path] if defaults else None
     by_value: dict[str, list[Run]] = defaultdict(list)

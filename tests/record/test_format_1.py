@@ -54,7 +54,7 @@ def test_everything_is_read_under_todays_names(old: Run, tmp_path: Path) -> None
 
 
 def test_pages_show_it(old: Run, call: Call, read: Callable[..., str]) -> None:
-    assert "| CoPe" in read("main")
+    assert "by lampbench 0.1.0, before 0.2.0 changed results" in read("excluded-runs")
     assert call("examples", "--run", old.manifest.key)[0] == 0
     code, out, _ = call("list", "runs", "--format", "json")
     assert code == 0 and json.loads(out)["left_out"] == []

@@ -87,7 +87,8 @@ def test_markdown_is_the_pages_own(three, record, scored, call, table, read):
     scored("cope", {"a": [0.5, 0.7], "b": [0.6]}, "topic_writing")
     record("cope", "review_writing")
     record("cope", "diary")
-    record("tam", key="penalty", overrides={"decoding.repetition_penalty": 7.0},
+    scored("tam", {"a": [0.1, 0.2], "b": [0.3]}, key="penalty",
+           overrides={"decoding.repetition_penalty": 7.0},
            hyperparameters={"decoding.repetition_penalty": {"value": 7.0}})  # fmt: skip
     options: dict[str, Any] = {"data": "bundled", "users": None, "min_history": 1, "seed": 0,
                                "split_by": None, "splits": [], "max_history": 4}  # fmt: skip

@@ -113,7 +113,8 @@ def _means(board: Board, column: Column, members: Sequence[Sweep], metric: str) 
         for value, shown in _values(members)
     ]  # fmt: skip
     title = f"{board.column_title(column)}: {metric_title(metric)}"
-    return Table(title, _header(board, members), tuple(rows))
+    notes = tuple(_about(board, column, members))
+    return Table(title, _header(board, members), tuple(rows), notes=notes)
 
 
 def _paired(
