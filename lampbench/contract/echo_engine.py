@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from lampbench.engine.capability import Capability
 from lampbench.engine.model_files import decoder_sizes
@@ -30,6 +30,8 @@ from lampbench.engine.protocol import (
 )
 from lampbench.util.disk import writing
 from lampbench.util.hashing import digest, file_digest, seed_from
+
+E = TypeVar("E")
 
 _WORDS = ("amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "heath", "inlet", "jetty")
 _SHORTEST, _LONGEST = 2, 6  # tokens of an answer: a method may choose by length
@@ -159,14 +161,14 @@ def _lora_config(lora: LoraSpec) -> dict[str, Any]:
     }
 
 
-class EchoPool:
-    """One echo engine for every model, as `EnginePool` hands engines out."""
+class OneEnginePool(Generic[E]):
+    """One engine for every model, as `EnginePool` hands engines out; it reads no model."""
 
-    def __init__(self, model: str, options: EngineOptions | None = None) -> None:
-        self.engine = EchoEngine(model)
-        self.options = options or EngineOptions()
+    def __init__(self, engine: E, options: EngineOptions) -> None:
+        self.engine = engine
+        self.options = options
 
-    def get(self, model: str, engine: str | None = None) -> EchoEngine:
+    def get(self, model: str, engine: str | None = None) -> E:
         """The engine."""
         return self.engine
 
@@ -222,6 +224,13 @@ class EchoPool:
     def batching(self, model: str, engine: str | None = None) -> dict[str, int]:
         """Nothing is batched."""
         return {}
+
+
+class EchoPool(OneEnginePool[EchoEngine]):
+    """One echo engine for every model."""
+
+    def __init__(self, model: str, options: EngineOptions | None = None) -> None:
+        super().__init__(EchoEngine(model), options or EngineOptions())
 
 
 def _content(request: Any) -> dict[str, Any]:

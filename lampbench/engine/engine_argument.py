@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lampbench.util.errors import LampbenchError, suggestion
+from lampbench.util.key_values import parse_key_values
 
 _TRUTHS = {"true": True, "false": False}
 
@@ -35,14 +36,7 @@ def parse_engine_arguments(texts: Sequence[str]) -> dict[str, str]:
     Raises:
         LampbenchError: a text has another form, or a key is given twice with different values.
     """
-    found: dict[str, str] = {}
-    for text in texts:
-        key, sign, value = (part.strip() for part in text.partition("="))
-        if not (key and sign and value):
-            raise LampbenchError(f"--engine-arg {text}: write KEY=VALUE, for example max_loras=8")
-        if found.setdefault(key, value) != value:
-            raise LampbenchError(f"--engine-arg {key} is both {found[key]} and {value}: give one")
-    return found
+    return parse_key_values("--engine-arg", texts, "max_loras=8")
 
 
 def engine_arguments(

@@ -7,13 +7,12 @@ from typing import Any
 
 from lampbench.core.precision import PRECISIONS
 from lampbench.util.errors import LampbenchError, suggestion
+from lampbench.util.key_values import parse_key_values
 
 QUANTIZATIONS = ("4bit", "8bit")
 ATTENTIONS = ("sdpa", "eager")
 SHOWN_ELSEWHERE = ("device_map", "revision", "dtype")
 """Arguments that change no answer, or that other parts of a model's identity show."""
-
-_EXAMPLE = "write KEY=VALUE, for example quantization=4bit"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,14 +70,7 @@ def parse_model_arguments(texts: Sequence[str]) -> dict[str, str]:
     Raises:
         LampbenchError: a text has another form, or a key is given twice with different values.
     """
-    found: dict[str, str] = {}
-    for text in texts:
-        key, sign, value = (part.strip() for part in text.partition("="))
-        if not (key and sign and value):
-            raise LampbenchError(f"--model-arg {text}: {_EXAMPLE}")
-        if found.setdefault(key, value) != value:
-            raise LampbenchError(f"--model-arg {key} is both {found[key]} and {value}: give one")
-    return found
+    return parse_key_values("--model-arg", texts, "quantization=4bit")
 
 
 def model_arguments(given: Mapping[str, Any]) -> ModelArguments:

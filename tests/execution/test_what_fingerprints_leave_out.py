@@ -26,24 +26,25 @@ class Late(Method):
 """
 
 
+def with_first_record(users, **changes):
+    """The users, the first of them with another oldest record."""
+    first, *rest = users
+    record = replace(first.history[0], **changes)
+    return (replace(first, history=(record, *first.history[1:])), *rest)
+
+
 @pytest.fixture
 def later(dataset):
     """The same texts with other dates."""
-    ann, *rest = dataset.test_users
-    record = replace(ann.history[0], date="1999-01-01")
-    return replace(
-        dataset, test_users=(replace(ann, history=(record, *ann.history[1:])), *rest)
-    )  # fmt: skip
+    users = with_first_record(dataset.test_users, date="1999-01-01")
+    return replace(dataset, test_users=users)
 
 
 @pytest.fixture
 def retrained(dataset):
     """The same test users, and a training user with another past."""
-    first, *rest = dataset.train_users
-    record = replace(first.history[0], target="another headline")
-    return replace(
-        dataset, train_users=(replace(first, history=(record, *first.history[1:])), *rest)
-    )  # fmt: skip
+    users = with_first_record(dataset.train_users, target="another headline")
+    return replace(dataset, train_users=users)
 
 
 @pytest.fixture

@@ -5,14 +5,12 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from lampbench.contract.echo_engine import OneEnginePool
 from lampbench.core.dataset import Dataset, Query, Record, User
 from lampbench.core.fidelity import FIDELITIES
-from lampbench.engine.capability import Capability
-from lampbench.engine.models import ModelSpec, resolve_model
 from lampbench.engine.pool import EngineOptions, EnginePool
 from lampbench.engine.protocol import (
     CombineJob,
@@ -113,56 +111,14 @@ def adapter_name(path: Path) -> str:
     return (path / "adapter.json").read_text()
 
 
-class Pool:
-    """One engine for every model."""
+class Pool(OneEnginePool[RecordingEngine]):
+    """One recording engine for every model."""
 
     def __init__(self, engine: RecordingEngine) -> None:
-        self.engine = engine
-        self.options = EngineOptions(batch_size=3)
-
-    def get(self, model: str, engine: str | None = None) -> RecordingEngine:
-        return self.engine
-
-    def close(self) -> None:
-        pass
-
-    def identity(
-        self, model: str, engine: str | None = None, needed: frozenset[Capability] = frozenset()
-    ) -> Any:
-        return {"fingerprint": model, "dtype": "float32", "chat_template": None}
-
-    def model(self, model: str, engine: str | None = None) -> ModelSpec:
-        return resolve_model(model)
-
-    def revision(self, model: str, engine: str | None = None) -> str | None:
-        return None
-
-    def prices(self, model: str, engine: str | None = None) -> tuple[float, float] | None:
-        return None
-
-    def reads_model_files(self, engine: str | None = None) -> bool:
-        return True
-
-    def argument(self, engine: str, name: str) -> Any:
-        return None
-
-    def keyed_arguments(self, engine: str) -> frozenset[str]:
-        return frozenset()
-
-    def arguments(self) -> dict[str, Any]:
-        return {}
+        super().__init__(engine, EngineOptions(batch_size=3))
 
     def batching(self, model: str, engine: str | None = None) -> dict[str, int]:
         return {"decoding_rows": 3}
-
-    def device(self, model: str, engine: str | None = None) -> str:
-        return "cpu"
-
-    def dtype(self, model: str, engine: str | None = None) -> str:
-        return "float32"
-
-    def chat_template(self, model: str, engine: str | None = None) -> str | None:
-        return None
 
 
 def person(name: str, records: int = 3, queries: int = 2) -> User:

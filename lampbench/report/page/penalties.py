@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from lampbench.report.metric_format import PAPER_METRICS, metric_title
 from lampbench.report.page import plots
 from lampbench.report.page.cells import SetupGroup
-from lampbench.report.page.plots import PlottedValue
 from lampbench.report.page.sections import Figure
-from lampbench.report.statistics import interval
+from lampbench.report.page.sweeps import plotted_values
 from lampbench.report.sweeps import Sweep
 from lampbench.report.tables.penalty import penalty_sweeps
 
@@ -28,7 +27,7 @@ def _figure(group: SetupGroup, title: str, members: Sequence[Sweep], metric: str
     rows = [
         (group.board.method_title(one.method), marks)
         for one in members
-        if len(marks := _marks(one, metric)) > 1
+        if len(marks := plotted_values(one, metric)) > 1
     ]
     if not rows:
         return []
@@ -40,14 +39,3 @@ def _figure(group: SetupGroup, title: str, members: Sequence[Sweep], metric: str
     )
     name = metric_title(metric)
     return [Figure(title, plots.lines(rows, places, name, f"{name} by repetition penalty: {said}"))]
-
-
-def _marks(sweep: Sweep, metric: str) -> list[PlottedValue]:
-    marks = []
-    for point in sweep.points:
-        score = point.scores.get(metric)
-        if score and score.scores:
-            found = interval(score.scores)
-            note = "default" if point.default else ""
-            marks.append(PlottedValue(point.shown, found.mean, found.low, found.high, note))
-    return marks

@@ -22,15 +22,21 @@ def sensitivity(group: SetupGroup, swept: Sequence[Sweep]) -> list[Figure]:
 
 
 def _figure(board: Board, sweep: Sweep) -> Figure | None:
-    marks = []
-    for point in sweep.points:
-        record = point.scores.get(MAIN)
-        if record and record.scores:
-            found = interval(record.scores)
-            note = "default" if point.default else ""
-            marks.append(PlottedValue(point.shown, found.mean, found.low, found.high, note))
+    marks = plotted_values(sweep, MAIN)
     if len(marks) < 2:
         return None
     title = f"{board.method_title(sweep.method)}, {board.column_title(sweep.column)}: {sweep.path}"
     said = "; ".join(f"{mark.label} gives {mark.value:.3f}" for mark in marks)
     return Figure(title, plots.series(marks, "ROUGE-L", f"ROUGE-L by {sweep.path}: {said}"))
+
+
+def plotted_values(sweep: Sweep, metric: str) -> list[PlottedValue]:
+    """A sweep's scores with their intervals, by value; the default is noted."""
+    marks = []
+    for point in sweep.points:
+        score = point.scores.get(metric)
+        if score and score.scores:
+            found = interval(score.scores)
+            note = "default" if point.default else ""
+            marks.append(PlottedValue(point.shown, found.mean, found.low, found.high, note))
+    return marks
