@@ -80,7 +80,7 @@ def test_the_hub_never_hangs(monkeypatch):
         monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{silent.getsockname()[1]}")
         began = time.monotonic()
         check = machine.check_hub(0.5)
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 20
     assert check.state == "note" and ("did not answer" in check.text or "timed out" in check.text)
     refused = machine.check_hub(0.5)
     assert refused.state == "note" and "cannot be reached" in refused.text
@@ -90,7 +90,7 @@ def test_a_function_that_hangs_is_left():
     began = time.monotonic()
     with pytest.raises(TimeoutError):
         machine.within(0.2, lambda: time.sleep(30))
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
     with pytest.raises(ZeroDivisionError):
         machine.within(5, lambda: 1 / 0)
 

@@ -201,7 +201,7 @@ from tests.record.test_replacement import version_of, write
 
 root, role, until = Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
 done = 0
-while time.time() < until:
+while not done or time.time() < until:
     if role < 3:
         write(root, 10 * done + role)
         done += 1

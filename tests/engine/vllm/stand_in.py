@@ -29,6 +29,7 @@ class StandIn:
         asked: bodies of requests for completions, in order.
         loaded: names and paths of adapters.
         together: for each completion, the models of all that were under way with it.
+        meanwhile: called with the model of each completion while it is under way.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class StandIn:
         self.asked: list[dict[str, Any]] = []
         self.loaded: dict[str, str] = {}
         self.together: list[set[str]] = []
+        self.meanwhile: Callable[[str], object] = lambda model: os.sched_yield()
         self.most_loaded = 0
         self.lock = threading.Lock()
         self._under_way: list[str] = []
@@ -170,7 +172,7 @@ class StandIn:
             self.together.append(set(self._under_way))
             self.asked.append(body)
         try:
-            os.sched_yield()  # let others come in
+            self.meanwhile(model)
             choices = [self._choice(n, body) for n in range(body.get("n", 1))]
             return 200, {"choices": choices}
         finally:

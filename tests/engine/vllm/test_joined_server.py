@@ -108,6 +108,15 @@ def test_no_more_adapters_are_loaded_than_the_server_holds(client, server, rando
 
 def test_rows_without_an_adapter_are_never_under_way_with_others(client, server, random_adapters):
     stacks = [(), *((one,) for one in random_adapters()), ()] * 4
+    two_models = threading.Event()
+
+    def wait_for_another_adapter(model):
+        if len(server.together[-1]) > 1:
+            two_models.set()
+        if model != "served":
+            assert two_models.wait(60)
+
+    server.meanwhile = wait_for_another_adapter
     answers = list(client(batch_size=8).generate(requests(*stacks)))
     assert len(answers) == len(stacks)
     assert any(len(models) > 1 for models in server.together)
