@@ -91,6 +91,9 @@ class TrainingLoop:
         saved = time.monotonic()
         while True:
             self._admit(waiting)
+            if ended := self._finished():  # by the last step, or by a checkpoint taken after it
+                yield from ended
+                continue
             active = [slot for slot, run in enumerate(self._slots) if run]
             if not active:
                 return
@@ -111,7 +114,6 @@ class TrainingLoop:
                 if run := self._slots[slot]:
                     on_step(run.job.id, run.done, run.steps)
             yield from failures
-            yield from self._finished()
 
     def _admit(self, waiting: Iterator[TrainingRun]) -> None:
         """Let waiting runs take the free slots."""
@@ -134,13 +136,16 @@ class TrainingLoop:
         if resumed:
             self._say(_resumed(resumed))
 
-    def _finished(self) -> Iterator[TrainingRun]:
+    def _finished(self) -> list[TrainingRun]:
+        """The runs that have done all their steps, with their adapters, their slots free again."""
+        ended = []
         for slot, run in enumerate(self._slots):
             if run and run.done == run.steps:
                 vector = self._optimizer.values[slot].detach().cpu().clone()
                 run.adapter = self._layout.unflatten(vector)
                 self._slots[slot] = None
-                yield run
+                ended.append(run)
+        return ended
 
     def _round(self, active: list[int]) -> list[TrainFailure]:
         """One step of every active run; returns those that failed, their slots free again."""
