@@ -1,5 +1,6 @@
 """What a cache holds, artifact by artifact: a million of them are never in memory at once."""
 
+import contextlib
 import json
 import os
 from collections.abc import Iterator
@@ -83,15 +84,25 @@ def folders(parent: Path) -> Iterator[str]:
         return
 
 
+def entries_below(folder: Path) -> Iterator[os.DirEntry[str]]:
+    """All files and folders below a folder, of which there may be millions; links are not followed.
+
+    What vanishes meanwhile, and what may not be read, is left out.
+    """
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            yield entry
+            if entry.is_dir(follow_symlinks=False):
+                yield from entries_below(Path(entry.path))
+
+
 def disk_bytes(folder: Path) -> int:
     """Bytes of all files below a folder; those that vanish meanwhile count as none."""
     total = 0
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            try:
-                total += os.lstat(os.path.join(parent, name)).st_size  # noqa: PTH118
-            except FileNotFoundError:
-                continue
+    for entry in entries_below(folder):
+        with contextlib.suppress(FileNotFoundError):
+            if not entry.is_dir(follow_symlinks=False):
+                total += entry.stat(follow_symlinks=False).st_size
     return total
 
 

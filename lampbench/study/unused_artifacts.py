@@ -11,10 +11,11 @@ from filelock import FileLock, Timeout
 
 from lampbench.engine.packaged_model import KIND, converted_key
 from lampbench.execution.cache import DAMAGED, LOCKS, PARTIAL
-from lampbench.execution.cache_contents import artifacts, disk_bytes, folders
+from lampbench.execution.cache_contents import artifacts, disk_bytes, entries_below, folders
 from lampbench.record.paths import unescape
 from lampbench.record.runs import Run, load_runs
 from lampbench.study.replan import Replanner
+from lampbench.util.disk_set import DiskSet
 from lampbench.util.errors import LampbenchError
 
 ARTIFACT, PARTIAL_WORK, DAMAGED_ARTIFACT, LOCK, TEMPORARY = (
@@ -22,6 +23,7 @@ ARTIFACT, PARTIAL_WORK, DAMAGED_ARTIFACT, LOCK, TEMPORARY = (
 )  # fmt: skip
 _DAY = 86_400.0
 _FORMER = "digests.json"  # lampbench 0.1 kept the digests of models' files in it
+_KNOWN = 10_000  # keys that are kept in memory while a run is planned again
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +37,13 @@ class Unused:
 
 @dataclass(slots=True)
 class Needed:
-    """What recorded runs need: artifacts by kind and key.
+    """What recorded runs need: `artifacts` as `kind/key`, on disk, as there may be millions.
 
     All artifacts of `tasks` are needed too: `unplanned` says for each run why it cannot be known
     which of them it needs.
     """
 
-    artifacts: set[tuple[str, str]] = field(default_factory=set)
+    artifacts: DiskSet = field(default_factory=DiskSet)
     tasks: set[str] = field(default_factory=set)
     unplanned: list[str] = field(default_factory=list)
 
@@ -87,10 +89,13 @@ def _add(found: Needed, replanner: Replanner, run: Run, root: Path) -> None:
         )
         return
     if (packaged := plan.executor.model_spec.package) is not None:
-        found.artifacts.add((KIND, converted_key(packaged)))
+        found.artifacts.add(f"{KIND}/{converted_key(packaged)}")
+    keys = plan.executor.keys
     for stage in plan.stages:
         for owner in stage.owners:
-            found.artifacts.add((stage.name, plan.executor.keys.of(stage.recipe, owner)))
+            found.artifacts.add(f"{stage.name}/{keys.of(stage.recipe, owner)}")
+            if len(keys.known) > _KNOWN:
+                keys.known.clear()
 
 
 def _task(root: Path, path: Path) -> str:
@@ -108,7 +113,7 @@ def unused(root: Path, keep: Needed, days: float) -> Iterator[Unused]:
     before = time.time() - days * _DAY
     require_no_work(root)
     for each in artifacts(root):
-        if (each.kind, each.key) in keep.artifacts or each.last_used > before:
+        if f"{each.kind}/{each.key}" in keep.artifacts or each.last_used > before:
             continue
         if keep.tasks:
             task = each.description().get("task")
@@ -169,11 +174,11 @@ def remove(found: Iterable[Unused]) -> Iterator[Unused]:
 
 def _newest(folder: Path) -> float:
     """When anything below a folder was last changed, in seconds since 1970."""
-    times = [folder.stat().st_mtime]
-    for path in folder.rglob("*"):
+    newest = folder.stat().st_mtime
+    for entry in entries_below(folder):
         with contextlib.suppress(FileNotFoundError):
-            times.append(path.lstat().st_mtime)
-    return max(times)
+            newest = max(newest, entry.stat(follow_symlinks=False).st_mtime)
+    return newest
 
 
 def _files(folder: Path) -> Iterator[Path]:
