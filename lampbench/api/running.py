@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from lampbench.api.executing import closing, execute_all
+from lampbench.api.processes import ProcessChoices
 from lampbench.api.settings import (
     EXPERIMENTS,
     AnyMethod,
@@ -16,6 +17,7 @@ from lampbench.api.settings import (
     settle_engine_settings,
     settle_model_settings,
 )
+from lampbench.api.worker_call import worker_call
 from lampbench.engine.pool import EnginePool
 from lampbench.execution.check_plans import require_runnable
 from lampbench.execution.options import RunOptions, engine_pool, grid_plans
@@ -38,6 +40,9 @@ def run(
     seed: int = 0,
     results: Path | str = RESULTS,
     force: bool = False,
+    workers: int | None = None,
+    executor: str = "local",
+    address: str | None = None,
     **settings: Unpack[RunSettings],
 ) -> Run:
     """Run one method on one task and record the run; read it where it is recorded already.
@@ -49,15 +54,22 @@ def run(
         seed: seed of all random choices.
         results: folder of recorded runs.
         force: predict and record again what is recorded already.
+        workers: divide the users among so many processes of this machine, each with a GPU of its
+            own or a share of the cores, or into so many tasks of Ray; None for this process (with
+            Ray, as many as the cluster has GPUs, or else cores).
+        executor: where workers run: "local", or "ray" for a Ray cluster.
+        address: the Ray cluster, such as "10.0.0.5:6379"; None for a new one on this machine.
         settings: see `RunSettings`.
 
     Raises:
-        LampbenchError: an option is invalid (nothing was computed then), or data or a model is.
+        LampbenchError: an option is invalid (nothing was computed then), or data or a model is; or
+            a worker failed (finished work is kept).
     """
     _one_length(settings)
     found = run_all(
-        [method], [task], models=[model], seeds=[seed], results=results, force=force, **settings
-    )
+        [method], [task], models=[model], seeds=[seed], results=results, force=force,
+        workers=workers, executor=executor, address=address, **settings,
+    )  # fmt: skip
     if found.problems:
         raise DamagedRun(found.problems[0])
     return found[0]
@@ -72,17 +84,25 @@ def run_all(
     results: Path | str = RESULTS,
     force: bool = False,
     command: str = "",
+    workers: int | None = None,
+    executor: str = "local",
+    address: str | None = None,
+    shard: str | None = None,
     **settings: Unpack[RunSettings],
 ) -> Runs:
     """Run every combination of methods, tasks, models and seeds; "all" names them all.
 
     All tasks are those with data in the chosen source. All options are checked before anything is
-    computed. `command` is what manifests record as the command; by default this call. Other
-    arguments and errors as for `run`.
+    computed. `command` is what manifests record as the command; by default this call. With `shard`,
+    such as "0/4", this process works on this part of the users only; the process that ends last
+    records the runs, and the others return none. Other arguments and errors as for `run`.
     """
+    chosen = ProcessChoices(workers=workers, executor=executor, address=address, shard=shard)
+    call = worker_call(methods, tasks, None, models, seeds, results, force, settings)
+    processes = call.processes(chosen)
     todo = plan(methods, tasks, models=models, seeds=seeds, results=results, **settings)
     called = command or _call("run_all", methods, tasks, models, seeds, settings)
-    return execute_all(todo, results, called, force=force)
+    return execute_all(todo, results, called, force=force, processes=processes)
 
 
 def sweep(
@@ -95,6 +115,10 @@ def sweep(
     results: Path | str = RESULTS,
     force: bool = False,
     command: str = "",
+    workers: int | None = None,
+    executor: str = "local",
+    address: str | None = None,
+    shard: str | None = None,
     **settings: Unpack[RunSettings],
 ) -> Runs:
     """Run every point of a grid of hyper-parameters, such as {"decoding.alpha": [0, 0.1, 0.3]}.
@@ -102,9 +126,12 @@ def sweep(
     Points share every artifact that does not depend on the values swept. Arguments and errors as
     for `run_all`.
     """
+    chosen = ProcessChoices(workers=workers, executor=executor, address=address, shard=shard)
+    call = worker_call(methods, tasks, grid, models, seeds, results, force, settings)
+    processes = call.processes(chosen)
     todo = plan(methods, tasks, models=models, seeds=seeds, results=results, grid=grid, **settings)
     called = command or _call("sweep", methods, tasks, models, seeds, {"grid": grid, **settings})
-    return execute_all(todo, results, called, force=force)
+    return execute_all(todo, results, called, force=force, processes=processes)
 
 
 def plan(

@@ -125,12 +125,12 @@ def checked_settings(given: Mapping[str, Any]) -> dict[str, Any]:
         elif name in ("users", "min_history", "data_seed", "batch_size"):
             least, most = (0, LARGEST_SEED) if name == "data_seed" else (1, LARGEST_COUNT)
             if value is not None or name not in ("users", "batch_size"):
-                known[name] = _whole(name, value, least, most)
+                known[name] = checked_whole(name, value, least, most)
         elif name == "max_total_tokens" and value is not None:
-            known[name] = _whole(name, value, 1, LARGEST_COUNT)
+            known[name] = checked_whole(name, value, 1, LARGEST_COUNT)
         elif name == "max_history":
             known[name] = tuple(
-                None if one is None else _whole(name, one, 1, LARGEST_COUNT)
+                None if one is None else checked_whole(name, one, 1, LARGEST_COUNT)
                 for one in as_list(value)
             ) or (None,)
         elif name in _CHOICES and value not in _CHOICES[name]:
@@ -205,10 +205,15 @@ def checked_seeds(seeds: Sequence[Any]) -> list[int]:
     Raises:
         LampbenchError: one is no whole number, or out of bounds.
     """
-    return [_whole("seed", seed, 0, LARGEST_SEED) for seed in seeds]
+    return [checked_whole("seed", seed, 0, LARGEST_SEED) for seed in seeds]
 
 
-def _whole(name: str, value: Any, least: int, most: int) -> int:
+def checked_whole(name: str, value: Any, least: int, most: int) -> int:
+    """A whole number within bounds, as Python's `int`.
+
+    Raises:
+        LampbenchError: it is none, or out of bounds.
+    """
     try:
         number = least - 1 if isinstance(value, bool) else operator.index(value)
     except TypeError:

@@ -15,7 +15,8 @@ from lampbench.core.fidelity import PAPER
 from lampbench.core.task import Task
 from lampbench.engine.pool import EngineOptions
 from lampbench.execution.cache import Cache
-from lampbench.execution.executor import Engines, Executor
+from lampbench.execution.engines import Engines
+from lampbench.execution.executor import Executor
 from lampbench.execution.make_answers import build, predict
 from lampbench.execution.plan import Plan, make_plan
 from lampbench.execution.specification import Owner, RunSpecification

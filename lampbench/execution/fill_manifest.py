@@ -54,7 +54,7 @@ def describe(
         prompt_head=tuple(predictions[0].prompt_head) if predictions else (),
         prompts_shortened=sum(row.prompt_tokens_dropped > 0 for row in predictions),
         scoring=scoring,
-        service=executor.service.details(*_prices_and_cost(plan, stages)),
+        service=executor.books.service.details(*_prices_and_cost(plan, stages)),
     )
 
 
@@ -113,7 +113,7 @@ def model_details(plan: Plan) -> ModelDetails:
         engine_arguments=given_arguments(plan),
         arguments=engines.arguments(),
         batching=engines.batching(executor.model, answering),
-        notes=(*spec.notes, *executor.service.notes()),
+        notes=(*spec.notes, *executor.books.service.notes()),
     )
 
 

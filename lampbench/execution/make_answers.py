@@ -65,7 +65,7 @@ def build(plan: Plan, stage: Stage, shard: Shard = ALL_USERS) -> int:
     executor, part = plan.executor, stage.part(shard)
     if shard != ALL_USERS and not part.missing(executor):  # then there is nothing to wait for
         made = part.made(executor)
-        executor.reuse(stage.recipe, made)
+        executor.books.reuse(stage.recipe, made)
         return len(made)
     what = f"{stage.name} of {plan.spec.task.name}"
     if stage.of_task:
@@ -78,12 +78,12 @@ def build(plan: Plan, stage: Stage, shard: Shard = ALL_USERS) -> int:
         executor.cache.drop_finished(
             stage.name, (executor.keys.of(stage.recipe, owner) for owner in made)
         )
-        executor.reuse(stage.recipe, made)
+        executor.books.reuse(stage.recipe, made)
         cached = len(made)
         if missing:
             title = f"{plan.title}: {stage.name}"
             executor.progress.start(title, len(missing), stage.unit)
-            executor.meter.start()
+            executor.books.meter.start()
             with told_as_the_plugins(f"{stage.name} of method {plan.method.name}"):
                 for done, _ in enumerate(_built(plan, stage.recipe, missing), start=1):
                     executor.progress.update(done)
@@ -185,9 +185,9 @@ def predict(
     queries = {(user.id, query.id): query for user in users for query in user.queries}
     title = f"{plan.title}: predict"
     executor.progress.start(title, len(queries), "queries")
-    executor.meter.start()
+    executor.books.meter.start()
     if not users:
-        return [], executor.meter.take()
+        return [], executor.books.meter.take()
     answered: dict[tuple[str, str], Prediction] = {}
     for prediction in _predictions(plan, users):
         asked = (prediction.user, prediction.query)
@@ -210,7 +210,7 @@ def predict(
             f"{query!r} of user {user!r}; fix its predict()"
         )
     executor.progress.finish()
-    return [answered[asked] for asked in queries], executor.meter.take()
+    return [answered[asked] for asked in queries], executor.books.meter.take()
 
 
 def _cost(plan: Plan, stage: Stage, cached: int) -> StageCost:

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-import lampbench
 from lampbench.execution.shard import Shard
 from lampbench.util.errors import LampbenchError
 from lampbench.util.machine import usable_cores
@@ -29,8 +28,8 @@ _THREADS = "OMP_NUM_THREADS"
 class LocalCrew:
     """Runs a command as `count` shards at once.
 
-    `arguments` are those of the command; `module` is the worker's, which is started with a shard
-    and the arguments; `device` is what --device says.
+    `module` is the worker's, which is started with a shard and the `arguments` of the command;
+    `device` is what --device says.
     """
 
     arguments: Sequence[str]
@@ -139,7 +138,7 @@ def _divided(count: int, device: str | None) -> list[dict[str, str]]:
     Raises:
         LampbenchError: there are fewer GPUs or cores than workers.
     """
-    home = str(Path(lampbench.__file__).parents[1])
+    home = str(Path(__file__).parents[2])
     path = os.pathsep.join([home, *filter(None, [os.environ.get("PYTHONPATH")])])
     common = {**os.environ, "PYTHONPATH": path}
     gpus = [] if device == "cpu" else _gpus()

@@ -1,6 +1,7 @@
 """Workers on a Ray cluster: one task per shard, over the same commands as local workers."""
 
 import contextlib
+import importlib
 import logging
 import os
 import socket
@@ -12,7 +13,7 @@ from typing import Any
 from lampbench.execution.shard import Shard
 from lampbench.util.errors import LampbenchError
 from lampbench.util.progress import Progress
-from lampbench.workers.crew import RETRIES, Ending, Event, Work
+from lampbench.workers.crew import RETRIES, Ending, Event
 from lampbench.workers.probe import Need, problem_of
 from lampbench.workers.worker_progress import CrewDisplay
 
@@ -26,13 +27,13 @@ _PROBE = 180.0  # seconds that nodes have to answer the first question, imports 
 class RayCrew:
     """Runs a command as shards on a Ray cluster.
 
-    `arguments` are those of the command and `work` runs them; `count` is the number of shards, None
-    for one per GPU or core; `address` is that of the cluster, None for a new one on this machine;
-    `need` is what every node must have.
+    `arguments` are those of the command and `work` of the module named `module` runs them; `count`
+    is the number of shards, None for one per GPU or core; `address` is that of the cluster, None
+    for a new one on this machine; `need` is what every node must have.
     """
 
     arguments: Sequence[str]
-    work: Work
+    module: str
     count: int | None
     address: str | None
     need: Need
@@ -138,7 +139,7 @@ class _Shards:
     def _start(self, index: int) -> None:
         crew, shard = self._crew, (index, self._count)
         ref = self._task.remote(
-            crew.work, list(crew.arguments), shard, self._mailbox, crew.need.folder
+            crew.module, list(crew.arguments), shard, self._mailbox, crew.need.folder
         )
         self._running[ref] = index
 
@@ -174,7 +175,7 @@ class _Mailbox:
 
 
 def _carry_out_shard(
-    work: Work, arguments: list[str], shard: tuple[int, int], mailbox: Any, folder: str
+    module: str, arguments: list[str], shard: tuple[int, int], mailbox: Any, folder: str
 ) -> tuple[int, str]:
     """What a Ray worker does: the command in the driver's folder."""
     last = 0.0
@@ -188,7 +189,7 @@ def _carry_out_shard(
         mailbox.put.remote(shard[0], dict(event))
 
     os.chdir(folder)
-    ending = work(arguments, Shard(*shard), emit)
+    ending = importlib.import_module(module).work(arguments, Shard(*shard), emit)
     return ending.code, ending.error
 
 

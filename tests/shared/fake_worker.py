@@ -14,9 +14,10 @@ from pathlib import Path
 from lampbench.cli import worker
 from lampbench.engine.pool import EnginePool
 from lampbench.engine.protocol import StepHook, TrainFailure, TrainJob, TrainResult
-from lampbench.execution.shard import Shard, parse_shard
+from lampbench.execution.shard import Shard
 from lampbench.util.errors import LampbenchError
 from lampbench.workers.crew import Emit, Ending
+from lampbench.workers.serve import serve
 from tests.shared.fake_runs import RecordingEngine
 
 FATE = "FAKE_WORKER"
@@ -54,11 +55,13 @@ class FatefulEngine(RecordingEngine):
 
 def work(arguments: list[str], shard: Shard, emit: Emit) -> Ending:
     """As `lampbench.cli.worker.work`, on that engine."""
-    _serve_with(shard)
+    serve_with(shard)
     return worker.work(arguments, shard, emit)
 
 
-def _serve_with(shard: Shard) -> None:
+def serve_with(shard: Shard) -> None:
+    """Make the engines of this process such engines."""
+
     def load(pool: EnginePool, engine: str, model: str) -> FatefulEngine:
         return FatefulEngine(str(shard))
 
@@ -66,6 +69,4 @@ def _serve_with(shard: Shard) -> None:
 
 
 if __name__ == "__main__":
-    shard = parse_shard(sys.argv[1])
-    _serve_with(shard)
-    worker.serve(shard, sys.argv[2:])
+    serve(work, sys.argv[1:])

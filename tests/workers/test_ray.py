@@ -5,9 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from lampbench.cli import worker
 from lampbench.workers.probe import NodeReport, need_of, own_versions, problem_of
-from tests.shared import fake_worker
 from tests.workers.test_workers import answers, expected, needs_ray, trained, with_fate
 
 __all__ = ["expected", "with_fate"]
@@ -16,7 +14,6 @@ __all__ = ["expected", "with_fate"]
 @pytest.fixture
 def on_ray(with_fate, monkeypatch, root):
     """As `with_fate`, with tasks of a new local Ray, whose processes inherit this environment."""
-    monkeypatch.setattr(worker, "work", fake_worker.work)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")]))
     return lambda *arguments, fate="": with_fate("--executor", "ray", *arguments, fate=fate)
 

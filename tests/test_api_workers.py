@@ -1,0 +1,105 @@
+"""Python's `workers`, `executor` and `shard`: as the options of the command line."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy
+import pytest
+
+import lampbench
+from lampbench.api import worker_call
+from lampbench.plugin import Method
+from lampbench.util.errors import LampbenchError
+from tests.shared import fake_worker
+
+STUDY = ("oppu", "news_headline")
+
+
+@pytest.fixture
+def with_workers(on_fake_engine, monkeypatch, tmp_path):
+    """Workers of the fake engine, to which something may happen."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(worker_call, "_WORKER", "tests.shared.fake_api_worker")
+    monkeypatch.setenv(fake_worker.LOG, str(tmp_path / "trained"))
+    monkeypatch.setenv(fake_worker.FATE, "")
+    (tmp_path / "trained").write_text("")
+
+
+def answers(folder: str) -> dict[Path, bytes]:
+    """The recorded answers and scores, to the byte."""
+    found = Path(folder).rglob("*.json.gz")
+    return {file.relative_to(folder): file.read_bytes() for file in found}
+
+
+def alone(function, *study, **settings):
+    """What one process records."""
+    function(*study, **settings, results="alone", cache_dir="cache-alone")
+    return answers("alone")
+
+
+def test_workers_record_the_bytes_of_one_process(with_workers, monkeypatch, capsys):
+    settings: Any = {"users": numpy.int64(8), "device": "cpu", "cache_dir": Path("cache")}
+    monkeypatch.setenv(fake_worker.FATE, "kill:1/2")
+    run = lampbench.run(*STUDY, workers=2, **settings)
+    assert "the worker of shard 1/2 was ended by SIGKILL; begun again" in capsys.readouterr().err
+    assert run.manifest.counts.users == 8
+    assert answers("results") == alone(lampbench.run, *STUDY, users=8)
+    before = Path("trained").read_text()
+    assert lampbench.run(*STUDY, workers=2, **settings).path == run.path
+    lampbench.run(*STUDY, workers=2, force=True, **settings)
+    assert Path("trained").read_text() == before, "adapters are kept"
+    assert answers("results") == answers("alone")
+
+
+def test_a_sweep_with_workers_has_the_bytes_of_one_process(with_workers):
+    study: Any = ("oppu_cd", "news_headline", {"decoding.alpha": [0.0, 0.2]})
+    found = lampbench.sweep(*study, workers=2, users=4, device="cpu")
+    assert [run.manifest.hyperparameters["decoding.alpha"].value for run in found] == [0.0, 0.2]
+    assert answers("results") == alone(lampbench.sweep, *study, users=4)
+
+
+def test_a_worker_that_fails_is_one_line_and_the_same_call_resumes(with_workers, monkeypatch):
+    monkeypatch.setenv(fake_worker.FATE, "poison:0/2")
+    told = r"^shard 0/2: user x: record 3 has no text; add it; 0 of 1 runs are recorded"
+    with pytest.raises(LampbenchError, match=told):
+        lampbench.run(*STUDY, users=8, device="cpu", workers=2)
+    monkeypatch.setenv(fake_worker.FATE, "full:1/2")
+    with pytest.raises(LampbenchError, match=r"^shard 1/2: adapter\.safetensors: no space left; "):
+        lampbench.run(*STUDY, users=8, device="cpu", workers=2, force=True, cache_dir="other")
+    monkeypatch.setenv(fake_worker.FATE, "")
+    lampbench.run(*STUDY, users=8, device="cpu", workers=2)
+    assert answers("results") == alone(lampbench.run, *STUDY, users=8)
+
+
+def test_the_last_of_several_shards_returns_the_runs(with_workers):
+    found = [lampbench.run_all(*STUDY, users=8, shard=f"{index}/3") for index in (2, 0, 1)]
+    assert [len(runs) for runs in found] == [0, 0, 1]
+    assert answers("results") == alone(lampbench.run, *STUDY, users=8)
+
+
+class Unknown(Method):
+    """A class of this process."""
+
+
+@pytest.mark.parametrize(
+    ("choices", "told"),
+    [
+        ({"workers": 0}, "workers=0: give a whole number from 1 to 10,000"),
+        ({"workers": "2"}, "workers='2': give a whole number"),
+        ({"executor": "slurm"}, "executor='slurm': give 'local' or 'ray'"),
+        ({"address": "auto"}, "--address auto: is a Ray cluster's; add --executor ray"),
+        ({"workers": 2, "shard": "0/2"}, "--shard 0/2: is for one process of several"),
+        ({"shard": "2/2"}, "--shard 2/2: write i/N"),
+        ({"workers": 1, "engine": Unknown}, "Unknown'>: workers are other processes, and find"),
+    ],
+)
+def test_choices_that_do_not_fit_are_one_line(with_workers, choices, told):
+    with pytest.raises(LampbenchError, match=re.escape(told)):
+        lampbench.run_all("base", "news_headline", **{"users": 2, "device": "cpu", **choices})
+    assert not Path("results").exists()
+
+
+def test_workers_know_methods_by_name_only(with_workers):
+    with pytest.raises(LampbenchError, match=r"Unknown'>: workers are other processes"):
+        lampbench.run(Unknown, "news_headline", workers=2)
