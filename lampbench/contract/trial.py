@@ -19,9 +19,8 @@ from lampbench.execution.engines import Engines
 from lampbench.execution.executor import Executor
 from lampbench.execution.make_answers import build, predict
 from lampbench.execution.plan import Plan, make_plan
-from lampbench.execution.specification import Owner, RunSpecification
+from lampbench.execution.specification import RunSpecification
 from lampbench.paper.presets import defaults
-from lampbench.plugin.context import Recipe
 from lampbench.plugin.hyperparameter import Setting, SourcedValue, ValueSources
 from lampbench.plugin.method import Method
 from lampbench.util.errors import LampbenchError
@@ -62,13 +61,13 @@ class Outcome:
     moments: int
 
 
-class _TrialExecutor(Executor):
-    """An executor that can be killed after any artifact."""
+class _TrialCache(Cache):
+    """A cache whose process can be killed after any artifact."""
 
     switch = KillSwitch()
 
-    def _commit(self, recipe: Recipe, owner: Owner, payload: Path | None, value: Any) -> None:
-        super()._commit(recipe, owner, payload, value)
+    def commit(self, kind: str, key: str, payload: Path | None, meta: dict[str, Any]) -> None:
+        super().commit(kind, key, payload, meta)
         self.switch.tick()
 
 
@@ -105,7 +104,7 @@ def trial_plan(
     ready, settings = settings_for(method, task, conditions.values)
     spec = RunSpecification(ready, task, dataset, model, PAPER, conditions.seed)
     quiet = Progress(io.StringIO())
-    executor = _TrialExecutor(spec, Cache(cache, quiet.say), engines, quiet)
+    executor = Executor(spec, _TrialCache(cache, quiet.say), engines, quiet)
     return make_plan(executor, settings, {}, "small", cache / "results")
 
 
@@ -117,10 +116,10 @@ def carry_out(plan: Plan, conditions: Conditions, switch: KillSwitch | None = No
         LampbenchError: the plugin is at fault; or an artifact is missing after its build.
     """
     executor = plan.executor
-    assert isinstance(executor, _TrialExecutor)
-    executor.switch = switch or KillSwitch()
+    assert isinstance(executor.cache, _TrialCache)
+    executor.cache.switch = switch = switch or KillSwitch()
     if isinstance(executor.engines, EchoPool):
-        executor.engines.engine.switch = executor.switch
+        executor.engines.engine.switch = switch
     order = -1 if conditions.reversed_users else 1
     for stage in plan.stages:
         for owners in _groups(stage.owners[::order], conditions):
@@ -140,7 +139,7 @@ def carry_out(plan: Plan, conditions: Conditions, switch: KillSwitch | None = No
     for users in _groups(asked, conditions):
         predictions, _ = predict(plan, users)
         answers |= {(one.user, one.query): one.text for one in predictions}
-    return Outcome(answers, plan.folder.name, plan.settings, executor.switch.count)
+    return Outcome(answers, plan.folder.name, plan.settings, switch.count)
 
 
 def training_prompts(plan: Plan) -> dict[tuple[str, str], str]:

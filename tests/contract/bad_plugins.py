@@ -128,6 +128,15 @@ class MineMethod(Method):
     title = "Mine"
     prompting = Shows()
 '''
+FORGETS_WITHOUT_ASKING = (
+    FORGETS_ON_RESUME
+    + """
+    def predict(self, context, users):
+        for user in users:
+            for query in user.queries:
+                yield Prediction(user.id, query.id, notes[user.id])
+"""
+)
 NO_CARD = SOUND.replace(
     '    """A method for the tests of the contract. Source: defined here."""\n    title = "Mine"\n',
     "",

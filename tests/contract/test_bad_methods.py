@@ -34,6 +34,7 @@ def test_a_sound_method_passes(checked):
         (bad.RETURNS_NOTHING, "runs", "make it yield one Prediction per query", None),
         (bad.RAISES, "runs", "failed in Mine.render()", "user.nothing"),
         (bad.FORGETS_ON_RESUME, "resume", "with context.put", "notes[user.id] = "),
+        (bad.FORGETS_WITHOUT_ASKING, "resume", "with context.put", "notes[user.id] = "),
         (bad.NO_CARD, "card", "set `title`", "class MineMethod"),
         (bad.NO_CARD, "card", "give the class a docstring", "class MineMethod"),
         (bad.UNEXPLAINED, "card", "say what the hyper-parameter prompting.count means", None),
