@@ -54,6 +54,17 @@ def test_a_package_that_says_nothing_and_one_of_another_version_are_named(monkey
         licences.page("click==0.1\n")
 
 
+@pytest.mark.parametrize("package", licences.NOT_INSTALLED)
+def test_what_is_noted_of_packages_of_an_extra_is_what_they_say(package):
+    """Where such a package is installed, and in the version that is pinned."""
+    try:
+        metadata.version(package)
+    except metadata.PackageNotFoundError:
+        assert f"| {package} | 1 | " in licences.page(f"{package}==1\n")
+    else:
+        assert licences.licence(package) == licences.NOT_INSTALLED[package]
+
+
 def test_a_page_that_is_out_of_date_is_named(monkeypatch, tmp_path):
     monkeypatch.setattr(licences, "ROOT", tmp_path)
     monkeypatch.setattr(licences, "PAGE", tmp_path / "licences.md")

@@ -28,10 +28,17 @@ def test_a_killed_ray_worker_is_begun_again_and_nothing_differs(on_ray, expected
 
 
 @needs_ray
-def test_a_poisoned_shard_is_reported_while_the_others_finish(on_ray, expected, tmp_path):
-    code, _, err = on_ray("--workers", "2", fate="poison:0/2")
+@pytest.mark.parametrize(
+    ("fate", "told"),
+    [
+        ("poison", "user x: record 3 has no text"),
+        ("full", "adapter.safetensors: no space left; free some space"),
+    ],
+)
+def test_a_failed_shard_is_reported_while_the_others_finish(on_ray, expected, tmp_path, fate, told):
+    code, _, err = on_ray("--workers", "2", fate=f"{fate}:0/2")
     last = err.splitlines()[-1]
-    assert code == 2 and last.startswith("error: shard 0/2: user x: record 3 has no text"), err
+    assert code == 2 and last.startswith(f"error: shard 0/2: {told}"), err
     done = trained(tmp_path)
     code, _, err = on_ray("--workers", "2")
     assert code == 0, err
