@@ -1,15 +1,16 @@
 """Carrying out plans: in this process, as one shard of several, or with workers."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from lampbench.engine.pool import EnginePool
 from lampbench.execution.plan import Plan
 from lampbench.execution.run_shard import answer_shard, execute_shard
 from lampbench.execution.runner import execute, forget_answers
-from lampbench.execution.shard import ALL_USERS
+from lampbench.execution.shard import ALL_USERS, Shard
 from lampbench.execution.shard_answers import complete_division
+from lampbench.execution.stage_titles import stage_rows
 from lampbench.record.runs import DamagedRun, Runs, read_run
 from lampbench.util.disk import writable
 from lampbench.util.errors import LampbenchError
@@ -50,10 +51,11 @@ def execute_all(
     for cache_dir in {each.executor.cache.root for each in plans}:
         writable(cache_dir, "--cache-dir")
     require_disk_space(plans)
-    failures = _with_workers(plans, crew, force) if crew else []
     folders: list[Path] = []
     found, problems = [], []
-    with closing(plans):
+    todo = [each for each in plans if force or not each.done]
+    with _tabled(todo, shard), closing(plans):
+        failures = _with_workers(todo, crew, force) if crew else []
         for each in plans:
             try:
                 if processes.worker:
@@ -111,9 +113,18 @@ def closing(plans: Sequence[Plan]) -> Iterator[None]:
             engines.close()
 
 
-def _with_workers(plans: Sequence[Plan], crew: Crew, force: bool) -> list[str]:
+@contextmanager
+def _tabled(plans: Sequence[Plan], shard: Shard) -> Iterator[None]:
+    """Show the stages of plans as a table, where the terminal can."""
+    shown = {id(each.executor.progress): each.executor.progress for each in plans}
+    with ExitStack() as stack:
+        for progress in list(shown.values())[:1]:  # the plans of a command share one
+            stack.enter_context(progress.tabled(stage_rows(plans, shard)))
+        yield
+
+
+def _with_workers(todo: Sequence[Plan], crew: Crew, force: bool) -> list[str]:
     """Let workers answer what is not recorded; one line for each shard that failed."""
-    todo = [each for each in plans if force or not each.done]
     if not todo:
         return []
     for each in todo if force else []:

@@ -17,7 +17,7 @@ from lampbench.cli.renamed import TABLES, current_command
 from lampbench.util.disk import is_full
 from lampbench.util.errors import LampbenchError, OutOfBudget, suggestion
 from lampbench.util.interrupt import TIME_IS_OVER, Stopped, stopping_on_signals
-from lampbench.util.terminal import LONGEST, REWRITE, SafeStream, message_line
+from lampbench.util.terminal import LONGEST, REWRITE, SafeStream, message_line, rewrites
 from lampbench.util.version import VERSION
 
 COMMANDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
@@ -262,7 +262,7 @@ def _fault_of_plugin(error: Exception) -> str | None:
 def _say(text: str, status: int) -> int:
     """Print one line on standard error, but nothing while a shell completes a command."""
     if _COMPLETING not in os.environ:
-        progress = REWRITE if sys.stderr.isatty() else ""  # a line of it may be unfinished
+        progress = REWRITE if rewrites(sys.stderr) else ""  # a line of it may be unfinished
         click.echo(progress + message_line(text), err=True)
     return status
 

@@ -10,11 +10,13 @@ from lampbench.execution.plan import Plan, Stage, make_stages
 from lampbench.execution.shard import ALL_USERS, Shard, shard_index
 from lampbench.execution.shard_answers import ShardAnswers
 from lampbench.execution.specification import Owner
+from lampbench.execution.stage_titles import stage_title
 from lampbench.plugin.context import Recipe, TaskRecipe, UserRecipe
 from lampbench.plugin.fault import told_as_the_plugins
 from lampbench.plugin.method import Prediction
 from lampbench.record.manifest import PREDICT, StageCost
 from lampbench.util.errors import LampbenchError
+from lampbench.util.stage_rows import UNDIVIDED
 
 
 def make_answers(plan: Plan, shard: Shard = ALL_USERS) -> ShardAnswers:
@@ -36,7 +38,7 @@ def make_answers(plan: Plan, shard: Shard = ALL_USERS) -> ShardAnswers:
         others = {shard_index(owner.id, shard.count) for owner in behind.owners} - {shard.index}
         for index in sorted(others) if users and not stage.of_task else []:
             build(plan, stage, Shard(index, shard.count))
-    predictions, usage = predict(plan, users)
+    predictions, usage = predict(plan, users, shard)
     costs = [_cost(plan, part, count) for part, count in zip(own, cached, strict=True)]
     usage.seconds = round(usage.seconds, 3)
     answered = StageCost(
@@ -63,9 +65,12 @@ def build(plan: Plan, stage: Stage, shard: Shard = ALL_USERS) -> int:
         How many were there already.
     """
     executor, part = plan.executor, stage.part(shard)
+    title, run = stage_title(plan, stage.name), plan.folder.name
+    place = UNDIVIDED if stage.of_task else (shard.index, shard.count)
     if shard != ALL_USERS and not part.missing(executor):  # then there is nothing to wait for
         made = part.made(executor)
         executor.books.reuse(stage.recipe, made)
+        executor.progress.reuse(title, len(made), run=run, part=place)
         return len(made)
     what = f"{stage.name} of {plan.spec.task.name}"
     if stage.of_task:
@@ -80,9 +85,12 @@ def build(plan: Plan, stage: Stage, shard: Shard = ALL_USERS) -> int:
         )
         executor.books.reuse(stage.recipe, made)
         cached = len(made)
-        if missing:
-            title = f"{plan.title}: {stage.name}"
-            executor.progress.start(title, len(missing), stage.unit)
+        if not missing:
+            executor.progress.reuse(title, cached, run=run, part=place)
+        else:
+            executor.progress.start(
+                title, len(missing), stage.unit, run=run, part=place, cached=cached
+            )
             executor.books.meter.start()
             with told_as_the_plugins(f"{stage.name} of method {plan.method.name}"):
                 for done, _ in enumerate(_built(plan, stage.recipe, missing), start=1):
@@ -169,7 +177,7 @@ def _iterable(returned: object, what: str, wanted: str) -> Iterable[object]:
 
 
 def predict(
-    plan: Plan, asked_users: Sequence[User] | None = None
+    plan: Plan, asked_users: Sequence[User] | None = None, shard: Shard = ALL_USERS
 ) -> tuple[list[Prediction], Usage]:
     """Answer every query of some users (None: all test users), in the order of the users.
 
@@ -183,11 +191,12 @@ def predict(
     leave_out_borrowers(executor, PREDICT, parts, given)
     users = [user for user in given if user.id not in executor.failed_users]
     queries = {(user.id, query.id): query for user in users for query in user.queries}
-    title = f"{plan.title}: predict"
-    executor.progress.start(title, len(queries), "queries")
+    title, part = stage_title(plan, PREDICT), (shard.index, shard.count)
     executor.books.meter.start()
     if not users:
+        executor.progress.reuse(title, 0, run=plan.folder.name, part=part)
         return [], executor.books.meter.take()
+    executor.progress.start(title, len(queries), "queries", run=plan.folder.name, part=part)
     answered: dict[tuple[str, str], Prediction] = {}
     for prediction in _predictions(plan, users):
         asked = (prediction.user, prediction.query)

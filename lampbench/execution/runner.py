@@ -16,6 +16,7 @@ from lampbench.execution.shard_answers import (
     drop_answers,
     read_all_answers,
 )
+from lampbench.execution.stage_titles import SCORE, all_is_made, stage_title
 from lampbench.plugin.method import Prediction
 from lampbench.plugin.prompting import plain_prompt
 from lampbench.record.dataset_files import record_dataset
@@ -77,12 +78,13 @@ def _execute(plan: Plan, command: str, results: Path, replace_run: bool) -> None
     count = complete_division(plan)
     answers = read_all_answers(plan, count) if count else make_answers(plan)
     executor.failed_users.update(answers.failed_users)
+    all_is_made(plan)
     predictions = answers.predictions
     if not predictions:
         raise LampbenchError(f"{plan.title}: every user failed: {_first_failure(answers)}")
     rows = _rows(plan, predictions)
-    title = f"{plan.title}: score"
-    executor.progress.start(title, len(predictions), "answers")
+    title = stage_title(plan, SCORE)
+    executor.progress.start(title, len(predictions), "answers", run=plan.folder.name)
     task = executor.task
     scoring = Scoring(
         (*METRICS, *task.metrics), plan.spec.plugins, histories(executor.dataset), task.choices

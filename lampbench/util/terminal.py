@@ -4,6 +4,7 @@ User ids, titles and model outputs are data. A terminal obeys escape sequences i
 move the cursor, change the window's title or hide lines. An id may also be as long as a book.
 """
 
+import os
 import re
 from typing import Any, TextIO
 
@@ -41,6 +42,23 @@ def message_line(text: str) -> str:
     return _shortened(line, LONGEST)
 
 
+def rewrites(stream: TextIO) -> bool:
+    """Whether lines of a stream can be written again: a terminal, and no wish for plain lines.
+
+    NO_COLOR, CI and TERM=dumb are such wishes.
+    """
+    plain = os.environ.get("NO_COLOR") or os.environ.get("CI", "").lower() not in _NO
+    return stream.isatty() and not plain and os.environ.get("TERM") not in ("dumb", "unknown")
+
+
+_NO = ("", "0", "false")
+
+
+def unguarded(stream: TextIO) -> TextIO:
+    """The stream behind a `SafeStream`, for what this program draws; others' texts are escaped."""
+    return stream.guarded if isinstance(stream, SafeStream) else stream
+
+
 class SafeStream:
     """A text stream that writes only visible characters to another one.
 
@@ -60,6 +78,11 @@ class SafeStream:
             shown = first + "\n".join(_shortened(line, self._longest) for line in lines)
         self._stream.write(shown)
         return len(text)
+
+    @property
+    def guarded(self) -> TextIO:
+        """The stream that it writes to."""
+        return self._stream
 
     def writelines(self, lines: list[str]) -> None:
         """Write every line as `write` does."""

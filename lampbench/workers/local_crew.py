@@ -18,7 +18,7 @@ from lampbench.util.errors import LampbenchError
 from lampbench.util.machine import usable_cores
 from lampbench.util.progress import Progress
 from lampbench.workers.crew import RETRIES, Ending, Event, death
-from lampbench.workers.worker_progress import CrewDisplay
+from lampbench.workers.worker_progress import crew_display
 
 _PATIENCE = 20.0  # seconds that a worker has to end after it was told to
 _THREADS = "OMP_NUM_THREADS"
@@ -42,7 +42,7 @@ class LocalCrew:
     def carry_out(self, progress: Progress) -> list[str]:
         """Let the workers do every shard; see `Crew`."""
         environments = _divided(self.count, self.device)
-        display, failures = CrewDisplay(progress), []
+        display, failures = crew_display(progress), []
         endings: dict[int, Ending] = {}
         tries = dict.fromkeys(range(self.count), 0)
         try:

@@ -15,7 +15,7 @@ from lampbench.util.errors import LampbenchError
 from lampbench.util.progress import Progress
 from lampbench.workers.crew import RETRIES, Ending, Event
 from lampbench.workers.probe import Need, problem_of
-from lampbench.workers.worker_progress import CrewDisplay
+from lampbench.workers.worker_progress import crew_display
 
 _LOOK = 0.2  # seconds between two looks at what workers report
 _ANSWER = 5.0  # seconds that a cluster has to accept a connection
@@ -102,7 +102,7 @@ class _Shards:
         shown: Progress,
     ) -> None:
         self._ray, self._crew, self._count = ray, crew, count
-        self._display = CrewDisplay(shown)
+        self._display = crew_display(shown)
         self._mailbox = ray.remote(num_cpus=0)(_Mailbox).remote()
         self._task = ray.remote(max_retries=0, **resources)(_carry_out_shard)
         self._running: dict[Any, int] = {}

@@ -4,7 +4,7 @@ import json
 import pytest
 from click import style
 
-from lampbench.util.terminal import LONGEST, REWRITE, SafeStream, message_line, visible
+from lampbench.util.terminal import LONGEST, REWRITE, SafeStream, message_line, rewrites, visible
 
 
 @pytest.mark.parametrize(
@@ -71,3 +71,28 @@ def test_a_message_is_one_line_that_keeps_what_is_wrong_and_what_to_do(text):
 
 def test_a_short_message_is_as_it_was():
     assert message_line("a path: is missing") == "a path: is missing"
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, True),
+        ({"NO_COLOR": ""}, True),
+        ({"CI": "false"}, True),
+        ({"NO_COLOR": "1"}, False),
+        ({"CI": "true"}, False),
+        ({"TERM": "dumb"}, False),
+    ],
+)
+def test_plain_lines_are_a_wish_of_the_environment(monkeypatch, environment, expected):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    for name in ("NO_COLOR", "CI"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert rewrites(Terminal()) is expected
+    assert not rewrites(io.StringIO())
