@@ -7,7 +7,8 @@
 # make bench   what the engine costs against its peers (an hour); bench-quick: the main ratios;
 #              bench-gpu: at the shapes of Qwen2.5-1.5B and Mistral-7B
 # make gpu     everything that a machine with a GPU is asked, in eight minutes, without the
-#              environment above; DEVICE=cpu rehearses it with tiny shapes (docs/engine.md)
+#              environment above; DEVICE=cpu rehearses it with tiny shapes (docs/engine.md).
+#              make gpu-wheels WHEELS=wheels: what that machine lacks, fetched where there is a network
 # make study   all recorded runs again: hours on two cores (make -j2 study uses both)
 # make licences  docs/licences.md, from the packages that are installed
 # make audit   known vulnerabilities of the dependencies (needs pip-audit and a network)
@@ -40,7 +41,7 @@ ONE_CORE = OMP_NUM_THREADS=1 $(BIN)/lampbench
 REPRODUCE = $(ONE_CORE) reproduce paper --data bundled
 
 .PHONY: demo env test vllm-env test-vllm lint types tables licences audit site package release check clean bench bench-gpu \
-	bench-quick gpu tuning tuning-lamp tuning-longlamp tuning-smollm2-135m study study-titles study-texts \
+	bench-quick gpu gpu-wheels tuning tuning-lamp tuning-longlamp tuning-smollm2-135m study study-titles study-texts \
 	study-sensitivity study-penalty study-history study-beyond study-models
 
 demo: env $(if $(filter smollm2-135m,$(MODEL)),$(SMOLLM2))
@@ -129,10 +130,20 @@ DEVICE ?= cuda
 OUTPUT ?= gpu-results
 BUDGET ?= $(if $(filter cpu,$(DEVICE)),180,480)
 WHEELS ?=
+GPU_PYTHON_VERSION ?= 3.12
 
 gpu:
 	$(GPU_PYTHON) -m benchmarks.gpu --device $(DEVICE) --output $(OUTPUT) --budget $(BUDGET) \
 		$(if $(WHEELS),--wheels $(WHEELS))
+
+gpu-wheels:
+	@test -n "$(WHEELS)" || { echo "say where: make gpu-wheels WHEELS=wheels" >&2; exit 2; }
+	$(PYTHON) -m pip download --quiet --disable-pip-version-check --dest $(WHEELS) --no-deps \
+		--only-binary :all: --python-version $(GPU_PYTHON_VERSION) \
+		--platform manylinux_2_28_x86_64 --platform manylinux2014_x86_64 \
+		-c constraints.txt -r benchmarks/gpu/wheels.txt
+	$(PYTHON) -m pip wheel --quiet --disable-pip-version-check --wheel-dir $(WHEELS) --no-deps \
+		-c constraints.txt rouge-score
 
 bench-quick: env
 	$(BIN)/python -m benchmarks.quick

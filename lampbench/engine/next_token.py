@@ -6,7 +6,7 @@ is contrasted with.
 """
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -88,15 +88,14 @@ def next_scores(
     return scores
 
 
-def held_open(spec: GenerationSpec, logits: Tensor, stop: Collection[int], steps: Tensor) -> Tensor:
+def held_open(spec: GenerationSpec, logits: Tensor, ends: Tensor, steps: Tensor) -> Tensor:
     """Raw logits in which stop tokens are impossible for rows with fewer than the spec's least
-    number of tokens; `steps` [rows] is how many each has.
+    number of tokens; `ends` [vocabulary] is true for stop tokens, `steps` [rows] how many tokens
+    each row has.
     """
     if not spec.min_new_tokens:
         return logits
-    ends = torch.zeros(logits.shape[-1], dtype=torch.bool, device=logits.device)
-    ends[list(stop)] = True
-    early = (steps < spec.min_new_tokens).to(logits.device).unsqueeze(-1)
+    early = (steps < spec.min_new_tokens).unsqueeze(-1)
     return logits.masked_fill(early & ends, -math.inf)
 
 

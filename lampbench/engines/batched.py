@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from lampbench.engine.capability import ADAPTERS, EVERYTHING, Capability
+from lampbench.engine.engine_argument import EngineArgument
 from lampbench.engine.engine_plugin import EnginePlugin, EngineSetup, register_engine
 from lampbench.engine.protocol import Engine
 from lampbench.engines.reference import Reference
@@ -21,6 +22,16 @@ class Batched(EnginePlugin):
     summary = "many users per forward pass, in this process; the default"
     capabilities = EVERYTHING
     batch_invariant: ClassVar = True
+    arguments: ClassVar = (
+        EngineArgument(
+            "step",
+            str,
+            "a decoding step: as it comes, in static shapes, or replayed as a CUDA graph",
+            default="exact",
+            keyed=False,  # like the batch size: no token changes in float32
+            choices=("exact", "static", "graph"),
+        ),
+    )
 
     def identity(self, setup: EngineSetup) -> Mapping[str, str]:
         """Nothing: keys that name no engine are the default engine's. A subclass names itself."""
@@ -44,5 +55,11 @@ class Batched(EnginePlugin):
             "fidelity": setup.fidelity,
             "arguments": setup.model_arguments,
         }
-        batched = BatchedEngine(spec, batch_size=setup.batch_size, say=setup.say, **options)  # type: ignore[arg-type]
+        batched = BatchedEngine(
+            spec,
+            batch_size=setup.batch_size,
+            say=setup.say,
+            step=setup.arguments.get("step", "exact"),
+            **options,  # type: ignore[arg-type]
+        )
         return DividedEngine(batched, lambda: ReferenceEngine(spec, **options), setup.say)  # type: ignore[arg-type]

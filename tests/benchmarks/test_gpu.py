@@ -2,10 +2,14 @@
 
 import json
 import os
+import re
 import time
+import tomllib
 import zipfile
+from importlib.metadata import PackageNotFoundError, requires
 
 import pytest
+from packaging.requirements import Requirement
 
 from benchmarks.gpu import __main__ as gpu
 from benchmarks.gpu.part import Outcome, Part, run_part
@@ -143,6 +147,34 @@ def test_the_tests_of_equality_are_there_and_their_device_is_given(root, tmp_pat
     assert list(parts) == ["rates", "equality", "doctor", "demo", "decoding-m", "training-m"]
     (command,) = parts["equality"].commands
     assert command[command.index("--device") + 1] == "cuda"
+
+
+def test_the_list_of_wheels_has_everything_but_torch_and_transformers(root):
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    there = needed(["torch", "transformers", "peft"])
+    wanted = needed([*project["dependencies"], "pytest"]) - there
+    assert {"trl", "datasets", "dill", "rouge-score"} <= wanted
+    lines = (root / "benchmarks/gpu/wheels.txt").read_text().splitlines()
+    listed = {line for line in lines if line and not line.startswith("#")}
+    assert wanted - listed == {"rouge-score"}  # make gpu-wheels builds it
+    assert "rouge-score" in (root / "Makefile").read_text()
+    assert needed(["httpx2"]) - {"typing-extensions"} <= listed  # new in transformers' own needs
+
+
+def needed(names):
+    """The packages of these names, and all that they need without any extra."""
+    found, waiting = set(), list(names)
+    while waiting:
+        wish = Requirement(waiting.pop())
+        name = re.sub(r"[-_.]+", "-", wish.name).lower()
+        if name in found or (wish.marker and not wish.marker.evaluate({"extra": ""})):
+            continue
+        try:
+            waiting += requires(name) or []
+        except PackageNotFoundError:  # of another platform
+            continue
+        found.add(name)
+    return found
 
 
 def test_sizes_shrink_until_they_fit():

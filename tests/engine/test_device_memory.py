@@ -84,10 +84,10 @@ def test_out_of_memory_before_the_first_pass_halves_the_batch(engine, monkeypatc
     requests = [ask(n, (), GenerationSpec(8)) for n in range(7)]
     expected, make = answers(engine(), requests), DecodingLoop.__init__
 
-    def small(self, forward, stacked, settings, slots, tokens):
+    def small(self, forward, stacked, settings, slots, *rest):
         if slots > 2:
             raise torch.OutOfMemoryError(FULL)
-        make(self, forward, stacked, settings, slots, tokens)
+        make(self, forward, stacked, settings, slots, *rest)
 
     monkeypatch.setattr(DecodingLoop, "__init__", small)
     assert answers(engine(), requests) == expected

@@ -12,10 +12,10 @@ from tests.engine.engine_inputs import prompt
 
 def test_only_early_rows_are_held_open():
     logits = torch.arange(12.0).view(3, 4)
-    spec = GenerationSpec(9, min_new_tokens=2)
-    found = held_open(spec, logits, {1, 3}, torch.tensor([0, 1, 2]))
+    ends, steps = torch.tensor([False, True, False, True]), torch.tensor([0, 1, 2])
+    found = held_open(GenerationSpec(9, min_new_tokens=2), logits, ends, steps)
     assert torch.isinf(found).tolist() == [[False, True] * 2, [False, True] * 2, [False] * 4]
-    assert held_open(GenerationSpec(9), logits, {1, 3}, torch.tensor([0, 1, 2])) is logits
+    assert held_open(GenerationSpec(9), logits, ends, steps) is logits
 
 
 @pytest.fixture

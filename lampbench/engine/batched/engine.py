@@ -13,13 +13,15 @@ from lampbench.engine.batched.adapter_cache import AdapterCache
 from lampbench.engine.batched.adapter_layout import new_layout
 from lampbench.engine.batched.answer_slot import EncodedRequest
 from lampbench.engine.batched.batch_size import BatchPlanner
-from lampbench.engine.batched.decoding_loop import DecodingLoop, DecodingSettings
+from lampbench.engine.batched.decoding_loop import DecodingLoop
+from lampbench.engine.batched.decoding_settings import DecodingSettings
 from lampbench.engine.batched.forward_pass import ForwardPass
 from lampbench.engine.batched.packing import PassLimits
 from lampbench.engine.batched.prompt_tree import PromptTree
 from lampbench.engine.batched.response_scorer import ResponseScorer, ScoredTree
 from lampbench.engine.batched.shared_adapters import SharedAdapters, split_shared
 from lampbench.engine.batched.stacked_lora import StackedLora
+from lampbench.engine.batched.step_kinds import require_step_kind
 from lampbench.engine.batched.training_loop import TrainingLoop
 from lampbench.engine.batched.training_run import TrainingExample, TrainingRun
 from lampbench.engine.combine_adapters import combine_adapters
@@ -73,8 +75,8 @@ class BatchedEngine:
 
     `device` None is the best one there is, `chat_template` None the tokenizer's own. `batch_size`
     bounds the rows of a decoding step, which otherwise depend on the free memory. `context` lowers
-    the model's context length, in tokens. Training jobs leave a checkpoint every
-    `checkpoint_seconds`; `say` takes messages about damaged ones.
+    the model's context length, in tokens. `step` is one of `STEP_KINDS`. Training jobs leave a
+    checkpoint every `checkpoint_seconds`; `say` takes messages about damaged ones.
 
     Raises:
         LampbenchError: the model cannot be loaded, or has no chat template.
@@ -91,12 +93,15 @@ class BatchedEngine:
         arguments: ModelArguments = NOTHING_GIVEN,
         batch_size: int | None = None,
         context: int | None = None,
+        step: str = "exact",
         checkpoint_seconds: float = 60.0,
         say: Callable[[str], object] = print_message,
     ) -> None:
         loaded = load_model(spec, device, dtype, arguments)
         self._model = loaded.model
         self.device = loaded.device
+        require_step_kind(step, self.device)
+        self._step = step
         self._base = spec.location
         self._checkpoint_seconds = checkpoint_seconds
         self._say = say
@@ -127,8 +132,10 @@ class BatchedEngine:
 
     @property
     def batching(self) -> dict[str, int]:
-        """The most that a pass holds: in bfloat16 a result may depend on it."""
-        return self._planner.bounds
+        """The most that a pass holds, and whether steps are rounded up to it: in bfloat16 a result
+        may depend on it.
+        """
+        return self._planner.bounds | ({} if self._step == "exact" else {"static_steps": 1})
 
     def generate(self, requests: Sequence[GenerateRequest]) -> Iterator[Completion]:
         """Answer prompts; requests with the same settings are decoded together.
@@ -231,9 +238,9 @@ class BatchedEngine:
         while left:
             try:
                 # no variable holds it: its memory must be free when a smaller one is made
-                answers = DecodingLoop(self._forward, self._stacked, settings, slots, tokens).run(
-                    list(left)
-                )
+                answers = DecodingLoop(
+                    self._forward, self._stacked, settings, slots, tokens, self._step
+                ).run(list(left))
                 for encoded, answer in answers:
                     del left[encoded]
                     yield encoded, answer

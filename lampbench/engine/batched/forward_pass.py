@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import Tensor
 
-from lampbench.engine.batched import cpu_attention
+from lampbench.engine.batched import step_attention
 from lampbench.engine.batched.attention_masks import AttentionMasks
 
 
@@ -16,7 +16,7 @@ class ForwardPass:
     """
 
     def __init__(self, model: Any) -> None:
-        cpu_attention.install(model)
+        step_attention.install(model)
         self.model = model
         self.masks = AttentionMasks(model)
         self._at: tuple[Tensor, Tensor] | None = None
@@ -30,22 +30,25 @@ class ForwardPass:
         mask: Any = None,
         cache: Any = None,
         at: tuple[Tensor, Tensor] | None = None,
+        groups: step_attention.RowGroups = (),
     ) -> Tensor:
         """Logits [picked, vocabulary] in float32 after the tokens at `at` (rows, columns).
 
         `at` None stands for the only token of each row. `tokens` and `positions` are [rows,
         tokens]. `mask` comes from `masks`; None is plain causal attention, under which padding on
-        the right changes nothing before it.
+        the right changes nothing before it. With one token per row, `groups` of rows may attend to
+        fewer tokens than the longest row; () is one group.
         """
         self._at = at
         try:
-            output = self.model(
-                input_ids=tokens,
-                position_ids=positions,
-                attention_mask=mask,
-                past_key_values=cache,
-                use_cache=cache is not None,
-            )
+            with step_attention.row_groups(groups):
+                output = self.model(
+                    input_ids=tokens,
+                    position_ids=positions,
+                    attention_mask=mask,
+                    past_key_values=cache,
+                    use_cache=cache is not None,
+                )
         finally:
             self._at = None
         logits: Tensor = output.logits

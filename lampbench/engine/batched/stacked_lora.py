@@ -38,7 +38,8 @@ class StackedLora:
     """Hooks on a model's linear layers that add the product of each row's own adapter.
 
     Nothing is added while no adapters are set; the layers themselves are not changed. `rows` says
-    which rows of the next forward pass get which adapters.
+    which rows of the next forward pass get which adapters; `shared_changes` counts how often other
+    shared adapters were set.
     """
 
     def __init__(self, model: Any) -> None:
@@ -47,10 +48,12 @@ class StackedLora:
         self._shared: dict[str, list[tuple[Tensor, Tensor]]] = {}
         self._own: Mapping[str, tuple[Tensor, Tensor]] = {}
         self.rows = RowAdapters()
+        self.shared_changes = 0
 
     def share(self, adapters: ScaledAdapters) -> None:
         """Let these adapters, and no others, act on every row from now on."""
         self._shared = {}
+        self.shared_changes += 1
         for matrices, factors in adapters:
             for name, (first, second) in matrices.items():
                 weight = self._hook(name).weight

@@ -1,0 +1,98 @@
+"""Ways to carry out a decoding step: as it comes, in static shapes, or replayed by a GPU."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+from lampbench.engine.batched.decoding_step import Choice, DecodingStep
+from lampbench.engine.batched.step_shape import StepShape, exact_shape, static_shape
+from lampbench.util.errors import LampbenchError
+
+STEP_KINDS = ("exact", "static", "graph")
+"""`exact` computes the answers that there are; `static` rounds the shape of a step up, for tests;
+`graph` lets CUDA record the step of each static shape once and replay it, which takes one launch
+instead of a thousand.
+"""
+
+Advance = Callable[[Sequence[int]], Choice]
+"""A step for slots whose longest rows have these many tokens, the new one included."""
+
+
+def require_step_kind(kind: str, device: torch.device) -> None:
+    """Make sure that steps of this kind can be carried out on a device.
+
+    Raises:
+        LampbenchError: they cannot.
+    """
+    if kind not in STEP_KINDS:
+        raise LampbenchError(f"no decoding step is called {kind!r}: {', '.join(STEP_KINDS)}")
+    if kind == "graph" and device.type != "cuda":
+        raise LampbenchError(
+            f"--engine-arg step=graph needs CUDA, and the device is {device}; leave it out"
+        )
+
+
+def stepper(kind: str, step: DecodingStep, shared: Callable[[], int]) -> Advance:
+    """How the steps of a loop are carried out; `shared` tells when shared adapters change."""
+    if kind == "exact":
+        return lambda lengths: step.advance(exact_shape(lengths))
+    if kind == "static":
+        return lambda lengths: step.advance(static_shape(lengths, step.slots, step.tokens))
+    return ReplayedSteps(step, shared, CudaRecorder())
+
+
+class ReplayedSteps:
+    """Steps of which each static shape is recorded once and replayed afterwards.
+
+    A recording holds the memory of everything that took part, so it ends when shared adapters are
+    replaced: `shared` gives another number then. `record(work)` runs `work` once without keeping
+    what it does, records it, and returns a function that repeats it and one result of `work`, which
+    each repetition overwrites.
+    """
+
+    def __init__(
+        self,
+        step: DecodingStep,
+        shared: Callable[[], int],
+        record: Callable[[Callable[[], Choice]], tuple[Callable[[], Any], Choice]],
+    ) -> None:
+        self._step, self._shared, self._record = step, shared, record
+        self._recorded: dict[StepShape, tuple[Callable[[], Any], Choice]] = {}
+        self._state = shared()
+
+    def __call__(self, lengths: Sequence[int]) -> Choice:
+        """One step."""
+        step = self._step
+        shape = static_shape(lengths, step.slots, step.tokens)
+        if self._shared() != self._state:
+            self._recorded.clear()
+            self._state = self._shared()
+        if shape not in self._recorded:
+            # Recording runs the step; keys and values are then written once more, alike.
+            kept = [state.clone() for state in step.states]
+            self._recorded[shape] = self._record(lambda: step.advance(shape))
+            for state, before in zip(step.states, kept, strict=True):
+                state.copy_(before)
+        replay, (chosen, rewards) = self._recorded[shape]
+        replay()
+        return chosen.clone(), None if rewards is None else rewards.clone()
+
+
+class CudaRecorder:
+    """Records work as CUDA graphs that share their memory, since they never run at once."""
+
+    def __init__(self) -> None:
+        self._pool = torch.cuda.graph_pool_handle()
+
+    def __call__(self, work: Callable[[], Choice]) -> tuple[Callable[[], Any], Choice]:
+        """Record work, after a run that lets libraries set themselves up."""
+        aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        aside.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(aside):
+            work()
+        torch.cuda.current_stream().wait_stream(aside)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, pool=self._pool):
+            found = work()
+        return graph.replay, found
