@@ -4,8 +4,10 @@
 LAMPBENCH_VLLM_PYTHON names. The reference engine is what answers are compared with.
 """
 
+import json
 import os
 import signal
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,6 +16,7 @@ import pytest
 from lampbench.core.fidelity import PAPER
 from lampbench.engine.engine_argument import engine_arguments
 from lampbench.engine.engine_plugin import EngineSetup
+from lampbench.engine.model_arguments import NOTHING_GIVEN
 from lampbench.engine.models import resolve_model
 from lampbench.engine.protocol import (
     Contrast,
@@ -22,6 +25,9 @@ from lampbench.engine.protocol import (
     Sampling,
     ScoreRequest,
 )
+from lampbench.engine.vllm.model_shapes import model_shapes
+from lampbench.engine.vllm.server_process import ServerProcess
+from lampbench.engine.vllm.servers import contrastive_override
 from lampbench.engine.vllm.wire_format import generation_body, token_answers
 from lampbench.engines.vllm import Vllm
 from lampbench.execution.cache import Cache
@@ -195,6 +201,44 @@ def test_a_contrast_with_tam_is_served_by_a_merged_checkpoint(side):
     assert tokens(engine.generate(requests)) == tokens(side.reference.generate(requests))
     merged = list((side.home / "cache" / "model").iterdir())
     assert len(merged) == 1
+
+
+def test_one_alpha_and_tau_for_a_whole_server(side, tmp_path):
+    """Without a logits processor, as README.md of lampbench-vllm says; lampbench joins no such."""
+    side.close()
+    adapter, alpha, tau = side.adapters[2], 0.6, 0.05
+    shapes = model_shapes(side.spec, NOTHING_GIVEN)
+    override = json.loads(contrastive_override(shapes))
+    override |= {"contrast_alpha": alpha, "contrast_tau": tau}
+    arguments = [
+        "--model", side.spec.location, "--served-model-name", "served", "--dtype", "float32",
+        "--max-model-len", str(shapes.context), "--generation-config", "vllm", "--enforce-eager",
+        "--no-enable-chunked-prefill", "--enable-lora", "--max-lora-rank", "16",
+        "--lora-modules", f"user={adapter}", "--lora-target-modules", *shapes.lora_targets,
+        "--hf-overrides", json.dumps(override), *CROWDED.split(),
+    ]  # fmt: skip
+    stopped = threading.Event()
+    server = ServerProcess(PYTHON, arguments, tmp_path / "log", variables={}, stopped=stopped)
+    try:
+        encoder, stop = side.shared._encoder, side.shared._stop
+
+        def ask(number):
+            ids = encoder.encode_prompt("q", prompt(number), 200).ids
+            body = generation_body(GenerationSpec(NEW), 1, 0, ids, stop) | {"model": "user"}
+            (answer,) = token_answers(server.client.post("/v1/completions", body), ids, stop)
+            return answer.ids
+
+        with ThreadPoolExecutor(6) as pool:
+            found = list(pool.map(ask, range(6)))
+    finally:
+        server.stop()
+    for spec, same in [
+        (GenerationSpec(NEW, contrast=Contrast((), alpha, tau)), True),
+        (GenerationSpec(NEW), False),
+    ]:
+        requests = [GenerateRequest(f"{n}", prompt(n), (adapter,), spec) for n in range(6)]
+        expected = {one.id: one.token_ids for one in side.reference.generate(requests)}
+        assert ([expected[f"{n}"] for n in range(6)] == found) is same
 
 
 def test_the_trap_of_base_rows_is_still_there(side):
