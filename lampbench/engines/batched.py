@@ -22,7 +22,7 @@ class Batched(EnginePlugin):
     summary = "many users per forward pass, in this process; the default"
     capabilities = EVERYTHING
     batch_invariant: ClassVar = True
-    arguments: ClassVar = (
+    arguments: ClassVar[tuple[EngineArgument, ...]] = (
         EngineArgument(
             "step",
             str,
