@@ -16,7 +16,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from lampbench.execution.cache import LOCKS, write_meta
+from lampbench.execution.artifact_files import write_meta
+from lampbench.execution.cache import LOCKS
 
 _END = "import resource; print('PEAK', resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)"
 _COMMAND = f"""

@@ -14,6 +14,7 @@ pytest_plugins = [
     "tests.shared.fake_runs",
     "tests.shared.lamp_folder",
     "tests.shared.recorded_fixtures",
+    "tests.shared.s3_server",
 ]
 
 ROOT = Path(__file__).resolve().parent.parent

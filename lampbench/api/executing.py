@@ -48,8 +48,8 @@ def execute_all(
     if shard != ALL_USERS or crew:
         _require_divisible(plans)
     writable(Path(results), "--results")
-    for cache_dir in {each.executor.cache.root for each in plans}:
-        writable(cache_dir, "--cache-dir")
+    for cache in {each.executor.cache.root: each.executor.cache for each in plans}.values():
+        cache.require_usable()
     require_disk_space(plans)
     folders: list[Path] = []
     found, problems = [], []

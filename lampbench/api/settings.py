@@ -15,6 +15,7 @@ from lampbench.engine.engine_argument import parse_engine_arguments
 from lampbench.engine.engine_plugin import EnginePlugin
 from lampbench.engine.model_arguments import model_arguments, parse_model_arguments
 from lampbench.engine.pool import DEFAULT_ENGINE
+from lampbench.execution.remote_folder import cache_folder
 from lampbench.paper.presets import PRESETS
 from lampbench.plugin.hyperparameter import read_engine_section, read_model_section
 from lampbench.plugin.method import Method
@@ -62,7 +63,8 @@ class RunSettings(TypedDict, total=False):
         max_cost: stop before the API has cost more, at `price`.
         private: record hashes, lengths and scores, but no text of users and none of the model.
         rewards: record the reward of every token that contrastive decoding chooses.
-        cache_dir: folder of adapters, negatives and other artifacts.
+        cache_dir: folder of adapters, negatives and other artifacts, or the URL of a store such as
+            s3://bucket/folder.
         plugins: files or folders of plugins.
     """
 
@@ -120,8 +122,10 @@ def checked_settings(given: Mapping[str, Any]) -> dict[str, Any]:
             known[name] = _named_engines(value)
         elif name in ("splits", "assignments", "plugins"):
             known[name] = tuple(map(str, as_list(value)))
-        elif name in ("config", "cache_dir"):
+        elif name == "config":
             known[name] = None if value is None else Path(value)
+        elif name == "cache_dir":
+            known[name] = None if value is None else cache_folder(value)
         elif name in ("users", "min_history", "data_seed", "batch_size"):
             least, most = (0, LARGEST_SEED) if name == "data_seed" else (1, LARGEST_COUNT)
             if value is not None or name not in ("users", "batch_size"):

@@ -9,6 +9,7 @@ from typing import Any
 
 from lampbench.api.processes import ProcessChoices, processes_for
 from lampbench.api.settings import AnyMethod, AnyTask, RunSettings, as_list
+from lampbench.execution.remote_folder import cache_folder
 from lampbench.util.defaults import CACHE_DIR
 from lampbench.util.errors import LampbenchError, short_repr
 from lampbench.workers.crew import Processes
@@ -59,7 +60,7 @@ class WorkerCall:
             _WORKER,
             told,
             models=self.models,
-            cache_dir=Path(known.get("cache_dir") or CACHE_DIR),
+            cache_dir=cache_folder(known.get("cache_dir") or CACHE_DIR),
             results=Path(self.results),
             device=known.get("device"),
         )

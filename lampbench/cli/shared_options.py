@@ -8,7 +8,7 @@ import click
 
 from lampbench.cli.command import OTHER, option
 from lampbench.cli.names import Assignment, ModelArgument, ModelName, PluginName
-from lampbench.cli.values import COUNT, SEED, CountOrAll, Number, OneOf
+from lampbench.cli.values import COUNT, SEED, CacheDir, CountOrAll, Number, OneOf
 from lampbench.core.precision import PRECISIONS
 from lampbench.util.defaults import CACHE_DIR, RESULTS
 from lampbench.util.interrupt import checked_hours
@@ -48,10 +48,11 @@ results = option(
     show_default=True, metavar="DIR", heading=PLACES, help="Folder of recorded runs.",
 )  # fmt: skip
 cache_dir = option(
-    "--cache-dir", type=click.Path(path_type=Path, file_okay=False), default=CACHE_DIR,
+    "--cache-dir", type=CacheDir(path_type=Path, file_okay=False), default=CACHE_DIR,
     show_default=True, metavar="DIR", envvar="LAMPBENCH_CACHE_DIR", heading=PLACES,
-    help="Folder of adapters, sampled answers and whatever else later runs can reuse. "
-         "Also LAMPBENCH_CACHE_DIR.",
+    help="Folder of adapters, sampled answers and whatever else later runs can reuse, or the URL "
+         "of a store such as s3://bucket/folder (pip install 'lampbench[remote]'). Also "
+         "LAMPBENCH_CACHE_DIR.",
 )  # fmt: skip
 force = option(
     "--force", is_flag=True, heading=OUTPUT,

@@ -46,6 +46,23 @@ class WholeNumber(_Whole):
         return int(text)
 
 
+class CacheDir(click.Path):
+    """A folder, or the URL of a store, which becomes the folder of its local copies."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        """The folder.
+
+        Raises:
+            click.BadParameter: it is a file.
+            LampbenchError: it is no sensible URL.
+        """
+        from lampbench.execution.remote_folder import cache_folder, is_url
+
+        if isinstance(value, str) and is_url(value):
+            return cache_folder(value)
+        return super().convert(value, param, ctx)
+
+
 class CountOrAll(WholeNumber):
     """A whole number of at least 1, or `all`, which becomes None."""
 

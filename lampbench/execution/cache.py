@@ -11,15 +11,16 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from lampbench.execution.artifact_files import META, find_damage, write_meta
+from lampbench.execution.remote_folder import store_of
 from lampbench.execution.shard import ALL_USERS, Shard
 from lampbench.util.atomic import sync_folder, sync_tree
-from lampbench.util.disk import FullDisk, is_full, tree_bytes, writing
+from lampbench.util.disk import FullDisk, is_full, tree_bytes, writable, writing
 from lampbench.util.divided_lock import any_part_is_held, hold_part
 from lampbench.util.errors import LampbenchError
-from lampbench.util.hashing import digest, file_digest
 from lampbench.util.regular_file import read_regular
 
-META, DAMAGED, PARTIAL, LOCKS = "meta.json", "damaged", "partial", "locks"
+DAMAGED, PARTIAL, LOCKS, UNPUBLISHED = "damaged", "partial", "locks", "unpublished"
 OWNER = "owner.json"
 """In a folder of unfinished work: whose it is."""
 
@@ -33,6 +34,11 @@ class Cache:
 
     Work in progress is kept under `root/partial/<kind>/<key>/` and survives a kill: checkpoints
     and journals found there are resumed.
+
+    Where `root` is the local folder of a remote store (`remote_folder`), what is finished here is
+    published there, and what is missing here is fetched from there and checked. `root/unpublished/`
+    names what is finished and was not published yet, because the process was killed or the store
+    could not be reached; it is published when the cache is next used.
     """
 
     def __init__(self, root: Path, say: Callable[[str], object]) -> None:
@@ -40,6 +46,7 @@ class Cache:
         self._place = str(root)
         self.say = say
         self._sound: set[tuple[str, str]] = set()
+        self.remote = store_of(root)
 
     def path(self, kind: str, key: str) -> Path:
         """The folder of a finished artifact, whether or not it exists yet."""
@@ -55,19 +62,33 @@ class Cache:
             return True
         # asked for every artifact of every plan: making a Path takes longer than asking
         if not os.path.isdir(f"{self._place}/{kind}/{key}"):  # noqa: PTH112
-            return False
+            return self._fetched(kind, key)
         folder = self.path(kind, key)
         if damage := find_damage(folder, kind, key):
             self._move_away(folder, kind, key, damage)
-            return False
+            return self._fetched(kind, key)
         self._sound.add((kind, key))
         with contextlib.suppress(OSError):  # another user's cache, or read-only
             os.utime(folder / META)  # when it was last used
         return True
 
-    def forget(self, kind: str, key: str) -> None:
-        """Take no artifact for sound that is about to be deleted."""
+    def is_stored(self, kind: str, key: str) -> bool:
+        """As `has`; where there is a remote store, whether it has the artifact: fetches nothing."""
+        return self.has(kind, key) if self.remote is None else bool(self.remote.meta(kind, key))
+
+    def keys(self, kind: str) -> list[str]:
+        """The keys of a kind's artifacts, sound or not, in order; the remote store's if any."""
+        if self.remote is not None:
+            return sorted(self.remote.keys(kind))
+        place = self.root / kind
+        return sorted(os.listdir(place)) if place.is_dir() else []  # noqa: PTH208
+
+    def remove(self, kind: str, key: str) -> None:
+        """Delete an artifact, here and in the remote store."""
         self._sound.discard((kind, key))
+        shutil.rmtree(self.path(kind, key), ignore_errors=True)
+        if self.remote is not None:
+            self.remote.remove(kind, key)
 
     def lock(
         self, name: str, what: str, shard: Shard = ALL_USERS
@@ -105,27 +126,93 @@ class Cache:
             FullDisk: the disk is full.
         """
         partial = self.partial(kind, key)
+        if self.remote is not None and self._fetched(kind, key, newly=True):
+            shutil.rmtree(partial, ignore_errors=True)
+            return
         staged = partial / f"commit-{os.getpid()}"
         try:
+            if self.remote is not None:
+                self._note(kind, key).touch()
             shutil.rmtree(staged, ignore_errors=True)
             staged.mkdir()
             if payload is not None:
                 payload.rename(staged / payload.name)
             write_meta(staged, kind, key, meta)
             sync_tree(staged)
-            final = self.path(kind, key)
-            final.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                staged.rename(final)
-            except OSError:
-                if not self.has(kind, key):
-                    raise
-            sync_folder(final.parent)
+            self._put_in_place(staged, kind, key)
         except OSError as error:
             if is_full(error):
                 raise FullDisk(self.path(kind, key), tree_bytes(staged)) from error
             raise
         shutil.rmtree(partial, ignore_errors=True)
+        self._publish(kind, key)
+
+    def _put_in_place(self, staged: Path, kind: str, key: str) -> None:
+        final = self.path(kind, key)
+        final.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            staged.rename(final)
+        except OSError:
+            if find_damage(final, kind, key):
+                raise
+        sync_folder(final.parent)
+
+    def require_usable(self) -> None:
+        """Make sure that the cache can be written, and publish what an earlier command could not.
+
+        Raises:
+            LampbenchError: the folder cannot be written, or the remote store cannot be used.
+        """
+        writable(self.root, "--cache-dir")
+        if self.remote is not None:
+            self.remote.require_usable()
+            for note in sorted((self.root / UNPUBLISHED).glob("*/*")):
+                self._publish(note.parent.name, note.name)
+
+    def _publish(self, kind: str, key: str) -> None:
+        if self.remote is not None:
+            if self.has(kind, key):
+                self.remote.publish(kind, key, self.path(kind, key))
+            elif (self.root / PARTIAL / kind / key).is_dir():
+                return  # another process is about to finish it
+            self._note(kind, key).unlink(missing_ok=True)
+
+    def _note(self, kind: str, key: str) -> Path:
+        note = self.root / UNPUBLISHED / kind / key
+        note.parent.mkdir(parents=True, exist_ok=True)
+        return note
+
+    def _fetched(self, kind: str, key: str, *, newly: bool = False) -> bool:
+        """Fetch an artifact from the remote store; whether it was there and sound.
+
+        One that is not what was written is fetched once more, and then removed there. `newly`
+        asks for what was published in this moment, too.
+
+        Raises:
+            FullDisk: the disk is full.
+        """
+        remote = self.remote
+        if remote is None or not (newly or remote.may_have(kind, key)):
+            return False
+        staged = self.partial(kind, key) / f"fetch-{os.getpid()}"
+        damage = ""
+        for _ in range(2):
+            shutil.rmtree(staged, ignore_errors=True)
+            with writing(staged):
+                staged.mkdir()
+                if not remote.fetch(kind, key, staged):
+                    staged.rmdir()
+                    return False
+                damage = find_damage(staged, kind, key)
+                if not damage:
+                    sync_tree(staged)
+                    self._put_in_place(staged, kind, key)
+                    self._sound.add((kind, key))
+                    return True
+        shutil.rmtree(staged, ignore_errors=True)
+        remote.remove(kind, key)
+        self.say(f"damaged artifact: {remote.url}/{kind}/{key}: {damage}; removed, made again")
+        return False
 
     def meta(self, kind: str, key: str) -> dict[str, Any]:
         """The description of a finished artifact.
@@ -172,62 +259,6 @@ class Cache:
             self.say(f"damaged artifact: {folder}: {damage}; moved to {target}, made again")
 
 
-def write_meta(folder: Path, kind: str, key: str, meta: dict[str, Any]) -> None:
-    """Describe an artifact's files in its `meta.json`."""
-    files = {
-        file.relative_to(folder).as_posix(): file_digest(file)
-        for file in sorted(folder.rglob("*"))
-        if file.is_file()
-    }
-    content = {**meta, "kind": kind, "key": key, "files": files}
-    # through JSON, so that the digest is of what a reader gets
-    content = json.loads(json.dumps(content))
-    content["digest"] = digest(content, 64)
-    text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=True) + "\n"
-    (folder / META).write_text(text, encoding="utf-8")
-
-
-def find_damage(folder: Path, kind: str, key: str) -> str:
-    """What is wrong with an artifact's folder; empty if nothing is.
-
-    Raises:
-        LampbenchError: a file cannot be read.
-    """
-    if not (folder / META).is_file():
-        return f"{META} is missing"
-    try:
-        meta = json.loads(read_regular(folder / META))
-        recorded = meta.pop("digest")
-        files = dict(meta["files"])
-        owner = meta["kind"], meta["key"]
-    except FileNotFoundError:
-        return f"{META} is missing"
-    except OSError as error:
-        raise unreadable(folder / META, error) from error
-    except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
-        return f"{META} is not what was written"
-    if recorded != digest(meta, 64):
-        return f"{META} was changed"
-    if owner != (kind, key):
-        return f"it is the artifact {owner[0]}/{owner[1]}"
-    found = {
-        file.relative_to(folder).as_posix() for file in folder.rglob("*") if not file.is_dir()
-    } - {META}
-    for name in sorted(files.keys() | found):
-        if name not in found:
-            return f"{name} is missing"
-        if name not in files:
-            return f"{name} does not belong to it"
-        if not (folder / name).is_file():
-            return f"{name} is no ordinary file"
-        try:
-            if file_digest(folder / name) != files[name]:
-                return f"{name} was changed"
-        except OSError as error:
-            raise unreadable(folder / name, error) from error
-    return ""
-
-
 @dataclass(frozen=True, slots=True)
 class WorkOwner:
     """Whose unfinished work it is: a user's, by id, or that of a whole task (None)."""
@@ -247,8 +278,3 @@ def owner_of(folder: Path) -> WorkOwner | None:
     if not isinstance(note, dict) or note.keys() != {"user"}:
         return None
     return WorkOwner(note["user"]) if isinstance(note["user"], str | None) else None
-
-
-def unreadable(file: Path, error: OSError) -> LampbenchError:
-    """The error for a file that the system refuses to read."""
-    return LampbenchError(f"{file}: cannot be read ({error.strerror}); check its permissions")

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lampbench.execution.cache import DAMAGED, LOCKS, META, PARTIAL, find_damage
+from lampbench.execution.artifact_files import META, find_damage
+from lampbench.execution.cache import DAMAGED, LOCKS, PARTIAL, UNPUBLISHED
 from lampbench.util.errors import LampbenchError
 from lampbench.util.hashing import digest
 from lampbench.util.regular_file import read_regular
 
-_OTHER = {DAMAGED, LOCKS, PARTIAL}
+_OTHER = {DAMAGED, LOCKS, PARTIAL, UNPUBLISHED}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Removing a user from the cache, on request."""
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,11 +10,14 @@ from lampbench.execution.cache import DAMAGED, PARTIAL, WorkOwner
 from lampbench.execution.cache_contents import Artifact, artifacts, folders
 from lampbench.execution.executor import PREDICTIONS
 from lampbench.execution.partial_work import partial_work
+from lampbench.execution.remote_folder import store_of
+from lampbench.execution.remote_store import RemoteStore
 from lampbench.util.hashing import digest
 
 
 def forget_in_cache(root: Path, user: str) -> tuple[list[str], list[str]]:
-    """Delete a user's adapters, profiles, sampled answers, journals and checkpoints from a cache.
+    """Delete a user's adapters, profiles, sampled answers, journals and checkpoints from a cache,
+    and from the remote store that it belongs to.
 
     Unfinished work that does not say whose it is, because an earlier version began it, is deleted
     too.
@@ -36,6 +40,8 @@ def forget_in_cache(root: Path, user: str) -> tuple[list[str], list[str]]:
             left.append(f"{artifact.folder}: cannot be read; `lampbench cache verify` names it")
         else:
             shared += meta.get("owner") is None and artifact.kind != MODEL
+    if (store := store_of(root)) is not None:
+        removed += _forget_published(store, user, left)
     removed += _forget_damaged(root, user, left)
     removed += _forget_partial(root, user, left)
     if shared:
@@ -44,6 +50,21 @@ def forget_in_cache(root: Path, user: str) -> tuple[list[str], list[str]]:
             "user was among the training users, delete them, and train on data without the user"
         )
     return removed, left
+
+
+def _forget_published(store: RemoteStore, user: str, left: list[str]) -> Iterator[str]:
+    for kind in store.kinds():
+        for key in sorted(store.keys(kind)):
+            content = store.meta(kind, key)
+            try:
+                meta = json.loads(content or b"")
+                whose = {meta["owner"], *meta.get("others", ())}
+            except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
+                left.append(f"{store.url}/{kind}/{key}: does not say whose it is; look at it")
+                continue
+            if user in whose:
+                store.remove(kind, key)
+                yield f"{store.url}/{kind}/{key}: {kind} of {meta.get('task')}"
 
 
 def _forget_damaged(root: Path, user: str, left: list[str]) -> Iterator[str]:

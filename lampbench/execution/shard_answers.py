@@ -4,11 +4,8 @@ They are artifacts of the cache until the run is recorded, one per shard.
 """
 
 import json
-import os
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from pathlib import Path
 from typing import Any
 
 from lampbench.execution.cost_meter import Usage
@@ -68,7 +65,7 @@ def store_answers(plan: Plan, shard: Shard, answers: ShardAnswers) -> None:
 
 def has_answers(plan: Plan, shard: Shard) -> bool:
     """Whether a shard has been answered."""
-    return plan.executor.cache.has(SHARD_ANSWERS, _key(plan, shard))
+    return plan.executor.cache.is_stored(SHARD_ANSWERS, _key(plan, shard))
 
 
 def read_answers(plan: Plan, shard: Shard) -> ShardAnswers:
@@ -108,9 +105,8 @@ def answered_otherwise(plan: Plan, count: int) -> list[int]:
 def drop_answers(plan: Plan) -> None:
     """Delete what the shards of a run made, with and without rewards, private or not."""
     cache = plan.executor.cache
-    for folder, _ in [one for variant in _VARIANTS for one in _stored(plan, variant)]:
-        cache.forget(SHARD_ANSWERS, folder.name)
-        shutil.rmtree(folder, ignore_errors=True)
+    for key, _ in [one for variant in _VARIANTS for one in _stored(plan, variant)]:
+        cache.remove(SHARD_ANSWERS, key)
 
 
 def read_all_answers(plan: Plan, count: int) -> ShardAnswers:
@@ -153,12 +149,12 @@ def _variant(plan: Plan) -> str:
     return _VARIANTS[2 * plan.spec.rewards + plan.spec.private]
 
 
-def _stored(plan: Plan, variant: str) -> Iterator[tuple[Path, Shard]]:
-    parent, run = plan.executor.cache.root / SHARD_ANSWERS, f"{plan.folder.name}-{variant}"
-    for name in sorted(os.listdir(parent)) if parent.is_dir() else []:  # noqa: PTH208
+def _stored(plan: Plan, variant: str) -> Iterator[tuple[str, Shard]]:
+    run = f"{plan.folder.name}-{variant}"
+    for name in plan.executor.cache.keys(SHARD_ANSWERS):
         index, _, count = name.removeprefix(run).partition("-of-")
         if name.startswith(run) and index.isdecimal() and count.isdecimal():
-            yield parent / name, Shard(int(index), int(count))
+            yield name, Shard(int(index), int(count))
 
 
 def _prediction(row: dict[str, Any]) -> Prediction:

@@ -4,4 +4,5 @@ from pathlib import Path
 
 RESULTS = Path("results")
 CACHE_DIR = Path(".lampbench/cache")
+REMOTE_CACHES = Path(".lampbench/remote")
 LEADERBOARD = Path("leaderboard.md")

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from lampbench.engine.model_files import fingerprint
 from lampbench.engine.models import resolve_model
+from lampbench.execution.remote_folder import store_of
+from lampbench.execution.remote_store import RemoteStore
 from lampbench.util.errors import LampbenchError
 from lampbench.util.machine import releases
 from lampbench.util.version import VERSION
@@ -23,7 +25,7 @@ class Need:
     """What every node must have: the driver's versions, its cache and results, its models.
 
     `folder` is the driver's, `cache_dir` and `results` are absolute, `models` have fingerprints and
-    the bytes of their weights.
+    the bytes of their weights. `store` is the URL of a cache in a remote store, empty for a folder.
     """
 
     folder: str
@@ -33,10 +35,15 @@ class Need:
     models: dict[str, tuple[str, int]]
     versions: dict[str, str | None] = field(default_factory=lambda: own_versions())
     secret: str = field(default_factory=lambda: secrets.token_hex(8))
+    store: str = ""
 
     @contextlib.contextmanager
     def token(self) -> Iterator[None]:
         """A file in the cache while nodes are asked whether they see it."""
+        if self.store:
+            with RemoteStore(self.store).token(self.secret):
+                yield
+            return
         file = self._file
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(self.secret, encoding="ascii")
@@ -50,7 +57,13 @@ class Need:
         return Path(self.cache_dir) / f".probe-{self.secret}"
 
     def is_shared(self) -> bool:
-        """Whether this machine sees the driver's cache."""
+        """Whether this machine sees the driver's cache.
+
+        Raises:
+            LampbenchError: it is in a store that cannot be used from here.
+        """
+        if self.store:
+            return RemoteStore(self.store).read_token(self.secret) == self.secret
         try:
             return self._file.read_text(encoding="ascii") == self.secret
         except OSError:
@@ -59,11 +72,14 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class NodeReport:
-    """What a node has: versions, the driver's cache or not, what is wrong with the models."""
+    """What a node has: versions, the driver's cache or not, what is wrong with the models and with
+    the remote store of the cache.
+    """
 
     versions: dict[str, str | None]
     shared: bool
     models: tuple[str, ...]
+    store: str = ""
 
 
 def need_of(models: Sequence[str], cache_dir: Path, results: Path, device: str | None) -> Need:
@@ -79,7 +95,11 @@ def need_of(models: Sequence[str], cache_dir: Path, results: Path, device: str |
         if spec.folder is not None:
             weights = sum(file.stat().st_size for file in Path(spec.folder).glob("*.safetensors"))
         found[name] = fingerprint(spec), weights
-    return Need(str(Path.cwd()), str(cache_dir.absolute()), str(results.absolute()), device, found)
+    store = store_of(cache_dir)
+    return Need(
+        str(Path.cwd()), str(cache_dir.absolute()), str(results.absolute()), device, found,
+        store="" if store is None else store.url,
+    )  # fmt: skip
 
 
 def own_versions() -> dict[str, str | None]:
@@ -90,16 +110,20 @@ def own_versions() -> dict[str, str | None]:
 def look_around(need: Need) -> NodeReport:
     """What this machine has of what is needed."""
     wrong = []
-    if need.is_shared():
+    try:
+        shared = need.is_shared()
+    except LampbenchError as error:
+        return NodeReport(own_versions(), False, (), str(error))
+    if shared:
         for name, (expected, weights) in need.models.items():
             if problem := _model_problem(name, expected, weights, need):
                 wrong.append(problem)
-    return NodeReport(own_versions(), need.is_shared(), tuple(wrong))
+    return NodeReport(own_versions(), shared, tuple(wrong))
 
 
 def _model_problem(name: str, expected: str, weights: int, need: Need) -> str:
     try:
-        os.chdir(need.folder)
+        enter(need.folder, made=bool(need.store))
         found = fingerprint(resolve_model(name))
     except (LampbenchError, OSError) as error:
         return f"model {name} is not there: {error}"
@@ -124,6 +148,17 @@ def _free_memory(device: str | None) -> int:
     return free_memory(torch.device("cuda" if on_gpu else "cpu"))
 
 
+def enter(folder: str, *, made: bool) -> None:
+    """Work in the driver's folder; `made` where this machine need not share it.
+
+    Raises:
+        OSError: it is not there, or cannot be made.
+    """
+    if made:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    os.chdir(folder)
+
+
 def problem_of(report: NodeReport | str, need: Need) -> str:
     """What is wrong with a node, in one line; empty if nothing is."""
     if isinstance(report, str):
@@ -131,9 +166,12 @@ def problem_of(report: NodeReport | str, need: Need) -> str:
     for package, here in need.versions.items():
         if (there := report.versions.get(package)) != here:
             return f"has {package} {there}, this machine {here}; install the same version"
+    if report.store:
+        return report.store
     if not report.shared:
+        place = need.store or need.cache_dir
         return (
-            f"does not see the cache {need.cache_dir} of this machine; give a folder that all "
-            "nodes share with --cache-dir"
+            f"does not see the cache {place} of this machine; give a folder that all nodes share, "
+            "or the URL of a store, with --cache-dir"
         )
     return report.models[0] if report.models else ""

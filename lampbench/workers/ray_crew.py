@@ -3,7 +3,6 @@
 import contextlib
 import importlib
 import logging
-import os
 import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +13,7 @@ from lampbench.execution.shard import Shard
 from lampbench.util.errors import LampbenchError
 from lampbench.util.progress import Progress
 from lampbench.workers.crew import RETRIES, Ending, Event
-from lampbench.workers.probe import Need, problem_of
+from lampbench.workers.probe import Need, enter, problem_of
 from lampbench.workers.worker_progress import crew_display
 
 _LOOK = 0.2  # seconds between two looks at what workers report
@@ -139,7 +138,12 @@ class _Shards:
     def _start(self, index: int) -> None:
         crew, shard = self._crew, (index, self._count)
         ref = self._task.remote(
-            crew.module, list(crew.arguments), shard, self._mailbox, crew.need.folder
+            crew.module,
+            list(crew.arguments),
+            shard,
+            self._mailbox,
+            crew.need.folder,
+            bool(crew.need.store),
         )
         self._running[ref] = index
 
@@ -175,9 +179,14 @@ class _Mailbox:
 
 
 def _carry_out_shard(
-    module: str, arguments: list[str], shard: tuple[int, int], mailbox: Any, folder: str
+    module: str,
+    arguments: list[str],
+    shard: tuple[int, int],
+    mailbox: Any,
+    folder: str,
+    made: bool,
 ) -> tuple[int, str]:
-    """What a Ray worker does: the command in the driver's folder."""
+    """What a Ray worker does: the command in the driver's folder, which may be `made` there."""
     last = 0.0
 
     def emit(event: Event) -> None:
@@ -188,7 +197,7 @@ def _carry_out_shard(
             last = time.monotonic()
         mailbox.put.remote(shard[0], dict(event))
 
-    os.chdir(folder)
+    enter(folder, made=made)
     ending = importlib.import_module(module).work(arguments, Shard(*shard), emit)
     return ending.code, ending.error
 

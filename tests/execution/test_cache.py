@@ -6,7 +6,8 @@ import shutil
 
 import pytest
 
-from lampbench.execution.cache import META, Cache
+from lampbench.execution.artifact_files import META
+from lampbench.execution.cache import Cache
 from lampbench.execution.journal import Journal
 from lampbench.execution.runner import execute
 from lampbench.record.runs import read_run

@@ -14,6 +14,7 @@ from pathlib import Path
 from lampbench.cli import worker
 from lampbench.engine.pool import EnginePool
 from lampbench.engine.protocol import StepHook, TrainFailure, TrainJob, TrainResult
+from lampbench.execution.remote_folder import LOCAL_FOLDER
 from lampbench.execution.shard import Shard
 from lampbench.util.errors import LampbenchError
 from lampbench.workers.crew import Emit, Ending
@@ -22,6 +23,8 @@ from tests.shared.fake_runs import RecordingEngine
 
 FATE = "FAKE_WORKER"
 LOG = "FAKE_WORKER_LOG"
+APART = "FAKE_WORKER_APART"
+"""Where set, every shard has local folders of its own for caches in stores."""
 
 
 class FatefulEngine(RecordingEngine):
@@ -66,6 +69,8 @@ def serve_with(shard: Shard) -> None:
         return FatefulEngine(str(shard))
 
     EnginePool._load = load  # type: ignore[method-assign, assignment]
+    if APART in os.environ:
+        os.environ[LOCAL_FOLDER] = f"{os.environ[APART]}-{shard.index}"
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ import lampbench
 from lampbench.engine import model_files
 from lampbench.engine.models import MODEL_PRESETS
 from lampbench.engine.packaged_model import KIND, converted_key
-from lampbench.execution.cache import PARTIAL, write_meta
+from lampbench.execution.artifact_files import write_meta
+from lampbench.execution.cache import PARTIAL
 from lampbench.execution.cache_contents import damaged_artifacts
 from lampbench.execution.partial_work import checked_work
 from lampbench.study import unused_artifacts

@@ -28,6 +28,18 @@ def test_a_killed_ray_worker_is_begun_again_and_nothing_differs(on_ray, expected
 
 
 @needs_ray
+def test_tasks_that_share_only_a_store_record_the_bytes_of_one_process(
+    on_ray, expected, tmp_path, url, monkeypatch
+):
+    monkeypatch.setenv(fake_worker.APART, str(tmp_path / "node"))
+    code, _, err = on_ray("--workers", "3", "--cache-dir", url, fate="kill:1/3")
+    assert code == 0, err
+    assert answers(tmp_path / "results") == expected
+    assert "the worker of shard 1/3 died; begun again (1 of 2)" in err
+    assert len(list(tmp_path.glob("node-*"))) == 3, "each shard worked in a folder of its own"
+
+
+@needs_ray
 @pytest.mark.parametrize(
     ("fate", "told"),
     [

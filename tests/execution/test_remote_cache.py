@@ -1,0 +1,199 @@
+"""A cache in a remote store: an S3 server of moto's where it is installed, and a folder by file://."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from lampbench.core.dataset import Dataset
+from lampbench.execution.artifact_files import META, find_damage
+from lampbench.execution.cache import PARTIAL, UNPUBLISHED, Cache
+from lampbench.execution.forget_artifacts import forget_in_cache
+from lampbench.execution.remote_folder import LOCAL_FOLDER, cache_folder
+from lampbench.execution.remote_store import RemoteStore
+from lampbench.execution.run_shard import execute_shard
+from lampbench.execution.runner import execute
+from lampbench.execution.shard import Shard
+from lampbench.execution.shard_answers import SHARD_ANSWERS
+from lampbench.workers.probe import look_around, need_of, problem_of
+from tests.shared.fake_runs import Killed, person
+
+PEOPLE = tuple(person(f"user{i}", records=2 + i % 2) for i in range(6))
+DATA = Dataset("news_headline", "a test", PEOPLE[4:], PEOPLE[:4])
+
+
+@pytest.fixture
+def machine(url, tmp_path, monkeypatch):
+    """The folder of the cache on a machine that shares the store and nothing else."""
+
+    def enter(name):
+        monkeypatch.setenv(LOCAL_FOLDER, str(tmp_path / name))
+        return cache_folder(url)
+
+    return enter
+
+
+@pytest.fixture
+def cache(machine):
+    """The cache as a machine has it, with what it says."""
+
+    def make(name, said=None):
+        return Cache(machine(name), (said if said is not None else []).append)
+
+    return make
+
+
+def put(cache, key="k1", text="weights", owner=None):
+    folder = cache.partial("kind", key) / "adapter"
+    folder.mkdir()
+    (folder / "weights.bin").write_text(text)
+    cache.commit("kind", key, folder, {"owner": owner, "task": "t"})
+
+
+def weights(cache, key="k1"):
+    return (cache.path("kind", key) / "adapter/weights.bin").read_text()
+
+
+def test_what_one_machine_makes_another_has(cache):
+    here = cache("here")
+    assert not here.has("kind", "k1")
+    put(here)
+    there = cache("there")
+    assert there.is_stored("kind", "k1") and there.keys("kind") == ["k1"]
+    assert there.has("kind", "k1") and weights(there) == "weights"
+    assert there.meta("kind", "k1") == here.meta("kind", "k1")
+    assert not find_damage(there.path("kind", "k1"), "kind", "k1")
+    assert not list((here.root / UNPUBLISHED).glob("*/*"))
+
+
+def test_an_artifact_is_visible_when_all_of_it_is_there(cache, monkeypatch):
+    here, there = cache("here"), cache("there")
+    files = here.remote._files
+
+    def killed(*_):
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "pipe_file", killed)  # what writes meta.json
+        with pytest.raises(Killed):
+            put(here)
+    assert there.keys("kind") == ["k1"], "its files are there"
+    assert not there.has("kind", "k1") and not there.is_stored("kind", "k1")
+    cache("here").require_usable()  # the next command publishes it
+    assert there.has("kind", "k1") and weights(there) == "weights"
+
+
+def test_what_was_published_first_is_used_by_all(cache):
+    here, there = cache("here"), cache("there")
+    assert not there.has("kind", "k1")
+    put(here, text="the first")
+    put(there, text="the second")
+    elsewhere = cache("elsewhere")
+    assert elsewhere.has("kind", "k1")
+    assert weights(there) == weights(elsewhere) == "the first"
+
+
+def test_two_that_publish_at_once_are_never_mixed(cache, machine):
+    here, there = cache("here"), cache("there")
+    for one, text in ((here, "A" * 50), (there, "B" * 50)):
+        one.remote, store = None, one.remote
+        put(one, text=text)
+        one.remote = store
+    folders = [one.path("kind", "k1") for one in (here, there)]
+    # as if the first was overtaken between its files and its meta.json
+    here.remote.publish("kind", "k1", folders[0])
+    there.remote.publish("kind", "k1", folders[1])
+    here.remote._files.pipe_file(
+        here.remote._place("kind", "k1", META), (folders[0] / META).read_bytes()
+    )
+    third = cache("third")
+    assert third.has("kind", "k1") and weights(third) == "A" * 50
+
+
+def test_a_checksum_that_does_not_match_is_said_and_the_artifact_made_again(cache):
+    here = cache("here")
+    put(here)
+    meta = json.loads(here.remote.meta("kind", "k1"))
+    (digest,) = meta["files"].values()
+    here.remote._files.pipe_file(here.remote._place("kind", "k1", digest), b"other bytes")
+    said: list[str] = []
+    there = cache("there", said)
+    assert not there.has("kind", "k1")
+    (line,) = said
+    assert f"{there.remote.url}/kind/k1: adapter/weights.bin was changed; removed, made" in line
+    assert not list((there.root / PARTIAL / "kind").glob("*/fetch-*"))
+    put(there, text="made again")
+    third = cache("third", said)
+    assert third.has("kind", "k1") and weights(third) == "made again"
+    assert said == [line]
+
+
+@pytest.mark.parametrize("name", ["../../escaped", "/tmp/escaped", "adapter/../../../escaped"])
+def test_no_file_is_written_outside_the_artifacts_folder(cache, name, tmp_path):
+    here = cache("here")
+    put(here)
+    meta = json.loads(here.remote.meta("kind", "k1"))
+    meta["files"] = {name: next(iter(meta["files"].values()))}
+    place = here.remote._place("kind", "k1", META)
+    here.remote._files.pipe_file(place, json.dumps(meta).encode())
+    assert not cache("there").has("kind", "k1")
+    assert not list(tmp_path.rglob("escaped")) and not Path("/tmp/escaped").exists()
+
+
+def test_a_damaged_local_copy_is_fetched_again(cache):
+    here = cache("here")
+    put(here)
+    there = cache("there")
+    assert there.has("kind", "k1")
+    (there.path("kind", "k1") / "adapter/weights.bin").write_text("damaged")
+    said: list[str] = []
+    again = cache("there", said)
+    assert again.has("kind", "k1") and weights(again) == "weights"
+    assert len(said) == 1 and "was changed" in said[0]
+
+
+def test_forget_reaches_the_store(cache, machine):
+    here = cache("here")
+    put(here, "k1", owner="ann")
+    put(here, "k2", owner="bob")
+    removed, left = forget_in_cache(machine("there"), "ann")
+    assert removed == [f"{here.remote.url}/kind/k1: kind of t"] and not left
+    assert cache("third").keys("kind") == ["k2"]
+
+
+def recorded(folder):
+    return {
+        name: (folder / name).read_bytes() for name in ("predictions.json.gz", "scores.json.gz")
+    }
+
+
+@pytest.mark.parametrize("method", ["base", "cope"])
+def test_shards_on_machines_that_share_only_the_store(planner, machine, tmp_path, engine, method):
+    def plan(name):
+        return planner(method, data=DATA, cache=machine(name))
+
+    alone = planner(method, data=DATA, cache="alone")
+    expected = recorded(execute(alone, "test", tmp_path / "results"))
+    shutil.rmtree(tmp_path / "results")
+    engine.trained.clear()
+    *earlier, folder = [
+        execute_shard(plan(f"node{index}"), Shard(index, 3), "", tmp_path / "results")
+        for index in range(3)
+    ]
+    assert earlier == [None, None]
+    assert folder is not None and recorded(folder) == expected
+    keys = [job.output.parent.name for job in engine.trained]
+    assert len(keys) == len(set(keys)), "what one has made the others fetch"
+    assert not plan("node1").executor.cache.keys(SHARD_ANSWERS)
+
+
+def test_a_node_says_whether_it_uses_the_same_store(machine, tmp_path):
+    root = machine("driver")
+    need = need_of(["bundled"], root, tmp_path / "results", "cpu")
+    assert need.store and "does not see the cache " + need.store in problem_of(
+        look_around(need), need
+    )
+    with need.token():
+        assert not problem_of(look_around(need), need)
+    assert not RemoteStore(need.store).kinds()
