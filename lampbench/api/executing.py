@@ -7,14 +7,14 @@ from pathlib import Path
 from lampbench.engine.pool import EnginePool
 from lampbench.execution.plan import Plan
 from lampbench.execution.run_shard import answer_shard, execute_shard
-from lampbench.execution.runner import execute, forget_answers
+from lampbench.execution.runner import execute, forget_answers, record_shards
 from lampbench.execution.shard import ALL_USERS, Shard
 from lampbench.execution.shard_answers import complete_division
 from lampbench.execution.stage_titles import stage_rows
 from lampbench.record.runs import DamagedRun, Runs, read_run
 from lampbench.util.disk import writable
 from lampbench.util.errors import LampbenchError
-from lampbench.workers.crew import Crew, Processes
+from lampbench.workers.crew import RETRIES, Crew, Processes
 
 _HERE = Processes()
 
@@ -63,7 +63,10 @@ def execute_all(
                 elif crew:
                     recorded = each.done and not force
                     if not failures or recorded or complete_division(each):
-                        folders.append(execute(each, command, Path(results), replace_run=force))
+                        if failed := _record(each, crew, command, Path(results), force):
+                            failures = failed
+                        else:
+                            folders.append(each.folder)
                 elif shard == ALL_USERS:
                     folders.append(execute(each, command, Path(results), force))
                 elif folder := execute_shard(each, shard, command, Path(results)):
@@ -130,6 +133,23 @@ def _with_workers(todo: Sequence[Plan], crew: Crew, force: bool) -> list[str]:
     for each in todo if force else []:
         forget_answers(each)
     return crew.carry_out(todo[0].executor.progress)
+
+
+def _record(plan: Plan, crew: Crew, command: str, results: Path, force: bool) -> list[str]:
+    """Record what workers have answered; one line for each shard that failed.
+
+    Workers answer again where another driver, with another folder of results, has recorded the same
+    run over this cache in the meantime: that drops the answers.
+    """
+    for _ in range(1 + RETRIES):
+        if record_shards(plan, command, results, replace_run=force):
+            return []
+        if failures := crew.carry_out(plan.executor.progress):
+            return failures
+    return [
+        f"{plan.title}: other processes have recorded this run over this cache, and dropped the "
+        f"workers' answers {RETRIES + 1} times; run one of them at a time"
+    ]
 
 
 def _told(failures: Sequence[str], recorded: int, planned: int) -> str:

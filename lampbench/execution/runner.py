@@ -1,6 +1,7 @@
 """The runner: build what is missing, answer, score, record. Read it from top to bottom."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,20 +48,51 @@ def execute(
         DamagedRun: the run is recorded already, and is not what was written.
         LampbenchError: an input is bad; what was finished before stays in the cache.
     """
-    say, cache = plan.executor.progress.say, plan.executor.cache
-    lock = f"run-{plan.folder.name}"
-    with run_lock(plan.folder, say):
-        if plan.done and not force and not replace_run:
-            require_recorded(plan)
-            say(f"already recorded: {plan.folder} (--force runs it again)")
-            cache.drop_if_free(PREDICTIONS, plan.folder.name, lock)  # a killed process left it
-        else:
-            # another results folder may be given the same run over this cache
-            with cache.lock(lock, f"answers of {plan.title}"):
+    with run_lock(plan.folder, plan.executor.progress.say):
+        if not _recorded(plan, again=force or replace_run):
+            with _answers_lock(plan):
                 if force:
                     forget_answers(plan)
                 _execute(plan, command, results, force or replace_run)
     return plan.folder
+
+
+def record_shards(plan: Plan, command: str, results: Path, *, replace_run: bool = False) -> bool:
+    """Record a run that shards have answered; no model is asked.
+
+    Returns:
+        Whether it is recorded. It is not where answers are missing: another process may have
+        recorded the same run in another folder, which drops the answers.
+
+    Raises:
+        DamagedRun: the run is recorded already, and is not what was written.
+        LampbenchError: an input is bad.
+    """
+    with run_lock(plan.folder, plan.executor.progress.say):
+        if _recorded(plan, again=replace_run):
+            return True
+        with _answers_lock(plan):
+            if complete_division(plan) is None:
+                return False
+            _execute(plan, command, results, replace_run)
+    return True
+
+
+def _recorded(plan: Plan, *, again: bool) -> bool:
+    """Whether the run is recorded already and is not to be recorded `again`."""
+    if not plan.done or again:
+        return False
+    require_recorded(plan)
+    executor, name = plan.executor, plan.folder.name
+    executor.progress.say(f"already recorded: {plan.folder} (--force runs it again)")
+    # a killed process left it
+    executor.cache.drop_if_free(PREDICTIONS, name, f"run-{name}")
+    return True
+
+
+def _answers_lock(plan: Plan) -> AbstractContextManager[None]:
+    """Another folder of results may be given the same run over this cache."""
+    return plan.executor.cache.lock(f"run-{plan.folder.name}", f"answers of {plan.title}")
 
 
 def forget_answers(plan: Plan) -> None:

@@ -1,13 +1,15 @@
 """A worker whose engine computes nothing; `FAKE_WORKER` says what happens to which shard.
 
 Words are `kill`, once in the middle of training, `full`, a full disk, and `poison`, a bad input,
-each with a shard, such as `kill:1/2`.
+each with a shard, such as `kill:1/2`. With `FAKE_WORKER_WAITERS` no training begins before so many
+other workers have said that they wait.
 """
 
 import errno
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -19,12 +21,14 @@ from lampbench.execution.shard import Shard
 from lampbench.util.errors import LampbenchError
 from lampbench.workers.crew import Emit, Ending
 from lampbench.workers.serve import serve
+from lampbench.workers.worker_progress import ReportedProgress
 from tests.shared.fake_runs import RecordingEngine
 
 FATE = "FAKE_WORKER"
 LOG = "FAKE_WORKER_LOG"
 APART = "FAKE_WORKER_APART"
 """Where set, every shard has local folders of its own for caches in stores."""
+WAITERS = "FAKE_WORKER_WAITERS"
 
 
 class FatefulEngine(RecordingEngine):
@@ -38,6 +42,8 @@ class FatefulEngine(RecordingEngine):
     def train(
         self, jobs: Sequence[TrainJob], on_step: StepHook
     ) -> Iterator[TrainResult | TrainFailure]:
+        while len(list(self.log.parent.glob("waiting-*"))) < int(os.environ.get(WAITERS, "0")):
+            time.sleep(0.05)
         for number, job in enumerate(jobs):
             if number:
                 self._suffer()
@@ -71,6 +77,20 @@ def serve_with(shard: Shard) -> None:
     EnginePool._load = load  # type: ignore[method-assign, assignment]
     if APART in os.environ:
         os.environ[LOCAL_FOLDER] = f"{os.environ[APART]}-{shard.index}"
+    if WAITERS in os.environ:
+        _mark_waiting(Path(os.environ[LOG]).with_name(f"waiting-{os.getpid()}"))
+
+
+def _mark_waiting(mark: Path) -> None:
+    """Make a file when this worker says that it waits."""
+    say = ReportedProgress.say
+
+    def marked(progress: ReportedProgress, text: str) -> None:
+        if text.startswith("waiting for "):
+            mark.touch()
+        say(progress, text)
+
+    ReportedProgress.say = marked  # type: ignore[method-assign, assignment]
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from lampbench.cli import worker_options
+from lampbench.execution.shard_answers import complete_division, drop_answers
 from tests.shared import fake_worker
 
 RUN = ("run", "--method", "oppu", "--task", "news_headline", "--users", "8", "--device", "cpu")
@@ -86,6 +87,27 @@ def test_a_forced_run_with_a_failed_shard_is_left_to_the_workers(with_fate, expe
     last = err.splitlines()[-1]
     assert code == 2 and last.startswith("error: shard 0/2: ") and "0 of 1 runs" in last, err
     assert answers(tmp_path / "results") == expected, "the earlier record is kept"
+
+
+def test_answers_that_another_driver_dropped_are_made_by_the_workers_again(
+    with_fate, expected, tmp_path, monkeypatch, engine
+):
+    """Another driver recorded the run in another folder, before this one could."""
+    asked = []
+
+    def dropped_at_first(plan):
+        asked.append(plan)
+        if len(asked) == 1:
+            drop_answers(plan)
+        return complete_division(plan)
+
+    monkeypatch.setattr("lampbench.execution.runner.complete_division", dropped_at_first)
+    engine.generated.clear()
+    code, _, err = with_fate("--workers", "2")
+    assert code == 0, err
+    assert len(asked) > 1 and not engine.generated, "this process asks no model"
+    assert answers(tmp_path / "results") == expected
+    assert max(trained(tmp_path).values()) == 1
 
 
 @pytest.mark.parametrize(
