@@ -2,11 +2,11 @@
 
 import sys
 
-from lampbench.cli import worker
+from lampbench.cli.worker import work
 from lampbench.engine.pool import EnginePool
-from lampbench.execution.shard import parse_shard
+from lampbench.workers.serve import serve
 from tests.shared.held_command import HeldEngine
 
 if __name__ == "__main__":
     EnginePool._load = lambda *_: HeldEngine()  # type: ignore[method-assign]
-    worker.serve(parse_shard(sys.argv[1]), sys.argv[2:])
+    serve(work, sys.argv[1:])
