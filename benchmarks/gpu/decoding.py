@@ -11,6 +11,7 @@ from benchmarks.peft_mixed import PeftMixed
 
 _ORDER = ("contrastive", "greedy", "sample")
 _FEW = 4  # tokens from which the time of more is foretold
+_STATIC = {True: "graph", False: "static"}  # without CUDA, the same steps without a graph
 
 
 def main() -> None:
@@ -20,6 +21,8 @@ def main() -> None:
         for number, operation in enumerate(_ORDER):
             share = part.clock.left / 3 / (len(_ORDER) - number)
             part.attempt(operation, partial(_alone, part, operation, share))
+            part.attempt(f"{operation}, {_STATIC[part.on_cuda]} steps", partial(
+                _static, part, operation))  # fmt: skip
         part.attempt("peers", partial(_peers, part))
         if part.errors:
             sys.exit("\n".join(part.errors))
@@ -27,31 +30,60 @@ def main() -> None:
 
 def _alone(part: SpeedPart, operation: str, allowed: float) -> None:
     """Ours, with no peer in the device's memory: speed, memory and share of the roofline."""
-    work, sizes = part.work, part.sizes
-    engine = work.batched
-    prompt, most = sizes.lengths
-
-    def run(answer: int) -> float:
-        asked = work.requests(operation, prompt, answer, sizes.decoded)
-        return timing.seconds(lambda: list(engine.generate(asked)), engine.device)
-
+    run = partial(_seconds, part, operation)
     run(2)  # warms up
-    answer = largest(most, run(_FEW) / _FEW, allowed)
+    answer = largest(part.sizes.lengths[1], run(_FEW) / _FEW, allowed)
+    _record_speed(part, operation, operation, answer)
+
+
+def _static(part: SpeedPart, operation: str) -> None:
+    """The same with static steps, which a GPU replays as a CUDA graph; answers are compared."""
+    engine, title = part.work.batched, f"{operation}, {_STATIC[part.on_cuda]} steps"
+    if "answer_tokens" not in part.page.get(operation, {}):
+        return  # ours has failed already
+    answer = part.page[operation]["answer_tokens"]
+    asked = part.asked(operation, answer)
+    exact = {(c.id, c.sample): c.token_ids for c in engine.generate(asked)}
+    engine._step = _STATIC[part.on_cuda]
+    try:
+        found = {(c.id, c.sample): c.token_ids for c in engine.generate(asked)}  # warms up
+        _record_speed(part, operation, title, answer)
+    finally:
+        engine._step = "exact"
+    differ = sum(found[key] != ids for key, ids in exact.items())
+    before = part.page[operation]["seconds"]
+    part.record(
+        title,
+        answers_that_differ=differ,
+        of_answers=len(exact),
+        vs_exact_steps=round(before / part.page[title]["seconds"], 2),
+    )
+
+
+def _record_speed(part: SpeedPart, operation: str, title: str, answer: int) -> None:
+    """Measure answers of `answer` tokens each, once, and record the speed under a title."""
+    work, users = part.work, part.sizes.decoded
+    engine = work.batched
     reset_peak(engine.device)
-    spent = run(answer)
-    read = len(engine._encoder.encode_prompt("", work.requests(operation, prompt, 1, 1)[0].prompt,
-                                             10**6).ids)  # fmt: skip
+    spent = _seconds(part, operation, answer)
+    prompt = part.asked(operation, 1)[0].prompt
+    read = len(engine._encoder.encode_prompt("", prompt, 10**6).ids)
     samples = 3 if operation == "sample" else 1
     part.record(
-        operation,
-        users=sizes.decoded,
+        title,
+        users=users,
         prompt_tokens=read,
         answer_tokens=answer,
         seconds=round(spent, 3),
-        tokens_per_second=round(sizes.decoded * samples * answer / spent),
-        of_roofline=roofline.share(work, operation, sizes.decoded, read, answer, spent),
+        tokens_per_second=round(users * samples * answer / spent),
+        of_roofline=roofline.share(work, operation, users, read, answer, spent),
         peak_bytes=timing.peak_memory(engine.device),
     )
+
+
+def _seconds(part: SpeedPart, operation: str, answer: int) -> float:
+    engine, asked = part.work.batched, part.asked(operation, answer)
+    return timing.seconds(lambda: list(engine.generate(asked)), engine.device)
 
 
 def _peers(part: SpeedPart) -> None:

@@ -9,6 +9,7 @@ from benchmarks.gpu.part import Part
 EQUALITY = (
     "tests/engine/test_counter_random.py",
     "tests/engine/batched/test_decoding_loop.py",
+    "tests/engine/batched/test_step_kinds.py",
     "tests/engine/batched/test_response_scorer.py",
     "tests/engine/batched/test_shared_adapters.py",
     "tests/engine/batched/test_training_loop.py",
@@ -19,7 +20,7 @@ EQUALITY = (
     "tests/engine/batched/test_response_scorer_many_users.py",
     "tests/engine/batched/test_training_loop_many_users.py",
 )
-_USERS = {"cpu": "1"}  # of the demo; on a GPU as many as `make demo` has
+_DEMO = {"cpu": ("bundled-small", "1")}  # on a GPU what `make demo` has
 
 
 def all_parts(device: str, dtype: str, models: Sequence[str], folder: Path) -> list[Part]:
@@ -38,10 +39,11 @@ def all_parts(device: str, dtype: str, models: Sequence[str], folder: Path) -> l
         )  # fmt: skip
 
     home = folder / "demo"
-    run = ["-m", "lampbench", "run", "--task", "news_headline", "--model", "bundled"]
-    where = ["--users", _USERS.get(device, "8"), "--device", device,
+    shown, users = _DEMO.get(device, ("bundled", "8"))
+    run = ["-m", "lampbench", "run", "--task", "news_headline", "--model", shown]
+    where = ["--users", users, "--device", device,
              "--results", str(home / "results"), "--cache-dir", str(home / "cache")]  # fmt: skip
-    overview = ["-m", "lampbench", "overview", "--task", "news_headline", "--model", "bundled",
+    overview = ["-m", "lampbench", "overview", "--task", "news_headline", "--model", shown,
                 "--results", str(home / "results")]  # fmt: skip
     doctor = ["-m", "lampbench", "doctor", "--model", "bundled", "--model-arg", "dtype=bfloat16",
               "--cache-dir", str(home / "cache"), "--results", str(home / "results")]  # fmt: skip

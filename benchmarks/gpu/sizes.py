@@ -12,6 +12,7 @@ import torch
 
 from benchmarks.gpu.found import save
 from benchmarks.workloads import Workload
+from lampbench.engine.protocol import GenerateRequest
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,15 @@ class SpeedPart:
     clock: Clock
     page: dict[str, Any]
     file: Path
+
+    @property
+    def on_cuda(self) -> bool:
+        """Whether it is measured with CUDA."""
+        return self.work.batched.device.type == "cuda"
+
+    def asked(self, operation: str, answer: int) -> list[GenerateRequest]:
+        """One request per user for an answer of so many tokens."""
+        return self.work.requests(operation, self.sizes.lengths[0], answer, self.sizes.decoded)
 
     def record(self, title: str, **values: Any) -> None:
         """Add values under a title, and write everything."""

@@ -45,6 +45,8 @@ def _speed(values: Mapping[str, Any]) -> str:
     ):
         if name in values:
             told.append(f"{values[name]['median']} x {peer}")
+    if "vs_exact_steps" in values:
+        told.append(f"{values['vs_exact_steps']} x steps as they come")
     if "of_roofline" in values:
         told.append(f"{values['of_roofline']:.2f} of the roofline")
     if values.get("peak_bytes"):

@@ -41,6 +41,15 @@ class Batched(EnginePlugin):
         """The reference engine's version for adapters of other kinds than LoRA."""
         return {Reference.name: Reference.version} if needed & _NOT_STACKED else {}
 
+    def check(self, setup: EngineSetup) -> None:
+        """Also make sure that the device can carry out steps of the asked kind."""
+        super().check(setup)
+        if setup.arguments.get("step") == "graph":
+            from lampbench.engine.batched.step_kinds import require_step_kind
+            from lampbench.engine.load_model import choose_device
+
+            require_step_kind("graph", choose_device(setup.device))
+
     def open(self, setup: EngineSetup) -> Engine:
         """The batched engine, with the reference engine behind it for other kinds of adapter."""
         from lampbench.engine.batched.engine import BatchedEngine

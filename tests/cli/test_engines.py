@@ -135,6 +135,8 @@ def test_an_unknown_engine_and_argument_are_one_line(call):
         (["--engine", "batchd"], "no engine is called 'batchd': did you mean batched?"),
         (["--engine-arg", "beams=2"], "engine batched has no argument 'beams' (--engine-arg)"),
         (["--engine-arg", "beams"], "--engine-arg beams: write KEY=VALUE"),
+        (["--engine-arg", "step=fast"], "step=fast of engine batched: choose one of exact, static"),
+        (["--engine-arg", "step=graph", "--device", "cpu"], "step=graph needs CUDA"),
     ):
         code, _, err = call(*run, *arguments)
         assert code == 2 and len(err.splitlines()) == 1 and said in err, err
