@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from lampbench.workers.probe import NodeReport, need_of, own_versions, problem_of
+from tests.shared import fake_worker
 from tests.workers.test_workers import answers, expected, needs_ray, trained, with_fate
 
 __all__ = ["expected", "with_fate"]
