@@ -1,6 +1,7 @@
 """`lampbench plan`: what a study will cost, before anything of it is run."""
 
 import math
+import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -95,7 +96,9 @@ def _costs(
         from lampbench import api
         from lampbench.study.calibrate import calibrate
 
-        write_profile(file, calibrate(api.options(**choices), [{}]))
+        if file.exists():
+            read_profile(file)  # what cannot be added to must fail before measuring
+        write_profile(file, calibrate(api.options(**choices), [{}], before=time.process_time()))
     return read_profile(file)
 
 
@@ -112,6 +115,17 @@ def _print(found: "Forecast", workers: int) -> None:
         f"memory {_size(found.memory)} each, disk {_size(found.disk)}, traffic "
         f"{_size(found.traffic)}"
     )
+    unmeasured = [
+        f"{one.stage} of {one.run}"
+        for one in found.stages
+        if one.seconds is None and None not in _amounts(one.cost)[:3]
+    ]
+    if unmeasured:
+        more = f" and {len(unmeasured) - 1} more stages" if len(unmeasured) > 1 else ""
+        click.echo(
+            f"time unknown: {unmeasured[0]}{more} was not measured with this model, its arguments, "
+            "engine, precision and device; add --calibrate"
+        )
 
 
 def _amounts(cost: Any) -> Sequence[int | None]:

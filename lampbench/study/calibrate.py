@@ -59,26 +59,31 @@ class FewUsers:
 
 
 def calibrate(
-    choices: RunOptions, points: Sequence[GridPoint], users: int = CALIBRATION_USERS
+    choices: RunOptions,
+    points: Sequence[GridPoint],
+    users: int = CALIBRATION_USERS,
+    before: float = 0.0,
 ) -> CostProfile:
     """Run what is planned on a few users, in a folder of its own, and measure every stage.
 
     The first seed and the first point of a grid are measured, at two sizes, since what a token
-    costs depends on how full a batch is. A first run on fewer users loads the
-    model and imports what is needed; what it took is the time that every process needs to start.
+    costs depends on how full a batch is. A first run on fewer users loads the model and imports
+    what is needed: what it took beyond its work, and the seconds that this process had taken
+    `before`, are the time that every process needs to start.
 
     Raises:
         LampbenchError: an input is bad.
     """
     rates: dict[str, Rate] = {}
-    answers, others, start = 0, 0.0, 0.0
+    recording: list[Rate] = []
+    start = 0.0
     with ExitStack() as at_end:
         place = at_end.enter_context(tempfile.TemporaryDirectory(prefix="lampbench-calibrate-"))
         pool = engine_pool(replace(choices, cache_dir=Path(place)), Progress())
         at_end.callback(pool.close)
         sizes = (
             FewUsers(1, _FEWEST),
-            FewUsers(max(1, users // 3), _TRAINING_QUERIES // 2),
+            FewUsers(max(1, users // 4), _TRAINING_QUERIES // 4),
             FewUsers(users, _TRAINING_QUERIES),
         )
         divided = [
@@ -87,20 +92,26 @@ def calibrate(
         ]
         for first, few, many in zip(*divided, strict=True):
             began = time.monotonic()
-            _measured(first)
-            start = max(start, time.monotonic() - began)
-            less = _measured(few)
-            began = time.monotonic()
-            more = _measured(many)
-            stages = sum(seconds for seconds, _ in more.values())
-            others += max(0.0, time.monotonic() - began - stages)
-            answers += sum(len(user.queries) for user in many.spec.dataset.test_users)
-            rates |= {name: Rate.through(less[name], more[name]) for name in more if more[name][1]}
+            least, _ = _measured(first)
+            taken = time.monotonic() - began
+            less, recorded_less = _measured(few)
+            more, recorded_more = _measured(many)
+            measured = {
+                name: Rate.through(less[name], more[name]) for name in more if more[name][1]
+            }
+            recording.append(Rate.through(recorded_less, recorded_more))
+            work = sum(measured[name].of(least[name][1]) for name in measured)
+            start = max(start, taken - work - recording[-1].of(_answers(first)))
+            rates |= measured
     unit = 1 if sys.platform == "darwin" else 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
     here = hardware()
     machine = here.accelerator or f"{here.cpu}, {here.threads} threads"
-    return CostProfile(machine, rates, others / max(1, answers), start, peak)
+    per_answer, per_run = (
+        sum(values) / max(1, len(recording))
+        for values in ([one.per_token for one in recording], [one.fixed for one in recording])
+    )
+    return CostProfile(machine, rates, per_answer, per_run, before + start, peak)
 
 
 def _plans(
@@ -115,8 +126,19 @@ def _plans(
     return [plan for _, plan in grid_plans(small, points, folder / "results", pool, load)]
 
 
-def _measured(plan: Plan) -> dict[str, tuple[float, int]]:
-    """Carry out a plan: seconds and estimated tokens of what was not there already, by place."""
+def _answers(plan: Plan) -> int:
+    return sum(len(user.queries) for user in plan.spec.dataset.test_users)
+
+
+Measured = tuple[float, int]
+"""Seconds, and how much was done in them: estimated tokens, or answers."""
+
+
+def _measured(plan: Plan) -> tuple[dict[str, Measured], Measured]:
+    """Carry out a plan: seconds and estimated tokens of what was not there already, by place, and
+    seconds and answers of what is outside the stages.
+    """
+    began = time.monotonic()
     estimated = stage_estimates(plan, Lengths(plan.executor.model_spec))
     results = plan.folder.parents[3]
     stages = read_run(execute(plan, _COMMAND, results)).manifest.stages
@@ -127,4 +149,5 @@ def _measured(plan: Plan) -> dict[str, tuple[float, int]]:
         place = str(rate_place(plan, ours.stage))
         seconds = 0.0 if theirs.cached else theirs.seconds
         found[place] = seconds, sum(one or 0 for one in tokens) if known else 0
-    return found
+    others = time.monotonic() - began - sum(seconds for seconds, _ in found.values())
+    return found, (max(0.0, others), _answers(plan))

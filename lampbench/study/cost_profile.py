@@ -10,6 +10,7 @@ from lampbench.record.typed_json import from_json
 from lampbench.study.token_cost import Cost
 from lampbench.util.atomic import replace as replace_file
 from lampbench.util.errors import LampbenchError, suggestion
+from lampbench.util.hashing import digest
 from lampbench.util.regular_file import read_regular
 
 PROFILE = "profile.json"
@@ -19,6 +20,7 @@ PROFILE = "profile.json"
 @dataclass(frozen=True, slots=True)
 class Rate:
     """What a stage costs: seconds per token, as the plan estimates tokens, and `fixed` ones.
+    Recording costs seconds per answer.
 
     Steps of a batch that is not full yet take as long with one row as with many: they are fixed.
     """
@@ -31,14 +33,23 @@ class Rate:
         """The line through two measurements, each (seconds, tokens); neither part is negative."""
         (some, fewer), (most, tokens) = few, many
         slope = (most - some) / (tokens - fewer) if tokens > fewer else 0.0
-        if not 0 < slope <= most / tokens:  # noise, or fewer tokens cost less each
-            return cls(most / tokens)
+        if not 0 < slope * tokens <= most:  # noise, or fewer tokens cost less each
+            return cls(most / max(1, tokens))
         return cls(slope, most - slope * tokens)
+
+    def of(self, tokens: int) -> float:
+        """Seconds of so many tokens; none where there is nothing to do."""
+        return self.fixed + self.per_token * tokens if tokens else 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class RatePlace:
-    """What a rate was measured for. `device` is what was asked for, "auto" where nothing was."""
+    """What a rate was measured for.
+
+    `device` is what was asked for, "auto" where nothing was. `setup` is a digest of what else the
+    model and the engine were told, such as quantisation or the address of a server, "-" for
+    nothing.
+    """
 
     model: str
     task: str
@@ -47,6 +58,7 @@ class RatePlace:
     engine: str
     dtype: str
     device: str
+    setup: str = "-"
 
     def __str__(self) -> str:
         return " ".join(str(getattr(self, one.name)) for one in fields(self))
@@ -58,9 +70,9 @@ class RatePlace:
         Raises:
             ValueError: it is none.
         """
-        parts = text.rsplit(" ", 6)
-        if len(parts) != 7:
-            raise ValueError(f"rates: {text!r} does not name engine, precision and device")
+        parts = text.rsplit(" ", 7)
+        if len(parts) != 8:
+            raise ValueError(f"rates: {text!r} does not name engine, precision, device and setup")
         return cls(*parts)
 
 
@@ -70,26 +82,37 @@ def rate_place(plan: Plan, stage: str) -> RatePlace:
     recipes = {one.name: one.recipe for one in plan.stages}
     engine = executor.engine_of(recipes.get(stage))
     dtype = executor.engines.dtype(spec.model, engine)
-    device = executor.engines.options.device or "auto"
-    return RatePlace(spec.model, spec.task.name, plan.method.name, stage, engine, dtype, device)
+    options = executor.engines.options
+    told = {
+        "model": options.arguments.given(),
+        "engine": dict(options.engine_arguments.get(engine, {})),
+        "batch_size": options.batch_size,
+    }
+    return RatePlace(
+        spec.model, spec.task.name, plan.method.name, stage, engine, dtype,
+        options.device or "auto", digest(told) if any(told.values()) else "-",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class CostProfile:
     """Rates by `RatePlace`, as text, and what does not belong to a stage.
 
-    `answer_seconds` are those of scoring and recording an answer, `start` those of loading a model,
+    `answer_seconds` are those of scoring and recording an answer, `run_seconds` what recording a
+    run takes besides, `start` what a process needs before it works (imports, the model), and
     `peak_bytes` the most memory that was used.
     """
 
     machine: str
     rates: dict[str, Rate] = field(default_factory=dict)
     answer_seconds: float = 0.0
+    run_seconds: float = 0.0
     start: float = 0.0
     peak_bytes: int = 0
 
-    def seconds(self, wanted: RatePlace, cost: Cost) -> float | None:
-        """Seconds of a stage of a plan; None where neither it nor its tokens are known.
+    def seconds(self, wanted: RatePlace, cost: Cost) -> tuple[float, float] | None:
+        """Seconds of a stage of a plan, and how many of them do not depend on its tokens; None
+        where it was not measured, or its tokens are not known.
 
         A stage that was measured for another method or task only has that rate; predictions of
         another method cost something else, and have none. So do other engines, precisions and
@@ -100,14 +123,14 @@ class CostProfile:
             return None
         tokens = sum(amount or 0 for amount in amounts)
         if not tokens:
-            return 0.0
+            return 0.0, 0.0
         freed: tuple[dict[str, str], ...] = ({}, {"method": ""}, {"task": ""},
                                              {"method": "", "task": ""})  # fmt: skip
         measured = {RatePlace.read(name): rate for name, rate in self.rates.items()}
         for free in freed[: None if wanted.stage != PREDICT else 1]:
             for place, rate in measured.items():
                 if replace(place, **free) == replace(wanted, **free):
-                    return rate.fixed + rate.per_token * tokens
+                    return rate.of(tokens), rate.fixed
         return None
 
     def updated(self, other: "CostProfile") -> "CostProfile":
@@ -132,7 +155,7 @@ def read_profile(file: Path) -> CostProfile:
         ) from None
     except (OSError, ValueError, RecursionError) as error:
         raise LampbenchError(
-            f"{file}: is no profile ({error}); measure one with --calibrate"
+            f"{file}: is no profile ({error}); delete it and measure one with --calibrate"
         ) from None
     return found
 

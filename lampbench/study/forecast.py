@@ -16,7 +16,7 @@ _ANSWER_BYTES = 600
 @dataclass(frozen=True, slots=True)
 class StageForecast:
     """What is left of a stage: units to make, their tokens, and seconds of one worker (None:
-    unknown).
+    unknown), of which every one of several workers spends the `fixed` ones.
 
     `per_user` says whether it grows with the number of test users.
     """
@@ -26,6 +26,7 @@ class StageForecast:
     units: int
     cost: Cost
     seconds: float | None
+    fixed: float | None
     per_user: bool
 
 
@@ -36,7 +37,8 @@ class Forecast:
     Attributes:
         stages: stage by stage; artifacts that several runs share are in the first.
         seconds: wall-clock seconds of all workers side by side.
-        gpu_hours: hours of all workers, or of all GPUs, added up.
+        work: seconds of all workers added up, without those in which they wait for each other.
+        gpu_hours: hours of all workers, or of all GPUs, added up, with those in which they wait.
         memory: bytes of one worker.
         disk: bytes of artifacts and answers.
         traffic: bytes between workers and the shared cache: weights that each reads, and artifacts
@@ -45,6 +47,7 @@ class Forecast:
 
     stages: tuple[StageForecast, ...]
     seconds: float | None
+    work: float | None
     gpu_hours: float | None
     memory: float | None
     disk: float | None
@@ -67,30 +70,32 @@ def forecast(
     """
     found: list[StageForecast] = []
     paid: set[tuple[str, str]] = set()
-    answers = 0.0
+    answers, runs = 0.0, 0
     for plan in plans:
         if plan.done:
             continue
         there = len(plan.spec.dataset.test_users)
         factor = (users or there) / there
         stages = _stages(plan, costs, factor, paid)
-        answers += stages[-1].units
+        answers, runs = answers + stages[-1].units, runs + 1
         found += stages
     alone = _added([one.seconds for one in found if not one.per_user])
     divided = _added([one.seconds for one in found if one.per_user])
-    seconds = hours = None
-    if alone is not None and divided is not None:
-        rest = _overhead(costs, answers)
-        seconds = alone + divided / workers + rest
-        waiting = alone * (workers - 1)
+    each = _added([one.fixed for one in found if one.per_user])
+    seconds = work = hours = None
+    if alone is not None and divided is not None and each is not None:
+        start, record = _overhead(costs, answers, runs)
+        each, divided = each + start, divided - each
+        seconds = alone + each + divided / workers + record
+        work = alone + each * workers + divided + record
         gpus = costs.gpus if isinstance(costs, GpuArithmetic) else 1
-        hours = (alone + divided + rest + waiting) * gpus / 3600
+        hours = (work + alone * (workers - 1)) * gpus / 3600
     artifacts = _added([one.cost.disk for one in found])
     disk = None if artifacts is None else artifacts + answers * _ANSWER_BYTES
     weights = _weights(plans, costs)
     traffic = None if disk is None or weights is None else 2 * disk + workers * weights
     memory = costs.memory() if isinstance(costs, GpuArithmetic) else costs.peak_bytes or None
-    return Forecast(tuple(found), seconds, hours, memory, disk, traffic)
+    return Forecast(tuple(found), seconds, work, hours, memory, disk, traffic)
 
 
 def _stages(
@@ -121,16 +126,19 @@ def _forecast(
     factor: float,
 ) -> StageForecast:
     grown = _times(cost, factor)
+    seconds: float | None
+    fixed: float | None
     if isinstance(costs, GpuArithmetic):
         if grown.disk is not None:
             grown = replace(grown, disk=round(grown.disk * _adapter_growth(plan, costs)))
         all_gpus = costs.gpu_seconds(grown)
         seconds = None if all_gpus is None else all_gpus / costs.gpus
+        fixed = 0.0
     else:
-        seconds = costs.seconds(rate_place(plan, stage), grown)
+        seconds, fixed = costs.seconds(rate_place(plan, stage), grown) or (None, None)
     per_user = not any(one.name == stage and one.of_task for one in plan.stages)
     count = round(units * factor)
-    return StageForecast(plan.title, stage, count, grown, seconds, per_user)
+    return StageForecast(plan.title, stage, count, grown, seconds, fixed, per_user)
 
 
 def _adapter_growth(plan: Plan, costs: GpuArithmetic) -> float:
@@ -143,10 +151,11 @@ def _adapter_growth(plan: Plan, costs: GpuArithmetic) -> float:
     return shape.layers * (3 * shape.hidden + shape.keys) / here
 
 
-def _overhead(costs: CostProfile | GpuArithmetic, answers: float) -> float:
+def _overhead(costs: CostProfile | GpuArithmetic, answers: float, runs: int) -> tuple[float, float]:
+    """Seconds before a process works, and those of scoring and recording everything."""
     if isinstance(costs, GpuArithmetic):
-        return 0.0
-    return costs.start + answers * costs.answer_seconds
+        return 0.0, 0.0
+    return costs.start, answers * costs.answer_seconds + runs * costs.run_seconds
 
 
 def _weights(plans: Sequence[Plan], costs: CostProfile | GpuArithmetic) -> float | None:

@@ -5,6 +5,8 @@ from dataclasses import replace
 
 import pytest
 
+from lampbench.engine.model_arguments import ModelArguments
+from lampbench.engine.pool import EngineOptions
 from lampbench.study.calibrate import calibrate
 from lampbench.study.cost_profile import CostProfile, Rate, RatePlace, gpu_arithmetic, rate_place
 from lampbench.study.forecast import forecast
@@ -25,7 +27,7 @@ def profile(plans):
         for plan in plans
         for stage in [*(one.name for one in plan.stages), "predict"]
     }
-    return CostProfile("a test", rates, answer_seconds=0.5, start=10.0)
+    return CostProfile("a test", rates, answer_seconds=0.5, run_seconds=2.0, start=10.0)
 
 
 def known(amount: float | None) -> float:
@@ -42,7 +44,8 @@ def test_times_follow_tokens_and_shared_artifacts_are_paid_once(planned):
     assert by_place["cope news_headline", "user_sft"].units == 0
     queries = sum(len(user.queries) for user in planned[0].spec.dataset.test_users)
     stages = sum(known(one.seconds) for one in found.stages)
-    assert found.seconds == pytest.approx(stages + 10.0 + 2 * queries * 0.5)
+    assert found.seconds == pytest.approx(stages + 10.0 + 2 * (queries * 0.5 + 2.0))
+    assert found.work == pytest.approx(known(found.seconds))
     assert found.gpu_hours == pytest.approx(known(found.seconds) / 3600)
 
 
@@ -61,7 +64,20 @@ def test_workers_share_what_is_made_per_user_and_wait_for_the_rest(planned):
     shared = sum(known(one.seconds) for one in alone.stages if not one.per_user)
     divided = sum(known(one.seconds) for one in alone.stages if one.per_user)
     assert known(alone.seconds) - known(four.seconds) == pytest.approx(divided * 3 / 4)
-    assert known(four.gpu_hours) - known(alone.gpu_hours) == pytest.approx(shared * 3 / 3600)
+    assert known(four.work) - known(alone.work) == pytest.approx(3 * 10.0), "each must start"
+    more = 3 * (shared + 10.0)
+    assert known(four.gpu_hours) - known(alone.gpu_hours) == pytest.approx(more / 3600)
+
+
+def test_every_worker_spends_what_does_not_depend_on_how_much_there_is(planned):
+    costs = profile(planned[:1])
+    fixed = replace(costs, rates=dict.fromkeys(costs.rates, Rate(0.002, 1.5)))
+    alone, four = (forecast(planned[:1], fixed, workers=count) for count in (1, 4))
+    each = sum(1.5 for one in alone.stages if one.per_user)
+    assert each == 2 * 1.5, "the users' adapters and the answers"
+    divided = sum(known(one.seconds) for one in alone.stages if one.per_user) - each
+    assert known(alone.seconds) - known(four.seconds) == pytest.approx(divided * 3 / 4)
+    assert known(four.work) - known(alone.work) == pytest.approx(3 * (10.0 + each))
 
 
 def test_what_was_not_measured_is_unknown_and_not_nothing(planned):
@@ -69,14 +85,54 @@ def test_what_was_not_measured_is_unknown_and_not_nothing(planned):
     assert found.seconds is None and found.gpu_hours is None and found.memory is None
 
 
-@pytest.mark.parametrize("other", ["engine", "dtype", "device", "model"])
+@pytest.mark.parametrize("other", ["engine", "dtype", "device", "model", "setup"])
 def test_another_engine_precision_or_device_was_not_measured(other):
     place = RatePlace("a model", "t", "m", "train", "batched", "float32", "auto")
-    costs = CostProfile("a test", {str(place): Rate(0.5)})
+    costs = CostProfile("a test", {str(place): Rate(0.5, 1.0)})
     assert RatePlace.read(str(place)) == place
-    assert costs.seconds(place, Cost(10)) == 5.0
-    assert costs.seconds(replace(place, method="n", task="u"), Cost(10)) == 5.0
+    assert costs.seconds(place, Cost(10)) == (6.0, 1.0)
+    assert costs.seconds(replace(place, method="n", task="u"), Cost(10)) == (6.0, 1.0)
     assert costs.seconds(replace(place, **{other: "other"}), Cost(10)) is None
+
+
+def test_servers_and_quantised_models_have_rates_of_their_own(planned):
+    engines = planned[0].executor.engines
+    options = engines.options = EngineOptions()
+    usual = rate_place(planned[0], "predict")
+    assert usual.setup == "-"
+    places = {usual}
+    for told in (
+        {"engine_arguments": {options.engine: {"api_base": "http://one:8000/v1"}}},
+        {"engine_arguments": {options.engine: {"api_base": "http://two:8000/v1"}}},
+        {"arguments": ModelArguments(quantization="4bit")},
+        {"arguments": ModelArguments(quantization="8bit")},
+        {"batch_size": 4},
+    ):
+        engines.options = replace(options, **told)
+        places.add(rate_place(planned[0], "predict"))
+    assert len(places) == 6 and all(RatePlace.read(str(place)) == place for place in places)
+    engines.options = EngineOptions(engine_arguments={"another": {"url": "x"}})
+    assert rate_place(planned[0], "predict") == usual, "what another engine is told"
+
+
+def test_a_stage_that_was_not_measured_is_named(call, on_fake_engine):
+    assert call(*PLAN, "--calibrate")[0] == 0
+    code, out, err = call(*PLAN, "--batch-size", "2")
+    assert code == 0, err
+    assert "time unknown with 1 at work" in out
+    told = "time unknown: task_sft of oppu news_headline and 2 more stages was not measured with"
+    assert told in out
+    assert "not measured" not in call(*PLAN)[1]
+
+
+def test_a_profile_that_cannot_be_added_to_is_named_before_measuring(call, engine, on_fake_engine):
+    from pathlib import Path
+
+    Path("old.json").write_text('{"machine": "x", "rates": {"a b c d e f g": {"per_token": 1}}}')
+    code, _, err = call(*PLAN, "--calibrate", "--profile", "old.json")
+    assert code == 2 and "old.json: is no profile (rates: 'a b c d e f g' does not name" in err
+    assert "delete it and measure one with --calibrate" in err
+    assert not engine.trained
 
 
 def test_a_rate_is_the_line_through_two_measurements():
@@ -104,7 +160,9 @@ def test_a_calibration_measures_every_stage_and_leaves_nothing(on_fake_engine, t
     stages = {RatePlace.read(name).stage for name in found.rates}
     assert {"task_sft", "user_sft", "user_dpo", "predict"} <= stages
     assert all(rate.per_token > 0 for rate in found.rates.values())
-    assert found.start > 0 and found.peak_bytes > 10**7
+    assert found.start >= 0 and found.peak_bytes > 10**7
+    later = calibrate(choices, [{}], users=2, before=100.0)
+    assert later.start >= 100.0 > found.start
     assert not (tmp_path / "cache").exists()
 
 
