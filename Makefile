@@ -128,7 +128,7 @@ bench-gpu: env
 GPU_PYTHON ?= python3
 DEVICE ?= cuda
 OUTPUT ?= gpu-results
-BUDGET ?= $(if $(filter cpu,$(DEVICE)),180,480)
+BUDGET ?= $(if $(filter cpu,$(DEVICE)),600,480)
 WHEELS ?=
 GPU_PYTHON_VERSION ?= 3.12
 
