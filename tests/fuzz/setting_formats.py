@@ -13,7 +13,7 @@ from random import Random
 from typing import Any
 from unittest.mock import patch
 
-from lampbench import registry
+from lampbench.registry import locations
 from lampbench.util.errors import LampbenchError
 from tests.fuzz.formats import Files, Format
 from tests.fuzz.mutations import mutated_bytes, mutated_value
@@ -137,8 +137,8 @@ def _change_command(random: Random, folder: Path, files: Mapping[str, bytes]) ->
     (folder / "arguments.json").write_text(json.dumps(words))
 
 
-_builtins = cache(lambda found=registry._builtins: tuple(found()))
-_entry_points = cache(lambda found=registry._entry_points: tuple(found()))
+_builtins = cache(lambda found=locations._builtins: tuple(found()))
+_entry_points = cache(lambda found=locations._entry_points: tuple(found()))
 
 
 def _read_command(folder: Path) -> None:
@@ -155,8 +155,8 @@ def _read_command(folder: Path) -> None:
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
         # the plugins there are do not change, and looking for them takes most of a command's time
-        patch.object(registry, "_builtins", _builtins),
-        patch.object(registry, "_entry_points", _entry_points),
+        patch.object(locations, "_builtins", _builtins),
+        patch.object(locations, "_entry_points", _entry_points),
     ):
         try:
             with _safe_streams():

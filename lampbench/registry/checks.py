@@ -1,0 +1,98 @@
+"""What is wrong with the class of a plugin, and would otherwise fail far from its file."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from lampbench.registry.locations import Kind, PluginLocation
+
+if TYPE_CHECKING:
+    from lampbench.core.task import Task
+    from lampbench.engine.engine_plugin import EnginePlugin
+    from lampbench.plugin.metric import Metric
+
+
+def base_of(kind: Kind) -> type:
+    """The class of which plugins of a kind are subclasses."""
+    from lampbench.core.task import Task
+    from lampbench.engine.engine_plugin import EnginePlugin
+    from lampbench.plugin.method import Method
+    from lampbench.plugin.metric import Metric
+
+    bases: dict[Kind, type] = {
+        "method": Method, "task": Task, "metric": Metric, "engine": EnginePlugin,
+    }  # fmt: skip
+    return bases[kind]
+
+
+def wrong_with(found: PluginLocation, marked: Sequence[type]) -> str | None:
+    """What is wrong with an importable plugin and would otherwise fail far from its file."""
+    from lampbench.core.task import Task
+    from lampbench.engine.engine_plugin import EnginePlugin
+    from lampbench.plugin.context import WeightsSource
+    from lampbench.plugin.decoding import Decoding
+    from lampbench.plugin.metric import Metric
+    from lampbench.plugin.prompting import Prompting
+
+    if not marked:
+        register = f'@register_{found.kind}("{found.name}")'
+        return f"importing {found.module} registers no {found.kind} of that name; use {register}"
+    (kind, *_), base = marked, base_of(found.kind)
+    if not issubclass(kind, base):
+        return f"{kind.__name__} must be a subclass of {base.__name__}"
+    if issubclass(kind, Task):
+        unset = [n for n in Task.__annotations__ if n != "name" and not hasattr(kind, n)]
+        return f"set {', '.join(unset)}" if unset else _wrong_task(kind)
+    if issubclass(kind, Metric):
+        return _wrong_metric(kind)
+    if issubclass(kind, EnginePlugin):
+        return _wrong_engine(kind)
+    choices = {"prompting": Prompting, "adaptation": WeightsSource, "decoding": Decoding}
+    for name, choice in choices.items():
+        value = getattr(kind, name)
+        if not isinstance(value, choice) and (name, value) != ("adaptation", None):
+            return f"{name} must be an instance of a {choice.__name__}, not {value!r}"
+    return None
+
+
+def _wrong_task(kind: type["Task"]) -> str | None:
+    for name in ("fields", "optional", "record_fields", "compared", "indexed", "choices",
+                 "metrics"):  # fmt: skip
+        value = getattr(kind, name)
+        if value is not None and not (
+            isinstance(value, tuple) and all(isinstance(one, str) for one in value)
+        ):
+            return f'{name} must be a tuple of texts, such as ("text",), not {value!r}'
+    known = {*kind.fields, *kind.optional, *(kind.record_fields or ()), "target"}
+    for name in (*(kind.compared or ()), *(kind.indexed or ())):
+        if name not in known:
+            return f"compared and indexed name fields, and {name!r} is none of the task's"
+    if len(set(kind.choices)) < len(kind.choices):
+        return f"choices must differ from each other, and {kind.choices!r} do not"
+    return None
+
+
+def _wrong_metric(kind: type["Metric"]) -> str | None:
+    from lampbench.plugin.metric import Metric
+
+    if not isinstance(getattr(kind, "title", None), str):
+        return "set title"
+    if kind.score is Metric.score and kind.scores is Metric.scores:
+        return "override score(answer)"
+    if kind.better not in ("higher", "lower", "neither"):
+        return f"better must be higher, lower or neither, not {kind.better!r}"
+    if kind.name in ("user", "query"):
+        return f"{kind.name} cannot be a metric's name: every score table has a column of that name"
+    return None
+
+
+def _wrong_engine(kind: type["EnginePlugin"]) -> str | None:
+    from lampbench.engine.capability import Capability
+
+    if not isinstance(getattr(kind, "summary", None), str):
+        return "set summary"
+    declared = getattr(kind, "capabilities", None)
+    if not isinstance(declared, frozenset) or not all(isinstance(c, Capability) for c in declared):
+        return "capabilities must be a frozenset of Capability, such as {Capability.GENERATE}"
+    if unset := sorted(kind.__abstractmethods__):
+        return f"implement {', '.join(unset)}"
+    return None
