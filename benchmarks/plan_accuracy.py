@@ -66,17 +66,16 @@ def compared(kind: StudyKind, model: str, folder: Path) -> dict[str, Any]:
     api.sweep(kind.method, kind.task, grid, workers=workers, **place, **settings)
     taken = processor_seconds() - began
     assert planned.work is not None
-    stages = {
-        f"{one.run} {one.stage}": round(one.seconds, 2)
+    stages = [
+        [one.run, one.stage, round(one.seconds, 2)]
         for one in planned.stages
         if one.seconds is not None
-    }
-    row = {
+    ]
+    return {
         "method": kind.method, "task": kind.task, "users": kind.users, "runs": len(plans),
         "workers": kind.workers, "planned": round(planned.work, 2), "taken": round(taken, 2),
         "ratio": round(planned.work / taken, 3), "stages": stages, "start": round(profile.start, 2),
     }  # fmt: skip
-    return row
 
 
 def processor_seconds() -> float:
