@@ -120,7 +120,7 @@ def test_ctrl_c_leaves_the_terminal_sound(session, go):
 def test_workers_share_one_table(session, go):
     shown = session(*RUN, "--users", "8", "--workers", "2")
     shown.wait_until(lambda text: re.search(r"oppu .*user_sft +2/8", text))
-    assert rows(shown.screen.text)["oppu", "task_sft"][1:] == ("1/1", "0:00", "done")
+    assert rows(shown.screen.text)["oppu", "task_sft"][1::2] == ("1/1", "done")
     go()
     assert shown.end() == 0, shown.screen.text
     after = rows(shown.screen.text)
