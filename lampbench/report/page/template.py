@@ -1,6 +1,8 @@
 """Templates of the report's files, and what may run in them."""
 
+import re
 from base64 import b64encode
+from functools import cache
 from hashlib import sha256
 from importlib import resources
 
@@ -8,15 +10,23 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 
+@cache
 def environment() -> Environment:
-    """Jinja that escapes every text and refuses unknown names."""
-    return Environment(
+    """Jinja that escapes every text and refuses unknown names; `slug` makes permalinks."""
+    made = Environment(
         loader=PackageLoader("lampbench.report.page"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    made.filters["slug"] = slug
+    return made
+
+
+def slug(text: str) -> str:
+    """A text as a part of a permalink; texts that differ in letters and digits stay distinct."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "x"
 
 
 def inline(name: str) -> Markup:

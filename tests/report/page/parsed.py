@@ -1,6 +1,8 @@
 """The page of some runs, parsed."""
 
+import gzip
 import json
+from base64 import b64decode
 from html.parser import HTMLParser
 from typing import Any
 
@@ -18,6 +20,7 @@ class Page(HTMLParser):
         self.scripts: list[str] = []
         self.rows: list[list[str]] = []
         self.text = ""
+        self._data: list[tuple[str, int]] = []  # kinds of data, and their scripts
         self._inside = ""  # the cell or script that text belongs to
         self.feed(text)
 
@@ -25,6 +28,7 @@ class Page(HTMLParser):
         self.tags.append(tag)
         self.attributes += [(name, value or "") for name, value in attrs]
         if tag == "script":
+            self._data.append((dict(attrs).get("class") or "", len(self.scripts)))
             self.scripts.append("")
         elif tag == "tr":
             self.rows.append([])
@@ -47,8 +51,10 @@ class Page(HTMLParser):
         if self._inside:
             self.rows[-1][-1] += data
 
-    def json(self, place: int) -> Any:
-        return json.loads(self.scripts[place])
+    def packed(self, kind: str) -> list[Any]:
+        """What the scripts with data of a kind hold."""
+        texts = [self.scripts[place] for found, place in self._data if found == kind]
+        return [json.loads(gzip.decompress(b64decode(text))) for text in texts]
 
     def row(self, label: str) -> list[str]:
         return next(row for row in self.rows if row and row[0] == label)
@@ -60,7 +66,7 @@ class Page(HTMLParser):
 
     def answers(self) -> list[dict[str, Any]]:
         """The example browser's answers, in order."""
-        tasks = [task for setup in self.json(0) for task in setup["tasks"]]
+        tasks = [task for tasks in self.packed("examples") for task in tasks]
         return [answer for task in tasks for q in task["queries"] for answer in q["answers"]]
 
 

@@ -164,7 +164,7 @@ def test_costs_that_are_missing_are_said_to_be(record):
 
 def test_manifests_are_whole(record):
     runs = [record("cope"), record("cope", seed=1), record("base")]
-    data = built(*runs).json(1)
+    (data,) = built(*runs).packed("manifests")
     found = [
         {name: data["values"][place] for name, place in numbered.items()}
         for numbered in data["manifests"]
@@ -200,7 +200,7 @@ def test_the_command_writes_and_names_what_it_left_out(record, tmp_path, monkeyp
     result = CliRunner().invoke(report, ["--output", "page.html"])
     written = [line.partition(",")[0] for line in result.output.splitlines()[-2:]]
     assert written == ["page.html: written", "page-comparisons.html: written"]
-    assert 'href="page-comparisons.html"' in (tmp_path / "page.html").read_text("utf-8")
+    assert 'href="page-comparisons.html#comparisons"' in (tmp_path / "page.html").read_text("utf-8")
     assert 'href="page.html"' in (tmp_path / "page-comparisons.html").read_text("utf-8")
     assert "scores.json.gz was changed" in result.stderr
     before = (tmp_path / "page.html").read_bytes()

@@ -32,9 +32,10 @@ def test_texts_of_runs_never_become_markup(record, amend):
     run = amend(run, change)
     page = built(base, run)
     other = built(base, amend(run, lambda row: {}, overrides={HOSTILE: HOSTILE}, key="other"))
-    for tags in (page.tags, other.tags):
-        assert "img" not in tags
-        assert tags.count("script") == plain.tags.count("script") == 3
+    # examples and manifests of each setup, manifests of runs in no table, and the script
+    for one, scripts in ((plain, 3), (page, 5), (other, 4)):
+        assert "img" not in one.tags
+        assert one.tags.count("script") == scripts
     assert not [name for name, _ in page.attributes + other.attributes if name.startswith("on")]
     shown = ["".join(a["pieces"]) for a in page.answers() if a["method"] == HOSTILE]
     assert shown == [HOSTILE] * 3
@@ -50,10 +51,10 @@ def test_odd_texts_are_kept(record, amend, odd):
 
 def test_examples_are_bounded_and_chosen_without_scores(record, amend):
     run = record("cope")
-    (task,) = built(run, count=2).json(0)[0]["tasks"]
+    (task,) = built(run, count=2).packed("examples")[0]
     assert (len(task["queries"]), task["total"]) == (2, 3)
     other = amend(run, lambda row: {"prediction": "w0 w1 w2"})
-    (again,) = built(other, count=2).json(0)[0]["tasks"]
+    (again,) = built(other, count=2).packed("examples")[0]
     assert [q["query"] for q in task["queries"]] == [q["query"] for q in again["queries"]]
     assert task["queries"] != again["queries"]
 
@@ -61,7 +62,7 @@ def test_examples_are_bounded_and_chosen_without_scores(record, amend):
 def test_which_example_is_shown_does_not_change(record, amend):
     """The choice is part of the page; it is not the first by name."""
     run = amend(record("cope"), lambda row: {"user": row.user + "c"})
-    ((query,),) = [task["queries"] for task in built(run, count=1).json(0)[0]["tasks"]]
+    ((query,),) = [task["queries"] for task in built(run, count=1).packed("examples")[0]]
     assert (query["user"], query["query"]) == ("bc", "1")
 
 
@@ -85,11 +86,11 @@ def test_rewards_query_and_history_are_shown_where_recorded(record, amend, asked
     for answer in built(run).answers():
         assert (answer["tokens"], answer["rewards"]) == (["w", "0"], [0.25, -1])
         assert answer["history"] == []
-    (queries,) = [task["queries"] for task in built(run).json(0)[0]["tasks"]]
+    (queries,) = [task["queries"] for task in built(run).packed("examples")[0]]
     assert [query["fields"] for query in queries] == [[]] * 3
     run = amend(run, lambda row: {"quoted": ["r2", "r1"]})
     run = asked(run, {"article": "p" * 700}, {"r1": "first", "r2": "second", "r3": "third"})
-    (queries,) = [task["queries"] for task in built(run).json(0)[0]["tasks"]]
+    (queries,) = [task["queries"] for task in built(run).packed("examples")[0]]
     for query in queries:
         assert query["fields"] == [["article", "p" * 600 + "…"]]
         assert query["answers"][0]["history"] == ["second", "first"]
@@ -111,7 +112,7 @@ def test_nothing_is_fetched_and_nothing_else_runs(record):
     assert places
     assert all(place.startswith("#") for place in places)
     (policy,) = [v for k, v in page.attributes if k == "content" and "default-src" in v]
-    script = b64encode(sha256(page.scripts[2].encode()).digest()).decode()
+    script = b64encode(sha256(page.scripts[-1].encode()).digest()).decode()
     styles = re.search("<style>(.*?)</style>", text, re.DOTALL)
     assert styles is not None
     assert f"script-src 'sha256-{script}'" in policy

@@ -1,16 +1,3 @@
-"use strict";
-
-// All texts from runs come in as JSON and go out through textContent: they never become markup.
-const read = (id) => JSON.parse(document.getElementById(id).textContent);
-
-function make(name, options = {}, ...children) {
-  const { classes, ...attributes } = options;
-  const node = document.createElement(name);
-  if (classes) node.className = classes;
-  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
-  node.append(...children);
-  return node;
-}
 
 // ---- tables that sort
 
@@ -100,7 +87,7 @@ function offer(select, values) {
   select.closest("label").hidden = select.options.length < 3;
 }
 
-{
+if (filters) {
   const tables = [...document.querySelectorAll("table.filtered")];
   offer(filters.task, tables.flatMap((table) => [...table.tHead.rows[0].cells].slice(1).map(label)));
   offer(filters.method, tables.flatMap((table) =>
@@ -112,8 +99,6 @@ function offer(select, values) {
 }
 
 // ---- manifests, put in when they are opened
-
-const manifests = read("manifest-data");
 
 function shown(value) {
   if (value === null) return "none";
@@ -147,7 +132,10 @@ function facts(entries) {
   return listing(["Name", "Value"], entries.map(([name, value]) => [name, shown(value)]));
 }
 
-function fill(details) {
+async function fill(details) {
+  const name = details.closest("[data-manifests]").dataset.manifests;
+  const scripts = [...document.querySelectorAll("script.manifests")];
+  const manifests = await read(scripts.find((script) => script.dataset.name === name));
   const numbered = manifests.manifests[Number(details.dataset.run)];
   const manifest = {};
   for (const [name, place] of Object.entries(numbered)) manifest[name] = manifests.values[place];
@@ -174,17 +162,14 @@ for (const details of document.querySelectorAll("details.run")) {
 
 // ---- examples
 
-const setups = read("example-data");
-const form = document.querySelector("form.browse");
+const form = document.querySelector("form.examples");
+const setups = [...document.querySelectorAll("script.examples")];
+let tasks = []; // of the setup that is shown
 
 function marked(pieces) {
   const text = make("p", { classes: "text", dir: "auto" });
   pieces.forEach((piece, i) => text.append(i % 2 ? make("mark", {}, piece) : piece));
   return text;
-}
-
-function signed(value) {
-  return (value < 0 ? "−" : "+") + Math.abs(value).toFixed(2);
 }
 
 function strip(tokens, rewards) {
@@ -193,7 +178,7 @@ function strip(tokens, rewards) {
   tokens.forEach((token, i) => {
     const kind = rewards[i] < 0 ? "against" : "for";
     const cell = make("li", { classes: kind }, make("bdi", {}, token.replaceAll("\n", "↵")),
-      make("small", {}, signed(rewards[i])));
+      make("small", {}, signed(rewards[i], 2)));
     cell.style.setProperty("--share", (Math.abs(rewards[i]) / most).toFixed(3));
     row.append(cell);
   });
@@ -241,7 +226,7 @@ function card(answer) {
 }
 
 function show() {
-  const task = setups[form.setup.value].tasks[form.task.value];
+  const task = tasks[form.task.value];
   const query = task.queries[form.query.value];
   const answers = make("div", { classes: "answers" }, ...query.answers.map(card));
   const withheld = query.reference === null;
@@ -254,7 +239,8 @@ function show() {
     make("div", { classes: "card reference" }, make("h3", {}, "Reference"),
       make("p", { classes: "text", dir: "auto" }, withheld ? "withheld" : query.reference)),
     answers);
-  const place = [setups[form.setup.value].title, task.title, query.user, query.query];
+  const title = setups[form.setup.value].dataset.name;
+  const place = [title, task.title, query.user, query.query];
   document.getElementById("example-link").href = "#example=" + place.map(encodeURIComponent).join("&");
   form.back.disabled = Number(form.query.value) === 0;
   form.next.disabled = Number(form.query.value) === task.queries.length - 1;
@@ -265,29 +251,32 @@ function options(select, titles) {
 }
 
 function pickTask() {
-  const queries = setups[form.setup.value].tasks[form.task.value].queries;
-  options(form.query, queries.map(({ user, query }) => `${user} · ${query}`));
+  options(form.query, tasks[form.task.value].queries.map(({ user, query }) => `${user} · ${query}`));
   show();
 }
 
-function pickSetup() {
-  options(form.task, setups[form.setup.value].tasks.map((task) => task.title));
+async function pickSetup() {
+  const chosen = setups[form.setup.value];
+  const found = await read(chosen);
+  if (chosen !== setups[form.setup.value]) return; // another was chosen meanwhile
+  tasks = found;
+  options(form.task, tasks.map((task) => task.title));
   pickTask();
 }
 
 // a permalink names setup, task, user and query, which stay the same when others are recorded
-function openLinked() {
+async function openLinked() {
   if (!location.hash.startsWith("#example=")) return;
   const [title, task, user, query] = location.hash.slice(9).split("&").map(decodeURIComponent);
-  const setup = setups.findIndex((one) => one.title === title);
-  const tasks = setups[setup]?.tasks ?? [];
-  const place = tasks.findIndex((one) => one.title === task);
-  const found = tasks[place]?.queries.findIndex((one) => one.user === user && one.query === query);
+  const setup = setups.findIndex((one) => one.dataset.name === title);
+  const linked = setup < 0 ? [] : await read(setups[setup]);
+  const place = linked.findIndex((one) => one.title === task);
+  const found = linked[place]?.queries.findIndex((one) => one.user === user && one.query === query);
   if (found === undefined || found < 0) {
     document.getElementById("where").textContent = "The linked example is not on this page.";
   } else {
     form.setup.value = setup;
-    pickSetup();
+    await pickSetup();
     form.task.value = place;
     pickTask();
     form.query.value = found;
@@ -302,7 +291,6 @@ function step(by) {
 }
 
 if (form) {
-  options(form.setup, setups.map((setup) => setup.title));
   document.getElementById("pick-setup").hidden = setups.length < 2;
   form.setup.addEventListener("change", pickSetup);
   form.task.addEventListener("change", pickTask);
@@ -311,7 +299,6 @@ if (form) {
   form.next.addEventListener("click", () => step(1));
   form.addEventListener("submit", (event) => event.preventDefault());
   form.hidden = false;
-  pickSetup();
-  openLinked();
+  pickSetup().then(openLinked);
   window.addEventListener("hashchange", openLinked);
 }
