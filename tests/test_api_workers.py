@@ -1,5 +1,6 @@
 """Python's `workers`, `executor` and `shard`: as the options of the command line."""
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from lampbench.api import worker_call
 from lampbench.plugin import Method
 from lampbench.util.errors import LampbenchError
 from tests.shared import fake_worker
+from tests.workers.test_workers import needs_ray
 
 STUDY = ("oppu", "news_headline")
 
@@ -75,6 +77,13 @@ def test_a_worker_that_fails_is_one_line_and_the_same_call_resumes(with_workers,
 def test_the_last_of_several_shards_returns_the_runs(with_workers):
     found = [lampbench.run_all(*STUDY, users=8, shard=f"{index}/3") for index in (2, 0, 1)]
     assert [len(runs) for runs in found] == [0, 0, 1]
+    assert answers("results") == alone(lampbench.run, *STUDY, users=8)
+
+
+@needs_ray
+def test_ray_records_the_bytes_of_one_process(with_workers, monkeypatch, root):
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")]))
+    lampbench.run(*STUDY, users=8, device="cpu", workers=2, executor="ray")
     assert answers("results") == alone(lampbench.run, *STUDY, users=8)
 
 
