@@ -21,7 +21,7 @@ from lampbench.report.page.setup_section import (
 )
 from lampbench.report.page.template import environment, inline, policy_of
 from lampbench.report.page.two_files import (
-    LARGEST,
+    PAGE_BYTES,
     FileContents,
     RunList,
     SetupParts,
@@ -50,7 +50,7 @@ def report_files(
     runs: Iterable[Run],
     count: int,
     names: tuple[str, str] = ("report.html", "report-comparisons.html"),
-    largest: int = LARGEST,
+    largest: int = PAGE_BYTES,
 ) -> tuple[str, str]:
     """The two files for some runs; the page has at most `largest` bytes; see `report_pages`."""
     recorded = arrange(runs, paths=None)

@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from lampbench.report.page.packing import PackedData
 
-LARGEST = 2_000_000
+PAGE_BYTES = 2_000_000
 """Bytes of the page; what does not fit is in the second file."""
 
 
