@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from lampbench.engine.batched import decoding_loop, step_kinds, step_shape
+from lampbench.engine.batched.decoding_step import DecodingStep
 from lampbench.engine.protocol import Contrast, GenerateRequest, GenerationSpec, Sampling
 from lampbench.util.errors import LampbenchError
 from tests.engine.engine_inputs import prompt
@@ -72,8 +73,19 @@ def test_static_steps_give_the_same_answers(
     requests = requests_of(tam, random_adapters(name))
     expected = answers(made, requests)
     assert len({len(each.token_ids) for each in expected.values()}) > 5
+    advance, computed = DecodingStep.advance, []
+
+    def watched(self, shape):
+        """Slots without an answer are computed too, and stay at their first place."""
+        found, empty = advance(self, shape), self.live == 0
+        assert not self.length[empty].any() and not self.count[empty].any()
+        computed.append(int(empty[: shape[-1].end].sum()))
+        return found
+
+    monkeypatch.setattr(DecodingStep, "advance", watched)
     monkeypatch.setattr(made, "_step", "static")
     found = answers(made, requests)
+    assert any(computed)
     for key, answer in expected.items():
         assert found[key].token_ids == answer.token_ids
         assert found[key].rewards == pytest.approx(answer.rewards, abs=1e-4)
