@@ -1,11 +1,12 @@
 """What a dataset consists of: records, queries, users."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
-from lampbench.util.hashing import digest
+from lampbench.util.hashing import digest, digest_of_list
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,8 @@ class User:
 class Dataset:
     """A task's users: those who are tested, apart from those who train the task adapter.
 
+    Where there are many test users they are on disk: iterate over them, and keep few.
+
     `source` says where it was read from (shown in manifests); `synthetic` is true where no real
     person wrote the targets, and follows every number made from it. `notes` are findings of the
     loader that a reader of the results should see (duplicates dropped, dates missing, ...).
@@ -74,7 +77,7 @@ class Dataset:
     task: str
     source: str
     train_users: tuple[User, ...]
-    test_users: tuple[User, ...]
+    test_users: Sequence[User]
     synthetic: bool = False
     notes: tuple[str, ...] = field(default=())
     licence: str = ""
@@ -91,18 +94,18 @@ class Dataset:
     @cached_property
     def train_fingerprint(self) -> str:
         """Digest of the queries of the task-training users: all that the task adapter sees."""
-        return digest(
-            [[u.id, [[q.id, dict(q.fields), q.reference] for q in u.queries]]
-             for u in self.train_users]
-        )  # fmt: skip
+        return digest_of_list(
+            [u.id, [[q.id, dict(q.fields), q.reference] for q in u.queries]]
+            for u in self.train_users
+        )
 
     @cached_property
     def query_fingerprint(self) -> str:
         """Digest of the test queries and references; two runs are comparable when it is equal."""
-        return digest(
-            [[u.id, [[q.id, dict(q.fields), q.reference] for q in u.queries]]
-             for u in self.test_users]
-        )  # fmt: skip
+        return digest_of_list(
+            [u.id, [[q.id, dict(q.fields), q.reference] for q in u.queries]]
+            for u in self.test_users
+        )
 
     @cached_property
     def train_histories_fingerprint(self) -> str:
@@ -112,7 +115,8 @@ class Dataset:
     @cached_property
     def dates_fingerprint(self) -> str:
         """Digest of all dates, which no built-in reads but through the order of records."""
-        return digest([[user.id, dates_of(user)] for user in (*self.train_users, *self.test_users)])
+        users = chain(self.train_users, self.test_users)
+        return digest_of_list([user.id, dates_of(user)] for user in users)
 
     @cached_property
     def fingerprint(self) -> str:

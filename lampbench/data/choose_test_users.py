@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from lampbench.core.dataset import User
 from lampbench.data.options import PAPER_TEST_USERS, DataOptions
+from lampbench.data.users_on_disk import chosen
 from lampbench.util.errors import LampbenchError
 from lampbench.util.hashing import seed_from
 
@@ -68,7 +69,7 @@ def choose_test_users(
 
 def limit_test_users(
     users: Sequence[User], options: DataOptions, where: str
-) -> tuple[tuple[User, ...], list[str]]:
+) -> tuple[Sequence[User], list[str]]:
     """Of the test users that a source names, the `users` with the longest histories; and notes.
 
     Raises:
@@ -82,8 +83,9 @@ def limit_test_users(
     wanted = len(order) if options.users is None else options.users
     if wanted > len(order) or not order:
         raise LampbenchError(_too_few(where, max(wanted, 1), len(order), len(users), options))
-    by_id = {user.id: user for user in users}
-    return tuple(by_id[name] for name in order[:wanted]), notes if removed else []
+    places = {user.id: place for place, user in enumerate(users)}
+    found = chosen(users, (places[name] for name in order[:wanted]))
+    return found, notes if removed else []
 
 
 def _at_least(records: int) -> str:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from lampbench.core.dataset import Dataset, User
 from lampbench.data.time_order import oldest_first
+from lampbench.data.users_on_disk import held
 
 
 def cut_histories(dataset: Dataset, most: int) -> Dataset:
@@ -14,14 +15,17 @@ def cut_histories(dataset: Dataset, most: int) -> Dataset:
     loses records is left out: it describes the whole history. Training users and queries stay as
     they are. Where nobody has more than `most` records, it is the dataset itself.
     """
-    longer = [user for user in dataset.test_users if len(user.history) > most]
+    longer = undated = profiles = 0
+    for user in dataset.test_users:
+        if len(user.history) > most:
+            longer += 1
+            undated += not oldest_first(user.history)[1]
+            profiles += user.profile is not None
     if not longer:
         return dataset
-    undated = sum(not oldest_first(user.history)[1] for user in longer)
-    profiles = sum(user.profile is not None for user in longer)
     notes = [
         f"test users whose history is cut to the {_records(most)} (--max-history): "
-        f"{len(longer)} of {len(dataset.test_users)}"
+        f"{longer} of {len(dataset.test_users)}"
     ]
     if undated:
         notes.append(
@@ -34,7 +38,7 @@ def cut_histories(dataset: Dataset, most: int) -> Dataset:
         )
     return replace(
         dataset,
-        test_users=tuple(_cut(user, most) for user in dataset.test_users),
+        test_users=held(_cut(user, most) for user in dataset.test_users),
         notes=(*dataset.notes, *notes),
         cut_from=dataset.fingerprint,
     )

@@ -8,11 +8,12 @@ unless a tokenizer is named.
 """
 
 import statistics
-from collections.abc import Callable, Iterable, Mapping
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from lampbench.core.dataset import Dataset
+from lampbench.core.dataset import Dataset, Record
 from lampbench.core.task import Task
 from lampbench.util.errors import LampbenchError
 
@@ -70,7 +71,6 @@ def dataset_statistics(dataset: Dataset, task: Task, length: TextLength, unit: s
         return prompt_length(fields) if has_prompt else length(" ".join(fields.values()))
 
     train = [query for user in dataset.train_users for query in user.queries]
-    records = [record for user in dataset.test_users for record in user.history]
     return Table4Row(
         task=dataset.task,
         source=dataset.source,
@@ -82,15 +82,19 @@ def dataset_statistics(dataset: Dataset, task: Task, length: TextLength, unit: s
         users=len(dataset.test_users),
         queries=sum(len(user.queries) for user in dataset.test_users),
         profile=mean_and_sd(len(user.history) for user in dataset.test_users),
-        profile_in=mean_and_sd(record_length(record.fields) for record in records),
-        profile_out=mean_and_sd(length(record.target) for record in records),
+        profile_in=mean_and_sd(record_length(record.fields) for record in _records(dataset)),
+        profile_out=mean_and_sd(length(record.target) for record in _records(dataset)),
         notes=dataset.notes,
     )
 
 
+def _records(dataset: Dataset) -> Iterator[Record]:
+    return (record for user in dataset.test_users for record in user.history)
+
+
 def mean_and_sd(numbers: Iterable[float]) -> MeanAndSd:
     """Mean and population standard deviation."""
-    values = [float(number) for number in numbers]
+    values = array("d", numbers)
     if not values:
         return MeanAndSd(0.0, 0.0, 0)
     return MeanAndSd(statistics.fmean(values), statistics.pstdev(values), len(values))

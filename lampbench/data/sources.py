@@ -2,8 +2,9 @@
 
 import difflib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
+from itertools import chain
 from pathlib import Path
 
 from lampbench.bundled import DATA
@@ -56,7 +57,7 @@ def load_source(task: Task, data: str, options: DataOptions) -> Dataset:
     return replace(dataset, notes=tuple(notes), asked={"data": data, **asdict(options)})
 
 
-def load_dev_users(task: Task, data: str, options: DataOptions) -> tuple[User, ...]:
+def load_dev_users(task: Task, data: str, options: DataOptions) -> Sequence[User]:
     """The users of dev.jsonl, of bundled data and `lampbench:DIR`; none from other sources.
 
     Also none when they are the test users themselves (`--split dev`).
@@ -103,7 +104,7 @@ def check_choices(task: Task, dataset: Dataset) -> None:
     """
     if not task.choices:
         return
-    for user in (*dataset.test_users, *dataset.train_users):
+    for user in chain(dataset.test_users, dataset.train_users):
         for query in user.queries:
             if query.reference is not None and query.reference not in task.choices:
                 raise LampbenchError(

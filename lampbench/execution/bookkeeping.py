@@ -54,6 +54,10 @@ class Bookkeeping:
         self.meter.usage.new_tokens += completion.new_tokens
         self.meter.usage.prompts_shortened += completion.prompt_tokens_dropped > 0
 
+    def close_group(self) -> None:
+        """Forget which answers were counted: nobody will ask for these again."""
+        self._counted.clear()
+
     def reuse(self, recipe: Recipe, owners: Iterable[Owner]) -> None:
         """Add up what servers said of artifacts that an earlier run made.
 

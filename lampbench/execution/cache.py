@@ -228,7 +228,13 @@ class Cache:
 
     def drop_partial(self, kind: str, key: str) -> None:
         """Delete what was begun under a key."""
-        shutil.rmtree(self.root / PARTIAL / kind / key, ignore_errors=True)
+        folder = self.root / PARTIAL / kind / key
+        # one by one: there may be a folder per user, and rmtree lists a folder before it begins
+        with contextlib.suppress(OSError), os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    shutil.rmtree(entry.path, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
     def drop_finished(self, kind: str, keys: Iterable[str]) -> None:
         """Delete what a process that was killed in `commit` left of artifacts that are finished.

@@ -10,17 +10,17 @@ from lampbench.execution.stage_engines import uses_engine
 from lampbench.plugin.context import Recipe
 from lampbench.plugin.hyperparameter import Part, SourcedValue, child_parts
 from lampbench.plugin.identity import label
-from lampbench.plugin.method import Prediction
 from lampbench.record.manifest import PREDICT, Manifest, ModelDetails, RecordedDataset, StageCost
 from lampbench.record.versions import versions
-from lampbench.scoring import ScoringDescription
+from lampbench.scoring import PredictionRow, ScoringDescription
 from lampbench.util.machine import hardware
 
 
 def describe(
     plan: Plan,
     stages: Sequence[StageCost],
-    predictions: Sequence[Prediction],
+    rows: Sequence[PredictionRow],
+    prompt_head: Sequence[int],
     command: str,
     dataset: RecordedDataset,
     scoring: ScoringDescription,
@@ -51,8 +51,8 @@ def describe(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         stages=tuple(stages),
         failed_users=dict(executor.failed_users),
-        prompt_head=tuple(predictions[0].prompt_head) if predictions else (),
-        prompts_shortened=sum(row.prompt_tokens_dropped > 0 for row in predictions),
+        prompt_head=tuple(prompt_head),
+        prompts_shortened=sum(bool(row.prompt_tokens_dropped) for row in rows),
         scoring=scoring,
         service=executor.books.service.details(*_prices_and_cost(plan, stages)),
     )

@@ -1,7 +1,9 @@
 """Making what a run consists of: the missing artifacts of its stages, then the predictions."""
 
+import gc
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
+from itertools import islice
 
 from lampbench.core.dataset import User
 from lampbench.execution.cost_meter import Usage
@@ -18,6 +20,9 @@ from lampbench.record.manifest import PREDICT, StageCost
 from lampbench.util.errors import LampbenchError
 from lampbench.util.stage_rows import UNDIVIDED
 
+AT_ONCE = 2_000
+"""Users whose answers a method is asked for at once: their prompts are in memory together."""
+
 
 def make_answers(plan: Plan, shard: Shard = ALL_USERS) -> ShardAnswers:
     """Make the missing artifacts behind the answers for a shard's users, and their predictions.
@@ -29,7 +34,9 @@ def make_answers(plan: Plan, shard: Shard = ALL_USERS) -> ShardAnswers:
         LampbenchError: an input is bad; what was finished before stays in the cache.
     """
     executor = plan.executor
-    users = [user for user in executor.dataset.test_users if user.id in shard]
+    users: Sequence[User] = executor.dataset.test_users
+    if shard != ALL_USERS:
+        users = [user for user in users if user.id in shard]
     needed = plan.stages if shard == ALL_USERS else make_stages(plan.spec, users)
     own = _own_parts(plan, shard, some_users=bool(users))
     cached = []
@@ -189,14 +196,29 @@ def predict(
     given = executor.dataset.test_users if asked_users is None else asked_users
     parts = [plan.method.prompting, *plan.method.parts().values()]
     leave_out_borrowers(executor, PREDICT, parts, given)
-    users = [user for user in given if user.id not in executor.failed_users]
-    queries = {(user.id, query.id): query for user in users for query in user.queries}
+    total = sum(len(u.queries) for u in given if u.id not in executor.failed_users)
     title, part = stage_title(plan, PREDICT), (shard.index, shard.count)
     executor.books.meter.start()
-    if not users:
+    if not total:
         executor.progress.reuse(title, 0, run=plan.folder.name, part=part)
         return [], executor.books.meter.take()
-    executor.progress.start(title, len(queries), "queries", run=plan.folder.name, part=part)
+    executor.progress.start(title, total, "queries", run=plan.folder.name, part=part)
+    found: list[Prediction] = []
+    users = (user for user in given if user.id not in executor.failed_users)
+    while group := list(islice(users, AT_ONCE)):
+        answers = _answered(plan, group, len(found))
+        # the first of a run is recorded, which is the first of some group
+        found += answers[:1] + [replace(one, prompt_head=()) for one in answers[1:]]
+        executor.books.close_group()
+        if len(given) > AT_ONCE:
+            gc.collect()  # journals refer to each other; left alone, they pile up over groups
+    executor.progress.finish()
+    return found, executor.books.meter.take()
+
+
+def _answered(plan: Plan, users: Sequence[User], before: int) -> list[Prediction]:
+    """The answers to every query of a group of users, in order; `before` were answered earlier."""
+    queries = {(user.id, query.id): query for user in users for query in user.queries}
     answered: dict[tuple[str, str], Prediction] = {}
     for prediction in _predictions(plan, users):
         asked = (prediction.user, prediction.query)
@@ -211,15 +233,14 @@ def predict(
                 f"user {asked[0]!r}; fix its predict()"
             )
         answered[asked] = prediction
-        executor.progress.update(len(answered))
+        plan.executor.progress.update(before + len(answered))
     if missing := queries.keys() - answered.keys():
         user, query = sorted(missing)[0]
         raise LampbenchError(
             f"method {plan.method.name} returned no prediction for {len(missing)} queries, first "
             f"{query!r} of user {user!r}; fix its predict()"
         )
-    executor.progress.finish()
-    return [answered[asked] for asked in queries], executor.books.meter.take()
+    return [answered[asked] for asked in queries]
 
 
 def _cost(plan: Plan, stage: Stage, cached: int) -> StageCost:

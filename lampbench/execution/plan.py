@@ -6,6 +6,7 @@ from html import escape
 from pathlib import Path
 
 from lampbench.core.dataset import User
+from lampbench.data.users_on_disk import in_memory
 from lampbench.execution.executor import Executor
 from lampbench.execution.lenders import recipes_with_users
 from lampbench.execution.shard import ALL_USERS, Shard
@@ -173,6 +174,8 @@ def _check_histories(spec: RunSpecification) -> None:
 def make_stages(spec: RunSpecification, users: Sequence[User]) -> list[Stage]:
     """The stages behind the answers for some test users, in order, each with the owners needed."""
     recipes = build_order([spec.method.prompting, *spec.method.parts().values()])
+    if any(isinstance(recipe, UserRecipe) for recipe in recipes):
+        users = in_memory(users)  # the stages keep them
     needed = _users_by_recipe(spec, recipes, users)
     return [Stage(recipe, tuple(_owners(spec, recipe, recipes, needed))) for recipe in recipes]
 

@@ -111,12 +111,13 @@ def _execute(plan: Plan, command: str, results: Path, replace_run: bool) -> None
     answers = read_all_answers(plan, count) if count else make_answers(plan)
     executor.failed_users.update(answers.failed_users)
     all_is_made(plan)
-    predictions = answers.predictions
-    if not predictions:
+    if not answers.predictions:
         raise LampbenchError(f"{plan.title}: every user failed: {_first_failure(answers)}")
-    rows = _rows(plan, predictions)
+    rows = _rows(plan, answers.predictions)
+    head, costs = answers.predictions[0].prompt_head, answers.costs
+    del answers  # the rows have what is recorded of them
     title = stage_title(plan, SCORE)
-    executor.progress.start(title, len(predictions), "answers", run=plan.folder.name)
+    executor.progress.start(title, len(rows), "answers", run=plan.folder.name)
     task = executor.task
     scoring = Scoring(
         (*METRICS, *task.metrics), plan.spec.plugins, histories(executor.dataset), task.choices
@@ -125,7 +126,7 @@ def _execute(plan: Plan, command: str, results: Path, replace_run: bool) -> None
     executor.progress.finish()
     private = plan.spec.private
     dataset = record_dataset(results, executor.dataset, task, private=private)
-    manifest = describe(plan, answers.costs, predictions, command, dataset, scoring.describe())
+    manifest = describe(plan, costs, rows, head, command, dataset, scoring.describe())
     if private:
         # the first prompt's tokens are text
         service = manifest.service and manifest.service.without_requests()
@@ -163,9 +164,17 @@ def require_recorded(plan: Plan) -> None:
 
 def _rows(plan: Plan, predictions: Sequence[Prediction]) -> list[PredictionRow]:
     """Predictions beside their references, parsed as the reference code does where asked."""
-    test_users = plan.executor.dataset.test_users
-    queries = {(user.id, query.id): query for user in test_users for query in user.queries}
-    return [_row(plan, one, queries[one.user, one.query]) for one in predictions]
+    rows: list[PredictionRow] = []
+    for user in plan.executor.dataset.test_users:
+        for query in user.queries:
+            # predictions are in this order, and failed users have none
+            if len(rows) < len(predictions):
+                one = predictions[len(rows)]
+                if (one.user, one.query) == (user.id, query.id):
+                    rows.append(_row(plan, one, query))
+    if len(rows) < len(predictions):
+        raise AssertionError("predictions are not in the order of the users")
+    return rows
 
 
 def _row(plan: Plan, prediction: Prediction, query: Query) -> PredictionRow:

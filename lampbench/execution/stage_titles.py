@@ -37,8 +37,8 @@ def _stages(plan: Plan, shard: Shard) -> Iterator[tuple[str, int]]:
     """Names of stages in order, each with how many owners it has."""
     parts: list[Stage] = [stage.part(shard) for stage in plan.stages]
     yield from ((part.name, len(part.owners)) for part in parts)
-    asked = [user for user in plan.spec.dataset.test_users if user.id in shard]
-    queries = sum(len(user.queries) for user in asked)
+    users = plan.spec.dataset.test_users
+    queries = sum(len(user.queries) for user in users if user.id in shard)
     yield PREDICT, queries
     if shard == ALL_USERS:
         yield SCORE, queries

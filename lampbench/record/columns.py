@@ -10,7 +10,7 @@ import gzip
 import io
 import json
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from lampbench.record.typed_json import loads
@@ -37,8 +37,29 @@ def to_text(columns: Mapping[str, Sequence[Any]]) -> bytes:
     Raises:
         ValueError: a number is not finite.
     """
-    text = json.dumps(columns, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return encode_text(text) + b"\n"
+    return rows_to_text(list(columns), zip(*columns.values(), strict=True))
+
+
+def rows_to_text(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
+    """A table as JSON, of whose rows one at a time is in memory.
+
+    Raises:
+        ValueError: a number is not finite.
+    """
+    columns = [bytearray() for _ in names]
+    for row in rows:
+        for column, value in zip(columns, row, strict=True):
+            column += b"," if column else b""
+            column += encode_text(_json(value))
+    parts = (
+        encode_text(_json(name)) + b":[" + column + b"]"
+        for name, column in zip(names, columns, strict=True)
+    )
+    return b"{" + b",".join(parts) + b"}\n"
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def compress(text: bytes) -> bytes:

@@ -2,16 +2,17 @@
 the history that prompts quote. Pages made from `results/` need no other data.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from hashlib import sha256
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
 from lampbench.core.dataset import Dataset, User
 from lampbench.core.task import Task
 from lampbench.data.dataset_statistics import dataset_statistics, length_in_words
-from lampbench.record.columns import compress, decompress, from_text, to_text
+from lampbench.record.columns import compress, decompress, from_text, rows_to_text
 from lampbench.record.manifest import (
     DatasetOptions,
     DatasetStatistics,
@@ -94,34 +95,37 @@ def record_dataset(
 
 def write_queries(results: Path, task: str, queries: Iterable[RecordedQuery]) -> SharedFile:
     """Record test queries under a name made from their content."""
-    return _write(results, task, "queries", _query_columns(queries))
+    return _write(results, task, "queries", _query_text(queries))
 
 
 def queries_file(queries: Iterable[RecordedQuery]) -> SharedFile:
     """The name and digest that these queries have when they are written."""
-    return _named("queries", to_text(_query_columns(queries)))
+    return _named("queries", _query_text(queries))
 
 
-def _query_columns(queries: Iterable[RecordedQuery]) -> dict[str, list[Any]]:
-    rows = [asdict(query) for query in queries]
+def _query_text(queries: Iterable[RecordedQuery]) -> bytes:
+    """The queries as JSON; digests are a column where the first query has one, and so all do."""
+    rest = iter(queries)
+    first = next(rest, None)
     names = ["user", "query", "fields", "reference"]
-    names += ["sha256"] if any(row["sha256"] for row in rows) else []
-    return {name: [row[name] for row in rows] for name in names}
+    names += ["sha256"] if first is not None and first.sha256 else []
+    given = chain([] if first is None else [first], rest)
+    return rows_to_text(names, ([getattr(one, name) for name in names] for one in given))
 
 
 def write_histories(results: Path, task: str, histories: Iterable[RecordedHistory]) -> SharedFile:
     """Record the beginnings of users' past targets under a name made from their content."""
-    return _write(results, task, "histories", _history_columns(histories))
+    return _write(results, task, "histories", _history_text(histories))
 
 
 def histories_file(histories: Iterable[RecordedHistory]) -> SharedFile:
     """The name and digest that these beginnings have when they are written."""
-    return _named("histories", to_text(_history_columns(histories)))
+    return _named("histories", _history_text(histories))
 
 
-def _history_columns(histories: Iterable[RecordedHistory]) -> dict[str, list[Any]]:
-    rows = [asdict(one) for one in histories]
-    return {name: [row[name] for row in rows] for name in ("user", "record", "beginning")}
+def _history_text(histories: Iterable[RecordedHistory]) -> bytes:
+    names = ("user", "record", "beginning")
+    return rows_to_text(names, ((one.user, one.record, one.beginning) for one in histories))
 
 
 def _named(kind: str, content: bytes) -> SharedFile:
@@ -141,6 +145,20 @@ def read_queries(path: Path, expected: str) -> dict[tuple[str, str], RecordedQue
         ValueError: the file is missing, damaged or has other content.
     """
     return {(row.user, row.query): row for row in _read(path, expected, RecordedQuery)}
+
+
+def recorded_references(path: Path, expected: str) -> dict[tuple[str, str], str | None]:
+    """The references of test queries by user and query.
+
+    Raises:
+        ValueError: the file is missing, damaged or has other content.
+    """
+    columns = from_text(content_of(path, expected))
+    try:
+        places = zip(columns["user"], columns["query"], strict=True)
+        return dict(zip(places, columns["reference"], strict=True))
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{path.name}: no table of queries") from error
 
 
 def read_histories(path: Path, expected: str) -> list[RecordedHistory]:
@@ -183,8 +201,7 @@ def _histories(users: Iterable[User], private: bool) -> Iterable[RecordedHistory
             yield RecordedHistory(user.id, record.id, beginning)
 
 
-def _write(results: Path, task: str, kind: str, columns: Mapping[str, Sequence[Any]]) -> SharedFile:
-    content = to_text(columns)
+def _write(results: Path, task: str, kind: str, content: bytes) -> SharedFile:
     file = _named(kind, content)
     path = shared_path(results, task, file)
     try:

@@ -6,11 +6,10 @@ from dataclasses import asdict, fields
 from dataclasses import replace as changed
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 from lampbench.plugin.metric import Metric
-from lampbench.record.columns import compress, to_text
-from lampbench.record.dataset_files import read_queries, shared_path
+from lampbench.record.columns import compress, rows_to_text, to_text
+from lampbench.record.dataset_files import recorded_references, shared_path
 from lampbench.record.leftovers import REPLACED, TEMPORARY, new_leftover, put_right
 from lampbench.record.manifest import MANIFEST, PREDICTIONS, SCORES, Manifest
 from lampbench.record.paths import run_path
@@ -56,15 +55,14 @@ def write_run(
         ValueError: scores and predictions are of different queries, a reference is not that of
             the dataset's queries, or a text is missing, or in a private run is not.
     """
-    places = [(row.user, row.query) for row in predictions]
-    if places != scores.places or len(set(places)) < len(places):
+    if not _same_queries(predictions, scores):
         raise ValueError("predictions and scores must hold the same queries, once, in one order")
     if any((row.prediction is None) != manifest.private for row in predictions):
         raise ValueError("predictions must have texts, or none where the manifest says private")
     _check_references(root, manifest, predictions)
     final = run_path(root, manifest.task, manifest.model, manifest.method, manifest.key)
     content = {
-        PREDICTIONS: compress(to_text(_columns(predictions))),
+        PREDICTIONS: compress(_predictions_text(predictions)),
         SCORES: compress(
             to_text({"user": scores.users, "query": scores.queries, **scores.columns})
         ),
@@ -117,21 +115,34 @@ def _publish(final: Path, content: Mapping[str, bytes]) -> None:
 
 def _check_references(root: Path, manifest: Manifest, predictions: Sequence[PredictionRow]) -> None:
     file = manifest.dataset.queries_file
-    queries = read_queries(shared_path(root, manifest.task, file), file.sha256)
+    known = recorded_references(shared_path(root, manifest.task, file), file.sha256)
     for row in predictions:
-        query = queries.get((row.user, row.query))
-        if query is None or query.reference != row.reference:
+        place = (row.user, row.query)
+        if place not in known or known[place] != row.reference:
             raise ValueError(
                 f"query {row.query!r} of user {row.user!r} is not in {file.name}, or has another "
                 "reference there"
             )
 
 
-def _columns(predictions: Sequence[PredictionRow]) -> dict[str, list[Any]]:
-    names = [field.name for field in fields(PredictionRow) if field.name != "reference"]
-    columns = {name: [getattr(row, name) for row in predictions] for name in names}
-    return {
-        name: column
-        for name, column in columns.items()
-        if name not in _OPTIONAL or any(value not in (None, ()) for value in column)
-    }
+def _same_queries(predictions: Sequence[PredictionRow], scores: ScoreTable) -> bool:
+    """Whether both hold the same queries, once, in one order."""
+    if len(predictions) != len(scores):
+        return False
+    places = zip(scores.users, scores.queries, strict=True)
+    if any((p.user, p.query) != place for p, place in zip(predictions, places, strict=True)):
+        return False
+    return len({(row.user, row.query) for row in predictions}) == len(predictions)
+
+
+def _predictions_text(predictions: Sequence[PredictionRow]) -> bytes:
+    names = [
+        field.name
+        for field in fields(PredictionRow)
+        if field.name != "reference"
+        and (
+            field.name not in _OPTIONAL
+            or any(getattr(row, field.name) not in (None, ()) for row in predictions)
+        )
+    ]
+    return rows_to_text(names, ([getattr(row, name) for name in names] for row in predictions))

@@ -211,18 +211,22 @@ def score_predictions(
     """
     rows, scoring = list(predictions), scoring or Scoring()
     metrics = scoring.load()
-    scores: list[dict[str, Any]] = []
+    columns: dict[str, list[Value]] = {metric.name: [] for metric in metrics if not metric.batched}
     with closing(_anywhere(rows, scoring, metrics)) as scored:
-        for score in scored:
-            scores.append(score)
+        for done, score in enumerate(scored, start=1):
+            for name, column in columns.items():
+                column.append(score[name])
             if report is not None:
-                report(len(scores))
+                report(done)
     for metric in metrics:
         if metric.batched:
-            values = _together(metric, [_answer(row, scoring) for row in rows])
-            for score, value in zip(scores, values, strict=True):
-                score[metric.name] = value
-    return ScoreTable.from_rows(scores)
+            answers = [_answer(row, scoring) for row in rows]
+            columns[metric.name] = list(_together(metric, answers))
+    return ScoreTable(
+        users=tuple(row.user for row in rows),
+        queries=tuple(row.query for row in rows),
+        columns={name: tuple(column) for name, column in columns.items()},
+    )
 
 
 def _together(metric: Metric, answers: Sequence[Answer]) -> Iterator[Value]:

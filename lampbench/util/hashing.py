@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,15 @@ def canonical(value: Any) -> str:
 def digest(value: Any, length: int = 16) -> str:
     """First `length` hex digits of the SHA-256 of a JSON-serialisable value."""
     return hashlib.sha256(canonical(value).encode()).hexdigest()[:length]
+
+
+def digest_of_list(items: Iterable[Any], length: int = 16) -> str:
+    """The `digest` of a list of items, of which one at a time is in memory."""
+    found = hashlib.sha256(b"[")
+    for number, item in enumerate(items):
+        found.update(("," * (number > 0) + canonical(item)).encode())
+    found.update(b"]")
+    return found.hexdigest()[:length]
 
 
 def file_digest(path: Path, length: int = 64) -> str:

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from lampbench.execution.keys import Keys
-from lampbench.util.hashing import digest
+from lampbench.util.hashing import digest, digest_of_list
 
 
 def key_of(plan, section, user=0):
@@ -105,7 +105,12 @@ def test_a_users_fingerprint_is_computed_once_for_all_plans(planner, monkeypatch
         counted.append(1)
         return digest(value)
 
+    def counting_lists(items):
+        counted.append(1)
+        return digest_of_list(items)
+
     monkeypatch.setattr(core, "digest", counting)
+    monkeypatch.setattr(core, "digest_of_list", counting_lists)
     plans = [planner("cope"), planner("oppu"), planner("cope", "decoding.alpha=0.5")]
     for plan in plans:
         for stage in plan.stages:

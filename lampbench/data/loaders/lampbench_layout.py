@@ -20,6 +20,7 @@ from lampbench.data.file_checks import check_json_start, find_file, no_data, ope
 from lampbench.data.json_stream import parse_object, stream_lines
 from lampbench.data.options import DataOptions
 from lampbench.data.parse_values import as_date, as_id, as_list, as_object, as_text, json_type
+from lampbench.data.users_on_disk import held
 from lampbench.util.errors import LampbenchError, NoDataForTask, short_repr
 
 HEAD_FILE, TEST_FILE, DEV_FILE, TRAIN_FILE = (
@@ -121,7 +122,7 @@ def _load(task: Task, folder: Path, options: DataOptions, source: str) -> Datase
     tested_file = _tested_file(folder, options, source)
     if tested_file == DEV_FILE:
         source += " (dev)"  # so that no table takes these users for the test users
-    tested = list(_users(task, _required(folder, tested_file), tested=True))
+    tested = held(_users(task, _required(folder, tested_file), tested=True))
     others = list(_users(task, _required(folder, TRAIN_FILE), tested=False))
     test, notes = limit_test_users(tested, options, source)
     kept = [as_text(n, where, "notes") for n in as_list(head.get("notes", []), where, "notes")]

@@ -1,0 +1,76 @@
+"""A run over many users: the same bytes as over few at a time, and little memory per user."""
+
+import json
+import shutil
+import tracemalloc
+
+import pytest
+
+from lampbench.core.dataset import Dataset, Query, Record, User
+from lampbench.data import users_on_disk
+from lampbench.engine.protocol import Completion
+from lampbench.execution import make_answers
+from lampbench.execution.runner import execute
+
+LENGTH = 20_000
+"""Characters of a past record's text: what must not be in memory for all users at once."""
+MOST = 4_000
+"""Bytes of memory per further user; 2,800 were measured."""
+
+
+def person(name, text="text"):
+    past = Record(f"{name}-p", {"text": f"{name} {text}"}, f"past of {name}")
+    query = Query(f"{name}-q", {"text": f"query of {name}"}, f"news of {name}")
+    return User(name, (past,), (query,))
+
+
+def recorded(folder):
+    found = {
+        name: (folder / name).read_bytes() for name in ("predictions.json.gz", "scores.json.gz")
+    }
+    manifest = json.loads((folder / "manifest.json").read_text())
+    costs = [{k: v for k, v in stage.items() if k != "seconds"} for stage in manifest["stages"]]
+    return found, costs, manifest["prompt_head"], manifest["dataset"], manifest["scores"]
+
+
+@pytest.mark.parametrize("method", ["base", "rag", "cope", "oppu_mean"])
+def test_users_on_disk_in_groups_record_the_same_bytes(planner, tmp_path, monkeypatch, method):
+    people = [person(f"user{number}") for number in range(9)]
+    train = (person("train"),)
+
+    def record(users, cache):
+        data = Dataset("news_headline", "a test", train, users)
+        folder = execute(planner(method, data=data, cache=cache), "test", tmp_path / "results")
+        found = recorded(folder)
+        shutil.rmtree(tmp_path / "results")
+        return found
+
+    expected = record(tuple(people), "memory")
+    monkeypatch.setattr(users_on_disk, "IN_MEMORY", 3)
+    monkeypatch.setattr(make_answers, "AT_ONCE", 2)
+    assert record(users_on_disk.held(people), "disk") == expected
+
+
+def test_texts_of_users_are_not_in_memory_together(planner, tmp_path, monkeypatch, engine):
+    def answers(requests):
+        for request in requests:
+            yield Completion(request.id, 0, "a headline", (1, 2, 3), 7, (0, 5), 0, False)
+
+    monkeypatch.setattr(engine, "generate", answers)
+    monkeypatch.setattr(users_on_disk, "IN_MEMORY", 10)
+    monkeypatch.setattr(make_answers, "AT_ONCE", 20)
+
+    def peak(count):
+        sizes = []
+        for number in range(2):  # in one of them the interpreter's own table of names may grow
+            tracemalloc.start()
+            users = users_on_disk.held(person(f"user{n}", "x" * LENGTH) for n in range(count))
+            data = Dataset("news_headline", "a test", (person("train"),), users)
+            execute(planner("base", data=data, cache=f"{count}-{number}"), "", tmp_path / "results")
+            sizes.append(tracemalloc.get_traced_memory()[1])
+            tracemalloc.stop()
+            shutil.rmtree(tmp_path / "results")
+        return min(sizes)
+
+    few, many = peak(50), peak(150)
+    assert (many - few) / 100 < MOST
