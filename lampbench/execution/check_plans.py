@@ -47,7 +47,7 @@ def installed_plans(
 ) -> list[Plan]:
     """Plans without the methods whose packages are not installed here, where `all` were asked for.
 
-    One message names these methods and what they need. A run that is recorded already needs nothing.
+    One message names these methods and what they need. A run that is recorded already needs none.
 
     Raises:
         LampbenchError: a method that was asked for by its name needs such a package.
