@@ -19,7 +19,7 @@ from lampbench.api.settings import (
 )
 from lampbench.api.worker_call import worker_call
 from lampbench.engine.pool import EnginePool
-from lampbench.execution.check_plans import require_runnable
+from lampbench.execution.check_plans import installed_plans, require_runnable
 from lampbench.execution.options import RunOptions, engine_pool, grid_plans
 from lampbench.execution.plan import Plan
 from lampbench.record.runs import DamagedRun, Run, Runs
@@ -157,7 +157,8 @@ def plan(
     pool = _engines(chosen)
     axes = {path: as_list(values) for path, values in (grid or {}).items()}
     points = grid_points(axes, source="grid")
-    plans = [each for _, each in grid_plans(chosen, points, Path(results), pool)]
+    made = [each for _, each in grid_plans(chosen, points, Path(results), pool)]
+    plans = installed_plans(made, chosen.methods, pool.progress.say)
     require_runnable(plans, pool)
     return plans
 

@@ -66,7 +66,7 @@ def overview(
         raise LampbenchError(
             "an overview compares methods: name at least two with --method, or two runs with --run"
         )
-    board, together = chosen_runs(results, keys, task, methods, model, all_methods=True)
+    board, together = chosen_runs(results, keys, task, methods, model)
     together = [each for each in together if len(each.methods) > 1]
     if not together:
         raise LampbenchError(

@@ -53,12 +53,10 @@ def chosen_runs(
     task: str | None,
     methods: Sequence[str],
     model: str | None,
-    *,
-    all_methods: bool = False,
 ) -> tuple["Board", list["ShownTogether"]]:
     """What is shown side by side: the runs with these keys, or else methods on a task's data.
 
-    With `all_methods`, data that one of the methods has not answered is left out.
+    Data that one of the methods has not answered is left out and named on standard error.
 
     Raises:
         LampbenchError: there are no such runs; names those that are recorded but not shown.
@@ -82,7 +80,7 @@ def chosen_runs(
         for place in places
     }
     complete = [place for place in places if not missing[place]]
-    if not complete or (len(complete) < len(places) and not all_methods):
+    if not complete:
         lacking = min(filter(None, missing.values()), key=len)
         others = recorded_but_not_shown(found, task, lacking, complete)
         hint = "" if others else f" ({suggestion(lacking[0], board.methods())})"
@@ -91,6 +89,10 @@ def chosen_runs(
             f"that the other methods answered: run it, or name other methods with --method{hint}"
             f"{others}"
         )
+    for (setup, column), lacking in missing.items():
+        if lacking:
+            where = f"{board.column_title(column)}, {board.section_title(setup)}"
+            click.echo(f"left out: {where}: no run of {', '.join(lacking)}", err=True)
     return board, [ShownTogether(*place, tuple(methods)) for place in complete]
 
 

@@ -1,6 +1,6 @@
 """What can be found wrong with plans before a model is loaded."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from lampbench.engine.pool import EnginePool
 from lampbench.execution.check_engines import require_able
@@ -9,6 +9,7 @@ from lampbench.plugin.adaptation import UserFineTuning
 from lampbench.plugin.adapter_recipe import LoraRecipe
 from lampbench.plugin.context import Recipe
 from lampbench.plugin.hyperparameter import Part, child_parts, hyper_fields
+from lampbench.util.errors import LampbenchError
 
 _BUDGET = "max_new_tokens"
 
@@ -39,6 +40,30 @@ def require_runnable(plans: Sequence[Plan], pool: EnginePool) -> None:
             if (model, engine, "targets", targets) not in checked:
                 checked.add((model, engine, "targets", targets))
                 pool.require_targets(model, targets, engine)
+
+
+def installed_plans(
+    plans: Sequence[Plan], methods: Sequence[object], say: Callable[[str], None]
+) -> list[Plan]:
+    """Plans without the methods whose packages are not installed here, where `all` were asked for.
+
+    One message names these methods and what they need. A run that is recorded already needs none.
+
+    Raises:
+        LampbenchError: a method that was asked for by its name needs such a package.
+    """
+    lacking: dict[str, str] = {}
+    for plan in plans:
+        reasons = (stage.recipe.missing_package() for stage in plan.stages)
+        if not plan.done and (reason := next(filter(None, reasons), None)):
+            name = plan.method.name
+            if "all" not in methods or name in methods:
+                raise LampbenchError(f"method {name}: {reason}")
+            lacking[name] = reason
+    for reason in dict.fromkeys(lacking.values()):
+        names = ", ".join(name for name, why in lacking.items() if why == reason)
+        say(f"--method all: left out {names}: {reason}")
+    return [plan for plan in plans if plan.done or plan.method.name not in lacking]
 
 
 def _trained_layers(plan: Plan) -> Iterator[tuple[str, str, tuple[str, ...]]]:

@@ -238,6 +238,10 @@ class Recipe(Part):
         """
         return None
 
+    def missing_package(self) -> str | None:
+        """What it needs that is not installed, and how to get it, in one line; None for nothing."""
+        return None
+
 
 @dataclass(frozen=True)
 class TaskRecipe(Recipe):

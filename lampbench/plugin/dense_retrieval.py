@@ -4,6 +4,7 @@ import base64
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 _LONGEST = 32_768
 """Texts of items whose vectors are kept, so that no prompt is embedded twice."""
+
+
+_NOT_INSTALLED = "dense retrieval needs sentence-transformers: pip install 'lampbench[dense]'"
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,10 @@ class Embeddings(UserRecipe):
     def needs(self) -> frozenset[Capability]:
         """Nothing: another library embeds."""
         return frozenset()
+
+    def missing_package(self) -> str | None:
+        """The library that embeds."""
+        return None if find_spec("sentence_transformers") else _NOT_INSTALLED
 
     def build(self, context: Context, users: Sequence[User]) -> Iterator[User]:
         """Embed what each record is found by."""
@@ -111,9 +119,7 @@ def _encoder(model: str, revision: str) -> Any:
     try:
         from sentence_transformers import SentenceTransformer
     except ImportError:
-        raise LampbenchError(
-            "dense retrieval needs sentence-transformers: pip install 'lampbench[dense]'"
-        ) from None
+        raise LampbenchError(_NOT_INSTALLED) from None
     try:
         return SentenceTransformer(model, revision=None if Path(model).is_dir() else revision)
     except Exception as error:  # hub, network and file errors of several libraries

@@ -39,3 +39,22 @@ def test_text_and_json_show_the_same_queries(two, call):
     ]
     (example,) = dataset["examples"]
     assert f"### {example['user']}, {example['query']}" in text
+
+
+@pytest.mark.parametrize("command", ["examples", "overview"])
+def test_data_that_one_of_the_methods_has_not_answered_is_left_out_and_named(
+    two, record, call, command
+):
+    record("base", model="another", key="x")
+    code, out, err = call(command, *ASKED[1:])
+    assert code == 0, err
+    (said,) = err.splitlines()
+    assert said.startswith("left out: News Headline, another") and said.endswith("no run of cope")
+    assert "another" not in out
+
+
+def test_no_data_that_all_methods_answered_is_an_error(record, call):
+    record("base")
+    record("cope", model="another")
+    code, _, err = call(*ASKED)
+    assert code == 2 and "name other methods with --method" in err

@@ -48,6 +48,24 @@ def test_all_tasks_are_those_with_data_and_one_note_names_the_others(call):
         assert code == 2 and "no data for task citation_identification is bundled" in err
 
 
+def test_all_methods_are_those_whose_packages_are_installed(small_run, monkeypatch):
+    """The others are named, with what to install; one that is asked for by name is refused."""
+    monkeypatch.setattr("lampbench.plugin.dense_retrieval.find_spec", lambda _: None)
+    asked = ("--dry-run", "--format", "json")
+    code, out, err = small_run("--method", "all", *asked)
+    assert code == 0, err
+    every = set(Registry().names("method"))
+    planned = {plan["method"] for plan in json.loads(out)["plans"]}
+    assert every - planned == {"rag_contriever", "rag_dense"}
+    (said,) = [line for line in err.splitlines() if "left out" in line]
+    assert said.startswith("--method all: left out rag_contriever, rag_dense: ")
+    assert said.endswith("pip install 'lampbench[dense]'")
+    for named in (("rag_dense",), ("all", "rag_dense")):
+        code, _, err = small_run(*(word for one in named for word in ("--method", one)), *asked)
+        assert code == 2
+        assert err.splitlines()[-1].startswith("error: method rag_dense: dense retrieval needs")
+
+
 def test_all_tasks_do_not_hide_a_wrong_option(call):
     asked = ("run", "--method", "base", "--task", "all", "--users", "2", "--dry-run")
     code, _, err = call(*asked, "--split", "train")
