@@ -2,15 +2,21 @@
 
 import sys
 import tempfile
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from unittest import mock
 
 from benchmarks import decoding, roofline, timing
 from benchmarks.gpu.sizes import SpeedPart, largest, reset_peak, speed_part
 from benchmarks.peft_mixed import PeftMixed
+from benchmarks.workloads import words
+from lampbench.engine.batched import step_shape
 
 _ORDER = ("contrastive", "greedy", "sample")
 _FEW = 4  # tokens from which the time of more is foretold
+_RUNS = 4  # of an operation: one as it comes, three for the comparison with static steps
+_MANY_LENGTHS = "contrastive, prompts of many lengths"
 _STATIC = {True: "graph", False: "static"}  # without CUDA, the same steps without a graph
 
 
@@ -19,10 +25,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as home:
         part = speed_part(Path(home), main.__doc__)
         for number, operation in enumerate(_ORDER):
-            share = part.clock.left / 3 / (len(_ORDER) - number)
+            share = part.clock.left / 3 / (len(_ORDER) - number) / _RUNS
             part.attempt(operation, partial(_alone, part, operation, share))
-            part.attempt(f"{operation}, {_STATIC[part.on_cuda]} steps", partial(
-                _static, part, operation))  # fmt: skip
+            title = f"{operation}, {_STATIC[part.on_cuda]} steps"
+            part.attempt(title, partial(_static, part, operation, title))
+        part.attempt(_MANY_LENGTHS, partial(_many_lengths, part))
         part.attempt("peers", partial(_peers, part))
         if part.errors:
             sys.exit("\n".join(part.errors))
@@ -36,9 +43,12 @@ def _alone(part: SpeedPart, operation: str, allowed: float) -> None:
     _record_speed(part, operation, operation, answer)
 
 
-def _static(part: SpeedPart, operation: str) -> None:
-    """The same with static steps, which a GPU replays as a CUDA graph; answers are compared."""
-    engine, title = part.work.batched, f"{operation}, {_STATIC[part.on_cuda]} steps"
+def _static(part: SpeedPart, operation: str, title: str) -> None:
+    """The same with static steps, which a GPU replays as a CUDA graph; answers are compared.
+
+    The time includes that of recording the graphs.
+    """
+    engine = part.work.batched
     if "answer_tokens" not in part.page.get(operation, {}):
         return  # ours has failed already
     answer = part.page[operation]["answer_tokens"]
@@ -57,6 +67,27 @@ def _static(part: SpeedPart, operation: str) -> None:
         answers_that_differ=differ,
         of_answers=len(exact),
         vs_exact_steps=round(before / part.page[title]["seconds"], 2),
+    )
+
+
+def _many_lengths(part: SpeedPart) -> None:
+    """What groups of rows gain, of which each attends to its own longest row."""
+    engine, longest = part.work.batched, part.sizes.lengths[0]
+    answer = part.page["contrastive"].get("answer_tokens", _FEW)
+    asked = [
+        replace(request, prompt=words(longest * (30 + 70 * number % 71) // 100, number))
+        for number, request in enumerate(part.asked("contrastive", answer))
+    ]
+    spent = {}
+    for name, groups in (("one_group", 1), ("groups", step_shape.GROUPS)):
+        with mock.patch.object(step_shape, "GROUPS", groups):
+            list(engine.generate(part.asked("contrastive", 2)))  # warms up
+            spent[name] = timing.seconds(lambda: list(engine.generate(asked)), engine.device)
+    part.record(
+        _MANY_LENGTHS,
+        one_group_seconds=round(spent["one_group"], 3),
+        seconds=round(spent["groups"], 3),
+        vs_one_group=round(spent["one_group"] / spent["groups"], 2),
     )
 
 

@@ -88,7 +88,7 @@ class SpeedPart:
         """Do it; an error is recorded, and what comes next goes on."""
         try:
             work()
-        except (RuntimeError, SystemExit) as error:
+        except (Exception, SystemExit) as error:  # on a machine that nobody has seen yet
             self.record(title, error=f"{type(error).__name__}: {error}"[:2000])
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()

@@ -45,6 +45,8 @@ def _speed(values: Mapping[str, Any]) -> str:
     ):
         if name in values:
             told.append(f"{values[name]['median']} x {peer}")
+    if "vs_one_group" in values:
+        told.append(f"{values['vs_one_group']} x all rows as long as the longest")
     if "vs_exact_steps" in values:
         told.append(f"{values['vs_exact_steps']} x steps as they come")
     if "of_roofline" in values:

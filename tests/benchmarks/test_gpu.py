@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 from benchmarks.gpu import __main__ as gpu
 from benchmarks.gpu.part import Outcome, Part, run_part
 from benchmarks.gpu.parts import EQUALITY, all_parts
-from benchmarks.gpu.sizes import largest
+from benchmarks.gpu.sizes import SMALL, Clock, SpeedPart, largest
 from benchmarks.gpu.summary import summary
 from benchmarks.gpu.wheels import install_missing, top_modules
 
@@ -97,6 +97,8 @@ def test_speed_parts_on_the_cpu(tmp_path, family):
     assert gpu.main([*arguments, "--only", f"{family}-tiny"]) == 0
     found = page(tmp_path, f"{family}-tiny")["results"]
     rate = "tokens_per_second" if family == "decoding" else "examples_per_second"
+    lengths = found.pop("contrastive, prompts of many lengths", {"vs_one_group": 1})
+    assert lengths["vs_one_group"] > 0
     static = {title: values for title, values in found.items() if title.endswith("static steps")}
     for values in static.values():
         assert values["vs_exact_steps"] > 0
@@ -188,3 +190,19 @@ def test_sizes_shrink_until_they_fit():
 def test_the_table_tells_why_a_part_failed(tmp_path):
     failed = Outcome.of(part(tmp_path, "a"), "failed", 1.0, 2.0, 1, "first\nno kernel image")
     assert "no kernel image" in summary([failed])
+
+
+def test_a_measurement_that_fails_is_recorded_and_the_next_one_goes_on(tmp_path):
+    found = tmp_path / "found.json"
+    made = SpeedPart(None, SMALL, Clock(9), {}, found)  # type: ignore[arg-type]
+
+    def fails():
+        raise KeyError("missing")
+
+    made.attempt("first", fails)
+    made.attempt("second", lambda: made.record("second", seconds=1.0))
+    assert json.loads(found.read_text()) == {
+        "first": {"error": "KeyError: 'missing'"},
+        "second": {"seconds": 1.0},
+    }
+    assert made.errors == ["first: KeyError: 'missing'"]

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
 
-_GROUPS = 4
+GROUPS = 4
+"""Most groups of a step."""
 _LEAST = 16  # slots from which groups are worth their calls
 _GAIN = 0.9  # share of the keys and values that groups must not exceed
 _TOKENS = 128  # static shapes are multiples of it
@@ -36,7 +37,7 @@ def exact_shape(lengths: Sequence[int]) -> StepShape:
     every, longest = len(lengths), max(lengths)
     if every < _LEAST:
         return (SlotGroup(every, longest),)
-    groups = _groups(lengths, -(-every // _GROUPS))
+    groups = _groups(lengths, -(-every // GROUPS))
     begins = (0, *(group.end for group in groups))
     read = sum((g.end - begin) * g.tokens for begin, g in zip(begins, groups, strict=False))
     return groups if read <= _GAIN * every * longest else (SlotGroup(every, longest),)
@@ -48,11 +49,11 @@ def static_shape(lengths: Sequence[int], slots: int, tokens: int) -> StepShape:
     `slots` and `tokens` are all that there is room for. Slots that are computed beyond the given
     ones come to nothing.
     """
-    groups = _groups(lengths, -(-slots // _GROUPS))
+    groups = _groups(lengths, -(-slots // GROUPS))
     rounded = [
         SlotGroup(group.end, min(tokens, -(-group.tokens // _TOKENS) * _TOKENS)) for group in groups
     ]
-    rounded[-1] = SlotGroup(min(slots, len(groups) * -(-slots // _GROUPS)), rounded[-1].tokens)
+    rounded[-1] = SlotGroup(min(slots, len(groups) * -(-slots // GROUPS)), rounded[-1].tokens)
     alike = groupby(rounded, key=attrgetter("tokens"))
     return tuple(SlotGroup(max(g.end for g in some), tokens) for tokens, some in alike)
 
