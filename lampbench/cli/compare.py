@@ -66,15 +66,14 @@ def _model_notes(found: "Comparison") -> dict[str, tuple[str, ...]]:
 
 
 def _text(found: "Comparison", most: int) -> list[str]:
-    from tabulate import tabulate
-
     from lampbench.report.metric_format import metric_title
     from lampbench.report.statistics import POWER
     from lampbench.report.table import one_line
+    from lampbench.util.fitted_table import fitted_table
 
     def table(heads: list[str], rows: list[list[str]]) -> str:
         clean = [[one_line(cell) for cell in row] for row in rows]
-        return tabulate(clean, headers=heads, disable_numparse=True)
+        return fitted_table(clean, heads, disable_numparse=True)
 
     lines = [
         *(f"{name}: {one_line(_name(run.manifest))}"

@@ -118,7 +118,7 @@ def _documents(path: Path) -> Iterator["ComparedText"]:
 
 
 def _table(audited: _Audited) -> str:
-    from tabulate import tabulate
+    from lampbench.util.fitted_table import fitted_table
 
     rows: dict[tuple[str, str], dict[str, LeakFinding]] = defaultdict(dict)
     for finding in audited.findings:
@@ -132,9 +132,10 @@ def _table(audited: _Audited) -> str:
     lines = [
         f"{audited.task}: {audited.source}: {audited.test_users} test{dev}, "
         f"{audited.training_users} training users",
-        tabulate(
+        fitted_table(
             cells,
-            headers=["what", "found in", "compared", *_BY.values()],
+            ["what", "found in", "compared", *_BY.values()],
+            repeated=2,
             disable_numparse=True,
             colalign=("left", "left", *["right"] * (1 + len(_BY))),
         ),

@@ -59,10 +59,10 @@ def stats(
 
 
 def _table(rows: list["Table4Row"], without: list[str]) -> str:
-    from tabulate import tabulate
+    from lampbench.util.fitted_table import fitted_table
 
     cells = [[_cell(getattr(row, key)) for key in _COLUMNS.values()] for row in rows]
-    lines = [tabulate(cells, headers=list(_COLUMNS), disable_numparse=True, stralign="right"), ""]
+    lines = [fitted_table(cells, list(_COLUMNS), disable_numparse=True, stralign="right"), ""]
     lines.append(
         f"Lengths in {rows[0].unit}s, mean ± standard deviation; an input is a whole plain prompt. "
         "#train, L_in and L_out count queries of the training users, (user) the history of the "

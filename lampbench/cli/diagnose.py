@@ -51,7 +51,7 @@ def diagnose(form: str, **choices: Any) -> None:
 
 
 def _text(names: dict[str, Any], found: "Diagnosis") -> str:
-    from tabulate import tabulate
+    from lampbench.util.fitted_table import fitted_table
 
     likelihoods = [[one.stage, f"{one.nats:.3f}", *_gain(one.gain)] for one in found.likelihoods]
     preferences = [
@@ -61,9 +61,9 @@ def _text(names: dict[str, Any], found: "Diagnosis") -> str:
     lines = [
         "{method} on {task}, {model}, seed {seed}".format(**names),
         "",
-        tabulate(likelihoods, disable_numparse=True, headers=[
+        fitted_table(likelihoods, [
             "stage", "nats per token", "gain over stage before", *_TESTED
-        ]),
+        ], disable_numparse=True),
         "",
         "nats per token: mean negative log-probability of the test references; a gain is a "
         "decrease. p: permutation test over users.",
@@ -74,7 +74,7 @@ def _text(names: dict[str, Any], found: "Diagnosis") -> str:
     if preferences:
         heads = ["pairs from", "stage", "reward margin (nats)", "margin above 0", "pairs"]
         lines += [
-            tabulate(preferences, headers=heads, disable_numparse=True),
+            fitted_table(preferences, heads, disable_numparse=True),
             "",
             "A pair is the user's own text and another one. reward margin: the reward of the "
             "user's text minus that of the other, mean over pairs. margin above 0: the share of "
@@ -86,7 +86,7 @@ def _text(names: dict[str, Any], found: "Diagnosis") -> str:
         heads = ["next token by", "correct", "gain over row before", *_TESTED]
         changes = found.changes
         lines += [
-            tabulate(choices, headers=heads, disable_numparse=True),
+            fitted_table(choices, heads, disable_numparse=True),
             "",
             "correct: the share of a test reference's tokens, up to the token budget, that are "
             "chosen when the reference's earlier tokens are given.",
@@ -99,7 +99,7 @@ def _text(names: dict[str, Any], found: "Diagnosis") -> str:
 
 
 def _swaps(found: "Sequence[Swap]") -> list[str]:
-    from tabulate import tabulate
+    from lampbench.util.fitted_table import fitted_table
 
     rows = [
         [
@@ -111,7 +111,7 @@ def _swaps(found: "Sequence[Swap]") -> list[str]:
     ]
     heads = ["adapter of", "without", "own", "another's", "own over another's", *_TESTED]
     return [
-        tabulate(rows, headers=heads, disable_numparse=True),
+        fitted_table(rows, heads, disable_numparse=True),
         "",
         "nats per token without the user's adapter, with the user's own, and with another user's "
         "(the one whose adapter `AnotherUsers` takes). What own does not gain over another's is "

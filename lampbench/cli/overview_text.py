@@ -45,12 +45,12 @@ def lines(
 
 
 def _table(board: "Board", cells: Sequence["CellScore"]) -> str:
-    from tabulate import tabulate
 
     from lampbench.report.notes import NO_VALUE
     from lampbench.report.numbers import score_number
     from lampbench.report.statistics import POWER
     from lampbench.report.table import Number, one_line
+    from lampbench.util.fitted_table import fitted_table
 
     first = cells[0]
     rows = []
@@ -77,7 +77,7 @@ def _table(board: "Board", cells: Sequence["CellScore"]) -> str:
     heads = ["", "ROUGE-1", "ROUGE-L", gain, "by seed", "detectable", "users better", "equal",
              "worse"]  # fmt: skip
     return (
-        f"{tabulate(rows, headers=heads, disable_numparse=True)}\n\n"
+        f"{fitted_table(rows, heads, disable_numparse=True)}\n\n"
         f"Means over queries with 95% intervals. {gain}: in ROUGE-L, on the same queries. "
         "by seed: the lowest and\nthe highest with one seed. detectable: the smallest true "
         f"difference that these queries would show at the\n5% level with {POWER:.0%} power "

@@ -17,10 +17,11 @@ from lampbench.report.contents import CONTENTS
         help="With gains: compare every method with this one.  [default: the pairs that the paper "
              "compares, and controls]")  # fmt: skip
 @options.results
-@option("--format", "form", type=OneOf(["markdown", "latex", "csv", "json"]),
-        default="markdown", show_default=True, heading=options.OUTPUT,
-        help="csv, json: one record per cell.")  # fmt: skip
-def table(name: str, baseline: str | None, results: Path, form: str) -> None:
+@option("--format", "form", type=OneOf(["text", "markdown", "latex", "csv", "json"]),
+        default=None, heading=options.OUTPUT,
+        help="text: fits the terminal. csv, json: one record per cell.  [default: text on a "
+             "terminal, markdown elsewhere]")  # fmt: skip
+def table(name: str, baseline: str | None, results: Path, form: str | None) -> None:
     """Print one table of recorded runs.
 
     Folders that are not sound runs are left out and named on standard error, with the reason.
@@ -30,7 +31,10 @@ def table(name: str, baseline: str | None, results: Path, form: str) -> None:
     from lampbench.report.latex import as_latex
     from lampbench.report.machine_readable import as_csv, as_json
     from lampbench.report.markdown import as_markdown
+    from lampbench.report.plain_text import as_plain_text
+    from lampbench.util.fitted_table import terminal_width
 
+    form = form or ("markdown" if terminal_width() is None else "text")
     shown = sections(recorded(results), name, baseline)
     if form == "json":
         click.echo(as_json(shown))
@@ -38,6 +42,8 @@ def table(name: str, baseline: str | None, results: Path, form: str) -> None:
         click.echo(as_csv(shown))
     elif not shown:
         click.echo(f"{results}: no run is recorded for this table", err=True)
+    elif form == "text":
+        click.echo(as_plain_text(shown), nl=False)
     elif form == "latex":
         click.echo(as_latex(shown, name), nl=False)
     else:

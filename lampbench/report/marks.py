@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from lampbench.report.statistics import Paired
 
 SIGNIFICANT = 0.05
+BEST_IS_BOLD = "bold: best of its column"
 NEAR_NOTE = (
-    f"bold: best of its column; {NEAR}: not significantly worse than the best "
+    f"{BEST_IS_BOLD}; {NEAR}: not significantly worse than the best "
     f"(approximate randomization by user, Holm-adjusted over {{}}, {SIGNIFICANT})."
 )
 FEW_NOTE = "Too few users for these tests to find anything worse: {}."

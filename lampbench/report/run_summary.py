@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
-from tabulate import tabulate
 
 from lampbench.core.findings import LEAK, is_leak, leaks_first
 from lampbench.record.manifest import PREDICT, Manifest
 from lampbench.record.runs import Run, read_run
 from lampbench.report.metric_format import metric_digits, metric_title, reads_choices
 from lampbench.scoring import METRICS
+from lampbench.util.fitted_table import fitted_table, fitted_text
 
 _COLUMNS = {
     "ROUGE-1": ("rouge1", 3),
@@ -37,20 +37,21 @@ def print_summary(folders: Sequence[Path]) -> None:
         click.echo(f"\n{task}, {model}: {data.test_users} users, {data.queries} queries{history}")
         columns = _columns(members)
         rows = [_row(run.manifest, columns) for run in members]
-        click.echo(tabulate(rows, headers=["method", "seed", *columns], disable_numparse=True))
+        heads = ["method", "seed", *columns]
+        click.echo(fitted_table(rows, heads, repeated=2, disable_numparse=True))
         if data.synthetic:
             click.echo("SYNTHETIC data: these scores say nothing about real users.")
         for note in leaks_first(note for run in members for note in run.manifest.dataset.findings):
             kind = "LEAK in the data" if is_leak(note) else "data"
-            click.echo(f"{kind}: {note.removeprefix(LEAK)}")
+            click.echo(fitted_text(f"{kind}: {note.removeprefix(LEAK)}"))
         for note in dict.fromkeys(n for run in members for n in run.manifest.model_details.notes):
-            click.echo(f"model: {note}")
+            click.echo(fitted_text(f"model: {note}"))
     for run in runs:
         _say_what_was_cut(run.manifest)
         _say_who_is_missing(run.manifest)
     shown = {metric for members in groups.values() for metric, _ in _columns(members).values()}
     if "meteor" in shown and (reason := METRICS["meteor"].missing()):
-        click.echo(f"\n{reason}")
+        click.echo(f"\n{fitted_text(reason)}")
     click.echo("\nMeans over queries. Recorded in:")
     for folder in folders:
         click.echo(f"  {folder}")

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import click
-from tabulate import tabulate
 
 from lampbench.execution.plan import Plan
 from lampbench.execution.stage_engines import uses_engine
 from lampbench.record.manifest import PREDICT
 from lampbench.study.token_cost import Cost, Lengths, answer_cost, artifact_cost
+from lampbench.util.fitted_table import fitted_table
 
 _KINDS = ("read", "trained", "written", "disk")
 
@@ -59,7 +59,8 @@ def print_plan(plan: Plan) -> None:
     lengths = Lengths(plan.executor.model_spec)
     stages = stage_estimates(plan, lengths)
     rows = [[one.stage, one.engine, one.units, one.cached, *_sums([one.cost])] for one in stages]
-    click.echo(tabulate(rows, headers=["stage", "engine", "units", "cached", *_HEADS], intfmt=","))
+    heads = ["stage", "engine", "units", "cached", *_HEADS]
+    click.echo(fitted_table(rows, heads, intfmt=","))
     click.echo(f"  {_ABOUT.format(how=lengths.how)}")
     click.echo(_money(plan, stages))
 
@@ -110,7 +111,7 @@ def print_totals(groups: Mapping[str, Sequence[Plan]], speeds: Sequence[float] |
     done = sum(plan.done for plan in all_plans)
     rows.append(["all", len(all_plans), done, *_sums(everything), *_hours(everything, speeds)])
     heads = ["runs of", "runs", "recorded", *_HEADS, *(["hours"] if speeds else [])]
-    click.echo(tabulate(rows, headers=heads, intfmt=",", floatfmt=",.1f"))
+    click.echo(fitted_table(rows, heads, intfmt=",", floatfmt=",.1f"))
     if lengths:
         how = " or ".join(sorted({length.how for length in lengths.values()}))
         click.echo(f"  {_ABOUT.format(how=how)}")

@@ -5,12 +5,12 @@ from itertools import product
 from typing import Any
 
 import click
-from tabulate import tabulate
 
 from lampbench.execution.options import GridPoint
 from lampbench.plugin.hyperparameter import SourcedValue, parse_value
 from lampbench.record.runs import Run
 from lampbench.util.errors import LampbenchError
+from lampbench.util.fitted_table import fitted_table
 
 
 def read_grid(params: Sequence[str]) -> dict[str, list[Any]]:
@@ -71,7 +71,7 @@ def print_points(runs: Sequence[Run], paths: Collection[str]) -> None:
         "ROUGE-L",
         "words",
     ]
-    click.echo("\n" + tabulate(rows, headers=heads, disable_numparse=True))
+    click.echo("\n" + fitted_table(rows, heads, disable_numparse=True))
     click.echo("\nMeans over queries. `lampbench table sensitivity` shows them with intervals.")
 
 

@@ -5,6 +5,7 @@ import pty
 import re
 import subprocess
 import sys
+import termios
 import time
 from io import StringIO
 from pathlib import Path
@@ -87,15 +88,18 @@ def session(folder: Path, keys: str) -> tuple[str, int]:
         command, cwd=folder, env=environment, stdin=follower, stdout=follower, stderr=follower
     )
     os.close(follower)
-    text, waiting, patience = "", list(keys), time.monotonic() + 90
+    text, waiting, patience, shown = "", list(keys), time.monotonic() + 240, 0
     while time.monotonic() < patience:
         try:
             read = os.read(leader, 65536).decode("utf-8", "replace")
         except OSError:  # the terminal is closed: the program has ended
             break
         text += read
-        if "q quit" in read and waiting:
-            time.sleep(0.2)
+        if text.count("q quit") > shown and waiting:  # a screen is complete, however it arrived
+            shown += 1
+            # what is typed before the program reads single keys is discarded
+            while termios.tcgetattr(leader)[3] & termios.ICANON and time.monotonic() < patience:
+                time.sleep(0.01)
             os.write(leader, waiting.pop(0).encode())
     os.close(leader)
     return text, process.wait(30)

@@ -87,6 +87,9 @@ def test_it_fits_the_terminal(session, go, width):
     go()
     assert shown.end() == 0
     assert len(re.findall(r" \d+/\d+  done", shown.screen.text)) == 6, shown.screen.text
+    summary = shown.screen.text.partition("2 users")[2].partition("Means over")[0]
+    assert summary.count("method ") > 1, "columns that do not fit are below"
+    assert all(word in summary for word in ("ROUGE-1", "METEOR", "repetition"))
 
 
 def test_a_study_of_more_stages_than_lines_shows_those_at_work(session, go):
@@ -135,3 +138,20 @@ def test_plain_lines_where_they_are_asked_for(session, go):
     assert "\x1b" not in shown.raw
     assert re.search(r"^oppu news_headline: user_sft: 2 users in ", shown.screen.text, re.M)
     assert "stages done" not in shown.screen.text
+
+
+def test_tables_on_a_terminal_fit_it_and_are_markdown_elsewhere(tmp_path, record, call, session):
+    for method, good in (("base", 2), ("oppu", 8), ("cope", 5)):
+        record(method, good=good)
+    shown = session("table", "main", width=30)
+    assert shown.end() == 0
+    lines = shown.screen.text.splitlines()
+    assert not any("|" in line for line in lines)
+    for line in shown.raw.split("\r\n"):
+        assert len(line) <= 30, "the terminal had to break no line"
+    assert re.search(r"^OPPU .* best", shown.screen.text, re.M)
+    assert "best: of its column" in " ".join(shown.screen.text.split())
+    code, out, _ = call("table", "main")
+    assert code == 0 and "| Method |" in out
+    code, text, _ = call("table", "main", "--format", "text")
+    assert code == 0 and "|" not in text
