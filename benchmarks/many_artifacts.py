@@ -39,6 +39,10 @@ for number in range(int(sys.argv[2]) // 2):
     keep.artifacts.add(f"user_sft/{{2 * number:016x}}")
 removed = sum(1 for _ in remove(unused(Path(sys.argv[1]), keep, 0)))
 assert removed == int(sys.argv[2]) // 2, removed
+left = sum(1 for _ in Path(sys.argv[1], "user_sft").iterdir())
+assert left == (int(sys.argv[2]) + 1) // 2, left
+assert all(Path(sys.argv[1], one).is_dir() for one in
+           (f"user_sft/{{2 * number:016x}}" for number in range(int(sys.argv[2]) // 2)))
 {_END}
 """
 
