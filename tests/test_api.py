@@ -124,6 +124,42 @@ def test_a_sweep_is_a_run_per_point_and_a_plan_computes_nothing(engine):
     assert [run.path for run in found] == [plan.folder for plan in plans]
 
 
+def test_iterators_are_read_as_lists_are():
+    study: Any = [(name for name in ["base", "tam"]), map(str, ["news_headline"])]
+    more: Any = {"models": iter(["bundled"]), "seeds": iter([0, 1]), "max_history": iter([1, None])}
+    found = lampbench.run_all(*study, users=2, **more)
+    assert len(found) == 8
+    assert found[0].manifest.command == (
+        "lampbench.run_all(['base', 'tam'], ['news_headline'], ['bundled'], [0, 1], "
+        "users=2, max_history=[1, None])"
+    )
+    study = [iter(["cope"]), "news_headline", {"decoding.alpha": iter([0.0, 0.1])}]
+    found = lampbench.sweep(*study, users=2)
+    assert [run.manifest.hyperparameters["decoding.alpha"].value for run in found] == [0.0, 0.1]
+    assert "grid={'decoding.alpha': [0.0, 0.1]}" in found[0].manifest.command
+    length: Any = iter([1])
+    run = lampbench.run("base", "news_headline", users=2, max_history=length)
+    assert run.manifest.dataset.max_history == 1
+
+
+@pytest.mark.parametrize(
+    "empty", [{"methods": []}, {"tasks": ()}, {"models": []}, {"seeds": []},
+              {"grid": {"decoding.alpha": []}}],
+)  # fmt: skip
+def test_a_call_that_names_nothing_to_run_is_an_error(empty):
+    study: Any = {"methods": "cope", "tasks": "news_headline", "users": 2, **empty}
+    called: Any = lampbench.sweep if "grid" in empty else lampbench.run_all
+    for function in (called, lampbench.plan):
+        with pytest.raises(LampbenchError, match=r"=\[\]: there is nothing to run; give at least"):
+            function(**study)
+
+
+def test_nothing_that_is_installed_is_an_error(monkeypatch):
+    monkeypatch.setattr(lampbench.api.running, "installed_plans", lambda *_: [])
+    with pytest.raises(LampbenchError, match="nothing is left to run; install what"):
+        lampbench.run_all("all", "news_headline", users=2)
+
+
 def test_several_lengths_of_histories_are_runs_of_their_own(engine):
     lengths = [1, 2, None, 1000]
     found = lampbench.run_all("rag", "news_headline", users=2, max_history=lengths)

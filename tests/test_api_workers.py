@@ -56,7 +56,8 @@ def test_workers_record_the_bytes_of_one_process(with_workers, monkeypatch, caps
 
 def test_a_sweep_with_workers_has_the_bytes_of_one_process(with_workers):
     study: Any = ("oppu_cd", "news_headline", {"decoding.alpha": [0.0, 0.2]})
-    found = lampbench.sweep(*study, workers=2, users=4, device="cpu")
+    read_once: Any = (iter(study[:1]), iter(study[1:2]), {"decoding.alpha": iter([0.0, 0.2])})
+    found = lampbench.sweep(*read_once, workers=2, users=4, device="cpu")
     assert [run.manifest.hyperparameters["decoding.alpha"].value for run in found] == [0.0, 0.2]
     assert answers("results") == alone(lampbench.sweep, *study, users=4)
 

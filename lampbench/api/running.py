@@ -14,10 +14,11 @@ from lampbench.api.settings import (
     as_list,
     checked_seeds,
     checked_settings,
+    readable_again,
     settle_engine_settings,
     settle_model_settings,
 )
-from lampbench.api.worker_call import worker_call
+from lampbench.api.worker_call import WorkerCall, worker_call
 from lampbench.engine.pool import EnginePool
 from lampbench.execution.check_plans import installed_plans, require_runnable
 from lampbench.execution.options import RunOptions, engine_pool, grid_plans
@@ -65,10 +66,10 @@ def run(
         LampbenchError: an option is invalid (nothing was computed then), or data or a model is; or
             a worker failed (finished work is kept).
     """
-    _one_length(settings)
+    known = _one_length(settings)
     found = run_all(
         [method], [task], models=[model], seeds=[seed], results=results, force=force,
-        workers=workers, executor=executor, address=address, **settings,
+        workers=workers, executor=executor, address=address, **known,
     )  # fmt: skip
     if found.problems:
         raise DamagedRun(found.problems[0])
@@ -100,8 +101,8 @@ def run_all(
     chosen = ProcessChoices(workers=workers, executor=executor, address=address, shard=shard)
     call = worker_call(methods, tasks, None, models, seeds, results, force, settings)
     processes = call.processes(chosen)
-    todo = plan(methods, tasks, models=models, seeds=seeds, results=results, **settings)
-    called = command or _call("run_all", methods, tasks, models, seeds, settings)
+    todo = plan(call.methods, call.tasks, **call.places(), **call.settings)
+    called = command or _call("run_all", call)
     return execute_all(todo, results, called, force=force, processes=processes)
 
 
@@ -129,8 +130,8 @@ def sweep(
     chosen = ProcessChoices(workers=workers, executor=executor, address=address, shard=shard)
     call = worker_call(methods, tasks, grid, models, seeds, results, force, settings)
     processes = call.processes(chosen)
-    todo = plan(methods, tasks, models=models, seeds=seeds, results=results, grid=grid, **settings)
-    called = command or _call("sweep", methods, tasks, models, seeds, {"grid": grid, **settings})
+    todo = plan(call.methods, call.tasks, **call.places(), **call.settings)
+    called = command or _call("sweep", call)
     return execute_all(todo, results, called, force=force, processes=processes)
 
 
@@ -156,9 +157,12 @@ def plan(
     could_be_written(Path(results), "--results")
     pool = _engines(chosen)
     axes = {path: as_list(values) for path, values in (grid or {}).items()}
+    _require_values(chosen, axes)
     points = grid_points(axes, source="grid")
     made = [each for _, each in grid_plans(chosen, points, Path(results), pool)]
     plans = installed_plans(made, chosen.methods, pool.progress.say)
+    if not plans:
+        raise LampbenchError("nothing is left to run; install what the message above names")
     require_runnable(plans, pool)
     return plans
 
@@ -206,8 +210,8 @@ def diagnose(
     """
     from lampbench.study.diagnose import diagnose_plan
 
-    _one_length(settings)
-    (found,) = plan([method], [task], models=[model], seeds=[seed], **settings)
+    known = _one_length(settings)
+    (found,) = plan([method], [task], models=[model], seeds=[seed], **known)
     with closing([found]):
         return diagnose_plan(found)
 
@@ -258,16 +262,30 @@ def reproduce(
     return found
 
 
-def _one_length(settings: RunSettings) -> None:
-    """Refuse several lengths of histories where one run is asked for.
+def _require_values(chosen: RunOptions, axes: Mapping[str, Sequence[Any]]) -> None:
+    """Refuse a call that names nothing to run.
+
+    Raises:
+        LampbenchError: a list of methods, tasks, models or seeds, or an axis of a grid, is empty.
+    """
+    lists = ("methods", "tasks", "models", "seeds")
+    for name, values in {**{name: getattr(chosen, name) for name in lists}, **axes}.items():
+        if not values:
+            raise LampbenchError(f"{name}=[]: there is nothing to run; give at least one value")
+
+
+def _one_length(settings: RunSettings) -> dict[str, Any]:
+    """Settings of one run; refuses several lengths of histories.
 
     Raises:
         LampbenchError: there is not exactly one.
     """
-    if len(lengths := as_list(settings.get("max_history"))) != 1:
+    known = readable_again(settings)
+    if len(lengths := as_list(known.get("max_history"))) != 1:
         raise LampbenchError(
             f"max_history={lengths}: this is for one run; give one number or None, or call run_all"
         )
+    return known
 
 
 def _engines(chosen: RunOptions) -> EnginePool:
@@ -275,10 +293,11 @@ def _engines(chosen: RunOptions) -> EnginePool:
     return engine_pool(chosen, new_progress())
 
 
-def _call(function: str, *arguments: Any) -> str:
-    *places, settings = arguments
-    words = [repr([_name(one) for one in as_list(place)]) for place in places]
-    words += [f"{name}={value!r}" for name, value in settings.items()]
+def _call(function: str, call: WorkerCall) -> str:
+    axes = {} if call.grid is None else {"grid": call.grid}
+    places = call.methods, call.tasks, call.models, call.seeds
+    words = [repr([_name(one) for one in place]) for place in places]
+    words += [f"{name}={value!r}" for name, value in {**axes, **call.settings}.items()]
     return f"lampbench.{function}({', '.join(words)})"
 
 

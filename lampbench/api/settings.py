@@ -1,7 +1,7 @@
 """What a run may be told, with the defaults of the command line."""
 
 import operator
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -102,6 +102,14 @@ def as_list(value: Any) -> list[Any]:
     """A single value as a list of it; a string is one value, not a list of letters."""
     single = isinstance(value, (str, bytes, type)) or not isinstance(value, Iterable)
     return [value] if single else list(value)
+
+
+def readable_again(settings: RunSettings) -> dict[str, Any]:
+    """Settings whose iterators, which can be read only once, are lists."""
+    return {
+        name: list(value) if isinstance(value, Iterator) else value
+        for name, value in settings.items()
+    }
 
 
 def checked_settings(given: Mapping[str, Any]) -> dict[str, Any]:

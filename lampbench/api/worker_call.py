@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lampbench.api.processes import ProcessChoices, processes_for
-from lampbench.api.settings import AnyMethod, AnyTask, RunSettings, as_list
+from lampbench.api.settings import AnyMethod, AnyTask, RunSettings, as_list, readable_again
 from lampbench.execution.remote_folder import cache_folder
 from lampbench.util.defaults import CACHE_DIR
 from lampbench.util.errors import LampbenchError, short_repr
@@ -80,7 +80,10 @@ def worker_call(
     force: bool,
     settings: RunSettings,
 ) -> WorkerCall:
-    """A call of `run_all`, or with a `grid` of `sweep`, by its arguments."""
+    """A call of `run_all`, or with a `grid` of `sweep`, by its arguments.
+
+    Iterators among them are read here, once; the call has lists.
+    """
     axes = None if grid is None else {path: as_list(values) for path, values in grid.items()}
     return WorkerCall(
         methods=as_list(methods),
@@ -90,7 +93,7 @@ def worker_call(
         results=str(results),
         force=force,
         grid=axes,
-        settings=dict(settings),
+        settings=readable_again(settings),
     )
 
 
