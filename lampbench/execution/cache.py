@@ -68,9 +68,29 @@ class Cache:
         if damage := find_damage(folder, kind, key):
             self._move_away(folder, kind, key, damage)
             return self._fetched(kind, key)
+        self._used(kind, key)
+        return True
+
+    def _used(self, kind: str, key: str) -> None:
         self._sound.add((kind, key))
         with contextlib.suppress(OSError):  # another user's cache, or read-only
-            os.utime(folder / META)  # when it was last used
+            os.utime(self.path(kind, key) / META)  # when it was last used
+
+    def may_have(self, kind: str, key: str) -> bool:
+        """As `has`, for plans: of a remote store only the list of keys is read.
+
+        So nothing is fetched or removed there, and what is just being published counts as there.
+        """
+        if self.remote is None:
+            return self.has(kind, key)
+        return self.is_here(kind, key) or self.remote.may_have(kind, key)
+
+    def is_here(self, kind: str, key: str) -> bool:
+        """Whether this machine has a sound artifact; nothing is fetched or moved."""
+        if (kind, key) not in self._sound:
+            if find_damage(self.path(kind, key), kind, key):
+                return False
+            self._used(kind, key)
         return True
 
     def is_stored(self, kind: str, key: str) -> bool:
