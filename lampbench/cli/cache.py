@@ -11,6 +11,8 @@ from lampbench.cli import shared_options as options
 from lampbench.cli.command import Command, Group, option
 from lampbench.cli.output import echo_json, table
 from lampbench.cli.values import Number
+from lampbench.util.progress import print_message
+from lampbench.util.terminal import message_line
 
 _SHOWN = 10
 _DAYS, _LONGEST_DAYS = 7.0, 36_500.0
@@ -43,7 +45,7 @@ def list_(cache_dir: Path, form: str) -> None:
         echo_json({"cache": cache_dir.as_posix(), "artifacts": records})
         return
     if not groups:
-        click.echo(f"{cache_dir}: no artifact is stored")
+        _say(f"{cache_dir}: no artifact is stored")
         return
     heads = ["kind", "artifacts", "settings", "users", "bytes", "last used", "task, model"]
     rows = [
@@ -54,7 +56,8 @@ def list_(cache_dir: Path, form: str) -> None:
     click.echo(table(heads, rows))
     total = sum(group.bytes for group in groups)
     count = sum(group.artifacts for group in groups)
-    click.echo(f"\n{cache_dir}: {count:,} artifacts, {total:,} bytes")
+    click.echo()
+    _say(f"{cache_dir}: {count:,} artifacts, {total:,} bytes")
 
 
 def _date(seconds: float) -> str:
@@ -89,7 +92,7 @@ def gc(
     require_cache(cache_dir)
     keep = needed(results, cache_dir, plugins)
     for line in keep.unplanned:
-        click.echo(line, err=True)
+        print_message(line)
     counts: dict[str, int] = defaultdict(int)
     sizes: dict[str, int] = defaultdict(int)
     found = unused(cache_dir, keep, older_than)
@@ -97,17 +100,17 @@ def gc(
         counts[each.what] += 1
         sizes[each.what] += each.bytes
         if counts[each.what] <= _SHOWN:
-            click.echo(f"{each.what}: {each.path} ({each.bytes:,} bytes)")
+            _say(f"{each.what}: {each.path} ({each.bytes:,} bytes)")
     for what, count in counts.items():
         if count > _SHOWN:
-            click.echo(f"{what}: {count - _SHOWN:,} more")
+            _say(f"{what}: {count - _SHOWN:,} more")
     total, bytes_ = sum(counts.values()), sum(sizes.values())
     if not total:
-        click.echo(f"{cache_dir}: nothing to remove")
+        _say(f"{cache_dir}: nothing to remove")
     elif yes:
-        click.echo(f"{cache_dir}: {total:,} removed, {bytes_:,} bytes")
+        _say(f"{cache_dir}: {total:,} removed, {bytes_:,} bytes")
     else:
-        click.echo(f"{cache_dir}: {total:,} can be removed, {bytes_:,} bytes; --yes removes them")
+        _say(f"{cache_dir}: {total:,} can be removed, {bytes_:,} bytes; --yes removes them")
 
 
 @cache.command(cls=Command)
@@ -127,23 +130,28 @@ def verify(ctx: click.Context, cache_dir: Path) -> None:
     damaged = unfinished = unknown = 0
     for each, damage in damaged_artifacts(cache_dir):
         damaged += 1
-        click.echo(f"{each.folder}: {damage}")
+        _say(f"{each.folder}: {damage}")
     for file, problem in checked_work(cache_dir):
         unfinished += 1
         unknown += problem is None
         if problem:
             damaged += 1
-            click.echo(f"{file}: {problem}")
+            _say(f"{file}: {problem}")
     if unknown:
-        click.echo(
+        _say(
             f"{cache_dir}: {unknown:,} journals were not checked: an earlier version began them, "
             "and they do not say whose they are"
         )
     held = f"{count:,} artifacts and {unfinished:,} files of unfinished work"
     if damaged:
-        click.echo(
+        _say(
             f"{cache_dir}: {damaged:,} of {held} are damaged; the next run that needs one makes it "
             "again"
         )
         ctx.exit(1)
-    click.echo(f"{cache_dir}: no damage in {held}")
+    _say(f"{cache_dir}: no damage in {held}")
+
+
+def _say(text: str) -> None:
+    """Print a line on standard output; names of files in it may hold anything."""
+    click.echo(message_line(text))

@@ -12,6 +12,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from lampbench.execution.artifact_files import META, find_damage, write_meta
+from lampbench.execution.fetch_artifact import fetch_sound
 from lampbench.execution.remote_folder import store_of
 from lampbench.execution.shard import ALL_USERS, Shard
 from lampbench.util.atomic import sync_folder, sync_tree
@@ -67,9 +68,29 @@ class Cache:
         if damage := find_damage(folder, kind, key):
             self._move_away(folder, kind, key, damage)
             return self._fetched(kind, key)
+        self._used(kind, key)
+        return True
+
+    def _used(self, kind: str, key: str) -> None:
         self._sound.add((kind, key))
         with contextlib.suppress(OSError):  # another user's cache, or read-only
-            os.utime(folder / META)  # when it was last used
+            os.utime(self.path(kind, key) / META)  # when it was last used
+
+    def may_have(self, kind: str, key: str) -> bool:
+        """As `has`, for plans: of a remote store only the list of keys is read.
+
+        So nothing is fetched or removed there, and what is just being published counts as there.
+        """
+        if self.remote is None:
+            return self.has(kind, key)
+        return self.is_here(kind, key) or self.remote.may_have(kind, key)
+
+    def is_here(self, kind: str, key: str) -> bool:
+        """Whether this machine has a sound artifact; nothing is fetched or moved."""
+        if (kind, key) not in self._sound:
+            if find_damage(self.path(kind, key), kind, key):
+                return False
+            self._used(kind, key)
         return True
 
     def is_stored(self, kind: str, key: str) -> bool:
@@ -150,12 +171,18 @@ class Cache:
     def _put_in_place(self, staged: Path, kind: str, key: str) -> None:
         final = self.path(kind, key)
         final.parent.mkdir(parents=True, exist_ok=True)
+        replaced = staged.with_name(f"{staged.name}-replaced")
+        if self.remote is not None and not _same_meta(staged, final):
+            # other machines will use the store's copy: this one must not use another
+            with contextlib.suppress(FileNotFoundError):
+                final.rename(replaced)
         try:
             staged.rename(final)
         except OSError:
             if find_damage(final, kind, key):
                 raise
         sync_folder(final.parent)
+        shutil.rmtree(replaced, ignore_errors=True)
 
     def require_usable(self) -> None:
         """Make sure that the cache can be written, and publish what an earlier command could not.
@@ -185,8 +212,7 @@ class Cache:
     def _fetched(self, kind: str, key: str, *, newly: bool = False) -> bool:
         """Fetch an artifact from the remote store; whether it was there and sound.
 
-        One that is not what was written is fetched once more, and then removed there. `newly`
-        asks for what was published in this moment, too.
+        `newly` asks for what was published in this moment, too.
 
         Raises:
             FullDisk: the disk is full.
@@ -194,25 +220,14 @@ class Cache:
         remote = self.remote
         if remote is None or not (newly or remote.may_have(kind, key)):
             return False
-        staged = self.partial(kind, key) / f"fetch-{os.getpid()}"
-        damage = ""
-        for _ in range(2):
-            shutil.rmtree(staged, ignore_errors=True)
-            with writing(staged):
-                staged.mkdir()
-                if not remote.fetch(kind, key, staged):
-                    staged.rmdir()
-                    return False
-                damage = find_damage(staged, kind, key)
-                if not damage:
-                    sync_tree(staged)
-                    self._put_in_place(staged, kind, key)
-                    self._sound.add((kind, key))
-                    return True
-        shutil.rmtree(staged, ignore_errors=True)
-        remote.remove(kind, key)
-        self.say(f"damaged artifact: {remote.url}/{kind}/{key}: {damage}; removed, made again")
-        return False
+        staged = fetch_sound(remote, self.partial(kind, key), kind, key, self.say)
+        if staged is None:
+            return False
+        with writing(staged):
+            sync_tree(staged)
+            self._put_in_place(staged, kind, key)
+        self._sound.add((kind, key))
+        return True
 
     def meta(self, kind: str, key: str) -> dict[str, Any]:
         """The description of a finished artifact.
@@ -263,6 +278,12 @@ class Cache:
         with contextlib.suppress(FileNotFoundError):  # another process has moved it
             folder.rename(target)
             self.say(f"damaged artifact: {folder}: {damage}; moved to {target}, made again")
+
+
+def _same_meta(one: Path, other: Path) -> bool:
+    with contextlib.suppress(FileNotFoundError):
+        return read_regular(one / META) == read_regular(other / META)
+    return False
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ def _needs(plan: Plan) -> Iterator[tuple[str, str, str, frozenset[Capability]]]:
     """Each stage with its engine, its model, and what it needs."""
     for stage in plan.stages:
         needed = stage.recipe.needs()
-        if needed and stage.missing(plan.executor):
+        if needed and stage.to_make(plan.executor):
             model = stage.recipe.model_name(plan.spec.model)
             yield stage.name, plan.executor.engine_of(stage.recipe), model, needed
     if not plan.done and plan.method.generated_per_query() != 0:

@@ -75,7 +75,7 @@ def _trained_layers(plan: Plan) -> Iterator[tuple[str, str, tuple[str, ...]]]:
             targets = recipe.lora().targets
         elif isinstance(recipe, UserFineTuning):
             targets = getattr(recipe.adapter(), "targets", ())
-        if targets and stage.missing(plan.executor):
+        if targets and stage.to_make(plan.executor):
             model = recipe.model_name(plan.spec.model)
             yield model, plan.executor.engine_of(recipe), targets
 

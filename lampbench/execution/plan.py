@@ -52,6 +52,23 @@ class Stage:
             if owner.id not in executor.failed_users and not has(self.name, key(self.recipe, owner))
         ]
 
+    def to_make(self, executor: Executor) -> list[Owner]:
+        """As `missing`, for plans: nothing is fetched from a remote store, or removed there."""
+        may_have, key = executor.cache.may_have, executor.keys.of
+        return [one for one in self.owners if not may_have(self.name, key(self.recipe, one))]
+
+    def to_fetch(self, executor: Executor) -> list[Owner]:
+        """The owners whose artifact is in a remote store and not on this machine."""
+        cache, key = executor.cache, executor.keys.of
+        if cache.remote is None:
+            return []
+        found = ((one, key(self.recipe, one)) for one in self.owners)
+        return [
+            one
+            for one, name in found
+            if not cache.is_here(self.name, name) and cache.remote.may_have(self.name, name)
+        ]
+
     def made(self, executor: Executor) -> list[Owner]:
         """The owners with an artifact."""
         has, key = executor.cache.has, executor.keys.of

@@ -38,14 +38,15 @@ def cache_folder(given: Path | str) -> Path:
     """
     if not is_url(url := str(given)):
         return Path(given)
+    if "@" in url or "?" in url:  # first: the other message shows the URL
+        raise LampbenchError(
+            "--cache-dir: a URL with a user name, password or token (with @ or ?) would be "
+            "recorded with the runs; give credentials as the store's library reads them, such as "
+            "in environment variables"
+        )
     if len(url) > _LONGEST or not _URL.fullmatch(url) or "::" in url:
         raise LampbenchError(
             f"--cache-dir {short_repr(url)}: is no URL such as s3://bucket/folder; correct it"
-        )
-    if "@" in url:
-        raise LampbenchError(
-            "--cache-dir: a URL with a user name or password would be recorded with the runs; give "
-            "credentials as the store's library reads them, such as in environment variables"
         )
     url = url.rstrip("/")
     readable = re.sub(r"[^a-zA-Z0-9]+", "-", url)[:40]

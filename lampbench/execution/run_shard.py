@@ -8,6 +8,7 @@ from lampbench.execution.runner import execute, require_recorded
 from lampbench.execution.shard import Shard
 from lampbench.execution.shard_answers import (
     answered_otherwise,
+    drop_journals,
     has_answers,
     store_answers,
     unanswered,
@@ -35,6 +36,9 @@ def answer_shard(plan: Plan, shard: Shard, *, again: bool = False) -> bool:
                 say(f"already recorded: {plan.folder} (--force runs it again)")
                 return True
             if not has_answers(plan, shard):
+                if again and cache.remote is not None:
+                    # the driver deletes what its own machine received, and this is another one
+                    drop_journals(plan, shard)
                 store_answers(plan, shard, make_answers(plan, shard))
     return False
 

@@ -1,6 +1,7 @@
 """What a shard hands on to the process that records the run: its predictions and what they cost.
 
-They are artifacts of the cache until the run is recorded, one per shard.
+They are artifacts of the cache until the run is recorded, one per shard; with a cache in a remote
+store, they are kept there alone.
 """
 
 import json
@@ -8,12 +9,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
+from lampbench.execution.artifact_files import META
+from lampbench.execution.cache import PARTIAL
 from lampbench.execution.cost_meter import Usage
+from lampbench.execution.executor import PREDICTIONS
+from lampbench.execution.handed_over import hand_over, handed_over
 from lampbench.execution.plan import Plan
 from lampbench.execution.shard import Shard
 from lampbench.plugin.method import Prediction
 from lampbench.record.manifest import StageCost
 from lampbench.util.disk import writing
+from lampbench.util.hashing import digest
 from lampbench.util.regular_file import read_regular
 
 SHARD_ANSWERS = "shard_answers"
@@ -60,7 +66,17 @@ def store_answers(plan: Plan, shard: Shard, answers: ShardAnswers) -> None:
             "failed_users": answers.failed_users,
         },
     }
-    cache.commit(SHARD_ANSWERS, key, rows, meta)
+    hand_over(cache, SHARD_ANSWERS, key, rows, meta)
+    if cache.remote is not None:  # the run may be recorded by another machine
+        drop_journals(plan, shard)
+
+
+def drop_journals(plan: Plan, shard: Shard) -> None:
+    """Delete the answers that a shard's users have received on this machine so far."""
+    for user in plan.spec.dataset.test_users:
+        if user.id in shard:
+            place = f"{plan.folder.name}/{digest(user.id)}"
+            plan.executor.cache.drop_partial(PREDICTIONS, place)
 
 
 def has_answers(plan: Plan, shard: Shard) -> bool:
@@ -75,8 +91,9 @@ def read_answers(plan: Plan, shard: Shard) -> ShardAnswers:
         LampbenchError: it has made nothing.
     """
     cache, key = plan.executor.cache, _key(plan, shard)
-    value = cache.meta(SHARD_ANSWERS, key)["value"]
-    lines = read_regular(cache.path(SHARD_ANSWERS, key) / _ROWS).splitlines()
+    with handed_over(cache, SHARD_ANSWERS, key) as folder:
+        value = json.loads(read_regular(folder / META))["value"]
+        lines = read_regular(folder / _ROWS).splitlines()
     return ShardAnswers(
         [_prediction(json.loads(line)) for line in lines],
         [StageCost(**cost) for cost in value["costs"]],
@@ -107,6 +124,8 @@ def drop_answers(plan: Plan) -> None:
     cache = plan.executor.cache
     for key, _ in [one for variant in _VARIANTS for one in _stored(plan, variant)]:
         cache.remove(SHARD_ANSWERS, key)
+    for left in (cache.root / PARTIAL / SHARD_ANSWERS).glob(f"{plan.folder.name}-*"):
+        cache.drop_partial(SHARD_ANSWERS, left.name)  # of a process that was killed
 
 
 def read_all_answers(plan: Plan, count: int) -> ShardAnswers:

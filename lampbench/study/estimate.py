@@ -1,11 +1,12 @@
 """Prints what plans will cost, before anything is run."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import click
 
-from lampbench.execution.plan import Plan
+from lampbench.execution.plan import Plan, Stage
+from lampbench.execution.specification import Owner
 from lampbench.execution.stage_engines import uses_engine
 from lampbench.record.manifest import PREDICT
 from lampbench.study.token_cost import Cost, Lengths, answer_cost, artifact_cost
@@ -33,8 +34,9 @@ def stage_estimates(plan: Plan, lengths: Lengths) -> list[StageEstimate]:
     spec = plan.spec
     found = []
     for stage in plan.stages:
-        missing = stage.missing(plan.executor)
+        missing = stage.to_make(plan.executor)
         costs = [artifact_cost(stage.recipe, spec, owner, lengths) for owner in missing]
+        costs += _fetched(plan, stage, stage.to_fetch(plan.executor), lengths)
         cached = len(stage.owners) - len(missing)
         engine = plan.executor.engine_of(stage.recipe) if uses_engine(stage.recipe) else ""
         found.append(StageEstimate(stage.name, engine, len(stage.owners), cached, _sum(costs)))
@@ -98,11 +100,12 @@ def print_totals(groups: Mapping[str, Sequence[Plan]], speeds: Sequence[float] |
             spec = plan.spec
             length = lengths.setdefault(spec.model, Lengths(plan.executor.model_spec))
             for stage in plan.stages:
-                for owner in stage.missing(plan.executor):
-                    artifact = stage.name, plan.executor.keys.of(stage.recipe, owner)
-                    if artifact not in paid:
-                        paid.add(artifact)
-                        costs.append(artifact_cost(stage.recipe, spec, owner, length))
+                made, fetched = (
+                    [one for one in owners if _is_first(plan, stage, one, paid)]
+                    for owners in (stage.to_make(plan.executor), stage.to_fetch(plan.executor))
+                )
+                costs += [artifact_cost(stage.recipe, spec, owner, length) for owner in made]
+                costs += _fetched(plan, stage, fetched, length)
             costs.append(answer_cost(spec, length))
         done = sum(plan.done for plan in plans)
         rows.append([name, len(plans), done, *_sums(costs), *_hours(costs, speeds)])
@@ -115,6 +118,19 @@ def print_totals(groups: Mapping[str, Sequence[Plan]], speeds: Sequence[float] |
     if lengths:
         how = " or ".join(sorted({length.how for length in lengths.values()}))
         click.echo(f"  {_ABOUT.format(how=how)}")
+
+
+def _is_first(plan: Plan, stage: Stage, owner: Owner, paid: set[tuple[str, str]]) -> bool:
+    artifact = stage.name, plan.executor.keys.of(stage.recipe, owner)
+    known = artifact in paid
+    paid.add(artifact)
+    return not known
+
+
+def _fetched(plan: Plan, stage: Stage, owners: Iterable[Owner], lengths: Lengths) -> list[Cost]:
+    """What artifacts take that are copied from a remote store: room on this machine's disk."""
+    made = (artifact_cost(stage.recipe, plan.spec, owner, lengths) for owner in owners)
+    return [Cost(disk=one.disk) for one in made]
 
 
 def _hours(costs: Sequence[Cost], speeds: Sequence[float] | None) -> list[float | str]:

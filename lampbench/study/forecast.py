@@ -106,7 +106,7 @@ def _stages(
     for stage in plan.stages:
         grown = 1.0 if stage.of_task else factor
         owners = [
-            owner for owner in stage.missing(plan.executor)
+            owner for owner in stage.to_make(plan.executor)
             if (stage.name, keys.of(stage.recipe, owner)) not in paid
         ]  # fmt: skip
         paid |= {(stage.name, keys.of(stage.recipe, owner)) for owner in owners}

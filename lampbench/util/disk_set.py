@@ -23,7 +23,7 @@ class DiskSet:
         weakref.finalize(self, self._table.close)
         for setting in (f"cache_size = -{_CACHED}", "journal_mode = OFF", "synchronous = OFF"):
             self._table.execute(f"PRAGMA {setting}")
-        self._table.execute("CREATE TABLE texts (text TEXT PRIMARY KEY) WITHOUT ROWID")
+        self._table.execute("CREATE TABLE texts (text BLOB PRIMARY KEY) WITHOUT ROWID")
 
     def add(self, text: str) -> None:
         """Add a text.
@@ -32,17 +32,22 @@ class DiskSet:
             LampbenchError: the disk of temporary files is full.
         """
         with _one_line():
-            self._table.execute("INSERT OR IGNORE INTO texts VALUES (?)", (text,))
+            self._table.execute("INSERT OR IGNORE INTO texts VALUES (?)", (_bytes(text),))
 
-    def __contains__(self, text: object) -> bool:
+    def __contains__(self, text: str) -> bool:
         with _one_line():
-            found = self._table.execute("SELECT 1 FROM texts WHERE text = ?", (text,))
+            found = self._table.execute("SELECT 1 FROM texts WHERE text = ?", (_bytes(text),))
             return found.fetchone() is not None
 
     def __len__(self) -> int:
         with _one_line():
             count: int = self._table.execute("SELECT count(*) FROM texts").fetchone()[0]
             return count
+
+
+def _bytes(text: str) -> bytes:
+    """The text as bytes: a file's name that is not UTF-8 has surrogates, which SQLite refuses."""
+    return text.encode("utf-8", "surrogatepass")
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 import contextlib
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, TextIO
@@ -12,6 +13,10 @@ from lampbench.util.terminal import REWRITE, message_line, rewrites
 if TYPE_CHECKING:
     from lampbench.util.stage_table import StageTable
 
+_INTERVAL = 10.0  # seconds between plain lines
+_ONE_TABLE = threading.Lock()
+"""Held while a table is open: it replaces the streams of the process until it is closed."""
+
 
 class Progress:
     """Shows the stage, how much of it is done and the time left.
@@ -20,10 +25,11 @@ class Progress:
     a line is printed every `interval` seconds and at the end of a stage.
     """
 
-    def __init__(self, stream: TextIO | None = None, interval: float = 10.0) -> None:
+    def __init__(self, stream: TextIO | None = None, interval: float = _INTERVAL) -> None:
         self._stream = stream or sys.stderr
         self._live = rewrites(self._stream)
         self._interval = 0.1 if self._live else interval
+        self._beside = False
         self._stage = ""
         self._unit = ""
         self._total = 0
@@ -36,23 +42,43 @@ class Progress:
 
     @contextlib.contextmanager
     def tabled(self, rows: Sequence[StageRow]) -> Iterator[None]:
-        """Show stages as rows of a table while the context is open, if the terminal can."""
+        """Show stages as rows of a table while the context is open, if the terminal can.
+
+        While another table is open in this process, stages are plain lines above that one.
+        """
         encoding = (getattr(self._stream, "encoding", None) or "").lower()
         if not self._live or not rows or "utf" not in encoding:
             yield
             return
         from lampbench.util.stage_table import StageTable
 
+        if not _ONE_TABLE.acquire(blocking=False):
+            with self._beside_a_table():
+                yield
+            return
         try:
             with StageTable(rows, self._stream) as self.table:
                 yield
         finally:
             self.table = None
+            _ONE_TABLE.release()
+
+    @contextlib.contextmanager
+    def _beside_a_table(self) -> Iterator[None]:
+        before = self._live, self._interval
+        self._live, self._interval, self._beside = False, _INTERVAL, True
+        try:
+            yield
+        finally:
+            (self._live, self._interval), self._beside = before, False
 
     def say(self, text: str) -> None:
         """Print a line that stays."""
         if self.table:
             self.table.say(text)
+            return
+        if self._beside:
+            print_message(text)  # to what standard error is now: the lines above the table
             return
         self._stream.write((REWRITE if self._live else "") + message_line(text) + "\n")
         self._stream.flush()

@@ -4,6 +4,8 @@ import json
 import os
 import re
 import shutil
+import subprocess
+import sys
 import time
 from random import Random
 
@@ -14,6 +16,7 @@ from lampbench.execution.cache import Cache
 from lampbench.execution.cache_contents import artifacts, grouped
 from lampbench.execution.journal import JOURNAL
 from lampbench.util.lock import hold
+from lampbench.util.terminal import LONGEST
 from tests.shared.fake_runs import Killed
 
 OPPU = ("--method", "oppu")
@@ -147,6 +150,39 @@ def test_gc_removes_left_overs(call, cache_dir, tmp_path):
     ]
     assert call("cache", "gc", *ALL, "--yes")[0] == 0
     assert [file.name for file in cache_dir.rglob("*") if file.is_file()] == ["notes"]
+
+
+NOT_UTF_8 = os.fsdecode(b"\xff\xfe")
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="its names of files are UTF-8")
+def test_names_of_folders_are_escaped_and_cut(tmp_path, root):
+    """In a process of its own: the stream of a test takes what standard output refuses."""
+    cache, long = tmp_path / "cache", "x" * 250
+    for key in (NOT_UTF_8, "a\nforged: line", "b\x1b[2J"):
+        (cache / "oppu" / key).mkdir(parents=True)
+    (cache / long / long).mkdir(parents=True)
+    (cache / "locks").mkdir()
+    (tmp_path / "results").mkdir()
+
+    def told(*arguments):
+        command = [sys.executable, "-m", "lampbench", "cache", *arguments, "--cache-dir", "cache"]
+        environment = {**os.environ, "PYTHONPATH": str(root), "PYTHONIOENCODING": "utf-8:strict"}
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, env=environment)
+        assert done.stderr == b""
+        return done.returncode, sorted(done.stdout.decode().splitlines())
+
+    code, found = told("verify")
+    assert code == 1 and len(found) == 5, "a line per damaged artifact, and their number"
+    assert all(len(line) <= LONGEST for line in found) and "..." in found[3]
+    assert found[0].startswith("cache/oppu/\\udcff\\udcfe: ")
+    assert found[1].startswith("cache/oppu/a forged: line: ")
+    assert found[2].startswith("cache/oppu/b\\u001b[2J: ")
+    assert told("list")[0] == 0 == told("list", "--format", "json")[0]
+    code, found = told("gc", *ALL, "--yes")
+    assert code == 0 and len(found) == 5 and all(len(line) <= LONGEST for line in found)
+    assert "artifact: cache/oppu/\\udcff\\udcfe (0 bytes)" in found
+    assert not stored(cache)
 
 
 def test_gc_names_a_run_that_cannot_be_planned_and_keeps_its_task(

@@ -197,3 +197,23 @@ def test_a_node_says_whether_it_uses_the_same_store(machine, tmp_path):
     with need.token():
         assert not problem_of(look_around(need), need)
     assert not RemoteStore(need.store).kinds()
+
+
+def test_a_copy_that_the_store_does_not_have_gives_way(cache):
+    here, there = cache("here"), cache("there")
+    store, here.remote = here.remote, None
+    put(here, text="only here")
+    here.remote = store
+    put(there, text="in the store")
+    put(here, text="made again")
+    assert weights(here) == weights(there) == "in the store"
+
+
+def test_what_is_made_again_replaces_a_copy_that_the_store_does_not_have(cache):
+    here = cache("here")
+    put(here, text="old")
+    here.remote.remove("kind", "k1")
+    put(here, text="new")
+    assert weights(here) == "new"
+    there = cache("there")
+    assert there.has("kind", "k1") and weights(there) == "new"
