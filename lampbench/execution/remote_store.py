@@ -38,6 +38,11 @@ class RemoteStore:
         self.url = url.rstrip("/")
         self._lists: dict[str, tuple[set[str], float]] = {}
 
+    @property
+    def of_this_process(self) -> bool:
+        """Whether no other process can see it: it is in this one's memory."""
+        return self.url.partition("://")[0] == "memory"
+
     def require_usable(self) -> None:
         """Make sure that objects can be written, read and removed."""
         token = secrets.token_hex(8)

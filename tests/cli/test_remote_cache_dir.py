@@ -80,6 +80,17 @@ def test_a_library_that_is_not_installed_is_named(call, monkeypatch, scheme, mod
     assert f"needs the package {module}, which cannot be imported" in line and how in line
 
 
+@pytest.mark.parametrize(
+    "processes", [("--workers", "2"), ("--shard", "0/2"), ("--executor", "ray")], ids=" ".join
+)
+def test_a_store_in_the_memory_of_one_process_is_for_one(call, on_fake_engine, processes):
+    code, out, err = call(*RUN, "--cache-dir", "memory://cache", *processes)
+    (line,) = err.splitlines()
+    assert (code, out) == (2, "")
+    assert "memory://cache: is in the memory of one process" in line and "--workers" in line
+    assert not on_fake_engine.generated
+
+
 def test_a_store_that_cannot_be_reached(call, on_fake_engine, s3_server, monkeypatch):
     url = new_bucket(s3_server, monkeypatch)
     monkeypatch.setitem(fsspec.config.conf, "s3", {"endpoint_url": "http://127.0.0.1:9"})
