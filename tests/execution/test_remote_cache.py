@@ -158,8 +158,13 @@ def test_forget_reaches_the_store(cache, machine):
     put(here, "k1", owner="ann")
     put(here, "k2", owner="bob")
     removed, left = forget_in_cache(machine("there"), "ann")
-    assert removed == [f"{here.remote.url}/kind/k1: kind of t"] and not left
+    assert removed == [f"{here.remote.url}/kind/k1: kind of t"]
+    (line,) = left
+    assert line.startswith(f"{here.remote.url}: other machines") and "same command there" in line
     assert cache("third").keys("kind") == ["k2"]
+    assert here.path("kind", "k1").is_dir(), "which is why it is said"
+    removed, _ = forget_in_cache(here.root, "ann")
+    assert removed == [f"{here.path('kind', 'k1')}: kind of t"]
 
 
 def recorded(folder):
