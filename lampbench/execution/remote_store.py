@@ -23,6 +23,10 @@ _FRESH = 2.0  # seconds for which a list of keys is believed, or longer where it
 _REFUSED = re.compile(r"credential|access ?key|signature|denied|forbidden|unauthori[sz]ed|40[13]\b",
                       re.IGNORECASE)  # fmt: skip
 
+_UNFIT = TypeError, AttributeError, NotImplementedError
+"""Errors of libraries that only read, or that need more than a URL; no network raises them."""
+_READS_ONLY = re.compile(r"read.?only", re.IGNORECASE)
+
 
 class RemoteStore:
     """Artifacts under a URL such as `s3://bucket/folder`.
@@ -42,6 +46,10 @@ class RemoteStore:
     def of_this_process(self) -> bool:
         """Whether no other process can see it: it is in this one's memory."""
         return self.url.partition("://")[0] == "memory"
+
+    def require_library(self) -> None:
+        """Make sure that fsspec has a library for the URL; asks no network."""
+        _ = self._opened
 
     def require_usable(self) -> None:
         """Make sure that objects can be written, read and removed."""
@@ -188,6 +196,11 @@ class RemoteStore:
                 "library reads them (s3: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY); finished "
                 "work is kept here"
             )
+        if isinstance(error, _UNFIT) or _READS_ONLY.search(told):
+            return LampbenchError(
+                f"--cache-dir {self.url}: fsspec's library for this scheme cannot keep a cache "
+                f"there ({told}); choose another store, such as s3://bucket/folder"
+            )
         return LampbenchError(
             f"{self.url}: the store cannot be reached ({told}); check the address and the network "
             "and run the same command again: finished work is kept here"
@@ -214,7 +227,14 @@ def _without_library(scheme: str, error: ImportError) -> str:
     from fsspec.registry import known_implementations
 
     module = known_implementations.get(scheme, {}).get("class", "").partition(".")[0]
-    how = "pip install 'lampbench[remote]'" if module == "s3fs" else f"pip install {module}"
+    if module == "fsspec":  # its own code for a scheme imports another package, and names it
+        cause = error.__cause__ if isinstance(error.__cause__, ImportError) else error
+        module = (cause.name or scheme).partition(".")[0]
+        how = "install that package"
+    elif module == "s3fs":
+        how = "pip install 'lampbench[remote]'"
+    else:
+        how = f"pip install {module}"
     return (
         f"--cache-dir {scheme}://...: needs the package {module}, which cannot be imported "
         f"({_short(error)}): {how}"
