@@ -11,7 +11,7 @@ import json
 import re
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -38,8 +38,9 @@ class RemoteStore:
     or its library is not installed.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, clock: Callable[[], float] = time.monotonic) -> None:
         self.url = url.rstrip("/")
+        self._clock = clock  # seconds
         self._lists: dict[str, tuple[set[str], float]] = {}
 
     @property
@@ -88,16 +89,16 @@ class RemoteStore:
 
     def keys(self, kind: str) -> set[str]:
         """The keys of a kind's artifacts, also of those that are being published."""
-        began = time.monotonic()
+        began = self._clock()
         found = self._names(kind)
-        now = time.monotonic()
+        now = self._clock()
         self._lists[kind] = found, now + max(_FRESH, 10 * (now - began))
         return found
 
     def may_have(self, kind: str, key: str) -> bool:
         """Whether an artifact was there a moment ago: one request for many artifacts of a kind."""
         found, until = self._lists.get(kind, (set(), 0.0))
-        if time.monotonic() >= until:
+        if self._clock() >= until:
             found = self.keys(kind)
         return key in found
 
