@@ -84,11 +84,19 @@ def execute_all(
 
 
 def _require_divisible(plans: Sequence[Plan]) -> None:
-    """Refuse several processes for engines that one process must ask.
+    """Refuse several processes for engines that one process must ask, and over a cache that one
+    process sees.
 
     Raises:
-        LampbenchError: a plan has such an engine.
+        LampbenchError: a plan has such an engine, or such a cache.
     """
+    for each in plans:
+        if (remote := each.executor.cache.remote) is not None and remote.of_this_process:
+            raise LampbenchError(
+                f"--cache-dir {remote.url}: is in the memory of one process, and others cannot see "
+                "it; choose a folder or another store, or leave out --workers, --executor and "
+                "--shard"
+            )
     undivided = [
         name
         for each in plans

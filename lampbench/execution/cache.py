@@ -220,7 +220,7 @@ class Cache:
         remote = self.remote
         if remote is None or not (newly or remote.may_have(kind, key)):
             return False
-        staged = fetch_sound(remote, self.partial(kind, key), kind, key, self.say)
+        staged = fetch_sound(remote, self.root / PARTIAL / kind, kind, key, self.say)
         if staged is None:
             return False
         with writing(staged):

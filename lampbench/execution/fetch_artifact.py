@@ -13,7 +13,7 @@ from lampbench.util.disk import writing
 def fetch_sound(
     remote: RemoteStore, parent: Path, kind: str, key: str, say: Callable[[str], object]
 ) -> Path | None:
-    """A copy of an artifact in a folder of its own in `parent`; None if there is no sound one.
+    """A copy of an artifact, in a folder of its own in `parent`; None if there is no sound one.
 
     One that is not what was written is fetched once more, and then removed from the store.
 
@@ -21,12 +21,12 @@ def fetch_sound(
         FullDisk: the disk is full.
         LampbenchError: the store cannot be used.
     """
-    staged = parent / f"fetch-{os.getpid()}"
+    staged = parent / f"{key}.fetch-{os.getpid()}"
     damage = ""
     for _ in range(2):
         shutil.rmtree(staged, ignore_errors=True)
         with writing(staged):
-            staged.mkdir()
+            staged.mkdir(parents=True)
             if not remote.fetch(kind, key, staged):
                 staged.rmdir()
                 return None

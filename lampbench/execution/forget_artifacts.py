@@ -42,6 +42,10 @@ def forget_in_cache(root: Path, user: str) -> tuple[list[str], list[str]]:
             shared += meta.get("owner") is None and artifact.kind != MODEL
     if (store := store_of(root)) is not None:
         removed += _forget_published(store, user, left)
+        left.append(
+            f"{store.url}: other machines that used this store keep copies in folders of their own "
+            "(LAMPBENCH_LOCAL_CACHE); give the same command there, too"
+        )
     removed += _forget_damaged(root, user, left)
     removed += _forget_partial(root, user, left)
     if shared:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lampbench.execution.artifact_files import write_meta
-from lampbench.execution.cache import Cache
+from lampbench.execution.cache import PARTIAL, Cache
 from lampbench.execution.fetch_artifact import fetch_sound
 from lampbench.util.disk import writing
 from lampbench.util.errors import LampbenchError
@@ -51,7 +51,7 @@ def handed_over(cache: Cache, kind: str, key: str) -> Iterator[Path]:
     if remote is None:
         found = cache.path(kind, key) if cache.has(kind, key) else None
     else:
-        found = fetch_sound(remote, cache.partial(kind, key), kind, key, cache.say)
+        found = fetch_sound(remote, cache.root / PARTIAL / kind, kind, key, cache.say)
     if found is None:
         raise LampbenchError(f"{place}: no sound artifact; run the same command again")
     try:

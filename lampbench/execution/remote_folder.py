@@ -34,7 +34,8 @@ def cache_folder(given: Path | str) -> Path:
     """The folder of a cache that is given as a folder or a URL; makes that of a URL.
 
     Raises:
-        LampbenchError: it is no sensible URL, or the folder cannot be written.
+        LampbenchError: it is no sensible URL, the library for it is not installed, or the folder
+            cannot be written.
     """
     if not is_url(url := str(given)):
         return Path(given)
@@ -49,6 +50,7 @@ def cache_folder(given: Path | str) -> Path:
             f"--cache-dir {short_repr(url)}: is no URL such as s3://bucket/folder; correct it"
         )
     url = url.rstrip("/")
+    RemoteStore(url).require_library()
     readable = re.sub(r"[^a-zA-Z0-9]+", "-", url)[:40]
     root = Path(os.environ.get(LOCAL_FOLDER, REMOTE_CACHES)) / f"{readable}-{digest(url, 8)}"
     try:

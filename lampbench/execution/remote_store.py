@@ -11,7 +11,7 @@ import json
 import re
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -22,6 +22,10 @@ from lampbench.util.errors import LampbenchError
 _FRESH = 2.0  # seconds for which a list of keys is believed, or longer where it takes long
 _REFUSED = re.compile(r"credential|access ?key|signature|denied|forbidden|unauthori[sz]ed|40[13]\b",
                       re.IGNORECASE)  # fmt: skip
+
+_UNFIT = TypeError, AttributeError, NotImplementedError
+"""Errors of libraries that only read, or that need more than a URL; no network raises them."""
+_READS_ONLY = re.compile(r"read.?only", re.IGNORECASE)
 
 
 class RemoteStore:
@@ -34,9 +38,19 @@ class RemoteStore:
     or its library is not installed.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, clock: Callable[[], float] = time.monotonic) -> None:
         self.url = url.rstrip("/")
+        self._clock = clock  # seconds
         self._lists: dict[str, tuple[set[str], float]] = {}
+
+    @property
+    def of_this_process(self) -> bool:
+        """Whether no other process can see it: it is in this one's memory."""
+        return self.url.partition("://")[0] == "memory"
+
+    def require_library(self) -> None:
+        """Make sure that fsspec has a library for the URL; asks no network."""
+        _ = self._opened
 
     def require_usable(self) -> None:
         """Make sure that objects can be written, read and removed."""
@@ -75,16 +89,16 @@ class RemoteStore:
 
     def keys(self, kind: str) -> set[str]:
         """The keys of a kind's artifacts, also of those that are being published."""
-        began = time.monotonic()
+        began = self._clock()
         found = self._names(kind)
-        now = time.monotonic()
+        now = self._clock()
         self._lists[kind] = found, now + max(_FRESH, 10 * (now - began))
         return found
 
     def may_have(self, kind: str, key: str) -> bool:
         """Whether an artifact was there a moment ago: one request for many artifacts of a kind."""
         found, until = self._lists.get(kind, (set(), 0.0))
-        if time.monotonic() >= until:
+        if self._clock() >= until:
             found = self.keys(kind)
         return key in found
 
@@ -183,6 +197,11 @@ class RemoteStore:
                 "library reads them (s3: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY); finished "
                 "work is kept here"
             )
+        if isinstance(error, _UNFIT) or _READS_ONLY.search(told):
+            return LampbenchError(
+                f"--cache-dir {self.url}: fsspec's library for this scheme cannot keep a cache "
+                f"there ({told}); choose another store, such as s3://bucket/folder"
+            )
         return LampbenchError(
             f"{self.url}: the store cannot be reached ({told}); check the address and the network "
             "and run the same command again: finished work is kept here"
@@ -209,7 +228,14 @@ def _without_library(scheme: str, error: ImportError) -> str:
     from fsspec.registry import known_implementations
 
     module = known_implementations.get(scheme, {}).get("class", "").partition(".")[0]
-    how = "pip install 'lampbench[remote]'" if module == "s3fs" else f"pip install {module}"
+    if module == "fsspec":  # its own code for a scheme imports another package, and names it
+        cause = error.__cause__ if isinstance(error.__cause__, ImportError) else error
+        module = (cause.name or scheme).partition(".")[0]
+        how = "install that package"
+    elif module == "s3fs":
+        how = "pip install 'lampbench[remote]'"
+    else:
+        how = f"pip install {module}"
     return (
         f"--cache-dir {scheme}://...: needs the package {module}, which cannot be imported "
         f"({_short(error)}): {how}"

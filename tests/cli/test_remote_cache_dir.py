@@ -80,6 +80,38 @@ def test_a_library_that_is_not_installed_is_named(call, monkeypatch, scheme, mod
     assert f"needs the package {module}, which cannot be imported" in line and how in line
 
 
+@pytest.mark.parametrize(
+    "processes", [("--workers", "2"), ("--shard", "0/2"), ("--executor", "ray")], ids=" ".join
+)
+def test_a_store_in_the_memory_of_one_process_is_for_one(call, on_fake_engine, processes):
+    code, out, err = call(*RUN, "--cache-dir", "memory://cache", *processes)
+    (line,) = err.splitlines()
+    assert (code, out) == (2, "")
+    assert "memory://cache: is in the memory of one process" in line and "--workers" in line
+    assert not on_fake_engine.generated
+
+
+def test_a_package_that_fsspecs_own_code_needs_is_named(call, monkeypatch, tmp_path):
+    monkeypatch.setenv("LAMPBENCH_LOCAL_CACHE", str(tmp_path / "local"))
+    monkeypatch.setitem(sys.modules, "paramiko", None)
+    monkeypatch.delitem(sys.modules, "fsspec.implementations.sftp", raising=False)
+    monkeypatch.delitem(sys.modules["fsspec.registry"]._registry, "sftp", raising=False)
+    line = refused(call, "sftp://host/x")
+    assert "needs the package paramiko, which cannot be imported" in line
+    assert "install that package" in line and "fsspec" not in line
+    assert not list((tmp_path / "local").glob("*"))
+
+
+@pytest.mark.parametrize("url", ["data://x", "dir://x", "reference://x"])
+def test_a_scheme_that_cannot_keep_a_cache(call, monkeypatch, tmp_path, url):
+    monkeypatch.setenv("LAMPBENCH_LOCAL_CACHE", str(tmp_path / "local"))
+    line = refused(call, url)
+    assert "for this scheme cannot keep a cache there (" in line and "choose another store" in line
+    assert "reached" not in line
+    if url != "data://x":  # this one is known when something is asked of it
+        assert not list((tmp_path / "local").glob("*"))
+
+
 def test_a_store_that_cannot_be_reached(call, on_fake_engine, s3_server, monkeypatch):
     url = new_bucket(s3_server, monkeypatch)
     monkeypatch.setitem(fsspec.config.conf, "s3", {"endpoint_url": "http://127.0.0.1:9"})

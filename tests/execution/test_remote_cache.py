@@ -10,6 +10,7 @@ from lampbench.core.dataset import Dataset
 from lampbench.execution.artifact_files import META, find_damage
 from lampbench.execution.cache import PARTIAL, UNPUBLISHED, Cache
 from lampbench.execution.forget_artifacts import forget_in_cache
+from lampbench.execution.partial_work import partial_work
 from lampbench.execution.remote_folder import LOCAL_FOLDER, cache_folder
 from lampbench.execution.remote_store import RemoteStore
 from lampbench.execution.run_shard import execute_shard
@@ -67,6 +68,27 @@ def test_what_one_machine_makes_another_has(cache):
     assert not list((here.root / UNPUBLISHED).glob("*/*"))
 
 
+def test_fetching_leaves_no_unfinished_work(cache):
+    put(cache("here"))
+    there = cache("there")
+    assert there.has("kind", "k1") and not there.has("kind", "k2")
+    assert not list(partial_work(there.root))
+
+
+def test_a_fetch_under_way_survives_a_process_that_finds_the_artifact_finished(cache, monkeypatch):
+    put(cache("here"))
+    there, other = cache("there"), cache("there")
+    fetch = there.remote.fetch
+
+    def meanwhile(*arguments):
+        found = fetch(*arguments)
+        other.drop_finished("kind", ["k1"])
+        return found
+
+    monkeypatch.setattr(there.remote, "fetch", meanwhile)
+    assert there.has("kind", "k1") and weights(there) == "weights"
+
+
 def test_an_artifact_is_visible_when_all_of_it_is_there(cache, monkeypatch):
     here, there = cache("here"), cache("there")
     files = here.remote._files
@@ -122,7 +144,7 @@ def test_a_checksum_that_does_not_match_is_said_and_the_artifact_made_again(cach
     assert not there.has("kind", "k1")
     (line,) = said
     assert f"{there.remote.url}/kind/k1: adapter/weights.bin was changed; removed, made" in line
-    assert not list((there.root / PARTIAL / "kind").glob("*/fetch-*"))
+    assert not list((there.root / PARTIAL / "kind").iterdir())
     put(there, text="made again")
     third = cache("third", said)
     assert third.has("kind", "k1") and weights(third) == "made again"
@@ -158,8 +180,13 @@ def test_forget_reaches_the_store(cache, machine):
     put(here, "k1", owner="ann")
     put(here, "k2", owner="bob")
     removed, left = forget_in_cache(machine("there"), "ann")
-    assert removed == [f"{here.remote.url}/kind/k1: kind of t"] and not left
+    assert removed == [f"{here.remote.url}/kind/k1: kind of t"]
+    (line,) = left
+    assert line.startswith(f"{here.remote.url}: other machines") and "same command there" in line
     assert cache("third").keys("kind") == ["k2"]
+    assert here.path("kind", "k1").is_dir(), "which is why it is said"
+    removed, _ = forget_in_cache(here.root, "ann")
+    assert removed == [f"{here.path('kind', 'k1')}: kind of t"]
 
 
 def recorded(folder):

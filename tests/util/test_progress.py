@@ -90,6 +90,7 @@ def test_a_table_gives_the_streams_back(terminal):
 def test_studies_in_threads_share_the_terminal_and_give_the_streams_back(terminal):
     """The order in which two calls of `lampbench.run` may begin and end."""
     terminal = terminal()
+    shown = terminal.getvalue
     (first, one), (second, other) = study("base"), study("rag")
     one.__enter__()
     other.__enter__()
@@ -101,7 +102,7 @@ def test_studies_in_threads_share_the_terminal_and_give_the_streams_back(termina
     second.say("rag news: recorded")
     other.__exit__(None, None, None)
     assert sys.stdout is terminal and sys.stderr is terminal
-    lines = terminal.getvalue().splitlines()
+    lines = shown().splitlines()
     assert any("rag news: predict: 2 queries in " in line for line in lines)
     assert lines[-1] == "rag news: recorded", "a plain line, not one that rewrites another"
     with study("rag")[1]:
