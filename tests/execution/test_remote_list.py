@@ -12,20 +12,19 @@ class Clock:
     def __call__(self):
         return self.now
 
-    def slow(self, read):
-        def names(*parts):
-            self.now += self.reading
-            return read(*parts)
-
-        return names
-
 
 def store(tmp_path, monkeypatch):
     """A store with a kind of artifacts, its clock, and how often its list was read."""
     clock, read = Clock(), []
     found = RemoteStore(f"file://{tmp_path}/store", clock)
-    names = clock.slow(found._names)
-    monkeypatch.setattr(found, "_names", lambda *parts: read.append(parts) or names(*parts))
+    names = found._names
+
+    def counted(*parts):
+        read.append(parts)
+        clock.now += clock.reading
+        return names(*parts)
+
+    monkeypatch.setattr(found, "_names", counted)
     return found, clock, read
 
 
