@@ -100,7 +100,13 @@ class Unknown(Method):
         ({"executor": "slurm"}, "executor='slurm': give 'local' or 'ray'"),
         ({"address": "auto"}, "--address auto: is a Ray cluster's; add --executor ray"),
         ({"workers": 2, "shard": "0/2"}, "--shard 0/2: is for one process of several"),
+        ({"address": "x" * 900}, f"--address {'x' * 37}...{'x' * 20}: is a Ray cluster's"),
+        ({"address": 6379, "executor": "ray"}, "--address 6379: write HOST:PORT"),
         ({"shard": "2/2"}, "--shard 2/2: write i/N"),
+        ({"shard": 3}, "--shard 3: write i/N"),
+        ({"shard": "3" * 900, "workers": 2}, f"--shard {'3' * 37}...{'3' * 20}: write i/N"),
+        ({"workers": 1, "results": "a\0b"}, "--results 'a\\x00b': has a NUL character"),
+        ({"cache_dir": "a\0b"}, "--cache-dir 'a\\x00b': has a NUL character"),
         ({"workers": 1, "engine": Unknown}, "Unknown'>: workers are other processes, and find"),
     ],
 )
@@ -108,6 +114,24 @@ def test_choices_that_do_not_fit_are_one_line(with_workers, choices, told):
     with pytest.raises(LampbenchError, match=re.escape(told)):
         lampbench.run_all("base", "news_headline", **{"users": 2, "device": "cpu", **choices})
     assert not Path("results").exists()
+
+
+@pytest.mark.parametrize("number", [numpy.float32(1.5), numpy.bool_(True)])
+def test_numbers_of_numpy_are_no_classes(with_workers, number):
+    """Whether a hyper-parameter takes them is said as it is without workers."""
+    one_worker: Any = {"workers": 1}
+    for processes in ({}, one_worker):
+        with pytest.raises(
+            LampbenchError, match=r"^decoding\.alpha=.*: give a value of type float"
+        ):
+            lampbench.sweep("cope", "news_headline", {"decoding.alpha": [number]}, **processes)
+
+
+def test_a_call_may_be_longer_than_the_arguments_of_a_process(with_workers):
+    study: Any = {"users": 4, "device": "cpu", "assignments": ["decoding.max_new_tokens=9"] * 9000}
+    lampbench.run(*STUDY, workers=1, **study)
+    del study["device"]
+    assert answers("results") == alone(lampbench.run, *STUDY, **study)
 
 
 def test_workers_know_methods_by_name_only(with_workers):

@@ -7,6 +7,7 @@ from pathlib import Path
 from lampbench.api.settings import checked_whole
 from lampbench.execution.shard import parse_shard
 from lampbench.util.errors import LampbenchError, short_repr
+from lampbench.util.terminal import message_line
 from lampbench.workers.crew import Crew, Processes
 
 EXECUTORS = ("local", "ray")
@@ -61,15 +62,20 @@ def processes_for(
     if executor not in EXECUTORS:
         usual = " or ".join(map(repr, EXECUTORS))
         raise LampbenchError(f"executor={short_repr(executor)}: give {usual}")
-    if choices.address and executor != "ray":
-        raise LampbenchError(f"--address {choices.address}: is a Ray cluster's; add --executor ray")
+    if choices.address is not None:
+        named = f"--address {message_line(str(choices.address), 60)}"
+        if not isinstance(choices.address, str):
+            raise LampbenchError(f"{named}: write HOST:PORT, such as 10.0.0.5:6379")
+        if choices.address and executor != "ray":
+            raise LampbenchError(f"{named}: is a Ray cluster's; add --executor ray")
     if shard is not None:
+        divided = parse_shard(shard)
         if workers or executor == "ray":
             raise LampbenchError(
                 f"--shard {shard}: is for one process of several that you start; leave out "
                 "--workers and --executor, which start processes"
             )
-        return Processes(parse_shard(shard))
+        return Processes(divided)
     crew: Crew | None = None
     if executor == "ray":
         from lampbench.workers.probe import need_of

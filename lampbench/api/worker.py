@@ -1,6 +1,7 @@
 """A worker of `lampbench.run`, `run_all` or `sweep`: makes the answers of one shard.
 
-The driver starts it as `python -m lampbench.api.worker SHARD CALL`, or Ray calls `work`.
+The driver starts it as `python -m lampbench.api.worker SHARD` and gives it the call on standard
+input, or Ray calls `work`.
 """
 
 import sys

@@ -1,11 +1,12 @@
 """What workers are told of a call in Python: its arguments as JSON."""
 
 import json
-import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
+
+import numpy
 
 from lampbench.api.processes import ProcessChoices, processes_for
 from lampbench.api.settings import AnyMethod, AnyTask, RunSettings, as_list, readable_again
@@ -106,11 +107,10 @@ def _plain(value: Any) -> Any:
         return str(value)
     if isinstance(value, Mapping):
         return dict(value)
-    try:
-        return operator.index(value)  # numpy's integers
-    except TypeError:
-        raise LampbenchError(
-            f"{short_repr(value)}: workers are other processes, and find methods, tasks and "
-            "engines by name; put the class into a file, give plugins=[FILE] and the class's name, "
-            "or leave out workers and executor"
-        ) from None
+    if isinstance(value, numpy.generic):
+        return value.item()
+    raise LampbenchError(
+        f"{short_repr(value)}: workers are other processes, and find methods, tasks and engines by "
+        "name; put the class into a file, give plugins=[FILE] and the class's name, or leave out "
+        "workers and executor"
+    )

@@ -1,6 +1,7 @@
 """A worker of a command: runs it for one shard.
 
-The driver starts it as `python -m lampbench.cli.worker SHARD ARGUMENTS...`, or Ray calls `work`.
+The driver starts it as `python -m lampbench.cli.worker SHARD` and gives it the command's arguments
+on standard input, or Ray calls `work`.
 """
 
 import contextlib

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from lampbench.util.errors import LampbenchError
 from lampbench.util.hashing import digest
+from lampbench.util.terminal import message_line
 
 MOST_SHARDS = 100_000
 
@@ -39,10 +40,11 @@ def parse_shard(text: str) -> Shard:
     Raises:
         LampbenchError: it is not of this form, or i is not from 0 to N - 1.
     """
-    found = re.fullmatch(r"(\d{1,9})/(\d{1,9})", text)
+    found = re.fullmatch(r"(\d{1,9})/(\d{1,9})", str(text))
     index, count = map(int, found.groups()) if found else (0, 0)
     if not index < count <= MOST_SHARDS:
         raise LampbenchError(
-            f"--shard {text}: write i/N with i from 0 to N - 1, such as 0/4 for the first of four"
+            f"--shard {message_line(str(text), 60)}: write i/N with i from 0 to N - 1, such as 0/4 "
+            "for the first of four"
         )
     return Shard(index, count)

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from lampbench.util.errors import LampbenchError
+from lampbench.util.errors import LampbenchError, short_repr
 
 
 def writable(folder: Path, option: str) -> None:
@@ -34,6 +34,8 @@ def could_be_written(folder: Path, option: str) -> None:
     Raises:
         LampbenchError: it cannot; names the folder and the option that chooses another.
     """
+    if "\0" in str(folder):
+        raise LampbenchError(f"{option} {short_repr(str(folder))}: has a NUL character; correct it")
     existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
         what = "is not writable" if existing.is_dir() else "is not a folder"

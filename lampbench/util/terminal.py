@@ -29,17 +29,17 @@ def visible(text: str) -> str:
     return _FOUND.sub(lambda found: found[1] or _escape(found[0]), text)
 
 
-def message_line(text: str) -> str:
-    """A message as one line of printable characters, at most `LONGEST` of them.
+def message_line(text: str, most: int = LONGEST) -> str:
+    """A message, or a part of it, as one line of at most `most` printable characters.
 
     Where it is too long, long words such as ids are shortened first, then its middle: what is wrong
     is at the beginning, and what to do about it at the end.
     """
     line = "".join(c if c.isprintable() else _escape(c) for c in " ".join(text.split()))
-    for most in _WORDS:
-        if len(line) > LONGEST:
-            line = " ".join(_shortened(word, most) for word in line.split(" "))
-    return _shortened(line, LONGEST)
+    for longest in _WORDS:
+        if len(line) > most:
+            line = " ".join(_shortened(word, longest) for word in line.split(" "))
+    return _shortened(line, most)
 
 
 def rewrites(stream: TextIO) -> bool:

@@ -28,8 +28,8 @@ _THREADS = "OMP_NUM_THREADS"
 class LocalCrew:
     """Runs a command as `count` shards at once.
 
-    `module` is the worker's, which is started with a shard and the `arguments` of the command;
-    `device` is what --device says.
+    `module` is the worker's, which is started with a shard, and told the `arguments` of the command
+    on its standard input; `device` is what --device says.
     """
 
     arguments: Sequence[str]
@@ -78,7 +78,7 @@ class LocalCrew:
     def _start(self, index: int, environment: Mapping[str, str]) -> None:
         shard = Shard(index, self.count)
         self._running[index] = _Process(
-            [sys.executable, "-m", self.module, str(shard), *self.arguments], environment
+            [sys.executable, "-m", self.module, str(shard)], self.arguments, environment
         )
         threading.Thread(target=self._read, args=(index, self._running[index]), daemon=True).start()
 
@@ -99,9 +99,16 @@ class LocalCrew:
 
 
 class _Process:
-    """A worker. Its standard input is a pipe: it ends when the driver does, however that ends."""
+    """A worker. Its standard input is a pipe: it ends when the driver does, however that ends.
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
+    The first line in it are the arguments: those of a process have limits, and appear in lists of
+    processes.
+    """
+
+    def __init__(
+        self, command: Sequence[str], arguments: Sequence[str], environment: Mapping[str, str]
+    ) -> None:
+        self._told = json.dumps(list(arguments)).encode("ascii") + b"\n"
         # what the worker did not expect to say: open as long as the worker
         self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115
         self.popen = subprocess.Popen(
@@ -112,12 +119,20 @@ class _Process:
     def events(self) -> Iterator[Event]:
         """What the worker reports, and last that its process is dead."""
         assert self.popen.stdout is not None
+        self._tell()
         for line in self.popen.stdout:
             with contextlib.suppress(ValueError):  # cut by a kill
                 yield json.loads(line)
         code = self.popen.wait()
         self.close()
         yield {"kind": "dead", "death": death(code) + self._last_words()}
+
+    def _tell(self) -> None:
+        assert self.popen.stdin is not None
+        left = memoryview(self._told)
+        with contextlib.suppress(BrokenPipeError):  # it has died; its last words are told
+            while left:
+                left = left[os.write(self.popen.stdin.fileno(), left) :]
 
     def close(self) -> None:
         """Close the pipes."""

@@ -12,6 +12,7 @@ from typing import Any
 from lampbench.execution.shard import Shard
 from lampbench.util.errors import LampbenchError
 from lampbench.util.progress import Progress
+from lampbench.util.terminal import message_line
 from lampbench.workers.crew import RETRIES, Ending, Event
 from lampbench.workers.probe import Need, enter, problem_of
 from lampbench.workers.worker_progress import crew_display
@@ -241,7 +242,7 @@ def _cluster(ray: Any, address: str | None) -> Iterator[None]:
         raise LampbenchError(f"Ray cannot be started on this machine: {error}") from error
     except RuntimeError as error:  # other versions of Ray or Python there
         told = " ".join(str(error).split())
-        raise LampbenchError(f"--address {address}: {told}") from None
+        raise LampbenchError(f"--address {_shown(address)}: {told}") from None
     try:
         yield
     finally:
@@ -250,6 +251,10 @@ def _cluster(ray: Any, address: str | None) -> Iterator[None]:
 
 def _no_cluster(address: str) -> LampbenchError:
     return LampbenchError(
-        f"--address {address}: no Ray cluster answers there; start one with `ray start --head`, "
-        "or leave --address out for one on this machine"
+        f"--address {_shown(address)}: no Ray cluster answers there; start one with "
+        "`ray start --head`, or leave --address out for one on this machine"
     )
+
+
+def _shown(address: str | None) -> str:
+    return message_line(str(address), 60)

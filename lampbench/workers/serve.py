@@ -13,9 +13,10 @@ from lampbench.workers.crew import Event, Work
 
 
 def serve(work: Work, arguments: Sequence[str]) -> None:
-    """Run the shard and the command that the arguments of this process give; report its events.
+    """Run a command for one shard, and report its events on standard output.
 
-    What something else prints goes to standard error.
+    The one argument of this process is the shard; the command's are the first line of standard
+    input, as JSON. What something else prints goes to standard error.
     """
     stream = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="ascii")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
@@ -26,9 +27,11 @@ def serve(work: Work, arguments: Sequence[str]) -> None:
             stream.write(json.dumps(event) + "\n")
             stream.flush()
 
+    told = sys.stdin.buffer.readline()
     threading.Thread(target=_end_with_driver, daemon=True).start()
-    ending = work(list(arguments[1:]), parse_shard(arguments[0]), emit)
-    emit({"kind": "ending", "code": ending.code, "error": ending.error})
+    if told.endswith(b"\n"):  # otherwise the driver has ended
+        ending = work(json.loads(told), parse_shard(arguments[0]), emit)
+        emit({"kind": "ending", "code": ending.code, "error": ending.error})
 
 
 def _end_with_driver() -> None:
