@@ -120,7 +120,7 @@ def test_choices_that_do_not_fit_are_one_line(with_workers, choices, told):
 def test_numbers_of_numpy_are_no_classes(with_workers, number):
     """Whether a hyper-parameter takes them is said as it is without workers."""
     one_worker: Any = {"workers": 1}
-    for processes in ({}, one_worker):
+    for processes in (no_workers, one_worker):
         with pytest.raises(
             LampbenchError, match=r"^decoding\.alpha=.*: give a value of type float"
         ):
