@@ -119,6 +119,7 @@ def test_choices_that_do_not_fit_are_one_line(with_workers, choices, told):
 @pytest.mark.parametrize("number", [numpy.float32(1.5), numpy.bool_(True)])
 def test_numbers_of_numpy_are_no_classes(with_workers, number):
     """Whether a hyper-parameter takes them is said as it is without workers."""
+    no_workers: Any = {}
     one_worker: Any = {"workers": 1}
     for processes in (no_workers, one_worker):
         with pytest.raises(
