@@ -6,8 +6,6 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import numpy
-
 from lampbench.api.processes import ProcessChoices, processes_for
 from lampbench.api.settings import AnyMethod, AnyTask, RunSettings, as_list, readable_again
 from lampbench.execution.remote_folder import cache_folder
@@ -103,6 +101,8 @@ _WORKER = "lampbench.api.worker"
 
 def _plain(value: Any) -> Any:
     """A value that JSON does not have, as one that it has."""
+    import numpy  # the command line imports this file, and answers quickly without it
+
     if isinstance(value, Path):
         return str(value)
     if isinstance(value, Mapping):
