@@ -100,10 +100,7 @@ def run_all(
     """
     chosen = ProcessChoices(workers=workers, executor=executor, address=address, shard=shard)
     call = worker_call(methods, tasks, None, models, seeds, results, force, settings)
-    processes = call.processes(chosen)
-    todo = plan(call.methods, call.tasks, **call.places(), **call.settings)
-    called = command or _call("run_all", call)
-    return execute_all(todo, results, called, force=force, processes=processes)
+    return _carried_out(call, chosen, command or _call("run_all", call))
 
 
 def sweep(
@@ -129,10 +126,7 @@ def sweep(
     """
     chosen = ProcessChoices(workers=workers, executor=executor, address=address, shard=shard)
     call = worker_call(methods, tasks, grid, models, seeds, results, force, settings)
-    processes = call.processes(chosen)
-    todo = plan(call.methods, call.tasks, **call.places(), **call.settings)
-    called = command or _call("sweep", call)
-    return execute_all(todo, results, called, force=force, processes=processes)
+    return _carried_out(call, chosen, command or _call("sweep", call))
 
 
 def plan(
@@ -291,6 +285,12 @@ def _one_length(settings: RunSettings) -> dict[str, Any]:
 def _engines(chosen: RunOptions) -> EnginePool:
     could_be_written(chosen.cache_dir, "--cache-dir")
     return engine_pool(chosen, new_progress())
+
+
+def _carried_out(call: WorkerCall, chosen: ProcessChoices, command: str) -> Runs:
+    processes = call.processes(chosen)
+    todo = plan(call.methods, call.tasks, **call.places(), **call.settings)
+    return execute_all(todo, call.results, command, force=call.force, processes=processes)
 
 
 def _call(function: str, call: WorkerCall) -> str:

@@ -2,8 +2,6 @@
 
 import json
 import math
-import shutil
-import sys
 import textwrap
 from collections.abc import Mapping, Sequence
 from itertools import zip_longest
@@ -12,6 +10,7 @@ from typing import Any
 import click
 
 from lampbench.report.table import one_line
+from lampbench.util.terminal import terminal_width
 
 WIDTH = 80
 """Columns where standard output is no terminal, so that files are the same everywhere."""
@@ -23,9 +22,8 @@ _NARROWEST = 20
 
 def screen_width() -> int:
     """Columns that a table may have: those of the terminal, within what is readable."""
-    if not sys.stdout.isatty():
-        return WIDTH
-    return min(max(shutil.get_terminal_size((WIDTH, 24)).columns, _NARROW), _WIDE)
+    width = terminal_width()
+    return WIDTH if width is None else min(max(width, _NARROW), _WIDE)
 
 
 def echo_json(document: Mapping[str, Any]) -> None:

@@ -32,7 +32,7 @@ def table(name: str, baseline: str | None, results: Path, form: str | None) -> N
     from lampbench.report.machine_readable import as_csv, as_json
     from lampbench.report.markdown import as_markdown
     from lampbench.report.plain_text import as_plain_text
-    from lampbench.util.fitted_table import terminal_width
+    from lampbench.util.terminal import terminal_width
 
     form = form or ("markdown" if terminal_width() is None else "text")
     shown = sections(recorded(results), name, baseline)

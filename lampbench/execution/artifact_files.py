@@ -1,6 +1,7 @@
 """The files of one artifact, and the `meta.json` that describes them with their digests."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,19 @@ from lampbench.util.hashing import digest, file_digest
 from lampbench.util.regular_file import read_regular
 
 META = "meta.json"
+
+
+def lay_out(folder: Path, kind: str, key: str, payload: Path | None, meta: dict[str, Any]) -> None:
+    """Make a folder that is a whole artifact: `payload` moved into it, and its description.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    if payload is not None:
+        payload.rename(folder / payload.name)
+    write_meta(folder, kind, key, meta)
 
 
 def write_meta(folder: Path, kind: str, key: str, meta: dict[str, Any]) -> None:

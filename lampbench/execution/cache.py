@@ -11,7 +11,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from lampbench.execution.artifact_files import META, find_damage, write_meta
+from lampbench.execution.artifact_files import META, find_damage, lay_out
 from lampbench.execution.fetch_artifact import fetch_sound
 from lampbench.execution.remote_folder import store_of
 from lampbench.execution.shard import ALL_USERS, Shard
@@ -154,11 +154,7 @@ class Cache:
         try:
             if self.remote is not None:
                 self._note(kind, key).touch()
-            shutil.rmtree(staged, ignore_errors=True)
-            staged.mkdir()
-            if payload is not None:
-                payload.rename(staged / payload.name)
-            write_meta(staged, kind, key, meta)
+            lay_out(staged, kind, key, payload, meta)
             sync_tree(staged)
             self._put_in_place(staged, kind, key)
         except OSError as error:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from lampbench.execution.artifact_files import write_meta
+from lampbench.execution.artifact_files import lay_out
 from lampbench.execution.cache import PARTIAL, Cache
 from lampbench.execution.fetch_artifact import fetch_sound
 from lampbench.util.disk import writing
@@ -29,11 +29,8 @@ def hand_over(cache: Cache, kind: str, key: str, payload: Path, meta: dict[str, 
         cache.commit(kind, key, payload, meta)
         return
     staged = cache.partial(kind, key) / f"commit-{os.getpid()}"
-    shutil.rmtree(staged, ignore_errors=True)
     with writing(staged):
-        staged.mkdir()
-        payload.rename(staged / payload.name)
-        write_meta(staged, kind, key, meta)
+        lay_out(staged, kind, key, payload, meta)
     cache.remote.publish(kind, key, staged)
     cache.drop_partial(kind, key)
 

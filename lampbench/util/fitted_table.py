@@ -1,24 +1,16 @@
 """Tables of text: as wide as they are in files and pipes, and within the width of a terminal."""
 
-import shutil
-import sys
 import textwrap
 from collections.abc import Sequence
 from typing import Any
 
 from tabulate import tabulate
 
-_NARROWEST = 20
+from lampbench.util.terminal import terminal_width
+
 _GAP = 2
 _PADDING = 2
 """What tabulate adds to the width of a heading."""
-
-
-def terminal_width() -> int | None:
-    """Columns of the terminal that standard output is; None where it is none."""
-    if not sys.stdout.isatty():
-        return None
-    return max(shutil.get_terminal_size().columns, _NARROWEST)
 
 
 def fitted_table(

@@ -6,6 +6,8 @@ move the cursor, change the window's title or hide lines. An id may also be as l
 
 import os
 import re
+import shutil
+import sys
 from typing import Any, TextIO
 
 LONGEST = 500
@@ -21,6 +23,7 @@ _UNSAFE = (
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]"
 )
 _FOUND = re.compile(f"({_OURS})|{_UNSAFE}")
+_NARROWEST = 20  # columns of a terminal that is taken at its word
 _WORDS = (200, 100, 60)  # lengths to which words are shortened, as far as is needed
 
 
@@ -40,6 +43,13 @@ def message_line(text: str, most: int = LONGEST) -> str:
         if len(line) > most:
             line = " ".join(_shortened(word, longest) for word in line.split(" "))
     return _shortened(line, most)
+
+
+def terminal_width() -> int | None:
+    """Columns of the terminal that standard output is; None where it is none."""
+    if not sys.stdout.isatty():
+        return None
+    return max(shutil.get_terminal_size((80, 24)).columns, _NARROWEST)
 
 
 def rewrites(stream: TextIO) -> bool:
