@@ -41,7 +41,7 @@ ONE_CORE = OMP_NUM_THREADS=1 $(BIN)/lampbench
 REPRODUCE = $(ONE_CORE) reproduce paper --data bundled
 
 .PHONY: demo env test vllm-env test-vllm lint types tables licences audit site package release check clean bench bench-gpu \
-	bench-quick gpu gpu-wheels tuning tuning-lamp tuning-longlamp tuning-smollm2-135m study study-titles study-texts \
+	bench-quick gpu gpu-wheels tuning tuning-lamp tuning-longlamp tuning-longlamp-personal tuning-smollm2-135m study study-titles study-texts \
 	study-sensitivity study-penalty study-history study-beyond study-models
 
 demo: env $(if $(filter smollm2-135m,$(MODEL)),$(SMOLLM2))
@@ -97,6 +97,7 @@ types: env
 
 tables: env
 	$(BIN)/lampbench leaderboard
+	$(BIN)/python -m scripts.findings
 
 licences: env
 	$(BIN)/python -m scripts.licences
@@ -189,12 +190,12 @@ study-models: env
 	$(REPRODUCE) --model bundled --model bundled-small --experiment cross-model --run
 
 study: study-titles study-texts study-sensitivity study-penalty study-history study-beyond study-models
-	$(BIN)/lampbench leaderboard
+	$(MAKE) tables
 
-tuning-lamp tuning-longlamp tuning-smollm2-135m: env
+tuning-lamp tuning-longlamp tuning-longlamp-personal tuning-smollm2-135m: env
 	OMP_NUM_THREADS=1 $(BIN)/python scripts/tune.py --part $(@:tuning-%=%)
 
-tuning: tuning-lamp tuning-longlamp tuning-smollm2-135m
+tuning: tuning-lamp tuning-longlamp tuning-longlamp-personal tuning-smollm2-135m
 
 # The packages of the extra `docs`, beside the pinned ones.
 $(DOCS): $(STAMP)

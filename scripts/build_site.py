@@ -2,8 +2,8 @@
 
     python -m scripts.build_site
 
-All Markdown pages are copied into `build/site-pages`, where each keeps its place, so that links
-between them are the same as in the repository. Links to other files lead to GitHub. Pages of the
+All Markdown pages and their plots are copied into `build/site-pages`, where each keeps its place,
+so that links between them are the same as in the repository. Links to other files lead to GitHub. Pages of the
 Python interface (from docstrings) and of the command line (from its help) are added. mkdocs then
 fails where a link or an anchor is broken.
 """
@@ -38,10 +38,10 @@ REFERENCE = {
 RECORD = ("lampbench.record.runs.Run", "lampbench.record.runs.Runs", "lampbench.record.manifest")
 
 
-def page_names(root: Path = ROOT) -> list[str]:
-    """Every page of the site that is in the repository, committed or new."""
+def page_names(root: Path = ROOT, kind: str = "*.md") -> list[str]:
+    """Every page (or plot: `*.svg`) of the site that is in the repository, committed or new."""
     listed = subprocess.run(
-        ["git", "-C", str(root), "ls-files", "-co", "--exclude-standard", "*.md"],
+        ["git", "-C", str(root), "ls-files", "-co", "--exclude-standard", kind],
         capture_output=True, text=True, check=True,
     ).stdout.splitlines()  # fmt: skip
     return sorted(n for n in listed if not n.startswith(LEFT_OUT) and (root / n).is_file())
@@ -107,13 +107,16 @@ def assemble() -> Path:
         SystemExit: a link leads nowhere.
     """
     shutil.rmtree(PAGES, ignore_errors=True)
-    names = page_names()
+    names, plots = page_names(), page_names(kind="docs/*.svg")
     made = reference_pages()
-    known = {*names, *made}
+    known = {*names, *plots, *made}
     for name in names:
         target = PAGES / name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(with_site_links((ROOT / name).read_text("utf-8"), name, known), "utf-8")
+    for name in plots:
+        (PAGES / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / name, PAGES / name)
     for name, text in made.items():
         (PAGES / name).parent.mkdir(parents=True, exist_ok=True)
         (PAGES / name).write_text(text, "utf-8")

@@ -4,9 +4,10 @@
 
 Each step tries the values of one hyper-parameter on one method and keeps the best; the next step
 starts from there. A method is tuned with the values chosen for the methods that it builds on, and
-TAM's steps choose what all methods share. The score is the mean over tasks of the mean over queries
-of (ROUGE-1 + ROUGE-L) / 2; a tie keeps the current value. Every point is a recorded run, so the
-same command resumes after an interruption. Test users are never read.
+TAM's steps choose what all methods share. A point's score is the mean over tasks of what its part
+judges by: the mean over queries of (ROUGE-1 + ROUGE-L) / 2, or how much more likely a user's own
+adapter makes the user's texts than another user's does. A tie keeps the current value. Every point
+is a recorded run, so the same command resumes after an interruption. Test users are never read.
 """
 
 import argparse
@@ -14,8 +15,8 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -24,11 +25,13 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from lampbench.execution.options import RunOptions, engine_pool, grid_plans  # noqa: E402
+from lampbench.execution.plan import Plan  # noqa: E402
 from lampbench.execution.runner import execute  # noqa: E402
 from lampbench.paper.presets import defaults  # noqa: E402
 from lampbench.plugin.hyperparameter import SourcedValue  # noqa: E402
 from lampbench.record.runs import Run, read_run  # noqa: E402
 from lampbench.registry import Registry  # noqa: E402
+from lampbench.study.diagnose import diagnose_plan  # noqa: E402
 from lampbench.util.errors import LampbenchError  # noqa: E402
 from lampbench.util.progress import Progress  # noqa: E402
 
@@ -64,6 +67,7 @@ class Part:
         steps: in order.
         start: values by path that tuning has replaced in the preset since.
         about: what a reader of the page must know about this part.
+        judge: the score of a point on a task, from its plan and its recorded run.
     """
 
     preset: str
@@ -72,6 +76,7 @@ class Part:
     steps: tuple[Step, ...]
     start: Mapping[str, Any]
     about: str = ""
+    judge: Callable[[Plan, Run], float] = field(default=lambda plan, run: mean_rouge(run))
 
 
 _EARLIER = (
@@ -112,6 +117,21 @@ PARTS = {
         {"decoding.alpha": 0.3},
         "65 queries of 12 users. The rates of TAM and DPO and the long tasks are not tuned.",
     ),
+    "longlamp-personal": Part(
+        "small",
+        "bundled",
+        ("topic_writing", "abstract_generation"),
+        (
+            ("oppu", "user_sft.batch_size", (4, 1)),
+            ("oppu", "user_sft.epochs", (2, 4, 8)),
+            ("oppu", "user_sft.learning_rate", (1e-3, 2e-3, 5e-3, 1e-2)),
+        ),
+        {},
+        "Scores are nats per token of the users' own texts: how much more likely the user's own "
+        "adapter makes them than another user's adapter. Real texts only. The preset keeps its "
+        "values; docs/findings.md says what these are for.",
+        lambda plan, run: own_over_another(plan),
+    ),
 }
 
 
@@ -145,7 +165,7 @@ def tune(name: str, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
             command = shlex.join(sys.argv)
             run = read_run(execute(plan, command, options.results))
             value = point[path].value
-            scores[value][plan.spec.task.name] = mean_rouge(run)
+            scores[value][plan.spec.task.name] = part.judge(plan, run)
         means = {value: mean(by_task.values()) for value, by_task in scores.items()}
         best = max(means, key=lambda value: (means[value], value == current))
         chosen[path] = best
@@ -163,6 +183,11 @@ def mean_rouge(run: Run) -> float:
     if one is None or longest is None:
         raise LampbenchError(f"{run.path}: has no ROUGE scores; run `lampbench score`")
     return mean((one, longest))
+
+
+def own_over_another(plan: Plan) -> float:
+    """Nats per token by which a user's own adapter beats another user's, mean over the queries."""
+    return diagnose_plan(plan).swaps[-1].gain.difference.mean
 
 
 def table(name: str, steps: Sequence[dict[str, Any]]) -> str:

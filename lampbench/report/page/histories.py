@@ -14,26 +14,31 @@ from lampbench.report.tables.history import history_board
 def records_per_user(group: SetupGroup, series: Sequence[HistorySeries]) -> list[Figure]:
     """ROUGE-L by number of records, one plot per task that has runs on cut histories."""
     board = history_board(series)
-    order = board.methods()
     figures = []
     for column in board.columns(group.setup):
         members = [one for one in series if (one.setup, one.column) == (group.setup, column)]
-        members.sort(key=lambda one: order.index(one.method))
-        rows = [
-            (board.method_title(one.method), marks) for one in members if (marks := _marks(one))
-        ]
+        rows, places = history_lines(members)
         if rows:
-            figures.append(_figure(board.column_title(column), members, rows))
+            figures.append(_figure(board.column_title(column), rows, places))
     return figures
 
 
-def _figure(
-    title: str,
-    members: Sequence[HistorySeries],
-    rows: Sequence[tuple[str, Sequence[PlottedValue]]],
-) -> Figure:
-    lengths = {one.most: one.shown for each in members for one in each.lengths}
+def history_lines(
+    series: Sequence[HistorySeries],
+) -> tuple[list[tuple[str, Sequence[PlottedValue]]], list[str]]:
+    """For `plots.lines`: each method's ROUGE-L by number of records, and all these numbers."""
+    board = history_board(series)
+    order = board.methods()
+    lengths = {one.most: one.shown for each in series for one in each.lengths}
     places = [lengths[most] for most in sorted(lengths, key=lambda m: (m is None, m or 0))]
+    ordered = sorted(series, key=lambda one: order.index(one.method))
+    rows = [(board.method_title(one.method), _marks(one)) for one in ordered]
+    return [(title, marks) for title, marks in rows if marks], places
+
+
+def _figure(
+    title: str, rows: Sequence[tuple[str, Sequence[PlottedValue]]], places: Sequence[str]
+) -> Figure:
     said = "; ".join(
         f"{method}: " + ", ".join(f"{mark.label} records give {mark.value:.3f}" for mark in marks)
         for method, marks in rows

@@ -1,0 +1,183 @@
+"""Every number of docs/findings.md, computed a second time from the recorded files alone."""
+
+import gzip
+import json
+import re
+from collections import defaultdict
+
+import numpy as np
+import pytest
+
+from lampbench.record.runs import with_runs
+from lampbench.report.contents import arrange
+from lampbench.util.errors import LampbenchError
+from scripts import findings
+
+PENALTY = "decoding.repetition_penalty"
+
+
+class Asked(findings.Numbers):
+    """Keeps what the template asks for, with what it got."""
+
+    def __init__(self, recorded):
+        super().__init__(recorded)
+        self.asked = []
+
+    def __getattribute__(self, name):
+        found = super().__getattribute__(name)
+        if name.startswith("_") or not callable(found):
+            return found
+
+        def keep(*args):
+            answer = found(*args)
+            self.asked.append((name, args, answer))
+            return answer
+
+        return keep
+
+
+@pytest.fixture(scope="module")
+def recorded(root):
+    return with_runs(root / "results", arrange)[0]
+
+
+@pytest.fixture(scope="module")
+def asked(recorded):
+    numbers = Asked(recorded)
+    findings.files(recorded, numbers)
+    return numbers.asked
+
+
+class Files:
+    """The recorded files, read without the package."""
+
+    def __init__(self, results):
+        self.runs = []
+        for path in results.rglob("manifest.json"):
+            manifest = json.loads(path.read_text("utf-8"))
+            table = json.loads(gzip.decompress((path.parent / "scores.json.gz").read_bytes()))
+            self.runs.append((manifest, table))
+
+    def scores(self, metric, task, method, model="bundled", penalty=None, most=None):
+        """User -> query -> mean over the seeds."""
+        by_query: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+        seeds: list[int] = []
+        for manifest, table in self.runs:
+            if (manifest["task"], manifest["method"], manifest["model"]) != (task, method, model):
+                continue
+            if manifest["dataset"].get("max_history") != most:
+                continue
+            overrides = dict(manifest["overrides"])
+            if penalty is not None:
+                overrides.pop(PENALTY, None)
+                if manifest["hyperparameters"][PENALTY]["value"] != penalty:
+                    continue
+            if overrides:
+                continue
+            seeds.append(manifest["seed"])
+            for user, query, score in zip(
+                table["user"], table["query"], table[metric], strict=True
+            ):
+                by_query[user][query].append(score)
+        assert seeds and len(seeds) == len(set(seeds)), (task, method, model, penalty, most, seeds)
+        return {
+            user: {query: sum(each) / len(seeds) for query, each in queries.items()}
+            for user, queries in by_query.items()
+        }
+
+
+@pytest.fixture(scope="module")
+def files(root):
+    return Files(root / "results")
+
+
+def over_queries(scores):
+    return np.mean([score for queries in scores.values() for score in queries.values()])
+
+
+def minus(ours, theirs):
+    return {
+        user: {query: score - theirs[user][query] for query, score in queries.items()}
+        for user, queries in ours.items()
+    }
+
+
+def resampled(gaps):
+    """2.5% and 97.5% of the mean over queries; users are drawn again with all their queries."""
+    sums = np.array([sum(queries.values()) for queries in gaps.values()])
+    counts = np.array([len(queries) for queries in gaps.values()])
+    drawn = np.random.default_rng(7).integers(len(sums), size=(4000, len(sums)))
+    return np.quantile(sums[drawn].sum(1) / counts[drawn].sum(1), [0.025, 0.975])
+
+
+def sides(name, args, files):
+    """The scores that a question of the template is about: one method's, or two methods'."""
+    metric = next((one for one in args if one in ("rouge1", "rougeL")), "rougeL")
+    match name:
+        case "score":
+            return [files.scores(metric, args[1], args[2], args[0])]
+        case "gain":
+            return [files.scores(metric, args[1], each, args[0]) for each in args[2:4]]
+        case "penalised":
+            return [files.scores(metric, args[0], args[2], penalty=args[1])]
+        case "penalised_gain":
+            return [files.scores(metric, args[0], each, penalty=args[1]) for each in args[2:4]]
+        case "recorded_with":
+            return [files.scores(metric, args[0], args[1], most=args[2])]
+        case "gain_with":
+            pairs = (args[1:3], args[3:5])
+            return [files.scores(metric, args[0], each, most=most) for each, most in pairs]
+    raise AssertionError(f"{name}: not recomputed")
+
+
+def test_every_number_is_that_of_the_files(asked, files):
+    checked = 0
+    for name, args, answer in asked:
+        if name == "seeds":
+            continue
+        found = sides(name, args, files)
+        checked += 1
+        if len(found) == 1:
+            assert answer == f"{over_queries(found[0]):.3f}", (name, args)
+            continue
+        gaps = minus(*found)
+        difference = answer.paired.difference
+        assert difference.mean == pytest.approx(over_queries(gaps), abs=1e-12), (name, args)
+        by_user = [sum(queries.values()) for queries in gaps.values()]
+        assert answer.better == sum(one > 1e-12 for one in by_user), (name, args)
+        assert answer.worse == sum(one < -1e-12 for one in by_user), (name, args)
+        low, high = resampled(gaps)
+        # ours are a little wider where users are few
+        width = max(high - low, 1e-4)
+        assert abs(difference.low - low) < 0.15 * width, (name, args)
+        assert abs(difference.high - high) < 0.15 * width, (name, args)
+    assert checked > 60
+
+
+def test_the_page_is_up_to_date(root, recorded):
+    for path, text in findings.files(recorded).items():
+        assert (root / path).read_text("utf-8") == text, f"{path}: run python -m scripts.findings"
+
+
+def test_every_plot_is_generated_and_shown(root, recorded):
+    made = {path.name for path in findings.files(recorded)} - {findings.PAGE.name}
+    assert {path.name for path in (root / findings.FIGURES).iterdir()} == made
+    page = (root / findings.PAGE).read_text("utf-8")
+    assert set(re.findall(r"\(figures/([^)]*)\)", page)) == made
+
+
+def test_numbers_in_words_are_few_and_known(root):
+    """What is typed by hand is no score of a recorded run: tuning, constants, old versions."""
+    text = (root / "scripts" / findings.TEMPLATE).read_text("utf-8")
+    typed = re.findall(r"[+-]?\d+\.\d+", re.sub(r"\{[{%].*?[%}]\}", "", text, flags=re.S))
+    assert set(typed) <= set(findings.TYPED), set(typed) - set(findings.TYPED)
+
+
+def test_a_sentence_about_a_run_that_is_gone(recorded):
+    numbers = findings.Numbers(recorded)
+    with pytest.raises(LampbenchError, match="oppu of gpt on news_headline, rougeL: not recorded"):
+        numbers.score("gpt", "news_headline", "oppu")
+    with pytest.raises(LampbenchError, match=r"cope on topic_writing with penalty 3.0, rougeL"):
+        numbers.penalised("topic_writing", 3.0, "cope")
+    with pytest.raises(LampbenchError, match="two seeds"):
+        numbers.gain("smollm2-135m", "news_headline", "rag", "base").over_seeds()
