@@ -3,9 +3,9 @@
     python -m scripts.build_site
 
 All Markdown pages and their plots are copied into `build/site-pages`, where each keeps its place,
-so that links between them are the same as in the repository. Links to other files lead to GitHub. Pages of the
-Python interface (from docstrings) and of the command line (from its help) are added. mkdocs then
-fails where a link or an anchor is broken.
+so that links between them are the same as in the repository. Links to other files lead to GitHub.
+Pages of the Python interface (from docstrings) and of the command line (from its help) are added.
+mkdocs then fails where a link or an anchor is broken.
 """
 
 import os
