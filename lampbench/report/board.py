@@ -51,12 +51,21 @@ class Board:
         return self._cells.get((setup, column, method, metric))
 
     def paired(self, ours: CellScore, theirs: CellScore) -> "Paired":
-        """The comparison of two of the board's scores of one column and metric, made once."""
+        """The comparison of two of the board's scores of one column and metric, made once.
+
+        Of two methods that both draw, it is over the seeds that both have, if there are any.
+        """
         from lampbench.report.statistics import paired
 
         pair = id(ours), id(theirs)
         if pair not in self._paired:
-            self._paired[pair] = paired(ours.scores, theirs.scores)
+            common = set(ours.seeds) & set(theirs.seeds)
+            all_seeds = set(ours.seeds) | set(theirs.seeds)
+            if common and common != all_seeds and ours.draws and theirs.draws:
+                scores = ours.over_seeds(common), theirs.over_seeds(common)
+            else:
+                scores = ours.scores, theirs.scores
+            self._paired[pair] = paired(*scores)
         return self._paired[pair]
 
     def seed_spread(self, ours: CellScore, theirs: CellScore) -> "SeedSpread | None":

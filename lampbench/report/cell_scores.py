@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -86,11 +86,7 @@ class CellScore:
         """
         if self.mean is None or self.pooled:
             return {}
-        found: dict[tuple[str, str], list[float]] = defaultdict(list)
-        for scores in self.by_seed.values():
-            for place, value in scores.items():
-                found[place].append(value)
-        return {place: mean(values) for place, values in sorted(found.items())}
+        return self.over_seeds(self.seeds)
 
     @cached_property
     def by_seed(self) -> Mapping[int, "Scores"]:
@@ -111,6 +107,14 @@ class CellScore:
             }
             for run in self.chosen
         }
+
+    def over_seeds(self, seeds: Collection[int]) -> "Scores":
+        """Each query's mean over some of the seeds, by user and query in order."""
+        found: dict[tuple[str, str], list[float]] = defaultdict(list)
+        for seed, scores in self.by_seed.items():
+            for place, value in scores.items() if seed in seeds else ():
+                found[place].append(value)
+        return {place: mean(values) for place, values in sorted(found.items())}
 
     @property
     def draws(self) -> bool:

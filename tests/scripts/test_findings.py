@@ -13,6 +13,8 @@ from lampbench.report.contents import arrange
 from lampbench.util.errors import LampbenchError
 from scripts import findings
 
+STEADY = {"base", "rag", "copy_nearest"}
+"""Methods that draw nothing: they have one seed, which stands for all."""
 PENALTY = "decoding.repetition_penalty"
 
 
@@ -58,10 +60,9 @@ class Files:
             table = json.loads(gzip.decompress((path.parent / "scores.json.gz").read_bytes()))
             self.runs.append((manifest, table))
 
-    def scores(self, metric, task, method, model="bundled", penalty=None, most=None):
-        """User -> query -> mean over the seeds."""
-        by_query: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-        seeds: list[int] = []
+    def by_seed(self, metric, task, method, model="bundled", penalty=None, most=None):
+        """Seed -> user -> query -> score."""
+        found: dict[int, dict[str, dict[str, float]]] = {}
         for manifest, table in self.runs:
             if (manifest["task"], manifest["method"], manifest["model"]) != (task, method, model):
                 continue
@@ -74,21 +75,26 @@ class Files:
                     continue
             if overrides:
                 continue
-            seeds.append(manifest["seed"])
-            for user, query, score in zip(
-                table["user"], table["query"], table[metric], strict=True
-            ):
-                by_query[user][query].append(score)
-        assert seeds and len(seeds) == len(set(seeds)), (task, method, model, penalty, most, seeds)
-        return {
-            user: {query: sum(each) / len(seeds) for query, each in queries.items()}
-            for user, queries in by_query.items()
-        }
+            assert manifest["seed"] not in found, (task, method, model, penalty, most)
+            users = found[manifest["seed"]] = defaultdict(dict)
+            columns = (table[name] for name in ("user", "query", metric))
+            for user, query, score in zip(*columns, strict=True):
+                users[user][query] = score
+        return found
 
 
 @pytest.fixture(scope="module")
 def files(root):
     return Files(root / "results")
+
+
+def means(by_seed, seeds=None):
+    """User -> query -> mean over the seeds."""
+    chosen = [users for seed, users in by_seed.items() if seeds is None or seed in seeds]
+    return {
+        user: {query: sum(one[user][query] for one in chosen) / len(chosen) for query in queries}
+        for user, queries in chosen[0].items()
+    }
 
 
 def over_queries(scores):
@@ -111,23 +117,30 @@ def resampled(gaps):
 
 
 def sides(name, args, files):
-    """The scores that a question of the template is about: one method's, or two methods'."""
+    """The scores that a question of the template is about: one method's, or two methods'.
+
+    Two methods that draw are compared on the seeds that both have.
+    """
     metric = next((one for one in args if one in ("rouge1", "rougeL")), "rougeL")
     match name:
-        case "score":
-            return [files.scores(metric, args[1], args[2], args[0])]
-        case "gain":
-            return [files.scores(metric, args[1], each, args[0]) for each in args[2:4]]
-        case "penalised":
-            return [files.scores(metric, args[0], args[2], penalty=args[1])]
-        case "penalised_gain":
-            return [files.scores(metric, args[0], each, penalty=args[1]) for each in args[2:4]]
-        case "recorded_with":
-            return [files.scores(metric, args[0], args[1], most=args[2])]
-        case "gain_with":
-            pairs = (args[1:3], args[3:5])
-            return [files.scores(metric, args[0], each, most=most) for each, most in pairs]
-    raise AssertionError(f"{name}: not recomputed")
+        case "score" | "gain":
+            named = [(each, {"model": args[0]}) for each in args[2 : 4 if name == "gain" else 3]]
+            task = args[1]
+        case "penalised" | "penalised_gain":
+            count = 4 if name == "penalised_gain" else 3
+            named = [(each, {"penalty": args[1]}) for each in args[2:count]]
+            task = args[0]
+        case "recorded_with" | "gain_with":
+            pairs = [args[1:3]] if name == "recorded_with" else [args[1:3], args[3:5]]
+            named = [(each, {"most": most}) for each, most in pairs]
+            task = args[0]
+        case _:
+            raise AssertionError(f"{name}: not recomputed")
+    found = [files.by_seed(metric, task, each, **given) for each, given in named]
+    common = set.intersection(*map(set, found))
+    if len(found) == 2 and not STEADY & {each for each, _ in named}:
+        return [means(each, common) for each in found]
+    return [means(each) for each in found]
 
 
 def test_every_number_is_that_of_the_files(asked, files):

@@ -7,7 +7,7 @@ from lampbench.record.runs import Run
 from lampbench.report.board import Board
 from lampbench.report.cell_scores import CellScore, score_cell
 from lampbench.report.setups import Column, Setup, column_of, setup_of
-from lampbench.report.statistics import Paired, Scores, paired
+from lampbench.report.statistics import Scores
 from lampbench.scoring.catalog import METRICS
 
 GOALS = tuple(metric.name for metric in METRICS.values() if metric.better == "higher")
@@ -88,11 +88,6 @@ def scores_of(runs: Sequence[Run]) -> dict[str, Scores]:
     measured = score_cell(setup_of(runs[0]), column_of(runs[0]), runs)
     by_name = {record.metric: record for record in measured if record.mean is not None}
     return {metric: by_name[metric].scores for metric in GOALS if metric in by_name}
-
-
-def difference(ours: PageCell, theirs: PageCell, metric: str) -> Paired:
-    """The difference of two methods of the same column, tested on the same queries."""
-    return paired(ours.scores[metric], theirs.scores[metric])
 
 
 def _cell(record: CellScore) -> PageCell:

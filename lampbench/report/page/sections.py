@@ -9,8 +9,9 @@ from statistics import median
 from markupsafe import Markup
 
 from lampbench.paper.cast import cast
+from lampbench.report.cell_scores import CellScore
 from lampbench.report.page import plots
-from lampbench.report.page.cells import GOALS, PageCell, SetupGroup, difference
+from lampbench.report.page.cells import GOALS, PageCell, SetupGroup
 from lampbench.report.page.plots import PlottedValue, ScatterPoint
 from lampbench.report.setups import Column
 from lampbench.report.statistics import Interval, holm, interval
@@ -186,7 +187,7 @@ def _paired_figure(group: SetupGroup, start: PageCell, rest: Sequence[PageCell])
     method over the plot.
     """
     title = group.column_title(start.column)
-    found = [difference(cell, start, MAIN) for cell in rest]
+    found = [group.board.paired(_score(group, cell), _score(group, start)) for cell in rest]
     values = holm([each.exchange for each in found])
     marks, said = [], []
     for cell, each, p in zip(rest, found, values, strict=True):
@@ -203,11 +204,14 @@ def _paired_figure(group: SetupGroup, start: PageCell, rest: Sequence[PageCell])
 
 def _by_seed(group: SetupGroup, ours: PageCell, theirs: PageCell) -> tuple[float, ...]:
     """The difference with each seed that both have; empty for fewer than two."""
-    one, other = (
-        group.board.cell(cell.setup, cell.column, cell.method, MAIN) for cell in (ours, theirs)
-    )
-    spread = group.board.seed_spread(one, other) if one and other else None
+    spread = group.board.seed_spread(_score(group, ours), _score(group, theirs))
     return spread.differences if spread else ()
+
+
+def _score(group: SetupGroup, cell: PageCell) -> CellScore:
+    found = group.board.cell(cell.setup, cell.column, cell.method, MAIN)
+    assert found is not None, "the page's cells are those of the board"
+    return found
 
 
 def _cost_plot(points: Sequence[tuple[str, float, float]]) -> Markup:
