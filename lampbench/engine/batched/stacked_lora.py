@@ -6,7 +6,7 @@ costs the same whether its rows belong to one user or to a hundred (PEFT's mixed
 the users in every layer).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -25,13 +25,38 @@ class RowAdapters:
 
     Rows 0, `stride`, 2 `stride`, ... get one, the others none. `indices` are these rows' adapters
     in the stack; None stands for 0, 1, 2, ... A stack of one adapter serves all rows. Products are
-    multiplied by `factor`; in training, `dropout` acts on the adapters' input.
+    multiplied by `factor`; in training, `dropout` acts on the adapters' input. With `ordered`, the
+    gradients of an adapter's rows are added to its own one by one.
     """
 
     stride: int = 1
     indices: Tensor | None = None
     factor: float = 1.0
     dropout: LoraDropout | None = None
+    ordered: bool = False
+
+
+class _OrderedRows(torch.autograd.Function):
+    """Adapters of rows, whose gradients are added one by one to `grad` of the stack.
+
+    A sum of rows that is added to it would round in another way when they come in several passes.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, stack: Tensor, indices: Tensor) -> Tensor:
+        """Adapters [rows, ...] of a stack [adapters, ...], a leaf with `grad`."""
+        ctx.stack, ctx.indices = stack, indices.tolist()
+        return stack.index_select(0, indices)
+
+    @staticmethod
+    def backward(ctx: Any, *slopes: Tensor) -> tuple[None, None]:
+        """Add up the gradients [rows, ...], in the order of the rows."""
+        for index, slope in zip(ctx.indices, slopes[0], strict=True):
+            ctx.stack.grad[index] += slope
+        return None, None
+
+
+_ordered_rows: Callable[[Tensor, Tensor], Tensor] = _OrderedRows.apply
 
 
 class StackedLora:
@@ -93,7 +118,9 @@ class StackedLora:
         if rows.dropout is not None:
             given = rows.dropout(given, name)
             factor *= rows.dropout.scale
-        if len(first) == 1:
+        if rows.ordered and rows.indices is not None:
+            first, second = (_ordered_rows(each, rows.indices) for each in (first, second))
+        elif len(first) == 1:
             first, second = (each.expand(len(given), -1, -1) for each in (first, second))
         elif rows.indices is None:
             first, second = first[: len(given)], second[: len(given)]
