@@ -24,7 +24,7 @@ class ForwardPass:
     def __init__(self, model: Any, batch_invariant: bool = False) -> None:
         step_attention.install(model)
         if batch_invariant:
-            require_row_products(model, step_attention.installed(model))
+            require_row_products(model, step_attention.uses_step_attention(model))
         self.model = model
         self.batch_invariant = batch_invariant
         self.masks = AttentionMasks(model)

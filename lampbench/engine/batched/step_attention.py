@@ -44,7 +44,7 @@ def install(model: Any) -> None:
         model.set_attn_implementation(_NAME)
 
 
-def installed(model: Any) -> bool:
+def uses_step_attention(model: Any) -> bool:
     """Whether a model uses this attention."""
     return bool(model.config.get_text_config()._attn_implementation == _NAME)
 
