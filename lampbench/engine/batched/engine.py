@@ -111,7 +111,7 @@ class BatchedEngine:
         self._checkpoint_seconds = checkpoint_seconds
         self._say = say
         self._forward = ForwardPass(self._model, batch_invariant)
-        self._stacked = StackedLora(self._model)
+        self._stacked = StackedLora(self._model, batch_invariant)
         self._cache = AdapterCache(self._model, self._base)
         self._shared = SharedAdapters(self._model, self._cache, self._stacked)
         self._planner = BatchPlanner(self._model, batch_size)

@@ -25,15 +25,13 @@ class RowAdapters:
 
     Rows 0, `stride`, 2 `stride`, ... get one, the others none. `indices` are these rows' adapters
     in the stack; None stands for 0, 1, 2, ... A stack of one adapter serves all rows. Products are
-    multiplied by `factor`; in training, `dropout` acts on the adapters' input. With `ordered`, the
-    gradients of an adapter's rows are added to its own one by one.
+    multiplied by `factor`; in training, `dropout` acts on the adapters' input.
     """
 
     stride: int = 1
     indices: Tensor | None = None
     factor: float = 1.0
     dropout: LoraDropout | None = None
-    ordered: bool = False
 
 
 class _OrderedRows(torch.autograd.Function):
@@ -64,11 +62,12 @@ class StackedLora:
 
     Nothing is added while no adapters are set; the layers themselves are not changed. `rows` says
     which rows of the next forward pass get which adapters; `shared_changes` counts how often other
-    shared adapters were set.
+    shared adapters were set. With `batch_invariant`, no row's product or gradient depends on the
+    other rows.
     """
 
-    def __init__(self, model: Any) -> None:
-        self._model = model
+    def __init__(self, model: Any, batch_invariant: bool = False) -> None:
+        self._model, self._batch_invariant = model, batch_invariant
         self._hooked: set[str] = set()
         self._shared: dict[str, list[tuple[Tensor, Tensor]]] = {}
         self._own: Mapping[str, tuple[Tensor, Tensor]] = {}
@@ -118,18 +117,21 @@ class StackedLora:
         if rows.dropout is not None:
             given = rows.dropout(given, name)
             factor *= rows.dropout.scale
-        if rows.ordered and rows.indices is not None:
-            first, second = (_ordered_rows(each, rows.indices) for each in (first, second))
-        elif len(first) == 1:
+        if len(first) == 1 and not self._batch_invariant:
             first, second = (each.expand(len(given), -1, -1) for each in (first, second))
         elif rows.indices is None:
             first, second = first[: len(given)], second[: len(given)]
+        elif self._batch_invariant and torch.is_grad_enabled():
+            first, second = (_ordered_rows(each, rows.indices) for each in (first, second))
         else:
             first, second = (each.index_select(0, rows.indices) for each in (first, second))
+        count = len(given)
+        if self._batch_invariant and count == 1:  # a single product may go to another kernel
+            given, first, second = (torch.cat([each, each]) for each in (given, first, second))
         low = torch.bmm(given, first.mT)
         if factor != 1.0:
             low = low * factor
-        added = torch.bmm(low, second)
+        added = torch.bmm(low, second)[:count]
         if torch.is_grad_enabled():
             return output + added.to(output.dtype)
         output[:: rows.stride] += added

@@ -202,7 +202,6 @@ class TrainingLoop:
             indices=torch.tensor([row.slot for row in batch], device=device),
             factor=lora.alpha / lora.rank,
             dropout=dropout,
-            ordered=self._forward.batch_invariant,
         )
         logs, lengths = branch_logprobs(self._forward, trees, self._pad)
         sums = branch_sums(logs, lengths).view(len(batch), -1)

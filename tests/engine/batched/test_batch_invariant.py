@@ -4,15 +4,20 @@ import dataclasses
 import random
 
 import pytest
+import torch
 
+from lampbench.engine.batched import row_shapes
+from lampbench.engine.batched.optimizer import StackedAdamW
 from lampbench.engine.protocol import (
     Contrast,
     DPOSpec,
     GenerateRequest,
     GenerationSpec,
+    LoraSpec,
     Sampling,
     ScoreRequest,
 )
+from lampbench.util.errors import LampbenchError
 from tests.engine.engine_inputs import (
     OPTIM,
     RESPONSES,
@@ -89,7 +94,7 @@ def scored(engine, requests):
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
-@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float32"])
 def test_a_score_has_the_same_bits_in_any_company(
     invariant, adapters, random_adapters, name, dtype
 ):
@@ -150,3 +155,78 @@ def test_an_adapter_has_the_same_bits_in_any_company(invariant, people, name, ki
         again = {each.id: each for each in people(f"{n}", kind, name, len(crowd))}
         found = trained(made, [again[each.id] for each in some])
         assert found == {key: together[key] for key in found}
+
+
+def test_an_adapter_of_rank_one_has_the_same_bits_alone(invariant, people):
+    """A single product of rank one goes to another kernel in float32."""
+    lora, found = LoraSpec(1, 2, 0.0, ("q_proj", "k_proj")), {}
+    for count in (1, 5):
+        jobs = people(f"rank {count}", "sft", count=count)
+        jobs = [dataclasses.replace(each, adapter=lora, start=None) for each in jobs]
+        found[count] = trained(invariant(), jobs)["sft 0"]
+    assert found[1] == found[5]
+
+
+@pytest.mark.parametrize("name", ["llama", "gemma"])
+def test_in_float32_results_are_the_default_engines(
+    engine, invariant, adapters, random_adapters, people, name
+):
+    """But for rounding: with windows, with several blocks of keys, and with empty slots."""
+    tam, _, _ = adapters(name)
+    users = random_adapters(name)
+    ours, plain = (invariant(name, "float32", batch_invariant=on) for on in (True, False))
+    for kind in ("greedy", "sampled", "contrastive", "against another"):
+        requests = [asked(n, tam, users, kind) for n in range(9)]
+        expected, found = answers(plain, requests), answers(ours, requests)
+        for key, (tokens, rewards) in expected.items():
+            assert found[key][0] == tokens
+            assert found[key][1] == pytest.approx(rewards, abs=1e-4)
+    requests = [
+        ScoreRequest(f"{n} {i}", prompt(n), text, (tam, users[n % 6]))
+        for n in range(3)
+        for i, text in enumerate(RESPONSES)
+    ]
+    expected, found = scored(plain, requests), scored(ours, requests)
+    for key, values in expected.items():
+        assert found[key] == pytest.approx(values, abs=1e-4)
+    for kind in ("sft", "dpo"):
+        results = [trained(made, people(f"{made is ours}", kind, name)) for made in (ours, plain)]
+        for key, (_, losses, margins) in results[0].items():
+            assert losses == pytest.approx(results[1][key][1], abs=1e-4)
+            assert margins == pytest.approx(results[1][key][2], abs=1e-3)
+
+
+def test_an_optimiser_step_has_the_same_bits_beside_others():
+    draw = torch.Generator().manual_seed(0)
+    values, slopes = (torch.randn(5, 1003, generator=draw) for _ in range(2))
+    made = [StackedAdamW(values.clone(), slopes.clone(), one_by_one=True) for _ in range(2)]
+    every = torch.arange(5)
+    for slots in (every, *every.split(1)):
+        one = made[len(slots) == 1]
+        count = len(slots)
+        norms = one.clip(slots, [0.3] * count)
+        one.step(slots, [1e-3] * count, [1] * count, [OPTIM] * count)
+        assert len(norms) == count
+    assert torch.equal(made[0].values, made[1].values)
+    assert torch.equal(made[0].gradients, made[1].gradients)
+
+
+def test_a_processor_whose_products_depend_on_the_rows_is_refused(invariant, monkeypatch):
+    def odd(layer, inputs, slopes):
+        return iter([inputs + len(inputs), slopes])
+
+    made = invariant()
+    monkeypatch.setattr(row_shapes, "_both_ways", odd)
+    with pytest.raises(LampbenchError, match=r"q_proj in torch\.bfloat16 depends"):
+        row_shapes.require_row_products(made._model, attention=True)
+
+
+def test_a_model_with_another_attention_is_refused(invariant):
+    made = invariant()
+    with pytest.raises(LampbenchError, match="needs a model with sdpa attention"):
+        row_shapes.require_row_products(made._model, attention=False)
+
+
+def test_what_a_pass_holds_is_told_as_of_no_effect(invariant):
+    assert invariant().batching == {"batch_invariant": 1}
+    assert "batch_invariant" not in invariant(batch_invariant=False).batching
