@@ -31,11 +31,20 @@ class Batched(EnginePlugin):
             keyed=False,  # like the batch size: no token changes in float32
             choices=("exact", "static", "graph"),
         ),
+        EngineArgument(
+            "batch_invariant",
+            bool,
+            "true: in any precision no result depends on the other requests; a CPU only",
+        ),
     )
 
     def identity(self, setup: EngineSetup) -> Mapping[str, str]:
-        """Nothing: keys that name no engine are the default engine's. A subclass names itself."""
-        return {} if type(self) is Batched else super().identity(setup)
+        """Nothing: keys that name no engine are the default engine's.
+
+        A subclass names itself, and so does `batch_invariant`, which rounds in another way.
+        """
+        plain = type(self) is Batched and not setup.arguments.get("batch_invariant")
+        return {} if plain else super().identity(setup)
 
     def passes_on(self, needed: frozenset[Capability]) -> Mapping[str, str]:
         """The reference engine's version for adapters of other kinds than LoRA."""
@@ -69,6 +78,7 @@ class Batched(EnginePlugin):
             batch_size=setup.batch_size,
             say=setup.say,
             step=setup.arguments.get("step", "exact"),
+            batch_invariant=bool(setup.arguments.get("batch_invariant")),
             **options,  # type: ignore[arg-type]
         )
         return DividedEngine(batched, lambda: ReferenceEngine(spec, **options), setup.say)  # type: ignore[arg-type]

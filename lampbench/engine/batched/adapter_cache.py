@@ -57,6 +57,15 @@ class AdapterCache:
             ([self._read(path).matrices for path in weights] for weights in groups), self._shapes
         )
 
+    def shape(self, weights: Weights) -> tuple[int, tuple[str, ...]]:
+        """The rank and the layers of adapters that act together.
+
+        Raises:
+            LampbenchError: as in `layout`.
+        """
+        found = self.layout([weights])
+        return found.rank, tuple(found.shapes)
+
     def flatten(self, layout: AdapterLayout, weights: Weights) -> Tensor:
         """Adapters that act together as one vector [layout.size] in float32.
 

@@ -104,7 +104,7 @@ class DecodingLoop:
                 shared.setdefault(whose, []).append(slot)
             of_rows = PassLimits(max(1, limits.tokens // len(rows)), limits.labels)
             items = [(PromptTree(ids, ()), slots) for (ids, _), slots in shared.items()]
-            for batch in pack(items, lambda item: item[0], of_rows):
+            for batch in pack(items, lambda item: item[0], of_rows, self._forward.batch_invariant):
                 prompts = [tree.prompt for tree, _ in batch]
                 self._read(rows, prompts, [slots for _, slots in batch], logits, first)
         self._unread.append(step.choose(new, logits))
@@ -123,7 +123,7 @@ class DecodingLoop:
         """
         device, width = self._device, len(rows)
         these = slice(rows.start, rows.stop)
-        longest = max(map(len, prompts))
+        longest = self._forward.length(max(map(len, prompts)))
         tokens = torch.tensor(
             [[*ids, *[self._settings.pad] * (longest - len(ids))] for ids in prompts]
         )

@@ -4,12 +4,15 @@ Tokens, positions and random numbers never leave the device here, and the step o
 always the same sequence of operations on the same memory, so that a GPU can replay it.
 """
 
+from math import gcd
+
 import torch
 from torch import Tensor
 
 from lampbench.engine.batched.decoding_settings import DecodingSettings
 from lampbench.engine.batched.forward_pass import ForwardPass
 from lampbench.engine.batched.kv_cache import KVCache
+from lampbench.engine.batched.row_shapes import KEYS, ROWS, padded
 from lampbench.engine.batched.stacked_lora import RowAdapters, StackedLora
 from lampbench.engine.batched.step_shape import StepShape
 from lampbench.engine.next_token import chosen_rewards, held_open, next_scores, next_tokens
@@ -45,8 +48,10 @@ class DecodingStep:
         tokens: int,
     ) -> None:
         self._forward, self._stacked, self._settings = forward, stacked, settings
+        self.batch_invariant = forward.batch_invariant
         self.width = settings.rows_per_slot
-        self.slots, self.tokens = slots, tokens
+        self.slots = slots = self.computed(slots)
+        self.tokens = tokens = padded(tokens, KEYS) if self.batch_invariant else tokens
         self.device = forward.model.device
         config = forward.model.config.get_text_config()
         vocabulary = config.vocab_size
@@ -61,6 +66,10 @@ class DecodingStep:
         self.views = settings.layout.views(self.own) if adapters else {}
         self._ends = torch.zeros(vocabulary, dtype=torch.bool, device=self.device)
         self._ends[[token for token in settings.stop if token < vocabulary]] = True
+
+    def computed(self, answers: int) -> int:
+        """How many slots a step for so many answers computes."""
+        return padded(answers, ROWS // gcd(ROWS, self.width)) if self.batch_invariant else answers
 
     @property
     def states(self) -> list[Tensor]:

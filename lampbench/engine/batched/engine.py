@@ -61,13 +61,15 @@ class _Kind:
 
     `shared` are the adapters of every row; `own_rows` says how many of an answer's rows have
     adapters of their own, `one_prompt` whether they read the same prompt. The weights that
-    `spec.contrast` names are left out.
+    `spec.contrast` names are left out. `adapters` are rank and layers of the rows' own adapters
+    where results must not depend on other shapes beside them, else None.
     """
 
     shared: Weights
     spec: GenerationSpec
     own_rows: int
     one_prompt: bool
+    adapters: Hashable = None
 
 
 class BatchedEngine:
@@ -75,11 +77,13 @@ class BatchedEngine:
 
     `device` None is the best one there is, `chat_template` None the tokenizer's own. `batch_size`
     bounds the rows of a decoding step, which otherwise depend on the free memory. `context` lowers
-    the model's context length, in tokens. `step` is one of `STEP_KINDS`. Training jobs leave a
-    checkpoint every `checkpoint_seconds`; `say` takes messages about damaged ones.
+    the model's context length, in tokens. `step` is one of `STEP_KINDS`. With `batch_invariant`, no
+    result depends on the other requests or jobs in any precision. Training jobs leave a checkpoint
+    every `checkpoint_seconds`; `say` takes messages about damaged ones.
 
     Raises:
-        LampbenchError: the model cannot be loaded, or has no chat template.
+        LampbenchError: the model cannot be loaded, or has no chat template; it, or the processor,
+            cannot be `batch_invariant`.
     """
 
     def __init__(
@@ -94,6 +98,7 @@ class BatchedEngine:
         batch_size: int | None = None,
         context: int | None = None,
         step: str = "exact",
+        batch_invariant: bool = False,
         checkpoint_seconds: float = 60.0,
         say: Callable[[str], object] = print_message,
     ) -> None:
@@ -105,8 +110,8 @@ class BatchedEngine:
         self._base = spec.location
         self._checkpoint_seconds = checkpoint_seconds
         self._say = say
-        self._forward = ForwardPass(self._model)
-        self._stacked = StackedLora(self._model)
+        self._forward = ForwardPass(self._model, batch_invariant)
+        self._stacked = StackedLora(self._model, batch_invariant)
         self._cache = AdapterCache(self._model, self._base)
         self._shared = SharedAdapters(self._model, self._cache, self._stacked)
         self._planner = BatchPlanner(self._model, batch_size)
@@ -133,8 +138,10 @@ class BatchedEngine:
     @property
     def batching(self) -> dict[str, int]:
         """The most that a pass holds, and whether steps are rounded up to it: in bfloat16 a result
-        may depend on it.
+        may depend on it, unless the engine is batch-invariant.
         """
+        if self._forward.batch_invariant:
+            return {"batch_invariant": 1}
         return self._planner.bounds | ({} if self._step == "exact" else {"static_steps": 1})
 
     def generate(self, requests: Sequence[GenerateRequest]) -> Iterator[Completion]:
@@ -153,7 +160,8 @@ class BatchedEngine:
             prompts = encode_sides(request, self._encoder)
             forced = self._encoder.encode_response(request.teacher_text)[: spec.max_new_tokens]
             one_prompt = len({each.ids for each in prompts}) == 1
-            encoded = kinds.setdefault(_Kind(shared, spec, len(own), one_prompt), [])
+            alike = tuple(map(self._cache.shape, own)) if self._forward.batch_invariant else None
+            encoded = kinds.setdefault(_Kind(shared, spec, len(own), one_prompt, alike), [])
             for sample in range(request.samples):
                 seed = seed_from(request.seed, sample)
                 encoded.append(EncodedRequest(request, sample, prompts, seed, own, forced))
@@ -229,7 +237,7 @@ class BatchedEngine:
             own_rows=kind.own_rows,
             layout=layout,
             flatten=partial(self._cache.flatten, layout),
-            same_adapters=kind.own_rows == 1 and len(own) == 1,
+            same_adapters=kind.own_rows == 1 and len(own) == 1 and kind.adapters is None,
             one_prompt=kind.one_prompt,
         )
         slots = self._planner.decoding_slots(

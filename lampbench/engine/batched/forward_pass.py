@@ -3,9 +3,11 @@
 from typing import Any
 
 from torch import Tensor
+from torch.nn.functional import pad
 
 from lampbench.engine.batched import step_attention
 from lampbench.engine.batched.attention_masks import AttentionMasks
+from lampbench.engine.batched.row_shapes import KEYS, padded, require_row_products
 
 
 class ForwardPass:
@@ -13,11 +15,18 @@ class ForwardPass:
 
     The positions differ from row to row, which transformers' `logits_to_keep` cannot express; a
     hook on the output layer picks them. Vocabularies are large, so this saves much of the work.
+    With `batch_invariant`, passes have the shapes of `row_shapes`.
+
+    Raises:
+        LampbenchError: with `batch_invariant`, the model's products depend on their number of rows.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, batch_invariant: bool = False) -> None:
         step_attention.install(model)
+        if batch_invariant:
+            require_row_products(model, step_attention.uses_step_attention(model))
         self.model = model
+        self.batch_invariant = batch_invariant
         self.masks = AttentionMasks(model)
         self._at: tuple[Tensor, Tensor] | None = None
         model.get_output_embeddings().register_forward_pre_hook(self._pick)
@@ -39,9 +48,13 @@ class ForwardPass:
         the right changes nothing before it. With one token per row, `groups` of rows may attend to
         fewer tokens than the longest row; () is one group.
         """
+        picked = 0 if at is None else len(at[0])
+        if at is not None and self.batch_invariant:
+            more = padded(picked) - picked
+            at = (pad(at[0], (0, more)), pad(at[1], (0, more)))
         self._at = at
         try:
-            with step_attention.row_groups(groups):
+            with step_attention.row_groups(groups, KEYS if self.batch_invariant else 0):
                 output = self.model(
                     input_ids=tokens,
                     position_ids=positions,
@@ -52,7 +65,11 @@ class ForwardPass:
         finally:
             self._at = None
         logits: Tensor = output.logits
-        return (logits.squeeze(1) if at is None else logits.squeeze(0)).float()
+        return (logits.squeeze(1) if at is None else logits[0, :picked]).float()
+
+    def length(self, tokens: int) -> int:
+        """Columns of a pass whose longest row has these many tokens."""
+        return padded(tokens) if self.batch_invariant else tokens
 
     def _pick(self, _: Any, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:
         if self._at is None:

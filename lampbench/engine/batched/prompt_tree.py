@@ -38,7 +38,7 @@ def branch_logprobs(
     precision. `pad` is the id of the padding token.
     """
     device = forward.model.device
-    length = max(tree.tokens for tree in trees)
+    length = forward.length(max(tree.tokens for tree in trees))
     tokens = torch.full((len(trees), length), pad)
     positions = torch.arange(length).repeat(len(trees), 1)
     branch = torch.full((len(trees), length), -1)  # 0 is the prompt, -1 padding

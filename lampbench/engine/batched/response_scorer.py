@@ -1,6 +1,6 @@
 """Scoring responses of many users: responses to the same prompt share its reading."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -63,6 +63,9 @@ class ResponseScorer:
                 continue
             encoded = self._encoder.encode_responses(request.id, request.prompt, [request.response])
             (response,) = encoded.responses
+            if self._forward.batch_invariant:  # a response's shape must not depend on the others'
+                yield ScoredTree((request.id,), own, PromptTree(encoded.prompt, (response,)))
+                continue
             branches = collected.setdefault((own, encoded.prompt), [])
             taken = len(encoded.prompt) + sum(len(ids) for _, ids in branches)
             if taken + len(response) > self._encoder.context:
@@ -78,19 +81,32 @@ class ResponseScorer:
         Raises:
             LampbenchError: an adapter cannot be used; a single tree does not fit into the memory.
         """
-        layout = self._cache.layout({each.own for each in trees})
-        queue = list(pack(trees, lambda each: each.tree, self._planner.pass_limits))[::-1]
+        queue = list(self._passes(trees))[::-1]
         while queue:
-            batch = queue.pop()
+            layout, batch = queue.pop()
             self._shared.apply(shared)  # again: the caller may have asked for others meanwhile
             try:
                 found = self._logprobs(layout, batch)
             except RuntimeError as error:
                 half = halved(len(batch), error, f"one sequence of {batch[0].tree.tokens} tokens")
-                queue += [batch[half:], batch[:half]]
+                queue += [(layout, batch[half:]), (layout, batch[:half])]
                 continue
             names = [name for each in batch for name in each.ids]
             yield from (ScoreResult(*item) for item in zip(names, found, strict=True))
+
+    def _passes(
+        self, trees: Sequence[ScoredTree]
+    ) -> Iterator[tuple[AdapterLayout, list[ScoredTree]]]:
+        """What is scored in one pass, with a layout that fits its adapters."""
+        invariant = self._forward.batch_invariant
+        alike: dict[Hashable, list[ScoredTree]] = {}
+        for each in trees:
+            alike.setdefault(self._cache.shape(each.own) if invariant else None, []).append(each)
+        for some in alike.values():
+            layout = self._cache.layout({each.own for each in some})
+            limits = self._planner.pass_limits
+            for batch in pack(some, lambda each: each.tree, limits, invariant):
+                yield layout, batch
 
     @torch.inference_mode()
     def _logprobs(

@@ -6,7 +6,7 @@ costs the same whether its rows belong to one user or to a hundred (PEFT's mixed
 the users in every layer).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -34,16 +34,40 @@ class RowAdapters:
     dropout: LoraDropout | None = None
 
 
+class _OrderedRows(torch.autograd.Function):
+    """Adapters of rows, whose gradients are added one by one to `grad` of the stack.
+
+    A sum of rows that is added to it would round in another way when they come in several passes.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, stack: Tensor, indices: Tensor) -> Tensor:
+        """Adapters [rows, ...] of a stack [adapters, ...], a leaf with `grad`."""
+        ctx.stack, ctx.indices = stack, indices.tolist()
+        return stack.index_select(0, indices)
+
+    @staticmethod
+    def backward(ctx: Any, *slopes: Tensor) -> tuple[None, None]:
+        """Add up the gradients [rows, ...], in the order of the rows."""
+        for index, slope in zip(ctx.indices, slopes[0], strict=True):
+            ctx.stack.grad[index] += slope
+        return None, None
+
+
+_ordered_rows: Callable[[Tensor, Tensor], Tensor] = _OrderedRows.apply
+
+
 class StackedLora:
     """Hooks on a model's linear layers that add the product of each row's own adapter.
 
     Nothing is added while no adapters are set; the layers themselves are not changed. `rows` says
     which rows of the next forward pass get which adapters; `shared_changes` counts how often other
-    shared adapters were set.
+    shared adapters were set. With `batch_invariant`, no row's product or gradient depends on the
+    other rows.
     """
 
-    def __init__(self, model: Any) -> None:
-        self._model = model
+    def __init__(self, model: Any, batch_invariant: bool = False) -> None:
+        self._model, self._batch_invariant = model, batch_invariant
         self._hooked: set[str] = set()
         self._shared: dict[str, list[tuple[Tensor, Tensor]]] = {}
         self._own: Mapping[str, tuple[Tensor, Tensor]] = {}
@@ -93,16 +117,21 @@ class StackedLora:
         if rows.dropout is not None:
             given = rows.dropout(given, name)
             factor *= rows.dropout.scale
-        if len(first) == 1:
+        if len(first) == 1 and not self._batch_invariant:
             first, second = (each.expand(len(given), -1, -1) for each in (first, second))
         elif rows.indices is None:
             first, second = first[: len(given)], second[: len(given)]
+        elif self._batch_invariant and torch.is_grad_enabled():
+            first, second = (_ordered_rows(each, rows.indices) for each in (first, second))
         else:
             first, second = (each.index_select(0, rows.indices) for each in (first, second))
+        count = len(given)
+        if self._batch_invariant and count == 1:  # a single product may go to another kernel
+            given, first, second = (torch.cat([each, each]) for each in (given, first, second))
         low = torch.bmm(given, first.mT)
         if factor != 1.0:
             low = low * factor
-        added = torch.bmm(low, second)
+        added = torch.bmm(low, second)[:count]
         if torch.is_grad_enabled():
             return output + added.to(output.dtype)
         output[:: rows.stride] += added

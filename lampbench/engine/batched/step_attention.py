@@ -29,6 +29,7 @@ RowGroups = Sequence[tuple[int, int]]
 """Groups of neighbouring rows: where each ends, and how many tokens its rows attend to."""
 
 _groups: ContextVar[RowGroups] = ContextVar("groups", default=())
+_block: ContextVar[int] = ContextVar("block", default=0)
 
 
 def install(model: Any) -> None:
@@ -43,14 +44,23 @@ def install(model: Any) -> None:
         model.set_attn_implementation(_NAME)
 
 
+def uses_step_attention(model: Any) -> bool:
+    """Whether a model uses this attention."""
+    return bool(model.config.get_text_config()._attn_implementation == _NAME)
+
+
 @contextmanager
-def row_groups(groups: RowGroups) -> Iterator[None]:
-    """Inside, the rows of a decoding step attend in these groups; () is one group of all."""
-    token = _groups.set(groups)
+def row_groups(groups: RowGroups, block: int = 0) -> Iterator[None]:
+    """Inside, the rows of a decoding step attend in these groups; () is one group of all.
+
+    With `block`, all rows attend to as many keys, a multiple of it, in blocks of that size.
+    """
+    tokens = _groups.set(groups), _block.set(block)
     try:
         yield
     finally:
-        _groups.reset(token)
+        _groups.reset(tokens[0])
+        _block.reset(tokens[1])
 
 
 def attend(
@@ -75,6 +85,9 @@ def attend(
         return output, None
     grouped = query.view(rows, key.shape[1], -1, width)
     scale = width**-0.5 if scaling is None else scaling
+    if size := _block.get():
+        output = by_blocks(grouped, key, value, attention_mask, scale, size)
+        return output.reshape(rows, 1, heads, width), None
     found, begin = [], 0
     for end, tokens in _groups.get() or [(rows, key.shape[2])]:
         some = slice(begin, end)
@@ -98,3 +111,28 @@ def by_products(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, scale: 
     """The same in two batched matrix products."""
     scores = torch.matmul(query * scale, key.mT)
     return torch.matmul(scores.masked_fill_(~mask, -torch.inf).softmax(dim=-1), value)
+
+
+def by_blocks(
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor, scale: float, size: int
+) -> Tensor:
+    """The same in blocks of `size` keys, which are added up one after the other in float32.
+
+    A block that a row may not look at adds exactly zero to it, so that a row's output does not
+    depend on how many blocks the longest row has. The largest score is that of all blocks.
+    """
+    query = query * scale
+    blocks = [slice(begin, begin + size) for begin in range(0, key.shape[2], size)]
+    scores = [
+        torch.matmul(query, key[:, :, keys].mT).float().masked_fill_(~mask[..., keys], -torch.inf)
+        for keys in blocks
+    ]
+    most = scores[0].amax(dim=-1, keepdim=True)
+    for some in scores[1:]:
+        most = torch.maximum(most, some.amax(dim=-1, keepdim=True))
+    total, output = torch.zeros_like(most), query.new_zeros(query.shape, dtype=torch.float32)
+    for keys, some in zip(blocks, scores, strict=True):
+        weights = some.sub_(most).exp_()
+        total += weights.sum(dim=-1, keepdim=True)
+        output += torch.matmul(weights.to(value.dtype), value[:, :, keys])
+    return (output / total).to(value.dtype)

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from lampbench.engine.batched.decoding_step import Choice, DecodingStep
-from lampbench.engine.batched.step_shape import StepShape, exact_shape, static_shape
+from lampbench.engine.batched.step_shape import StepShape, exact_shape, padded_shape, static_shape
 from lampbench.util.errors import LampbenchError
 
 STEP_KINDS = ("exact", "static", "graph")
@@ -35,6 +35,8 @@ def require_step_kind(kind: str, device: torch.device) -> None:
 
 def stepper(kind: str, step: DecodingStep, shared: Callable[[], int]) -> Advance:
     """How the steps of a loop are carried out; `shared` tells when shared adapters change."""
+    if step.batch_invariant:
+        return lambda lengths: step.advance(padded_shape(lengths, step.computed(len(lengths))))
     if kind == "exact":
         return lambda lengths: step.advance(exact_shape(lengths))
     if kind == "static":

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
 
+from lampbench.engine.batched.row_shapes import KEYS, padded
+
 GROUPS = 4
 """Most groups of a step."""
 _LEAST = 16  # slots from which groups are worth their calls
@@ -56,6 +58,11 @@ def static_shape(lengths: Sequence[int], slots: int, tokens: int) -> StepShape:
     rounded[-1] = SlotGroup(min(slots, len(groups) * -(-slots // GROUPS)), rounded[-1].tokens)
     alike = groupby(rounded, key=attrgetter("tokens"))
     return tuple(SlotGroup(max(g.end for g in some), tokens) for tokens, some in alike)
+
+
+def padded_shape(lengths: Sequence[int], slots: int) -> StepShape:
+    """One group of `slots` slots that attend to whole blocks of keys (`row_shapes`)."""
+    return (SlotGroup(slots, padded(max(lengths), KEYS)),)
 
 
 def _groups(lengths: Sequence[int], size: int) -> StepShape:

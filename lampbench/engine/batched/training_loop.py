@@ -69,7 +69,7 @@ class TrainingLoop:
         self._limits = limits
         device = forward.model.device
         values = torch.zeros(slots, layout.size, device=device)
-        self._optimizer = StackedAdamW(values, torch.zeros_like(values))
+        self._optimizer = StackedAdamW(values, torch.zeros_like(values), forward.batch_invariant)
         self._layout = layout
         self._parameters = _parameters(layout, values, self._optimizer.gradients)
         self._slots: list[TrainingRun | None] = [None] * slots
@@ -178,7 +178,8 @@ class TrainingLoop:
         """Compute all slots' gradients; returns their losses and, for DPO, margins."""
         losses: dict[int, float] = {}
         margins: dict[int, float] = {}
-        for batch in pack(rows, lambda row: row.example.tree, self._limits):
+        invariant = self._forward.batch_invariant
+        for batch in pack(rows, lambda row: row.example.tree, self._limits, invariant):
             shares, gains = self._backward(batch)
             for row, share, gain in zip(batch, shares, gains, strict=True):
                 losses[row.slot] = losses.get(row.slot, 0.0) + share
@@ -194,7 +195,8 @@ class TrainingLoop:
         dropout = None
         if lora.dropout:
             seeds = torch.tensor([row.seed for row in batch], device=device)
-            columns = torch.arange(max(tree.tokens for tree in trees), device=device)
+            length = self._forward.length(max(tree.tokens for tree in trees))
+            columns = torch.arange(length, device=device)
             dropout = LoraDropout(lora.dropout, seeds, columns)
         self._stacked.rows = RowAdapters(
             indices=torch.tensor([row.slot for row in batch], device=device),
