@@ -214,8 +214,8 @@ def table(name: str, steps: Sequence[dict[str, Any]]) -> str:
 HEAD = """# How models' presets were tuned
 
 Made by `scripts/tune.py` from runs on dev users, who are never reported, with seed 0. Scores are
-(ROUGE-1 + ROUGE-L) / 2, means over the queries, unless a part says otherwise. Each step keeps the **best** value and the next
-starts from it. Differences of a few thousandths are noise.
+(ROUGE-1 + ROUGE-L) / 2, means over the queries, unless a part says otherwise. Each step keeps the
+**best** value and the next starts from it. Differences of a few thousandths are noise.
 """
 
 
