@@ -8,24 +8,28 @@ functions of `Numbers`. --check writes nothing and exits with 1 if a file is out
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from lampbench.record.runs import with_runs
-from lampbench.report.cell_scores import CellScore
+from lampbench.report.cell_scores import CellScore, score_cell
 from lampbench.report.contents import Recorded, arrange
 from lampbench.report.page import plots
 from lampbench.report.page.histories import history_lines
 from lampbench.report.page.sweeps import plotted_values
-from lampbench.report.setups import Column, Setup
+from lampbench.report.setups import Column, Setup, column_of, setup_of
 from lampbench.report.statistics import Interval, Paired
 from lampbench.report.table import Number
 from lampbench.report.tables.penalty import penalty_sweeps
 from lampbench.util.errors import LampbenchError
 
+Settings = Mapping[str, Any]
+"""Values of hyper-parameters by path."""
+BUNDLED = "bundled"
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = Path("docs/findings.md")
 FIGURES = Path("docs/figures")
@@ -156,6 +160,24 @@ class Numbers:
         """What a method with so many records gains over a method with others."""
         return self._gain(self._cut(task, method, most), self._cut(task, over, over_most))
 
+    def under(self, settings: Settings, task: str, method: str, metric: str = "rougeL") -> str:
+        """A method's mean where these settings differ from the preset's."""
+        return f"{self._under(settings, task, method, metric).mean:.3f}"
+
+    def gain_under(
+        self, settings: Settings, task: str, method: str, over: str, metric: str = "rougeL"
+    ) -> Gain:
+        """What a method gains over another where both have these settings."""
+        ours, theirs = (self._under(settings, task, name, metric) for name in (method, over))
+        return self._gain(ours, theirs)
+
+    def gain_over_preset(
+        self, settings: Settings, task: str, method: str, over: str, metric: str = "rougeL"
+    ) -> Gain:
+        """What a method with these settings gains over one with those of the preset."""
+        theirs = self._cell(BUNDLED, task, over, metric)
+        return self._gain(self._under(settings, task, method, metric), theirs)
+
     def _gain(self, ours: CellScore, theirs: CellScore) -> Gain:
         paired = self._board.paired(ours, theirs)
         spread = self._board.seed_spread(ours, theirs)
@@ -188,6 +210,17 @@ class Numbers:
         ]
         found = points[0].scores.get(metric) if len(points) == 1 else None
         return _known(found, f"{method} on {task} with penalty {penalty}, {metric}")
+
+    def _under(self, settings: Settings, task: str, method: str, metric: str) -> CellScore:
+        runs = [
+            other.run
+            for other in self._recorded.others
+            if (other.run.manifest.method, other.run.manifest.task) == (method, task)
+            and other.run.manifest.overrides == settings
+        ]
+        scores = score_cell(setup_of(runs[0]), column_of(runs[0]), runs) if runs else ()
+        found = next((score for score in scores if score.metric == metric), None)
+        return _known(found, f"{method} on {task} with {settings}, {metric}")
 
     def _cut(self, task: str, method: str, most: int | None) -> CellScore:
         lengths = [

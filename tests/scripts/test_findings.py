@@ -60,7 +60,9 @@ class Files:
             table = json.loads(gzip.decompress((path.parent / "scores.json.gz").read_bytes()))
             self.runs.append((manifest, table))
 
-    def by_seed(self, metric, task, method, model="bundled", penalty=None, most=None):
+    def by_seed(
+        self, metric, task, method, model="bundled", penalty=None, most=None, settings=None
+    ):
         """Seed -> user -> query -> score."""
         found: dict[int, dict[str, dict[str, float]]] = {}
         for manifest, table in self.runs:
@@ -73,7 +75,7 @@ class Files:
                 overrides.pop(PENALTY, None)
                 if manifest["hyperparameters"][PENALTY]["value"] != penalty:
                     continue
-            if overrides:
+            if overrides != (settings or {}):
                 continue
             assert manifest["seed"] not in found, (task, method, model, penalty, most)
             users = found[manifest["seed"]] = defaultdict(dict)
@@ -134,6 +136,13 @@ def sides(name, args, files):
             pairs = [args[1:3]] if name == "recorded_with" else [args[1:3], args[3:5]]
             named = [(each, {"most": most}) for each, most in pairs]
             task = args[0]
+        case "under" | "gain_under" | "gain_over_preset":
+            named = [
+                (each, {"settings": args[0]}) for each in args[2 : 3 if name == "under" else 4]
+            ]
+            if name == "gain_over_preset":
+                named[1] = (args[3], {})
+            task = args[1]
         case _:
             raise AssertionError(f"{name}: not recomputed")
     found = [files.by_seed(metric, task, each, **given) for each, given in named]
