@@ -3,33 +3,25 @@
     python -m scripts.findings [--check]
 
 The words are in `findings.md.jinja`; what stands in its double braces is computed here, by the
-functions of `Numbers`. --check writes nothing and exits with 1 if a file is out of date.
+functions of `Numbers` (`findings_numbers.py`). --check writes nothing and exits with 1 if a file is
+out of date.
 """
 
 import argparse
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from lampbench.record.runs import with_runs
-from lampbench.report.cell_scores import CellScore, score_cell
 from lampbench.report.contents import Recorded, arrange
 from lampbench.report.page import plots
 from lampbench.report.page.histories import history_lines
 from lampbench.report.page.sweeps import plotted_values
-from lampbench.report.setups import Column, Setup, column_of, setup_of
-from lampbench.report.statistics import Interval, Paired
-from lampbench.report.table import Number
 from lampbench.report.tables.penalty import penalty_sweeps
-from lampbench.util.errors import LampbenchError
+from scripts.findings_numbers import Numbers
 
-Settings = Mapping[str, Any]
-"""Values of hyper-parameters by path."""
-BUNDLED = "bundled"
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = Path("docs/findings.md")
 FIGURES = Path("docs/figures")
@@ -51,198 +43,6 @@ text { font: 11px sans-serif; fill: #333; } .tick { fill: #666; font-size: 10px;
 .whisker { stroke: #2a5d9f; stroke-width: 1.5; } .thin { stroke-width: 1; opacity: .6; }
 .leader { stroke: #999; stroke-dasharray: 2 2; }
 """
-
-
-@dataclass(frozen=True)
-class Gain:
-    """One score minus another on the same queries, in points of 0.01.
-
-    `both` is the 95% interval for other users and other seeds, None where there is one seed.
-    """
-
-    paired: Paired
-    both: Interval | None
-    seeds: int
-
-    def __str__(self) -> str:
-        return self.show(1)
-
-    def show(self, digits: int = 2, *, mean: bool = True) -> str:
-        """The difference with its interval over users, or the interval alone."""
-        return _points(self.paired.difference, digits, mean)
-
-    def over_seeds(self, digits: int = 1) -> str:
-        """The interval over users and seeds.
-
-        Raises:
-            LampbenchError: there is one seed.
-        """
-        if self.both is None:
-            raise LampbenchError("an interval over seeds needs two seeds of both methods")
-        return _points(self.both, digits, mean=False)
-
-    @property
-    def size(self) -> str:
-        """The difference without its sign."""
-        return f"{abs(100 * self.paired.difference.mean):.1f}"
-
-    @property
-    def p(self) -> str:
-        """The p-value of the exchange test."""
-        return f"{self.paired.exchange:.3f}" if self.paired.exchange >= 0.0005 else "<0.001"
-
-    @property
-    def detectable(self) -> str:
-        """The smallest true difference that would be found, in points."""
-        return f"{100 * self.paired.detectable:.1f}"
-
-    @property
-    def better(self) -> int:
-        """Users whose mean is higher."""
-        return self.paired.better
-
-    @property
-    def worse(self) -> int:
-        """Users whose mean is lower."""
-        return self.paired.worse
-
-    @property
-    def equal(self) -> int:
-        """Users whose mean is the same."""
-        return self.paired.equal
-
-    @property
-    def users(self) -> int:
-        """All users."""
-        return self.better + self.worse + self.equal
-
-
-class Numbers:
-    """What a template may ask of recorded runs. Scores are ROUGE-L unless a metric is named.
-
-    Every method raises LampbenchError where a cell is empty, so that no sentence outlives its runs.
-    """
-
-    def __init__(self, recorded: Recorded) -> None:
-        self._recorded, self._board = recorded, recorded.board
-
-    def score(self, model: str, task: str, method: str, metric: str = "rougeL") -> str:
-        """A method's mean over the queries and seeds."""
-        return f"{self._cell(model, task, method, metric).mean:.3f}"
-
-    def gain(self, model: str, task: str, method: str, over: str, metric: str = "rougeL") -> Gain:
-        """What a method gains over another, as in the table of gains."""
-        ours, theirs = (self._cell(model, task, name, metric) for name in (method, over))
-        return self._gain(ours, theirs)
-
-    def seeds(self, model: str, task: str, method: str) -> int:
-        """How many seeds a score is the mean of."""
-        return len(self._cell(model, task, method, "rougeL").seeds)
-
-    def penalised(self, task: str, penalty: float, method: str, metric: str = "rougeL") -> str:
-        """A method's mean under a repetition penalty."""
-        return f"{self._penalised(task, penalty, method, metric).mean:.3f}"
-
-    def penalised_gain(
-        self, task: str, penalty: float, method: str, over: str, metric: str = "rougeL"
-    ) -> Gain:
-        """What a method gains over another where both have a repetition penalty."""
-        ours, theirs = (self._penalised(task, penalty, name, metric) for name in (method, over))
-        return self._gain(ours, theirs)
-
-    def recorded_with(self, task: str, method: str, most: int | None) -> str:
-        """A method's mean where each user has at most so many records (None: all)."""
-        return f"{self._cut(task, method, most).mean:.3f}"
-
-    def gain_with(
-        self, task: str, method: str, most: int | None, over: str, over_most: int | None
-    ) -> Gain:
-        """What a method with so many records gains over a method with others."""
-        return self._gain(self._cut(task, method, most), self._cut(task, over, over_most))
-
-    def under(self, settings: Settings, task: str, method: str, metric: str = "rougeL") -> str:
-        """A method's mean where these settings differ from the preset's."""
-        return f"{self._under(settings, task, method, metric).mean:.3f}"
-
-    def gain_under(
-        self, settings: Settings, task: str, method: str, over: str, metric: str = "rougeL"
-    ) -> Gain:
-        """What a method gains over another where both have these settings."""
-        ours, theirs = (self._under(settings, task, name, metric) for name in (method, over))
-        return self._gain(ours, theirs)
-
-    def gain_over_preset(
-        self, settings: Settings, task: str, method: str, over: str, metric: str = "rougeL"
-    ) -> Gain:
-        """What a method with these settings gains over one with those of the preset."""
-        theirs = self._cell(BUNDLED, task, over, metric)
-        return self._gain(self._under(settings, task, method, metric), theirs)
-
-    def _gain(self, ours: CellScore, theirs: CellScore) -> Gain:
-        paired = self._board.paired(ours, theirs)
-        spread = self._board.seed_spread(ours, theirs)
-        both = spread.users_and_seeds(paired.difference) if spread else None
-        return Gain(paired, both, len(spread.seeds) if spread else 1)
-
-    def _place(self, model: str, task: str) -> tuple[Setup, Column] | None:
-        places = [
-            (setup, column)
-            for setup in self._board.setups()
-            if setup.model == model
-            for column in self._board.columns(setup, task)
-        ]
-        if len(places) > 1:
-            raise LampbenchError(f"{model} on {task}: several columns, so that none can be named")
-        return places[0] if places else None
-
-    def _cell(self, model: str, task: str, method: str, metric: str) -> CellScore:
-        place = self._place(model, task)
-        found = self._board.cell(*place, method, metric) if place else None
-        return _known(found, f"{method} of {model} on {task}, {metric}")
-
-    def _penalised(self, task: str, penalty: float, method: str, metric: str) -> CellScore:
-        points = [
-            point
-            for sweep in penalty_sweeps(self._recorded.sweeps)
-            if (sweep.method, sweep.column.task) == (method, task)
-            for point in sweep.points
-            if point.value == penalty
-        ]
-        found = points[0].scores.get(metric) if len(points) == 1 else None
-        return _known(found, f"{method} on {task} with penalty {penalty}, {metric}")
-
-    def _under(self, settings: Settings, task: str, method: str, metric: str) -> CellScore:
-        runs = [
-            other.run
-            for other in self._recorded.others
-            if (other.run.manifest.method, other.run.manifest.task) == (method, task)
-            and other.run.manifest.overrides == settings
-        ]
-        scores = score_cell(setup_of(runs[0]), column_of(runs[0]), runs) if runs else ()
-        found = next((score for score in scores if score.metric == metric), None)
-        return _known(found, f"{method} on {task} with {settings}, {metric}")
-
-    def _cut(self, task: str, method: str, most: int | None) -> CellScore:
-        lengths = [
-            length
-            for series in self._recorded.histories
-            if (series.method, series.column.task) == (method, task)
-            for length in series.lengths
-            if length.most == most
-        ]
-        found = lengths[0].scores.get("rougeL") if len(lengths) == 1 else None
-        return _known(found, f"{method} on {task} with {most or 'all'} records per user")
-
-
-def _known(score: CellScore | None, what: str) -> CellScore:
-    if score is None or not score.scores:
-        raise LampbenchError(f"{what}: not recorded, but {TEMPLATE} speaks of it")
-    return score
-
-
-def _points(found: Interval, digits: int, mean: bool) -> str:
-    number = Number(100 * found.mean, digits, 100 * found.low, 100 * found.high, signed=True)
-    return f"{number.text()} {number.interval()}" if mean else number.interval()
 
 
 def files(recorded: Recorded, numbers: Numbers | None = None) -> dict[Path, str]:

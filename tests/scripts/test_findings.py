@@ -12,13 +12,14 @@ from lampbench.record.runs import with_runs
 from lampbench.report.contents import arrange
 from lampbench.util.errors import LampbenchError
 from scripts import findings
+from scripts.findings_numbers import Numbers
 
 STEADY = {"base", "rag", "copy_nearest"}
 """Methods that draw nothing: they have one seed, which stands for all."""
 PENALTY = "decoding.repetition_penalty"
 
 
-class Asked(findings.Numbers):
+class Asked(Numbers):
     """Keeps what the template asks for, with what it got."""
 
     def __init__(self, recorded):
@@ -196,7 +197,7 @@ def test_numbers_in_words_are_few_and_known(root):
 
 
 def test_a_sentence_about_a_run_that_is_gone(recorded):
-    numbers = findings.Numbers(recorded)
+    numbers = Numbers(recorded)
     with pytest.raises(LampbenchError, match="oppu of gpt on news_headline, rougeL: not recorded"):
         numbers.score("gpt", "news_headline", "oppu")
     with pytest.raises(LampbenchError, match=r"cope on topic_writing with penalty 3.0, rougeL"):
