@@ -18,10 +18,20 @@ def seconds(work: Callable[[], object], device: torch.device) -> float:
     return time.perf_counter() - began
 
 
+def processor_seconds(work: Callable[[], object], _: torch.device) -> float:
+    """Processor time of one call, which other programs on the machine hardly change."""
+    began = time.process_time()
+    work()
+    return time.process_time() - began
+
+
 def paired(
-    works: Mapping[str, Callable[[], object]], rounds: int, device: torch.device
+    works: Mapping[str, Callable[[], object]],
+    rounds: int,
+    device: torch.device,
+    clock: Callable[[Callable[[], object], torch.device], float] = seconds,
 ) -> dict[str, list[float]]:
-    """Seconds of each work in each round.
+    """Seconds of each work in each round, by `clock`.
 
     In a round every work runs once, one after the other, so that whatever else the machine does
     slows all of them down. Warm up before.
@@ -29,7 +39,7 @@ def paired(
     taken: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(rounds):
         for name, work in works.items():
-            taken[name].append(seconds(work, device))
+            taken[name].append(clock(work, device))
             print(f"  {name}: {taken[name][-1]:.2f} s", file=sys.stderr)
     return taken
 

@@ -82,6 +82,11 @@ class Workload:
         return self._engine(BatchedEngine)
 
     @cached_property
+    def invariant(self) -> BatchedEngine:
+        """The batched engine with `batch_invariant`."""
+        return self._engine(BatchedEngine, batch_invariant=True)
+
+    @cached_property
     def reference(self) -> ReferenceEngine:
         """The reference engine: one user at a time.
 
@@ -96,7 +101,7 @@ class Workload:
                 weight.data = theirs[name].data
         return engine
 
-    def _engine(self, kind: type[AnyEngine]) -> AnyEngine:
+    def _engine(self, kind: type[AnyEngine], **options: Any) -> AnyEngine:
         with _without_files(self.model, self.vocabulary):
             engine = kind(
                 resolve_model("bundled"),
@@ -104,6 +109,7 @@ class Workload:
                 dtype=self.dtype,
                 chat_template=None,
                 fidelity=PAPER,
+                **options,
             )
         engine._stop = frozenset()  # every answer uses its whole token budget
         return engine

@@ -8,6 +8,7 @@ from lampbench.engine.engine_argument import EngineArgument
 from lampbench.engine.engine_plugin import EnginePlugin, EngineSetup, register_engine
 from lampbench.engine.protocol import Engine
 from lampbench.engines.reference import Reference
+from lampbench.util.errors import LampbenchError
 
 _NOT_STACKED = frozenset(ADAPTERS.values()) - {Capability.LORA}
 
@@ -53,6 +54,8 @@ class Batched(EnginePlugin):
     def check(self, setup: EngineSetup) -> None:
         """Also make sure that the device can carry out steps of the asked kind."""
         super().check(setup)
+        if setup.arguments.get("batch_invariant"):
+            _require_invariant(setup)
         if setup.arguments.get("step") == "graph":
             from lampbench.engine.batched.step_kinds import require_step_kind
             from lampbench.engine.load_model import choose_device
@@ -82,3 +85,22 @@ class Batched(EnginePlugin):
             **options,  # type: ignore[arg-type]
         )
         return DividedEngine(batched, lambda: ReferenceEngine(spec, **options), setup.say)  # type: ignore[arg-type]
+
+
+def _require_invariant(setup: EngineSetup) -> None:
+    """Make sure that a setup leaves room for batch invariance, as far as can be known cheaply.
+
+    Raises:
+        LampbenchError: it does not.
+    """
+    from lampbench.engine.load_model import choose_device
+
+    device, given = choose_device(setup.device), setup.model_arguments
+    step = setup.arguments.get("step", "exact")
+    for wrong, remedy in (
+        (device.type != "cpu", f"it needs a CPU, and the device is {device}; give --device cpu"),
+        (step != "exact", f"it has steps of its own; leave out --engine-arg step={step}"),
+        (given.quantization is not None, "it needs unquantised weights; leave out quantization"),
+    ):
+        if wrong:
+            raise LampbenchError(f"--engine-arg batch_invariant=true: {remedy}")

@@ -1,32 +1,28 @@
 """How far an engine agrees with the reference engine, on a tiny model and on the user's own."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
-from lampbench.core.prompt import Piece, Prompt
 from lampbench.engine.capability import Capability, in_words
 from lampbench.engine.pool import EnginePool
-from lampbench.engine.protocol import (
-    Contrast,
-    Engine,
-    GenerateRequest,
-    GenerationSpec,
-    ScoreRequest,
-    Weights,
-)
+from lampbench.engine.protocol import Engine, GenerateRequest, ScoreRequest
 from lampbench.study.check_machine import Check
+from lampbench.study.engine_company import check_company
+from lampbench.study.parity_requests import (
+    answered_tokens,
+    parity_requests,
+    parity_scores,
+    random_loras,
+    scored_logprobs,
+)
 from lampbench.util.errors import LampbenchError
 
 _REFERENCE = "reference"
-NEW_TOKENS = 16
 TOLERANCES = {"float32": 1e-3}
 """The largest difference of log-probabilities, in nats, that rounding explains, by precision."""
 _COARSE = 0.25  # of the other precisions
-_TOPICS = ("a storm on the coast", "the price of bread", "a new bridge")
-_RESPONSE = "The town opened its new bridge on Monday."
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +73,7 @@ def check_engine(engine: str, models: Sequence[tuple[str, EnginePool]]) -> Itera
         try:
             pool.require_runnable(model, engine)
             found = measure_parity(engine, model, pool)
+            company = check_company(engine, model, pool)
         except LampbenchError as error:
             yield Check(f"parity on {name}", "wrong", str(error))
             continue
@@ -84,6 +81,8 @@ def check_engine(engine: str, models: Sequence[tuple[str, EnginePool]]) -> Itera
             pool.close()
         tolerance = TOLERANCES.get(pool.dtype(model, engine), _COARSE)
         yield from _told(found, f"on {name}", tolerance)
+        if company is not None:
+            yield company
 
 
 def _usable(engine: str, model: str, pool: EnginePool) -> Check:
@@ -103,15 +102,15 @@ def measure_parity(engine: str, model: str, pool: EnginePool) -> Parity:
     able = pool.able(model, engine)
     with TemporaryDirectory(prefix="lampbench-parity-") as folder:
         reference = pool.get(model, _REFERENCE)
-        loras = _random_loras(reference.engine, Path(folder)) if Capability.LORA in able else []
-        requests, scores = _requests(loras, able), _scores(loras, able)
+        loras = random_loras(reference.engine, Path(folder)) if Capability.LORA in able else []
+        requests, scores = parity_requests(loras, able), parity_scores(loras, able)
         # one after the other there: those with the same adapters follow each other
         expected = (
-            _tokens(reference, sorted(requests, key=lambda each: each.weights)),
-            _logprobs(reference, sorted(scores, key=lambda each: each.weights)),
+            answered_tokens(reference, sorted(requests, key=lambda each: each.weights)),
+            scored_logprobs(reference, sorted(scores, key=lambda each: each.weights)),
         )
         asked = pool.get(model, engine)
-        found = _tokens(asked, requests), _logprobs(asked, scores)
+        found = answered_tokens(asked, requests), scored_logprobs(asked, scores)
         alone = _base_alone(asked, requests, scores, found) if loras else None
     apart = [
         _first_difference(expected[0][name], found[0][name])
@@ -159,8 +158,8 @@ def _base_alone(
     among: tuple[dict[str, tuple[int, ...]], dict[str, tuple[float, ...]]],
 ) -> bool:
     """Whether requests without adapters get the same results alone as `among` all of them."""
-    answers = _tokens(engine, [each for each in requests if not each.weights])
-    scored = _logprobs(engine, [each for each in scores if not each.weights])
+    answers = answered_tokens(engine, [each for each in requests if not each.weights])
+    scored = scored_logprobs(engine, [each for each in scores if not each.weights])
     same = all(among[0][name] == tokens for name, tokens in answers.items())
     return same and all(
         abs(one - other) <= TOLERANCES["float32"]
@@ -169,71 +168,6 @@ def _base_alone(
     )
 
 
-def _requests(loras: Sequence[Path], able: frozenset[Capability]) -> list[GenerateRequest]:
-    """Every prompt without an adapter and with each LoRA, and a contrast of the two."""
-    spec = GenerationSpec(NEW_TOKENS)
-    stacks: list[Weights] = [(), *((path,) for path in loras)]
-    found = [
-        GenerateRequest(f"{topic}, adapter {number}", _prompt(topic), weights, spec)
-        for topic in _TOPICS
-        for number, weights in enumerate(stacks)
-    ]
-    if loras and Capability.CONTRAST in able:
-        against = replace(spec, contrast=Contrast((), alpha=0.3, tau=0.1))
-        found += [
-            GenerateRequest(f"{topic}, contrast", _prompt(topic), (loras[0],), against)
-            for topic in _TOPICS
-        ]
-    return found
-
-
-def _scores(loras: Sequence[Path], able: frozenset[Capability]) -> list[ScoreRequest]:
-    if Capability.SCORE not in able:
-        return []
-    stacks: list[Weights] = [(), *((path,) for path in loras)]
-    return [
-        ScoreRequest(f"{topic}, adapter {number}", _prompt(topic), _RESPONSE, weights)
-        for topic in _TOPICS
-        for number, weights in enumerate(stacks)
-    ]
-
-
-def _prompt(topic: str) -> Prompt:
-    return Prompt("You write for a newspaper.", (Piece(f"Write one sentence about {topic}."),))
-
-
-def _tokens(engine: Engine, requests: Sequence[GenerateRequest]) -> dict[str, tuple[int, ...]]:
-    return {each.id: each.token_ids for each in engine.generate(requests)} if requests else {}
-
-
-def _logprobs(engine: Engine, requests: Sequence[ScoreRequest]) -> dict[str, tuple[float, ...]]:
-    return {each.id: each.logprobs for each in engine.score(requests)} if requests else {}
-
-
 def _first_difference(one: Sequence[int], other: Sequence[int]) -> int:
     pairs = enumerate(zip(one, other, strict=False))
     return next((n for n, (a, b) in pairs if a != b), min(len(one), len(other)))
-
-
-def _random_loras(reference: Any, folder: Path, count: int = 2) -> list[Path]:
-    """Random LoRAs of the model of a reference engine, strong enough to change answers."""
-    import torch
-
-    from lampbench.engine.adapter_files import write_adapter
-    from lampbench.engine.lora_init import initial_matrices, linear_layers, peft_config
-    from lampbench.engine.protocol import LoraSpec
-
-    model, base = reference.model, reference.base
-    kinds = sorted({name.rpartition(".")[2] for name in linear_layers(model)})
-    usual = [kind for kind in ("q_proj", "v_proj") if kind in kinds]
-    lora = LoraSpec(8, 16, 0.0, tuple(usual or kinds[:1]))
-    made = []
-    for number in range(count):
-        matrices = initial_matrices(model, lora, seed=number)
-        noise = torch.Generator().manual_seed(number)
-        for first, second in matrices.values():
-            second.normal_(0, float(first.std()), generator=noise)
-        path = folder / f"lora-{number}"
-        write_adapter(path, peft_config(model, lora, base), matrices)
-        made.append(path)
-    return made

@@ -131,12 +131,18 @@ def test_a_wrong_table_is_one_line(call, configured, lines, said):
 
 def test_an_unknown_engine_and_argument_are_one_line(call):
     run = ["run", "--method", "base", "--task", "news_headline", "--users", "2", "--dry-run"]
+    invariant = ["--device", "cpu", "--engine-arg", "batch_invariant=true"]
     for arguments, said in (
         (["--engine", "batchd"], "no engine is called 'batchd': did you mean batched?"),
         (["--engine-arg", "beams=2"], "engine batched has no argument 'beams' (--engine-arg)"),
         (["--engine-arg", "beams"], "--engine-arg beams: write KEY=VALUE"),
         (["--engine-arg", "step=fast"], "step=fast of engine batched: choose one of exact, static"),
         (["--engine-arg", "step=graph", "--device", "cpu"], "step=graph needs CUDA"),
+        (["--engine-arg", "batch_invariant=yes"], "batch_invariant=yes of engine batched: give"),
+        (
+            [*invariant, "--engine-arg", "step=static"],
+            "batch_invariant=true: it has steps of its own; leave out --engine-arg step=static",
+        ),
     ):
         code, _, err = call(*run, *arguments)
         assert code == 2 and len(err.splitlines()) == 1 and said in err, err

@@ -11,6 +11,8 @@ from lampbench.engine.engine_plugin import EnginePlugin
 from lampbench.engine.pool import EngineOptions, EnginePool
 from lampbench.execution.cache import Cache
 from lampbench.registry import Registry
+from lampbench.study import engine_company
+from lampbench.study.engine_company import check_company
 from lampbench.study.engine_parity import check_engine, measure_parity
 from lampbench.util.progress import Progress
 
@@ -48,10 +50,12 @@ def tiny(tmp_path_factory):
 
 @pytest.fixture
 def pool(tmp_path):
-    def make(plugin):
+    def make(plugin, dtype="float32", **given):
         cache = Cache(tmp_path / "cache", print)
         found = {plugin.name: plugin}
-        options = EngineOptions(device="cpu", dtype="float32", engine=plugin.name)
+        options = EngineOptions(
+            device="cpu", dtype=dtype, engine=plugin.name, engine_arguments={plugin.name: given}
+        )
         return EnginePool(options, PAPER, cache, Progress(),
                           lambda name: found.get(name) or Registry().engine(name))  # fmt: skip
 
@@ -96,3 +100,20 @@ def test_weights_that_are_damaged_are_one_line(pool, tmp_path):
     (check, failed) = check_engine("batched", [(str(model), made)])
     assert (check.state, failed.state) == ("ok", "wrong")
     assert "\n" not in failed.text
+
+
+def test_a_batch_invariant_engine_is_asked_alone_too(pool, tiny, monkeypatch):
+    """And scores that depend on how many there are, are found."""
+    batched = Registry().engine("batched")
+    given = {"dtype": "bfloat16", "batch_invariant": True}
+    found = list(check_engine("batched", [(tiny, pool(batched, **given))]))
+    assert (found[-1].name.partition(" on ")[0], found[-1].state) == ("company", "ok")
+    monkeypatch.setattr(
+        engine_company, "scored_logprobs", lambda _, asked: {s.id: (len(asked),) for s in asked}
+    )
+    made = pool(batched, **given)
+    told = check_company("batched", tiny, made)
+    assert told is not None and told.state == "wrong"
+    assert "of the log-probabilities of a storm on the coast" in told.text
+    made.close()
+    assert check_company("batched", tiny, pool(batched)) is None
