@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import Tensor
 
-from lampbench.engine.batched import step_attention
+from lampbench.engine.batched import onednn_linear, step_attention
 from lampbench.engine.batched.attention_masks import AttentionMasks
 
 
@@ -17,6 +17,7 @@ class ForwardPass:
 
     def __init__(self, model: Any) -> None:
         step_attention.install(model)
+        onednn_linear.install(model)
         self.model = model
         self.masks = AttentionMasks(model)
         self._at: tuple[Tensor, Tensor] | None = None
