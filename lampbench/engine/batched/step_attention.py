@@ -23,7 +23,7 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-_NAME = "lampbench"
+NAME = "lampbench"
 
 RowGroups = Sequence[tuple[int, int]]
 """Groups of neighbouring rows: where each ends, and how many tokens its rows attend to."""
@@ -38,9 +38,9 @@ def install(model: Any) -> None:
     """
     config = model.config.get_text_config()
     if model.device.type in ("cpu", "cuda") and config._attn_implementation == "sdpa":
-        AttentionInterface.register(_NAME, attend)
-        AttentionMaskInterface.register(_NAME, sdpa_mask)
-        model.set_attn_implementation(_NAME)
+        AttentionInterface.register(NAME, attend)
+        AttentionMaskInterface.register(NAME, sdpa_mask)
+        model.set_attn_implementation(NAME)
 
 
 @contextmanager
@@ -65,7 +65,8 @@ def attend(
     """Attention output [rows, queries, heads, width]; the arguments are those of transformers.
 
     `query` is [rows, heads, queries, width]; `key` and `value` [rows, heads, keys, width] have as
-    many or fewer heads; `attention_mask` [rows, 1, queries, keys] is true where a query may look.
+    many or fewer heads; `attention_mask` [rows, 1, queries, keys] is 0 where a query may look, else
+    minus infinity, or on a GPU true and false.
     """
     rows, heads, queries, width = query.shape
     if queries > 1 or attention_mask is None or torch.is_grad_enabled():
@@ -97,4 +98,4 @@ def attended(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, scale: flo
 def by_products(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, scale: float) -> Tensor:
     """The same in two batched matrix products."""
     scores = torch.matmul(query * scale, key.mT)
-    return torch.matmul(scores.masked_fill_(~mask, -torch.inf).softmax(dim=-1), value)
+    return torch.matmul(scores.add_(mask).softmax(dim=-1), value)
