@@ -13,15 +13,20 @@ from torch.nn import Linear
 from torch.nn.functional import linear
 
 _LEAST_ROWS = 8
-_LEAST_PRODUCTS = 1 << 20  # multiplications from which a call of oneDNN pays
+LEAST_PRODUCTS = 1 << 20
+"""Multiplications from which a call of oneDNN pays."""
+
+
+def usable(device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether products on a device in a precision are left to oneDNN."""
+    onednn = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    return device.type == "cpu" and dtype == torch.float32 and bool(onednn)
 
 
 def install(model: Any) -> None:
-    """Let the plain linear layers of a model on a CPU compute with oneDNN, if torch has it."""
-    if model.device.type != "cpu" or not torch.backends.mkldnn.is_available():
-        return
+    """Let the plain linear layers of a model compute with oneDNN, where that is usable."""
     for layer in model.modules():
-        if type(layer) is Linear and layer.weight.dtype == torch.float32:
+        if type(layer) is Linear and usable(layer.weight.device, layer.weight.dtype):
             layer.__class__ = OneDnnLinear
 
 
@@ -31,24 +36,27 @@ class OneDnnLinear(Linear):
     def forward(self, given: Tensor) -> Tensor:
         """Outputs [..., outputs] of inputs [..., inputs]."""
         rows = given.numel() // self.in_features
-        if rows < _LEAST_ROWS or rows * self.weight.numel() < _LEAST_PRODUCTS:
+        small = rows < _LEAST_ROWS or rows * self.weight.numel() < LEAST_PRODUCTS
+        if small or self.weight.requires_grad:
             return linear(given, self.weight, self.bias)
         if torch.is_grad_enabled():
             return _Product.apply(given, self.weight, self.bias)  # type: ignore[no-untyped-call]
-        return _product(given, self.weight, self.bias)
+        return product(given, self.weight, self.bias)
 
 
 class _Product(torch.autograd.Function):
     @staticmethod
     def forward(context: Any, given: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         context.save_for_backward(weight)
-        return _product(given, weight, bias)
+        return product(given, weight, bias)
 
     @staticmethod
     def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         (weight,) = context.saved_tensors
-        return _product(gradient, weight.mT, None), None, None
+        return product(gradient, weight.mT, None), None, None
 
 
-def _product(given: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    return torch.ops.mkldnn._linear_pointwise(given, weight, bias, "none", [], "")
+def product(given: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Outputs [..., outputs] of inputs [..., inputs] and weights [outputs, inputs], by oneDNN."""
+    found: Tensor = torch.ops.mkldnn._linear_pointwise(given, weight, bias, "none", [], "")
+    return found
