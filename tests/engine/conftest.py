@@ -24,14 +24,6 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
-@pytest.fixture(autouse=True, scope="session")
-def _large_products() -> None:
-    """Tiny models' products count as large ones, but for the smallest."""
-    from lampbench.engine.batched import onednn_linear
-
-    onednn_linear.LEAST_PRODUCTS = 1 << 12
-
-
 @pytest.fixture(scope="session")
 def engine_device(pytestconfig: pytest.Config) -> str:
     """Where the engines compute; what they are compared with stays on the CPU."""

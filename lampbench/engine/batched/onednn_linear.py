@@ -1,8 +1,9 @@
 """Products with frozen float32 weights on a CPU: by oneDNN, where it is faster than torch's choice.
 
 torch leaves them to MKL, which on AMD's processors does not use AVX-512: oneDNN, which torch brings
-along for other precisions, multiplies twice as fast there (docs/engine.md). Small products stay
-with MKL, whose calls cost less.
+along for other precisions, multiplies twice as fast there (docs/engine.md). All but a single row go
+there, however small: so a row's numbers do not depend on how many others there are. A single row
+stays with MKL, whose call costs a quarter.
 """
 
 from typing import Any
@@ -11,10 +12,6 @@ import torch
 from torch import Tensor
 from torch.nn import Linear
 from torch.nn.functional import linear
-
-_LEAST_ROWS = 8
-LEAST_PRODUCTS = 1 << 20
-"""Multiplications from which a call of oneDNN pays."""
 
 
 def usable(device: torch.device, dtype: torch.dtype) -> bool:
@@ -35,12 +32,11 @@ class OneDnnLinear(Linear):
 
     def forward(self, given: Tensor) -> Tensor:
         """Outputs [..., outputs] of inputs [..., inputs]."""
-        rows = given.numel() // self.in_features
-        small = rows < _LEAST_ROWS or rows * self.weight.numel() < LEAST_PRODUCTS
-        if small or self.weight.requires_grad:
+        if given.numel() <= self.in_features or self.weight.requires_grad:
             return linear(given, self.weight, self.bias)
         if torch.is_grad_enabled():
-            return _Product.apply(given, self.weight, self.bias)  # type: ignore[no-untyped-call]
+            found: Tensor = _Product.apply(given, self.weight, self.bias)  # type: ignore[no-untyped-call]
+            return found
         return product(given, self.weight, self.bias)
 
 
