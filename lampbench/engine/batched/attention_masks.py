@@ -5,12 +5,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lampbench.engine.batched import step_attention
+
 
 class AttentionMasks:
     """Turns "which token may attend to which" into the mask argument of one model.
 
     Models differ in whether all, some or none of their layers see only a window of the last tokens,
-    and in whether attention takes a boolean mask.
+    and in the numbers that attention takes: true and false; 0 and the lowest number; or, of torch's
+    attention on a CPU, 0 and minus infinity, which it would otherwise compute in every layer.
     """
 
     def __init__(self, model: Any) -> None:
@@ -19,8 +22,13 @@ class AttentionMasks:
         if getattr(config, "use_sliding_window", True) is False:
             self._window = None
         self._kinds = set(getattr(config, "layer_types", None) or ())
-        self._boolean = config._attn_implementation != "eager"
+        kind = config._attn_implementation
         self._dtype = model.dtype
+        self._lowest: float | None = None  # a boolean mask
+        if kind == "eager":
+            self._lowest = torch.finfo(self._dtype).min
+        elif kind == step_attention.NAME and model.device.type == "cpu":
+            self._lowest = -torch.inf
 
     def __call__(self, allowed: Tensor, query: Tensor, key: Tensor) -> Any:
         """The mask for `allowed` [rows, queries, keys], true where a query may look.
@@ -37,9 +45,7 @@ class AttentionMasks:
         return self._cast(full if self._kinds == {"full_attention"} else sliding)
 
     def _cast(self, mask: Tensor) -> Tensor:
-        if self._boolean:
+        if self._lowest is None:
             return mask
-        lowest = torch.finfo(self._dtype).min
-        return torch.zeros(mask.shape, dtype=self._dtype, device=mask.device).masked_fill(
-            ~mask, lowest
-        )
+        numbers = torch.zeros(mask.shape, dtype=self._dtype, device=mask.device)
+        return numbers.masked_fill_(~mask, self._lowest)

@@ -5,7 +5,7 @@ from typing import Any
 from torch import Tensor
 from torch.nn.functional import pad
 
-from lampbench.engine.batched import step_attention
+from lampbench.engine.batched import onednn_linear, step_attention
 from lampbench.engine.batched.attention_masks import AttentionMasks
 from lampbench.engine.batched.row_shapes import KEYS, padded, require_row_products
 
@@ -23,6 +23,7 @@ class ForwardPass:
 
     def __init__(self, model: Any, batch_invariant: bool = False) -> None:
         step_attention.install(model)
+        onednn_linear.install(model)
         if batch_invariant:
             require_row_products(model, step_attention.uses_step_attention(model))
         self.model = model

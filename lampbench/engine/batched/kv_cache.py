@@ -19,12 +19,17 @@ class _Layer(CacheLayerMixin):  # type: ignore[no-untyped-call]
         self._cache = cache
 
     def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
-        """Make room, with zeros: masked positions are part of the products too."""
-        cache = self._cache
-        self.keys, self.values = (
-            states.new_zeros(cache.rows, states.shape[1], cache.tokens, states.shape[3])
-            for states in (key_states, value_states)
-        )
+        """Make room, with zeros: masked positions are part of the products too.
+
+        A CPU multiplies queries with transposed keys a quarter faster.
+        """
+        rows, tokens = self._cache.rows, self._cache.tokens
+        _, heads, _, width = key_states.shape
+        if key_states.device.type == "cpu":
+            self.keys = key_states.new_zeros(rows, heads, width, tokens).mT
+        else:
+            self.keys = key_states.new_zeros(rows, heads, tokens, width)
+        self.values = value_states.new_zeros(rows, heads, tokens, value_states.shape[3])
         self.is_initialized = True
 
     def update(

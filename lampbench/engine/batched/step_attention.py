@@ -23,7 +23,7 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-_NAME = "lampbench"
+NAME = "lampbench"
 
 RowGroups = Sequence[tuple[int, int]]
 """Groups of neighbouring rows: where each ends, and how many tokens its rows attend to."""
@@ -39,14 +39,14 @@ def install(model: Any) -> None:
     """
     config = model.config.get_text_config()
     if model.device.type in ("cpu", "cuda") and config._attn_implementation == "sdpa":
-        AttentionInterface.register(_NAME, attend)
-        AttentionMaskInterface.register(_NAME, sdpa_mask)
-        model.set_attn_implementation(_NAME)
+        AttentionInterface.register(NAME, attend)
+        AttentionMaskInterface.register(NAME, sdpa_mask)
+        model.set_attn_implementation(NAME)
 
 
 def uses_step_attention(model: Any) -> bool:
     """Whether a model uses this attention."""
-    return bool(model.config.get_text_config()._attn_implementation == _NAME)
+    return bool(model.config.get_text_config()._attn_implementation == NAME)
 
 
 @contextmanager
@@ -75,7 +75,8 @@ def attend(
     """Attention output [rows, queries, heads, width]; the arguments are those of transformers.
 
     `query` is [rows, heads, queries, width]; `key` and `value` [rows, heads, keys, width] have as
-    many or fewer heads; `attention_mask` [rows, 1, queries, keys] is true where a query may look.
+    many or fewer heads; `attention_mask` [rows, 1, queries, keys] is 0 where a query may look, else
+    minus infinity, or on a GPU true and false.
     """
     rows, heads, queries, width = query.shape
     if queries > 1 or attention_mask is None or torch.is_grad_enabled():
@@ -110,7 +111,7 @@ def attended(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, scale: flo
 def by_products(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, scale: float) -> Tensor:
     """The same in two batched matrix products."""
     scores = torch.matmul(query * scale, key.mT)
-    return torch.matmul(scores.masked_fill_(~mask, -torch.inf).softmax(dim=-1), value)
+    return torch.matmul(scores.add_(mask).softmax(dim=-1), value)
 
 
 def by_blocks(
@@ -124,8 +125,7 @@ def by_blocks(
     query = query * scale
     blocks = [slice(begin, begin + size) for begin in range(0, key.shape[2], size)]
     scores = [
-        torch.matmul(query, key[:, :, keys].mT).float().masked_fill_(~mask[..., keys], -torch.inf)
-        for keys in blocks
+        torch.matmul(query, key[:, :, keys].mT).float().add_(mask[..., keys]) for keys in blocks
     ]
     most = scores[0].amax(dim=-1, keepdim=True)
     for some in scores[1:]:

@@ -235,12 +235,13 @@ def test_groups_attend_as_all_rows_at_once_do():
     mask = (torch.arange(30) < lengths.unsqueeze(-1))[:, None, None]
     keys, values = (each.repeat_interleave(4, dim=1) for each in (key, value))
     expected = torch.nn.functional.scaled_dot_product_attention(query, keys, values, attn_mask=mask)
-    given = query, key, value, mask
+    numbers = torch.zeros(mask.shape).masked_fill(~mask, -torch.inf)  # as on a CPU
+    given = query, key, value, numbers
     with torch.no_grad():
         whole, _ = attention.attend(None, *given)
         with attention.row_groups([(2, 30), (4, 20), (6, 8)]):
             grouped, _ = attention.attend(None, *given)
-        other, _ = attention.attend(None, *given[:3], mask.roll(1, -1))
+        other, _ = attention.attend(None, *given[:3], numbers.roll(1, -1))
         fused = torch.nn.functional.scaled_dot_product_attention(
             query.view(6, 2, 4, 16), key, value, attn_mask=mask, scale=0.25
         )
