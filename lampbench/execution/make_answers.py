@@ -10,7 +10,7 @@ from lampbench.execution.cost_meter import Usage
 from lampbench.execution.failed_lenders import leave_out_borrowers, require_lenders
 from lampbench.execution.plan import Plan, Stage, make_stages
 from lampbench.execution.shard import ALL_USERS, Shard, shard_index
-from lampbench.execution.shard_answers import ShardAnswers
+from lampbench.execution.shard_answers import ShardAnswers, on_disk
 from lampbench.execution.specification import Owner
 from lampbench.execution.stage_titles import stage_title
 from lampbench.plugin.context import Recipe, TaskRecipe, UserRecipe
@@ -185,8 +185,10 @@ def _iterable(returned: object, what: str, wanted: str) -> Iterable[object]:
 
 def predict(
     plan: Plan, asked_users: Sequence[User] | None = None, shard: Shard = ALL_USERS
-) -> tuple[list[Prediction], Usage]:
+) -> tuple[Sequence[Prediction], Usage]:
     """Answer every query of some users (None: all test users), in the order of the users.
+
+    Where there are many the predictions are on disk.
 
     Raises:
         LampbenchError: the method failed, or returned something else than one prediction per
@@ -203,12 +205,13 @@ def predict(
         executor.progress.reuse(title, 0, run=plan.folder.name, part=part)
         return [], executor.books.meter.take()
     executor.progress.start(title, total, "queries", run=plan.folder.name, part=part)
-    found: list[Prediction] = []
+    found = on_disk()
     users = (user for user in given if user.id not in executor.failed_users)
     while group := list(islice(users, AT_ONCE)):
         answers = _answered(plan, group, len(found))
         # the first of a run is recorded, which is the first of some group
-        found += answers[:1] + [replace(one, prompt_head=()) for one in answers[1:]]
+        found.extend(answers[:1])
+        found.extend(replace(one, prompt_head=()) for one in answers[1:])
         executor.books.close_group()
         if len(given) > AT_ONCE:
             gc.collect()  # journals refer to each other; left alone, they pile up over groups

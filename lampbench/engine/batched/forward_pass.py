@@ -23,7 +23,7 @@ class ForwardPass:
 
     def __init__(self, model: Any, batch_invariant: bool = False) -> None:
         step_attention.install(model)
-        onednn_linear.install(model)
+        onednn_linear.use_onednn(model)
         if batch_invariant:
             require_row_products(model, step_attention.uses_step_attention(model))
         self.model = model

@@ -20,7 +20,7 @@ def usable(device: torch.device, dtype: torch.dtype) -> bool:
     return device.type == "cpu" and dtype == torch.float32 and bool(onednn)
 
 
-def install(model: Any) -> None:
+def use_onednn(model: Any) -> None:
     """Let the plain linear layers of a model compute with oneDNN, where that is usable."""
     for layer in model.modules():
         if type(layer) is Linear and usable(layer.weight.device, layer.weight.dtype):

@@ -79,7 +79,7 @@ def test_a_single_row_stays_with_torch(monkeypatch, rows, calls):
 
     monkeypatch.setattr(onednn_linear, "product", counted)
     model = Model()
-    onednn_linear.install(model)
+    onednn_linear.use_onednn(model)
     with torch.inference_mode():
         model.plain(torch.zeros(rows, INPUTS))
     assert len(seen) == calls
@@ -88,9 +88,9 @@ def test_a_single_row_stays_with_torch(monkeypatch, rows, calls):
 @needs_onednn
 def test_only_plain_float32_layers_on_a_cpu_are_changed():
     model = Model()
-    onednn_linear.install(model)
+    onednn_linear.use_onednn(model)
     kinds = [type(layer).__name__ for layer in model.children()]
     assert kinds == ["OneDnnLinear", "Bilinear", "Linear4bit"]
     for other in (Model(torch.bfloat16), Model(device="meta")):
-        onednn_linear.install(other)
+        onednn_linear.use_onednn(other)
         assert type(other.plain) is nn.Linear
