@@ -125,8 +125,9 @@ class Dataset:
         What it leaves out, dates and these histories, has fingerprints of its own and is in the
         keys of whatever may see it.
         """
-        histories = [user.fingerprint for user in self.test_users]
-        return digest([self.task, self.train_fingerprint, self.query_fingerprint, histories])
+        histories = (user.fingerprint for user in self.test_users)
+        parts = [self.task, self.train_fingerprint, self.query_fingerprint, histories]
+        return digest_of_list(parts)
 
 
 def dates_of(user: User) -> list[list[str | None]]:

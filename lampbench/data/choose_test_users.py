@@ -6,12 +6,16 @@ of n + 1.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
+from itertools import islice
 
 from lampbench.core.dataset import User
 from lampbench.data.options import PAPER_TEST_USERS, DataOptions
 from lampbench.data.users_on_disk import chosen
+from lampbench.util.disk_list import DiskList
 from lampbench.util.errors import LampbenchError
 from lampbench.util.hashing import seed_from
+from lampbench.util.temporary_table import as_bytes, in_one_line, temporary_table
 
 
 def longest_histories_first(lengths: Mapping[str, int], options: DataOptions) -> list[str]:
@@ -77,15 +81,29 @@ def limit_test_users(
     """
     if not users:
         raise LampbenchError(f"{where}: has no test users; give the complete files")
-    order = longest_histories_first({user.id: len(user.history) for user in users}, options)
+    order = _longest_first_on_disk(users, options)
     removed = len(users) - len(order)
     notes = [f"test users with fewer than {options.min_history} records, removed: {removed}"]
     wanted = len(order) if options.users is None else options.users
     if wanted > len(order) or not order:
         raise LampbenchError(_too_few(where, max(wanted, 1), len(order), len(users), options))
-    places = {user.id: place for place, user in enumerate(users)}
-    found = chosen(users, (places[name] for name in order[:wanted]))
+    found = chosen(users, islice(order, wanted))
     return found, notes if removed else []
+
+
+def _longest_first_on_disk(users: Sequence[User], options: DataOptions) -> DiskList[int]:
+    """Places of users, in the order of `longest_histories_first`."""
+    columns = "records INTEGER, seed INTEGER, id BLOB, place INTEGER"
+    rows = (
+        (len(user.history), seed_from(options.seed, user.id), as_bytes(user.id), place)
+        for place, user in enumerate(users)
+        if len(user.history) >= options.min_history
+    )
+    with in_one_line(), closing(temporary_table(columns)) as table:
+        table.execute("BEGIN")
+        table.executemany("INSERT INTO rows VALUES (?, ?, ?, ?)", rows)
+        order = table.execute("SELECT place FROM rows ORDER BY records DESC, seed, id")
+        return DiskList(place for (place,) in order)
 
 
 def _at_least(records: int) -> str:

@@ -8,7 +8,7 @@ unless a tokenizer is named.
 """
 
 import statistics
-from array import array
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,11 +93,12 @@ def _records(dataset: Dataset) -> Iterator[Record]:
 
 
 def mean_and_sd(numbers: Iterable[float]) -> MeanAndSd:
-    """Mean and population standard deviation."""
-    values = array("d", numbers)
-    if not values:
+    """Mean and population standard deviation; memory is needed for different numbers only."""
+    times = Counter(map(float, numbers))
+    if not times:
         return MeanAndSd(0.0, 0.0, 0)
-    return MeanAndSd(statistics.fmean(values), statistics.pstdev(values), len(values))
+    mean, sd = statistics.fmean(times.elements()), statistics.pstdev(times.elements())
+    return MeanAndSd(mean, sd, times.total())
 
 
 def length_in_words(text: str) -> int:

@@ -4,29 +4,29 @@ import marshal
 import os
 import tempfile
 import weakref
-from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
-from typing import overload
+from typing import IO, overload
 
 from lampbench.core.dataset import Query, Record, User
 from lampbench.util.disk import writing
 
 IN_MEMORY = 5_000
 """Users who are kept in memory, and read faster."""
-_LENGTH = 8  # bytes before every user, which say how many follow
+_LENGTH = 8  # bytes of a number: before every user, how many follow
 
 
 class UsersOnDisk(Sequence[User]):
-    """Users in a temporary file, which is deleted with this object: 8 bytes of memory for each.
+    """Users in temporary files, which are deleted with this object: no memory for each of them.
 
     A user is made anew whenever asked for, until `load` is called. Several threads may ask.
     """
 
-    def __init__(self, file: "_File", places: "array[int]") -> None:
+    def __init__(self, file: "_File", places: "_Places", numbers: range) -> None:
         self._file = file
         self._places = places
+        self._numbers = numbers
         self._loaded: tuple[User, ...] | None = None
 
     @classmethod
@@ -36,16 +36,21 @@ class UsersOnDisk(Sequence[User]):
         Raises:
             FullDisk: the disk of temporary files is full.
         """
-        folder = Path(tempfile.gettempdir())
-        with writing(folder):
+        with writing(Path(tempfile.gettempdir())):
             file = _File()
-            places = array("Q", (file.add(user) for user in users))
+            places = _Places(file.add(user) for user in users)
             file.flush()
-        return cls(file, places)
+        return cls(file, places, range(len(places)))
 
     def chosen(self, order: Iterable[int]) -> "UsersOnDisk":
-        """Some of these users, by number, over the same file."""
-        return UsersOnDisk(self._file, array("Q", (self._places[number] for number in order)))
+        """Some of these users, by number, over the same file.
+
+        Raises:
+            FullDisk: the disk of temporary files is full.
+        """
+        with writing(Path(tempfile.gettempdir())):
+            places = _Places(self._places[self._numbers[number]] for number in order)
+        return UsersOnDisk(self._file, places, range(len(places)))
 
     def load(self) -> tuple[User, ...]:
         """All users; from here on they are kept in memory, each one object."""
@@ -54,7 +59,7 @@ class UsersOnDisk(Sequence[User]):
         return self._loaded
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._numbers)
 
     @overload
     def __getitem__(self, number: int) -> User: ...
@@ -62,23 +67,40 @@ class UsersOnDisk(Sequence[User]):
     def __getitem__(self, number: slice) -> "UsersOnDisk": ...
     def __getitem__(self, number: int | slice) -> "User | UsersOnDisk":
         if isinstance(number, slice):
-            return UsersOnDisk(self._file, self._places[number])
+            return UsersOnDisk(self._file, self._places, self._numbers[number])
         if self._loaded is not None:
             return self._loaded[number]
-        return self._file.user(self._places[number])
+        return self._file.user(self._places[self._numbers[number]])
 
     def __iter__(self) -> Iterator[User]:
         if self._loaded is not None:
             return iter(self._loaded)
-        return map(self._file.user, self._places)
+        return (self._file.user(self._places[number]) for number in self._numbers)
+
+
+class _Places:
+    """Where users are in their file: whole numbers in a temporary file of their own."""
+
+    def __init__(self, places: Iterable[int]) -> None:
+        self._stream = _temporary_file(self)
+        self._count = 0
+        for self._count, place in enumerate(places, start=1):
+            self._stream.write(place.to_bytes(_LENGTH, "little"))
+        self._stream.flush()
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, number: int) -> int:
+        found = os.pread(self._stream.fileno(), _LENGTH, number * _LENGTH)
+        return int.from_bytes(found, "little")
 
 
 class _File:
     """A temporary file of users that only this process sees."""
 
     def __init__(self) -> None:
-        self._stream = tempfile.TemporaryFile()  # noqa: SIM115 (closed with this object)
-        weakref.finalize(self, self._stream.close)
+        self._stream = _temporary_file(self)
         self._end = 0
 
     def add(self, user: User) -> int:
@@ -102,6 +124,13 @@ class _File:
         name, history, queries, profile = marshal.loads(os.pread(handle, length, place + _LENGTH))
         records = tuple(Record(*one) for one in history)
         return User(name, records, tuple(Query(*one) for one in queries), profile)
+
+
+def _temporary_file(owner: object) -> IO[bytes]:
+    """A file that is closed, and so deleted, with its owner."""
+    stream = tempfile.TemporaryFile()  # noqa: SIM115
+    weakref.finalize(owner, stream.close)
+    return stream
 
 
 def held(users: Iterable[User]) -> Sequence[User]:

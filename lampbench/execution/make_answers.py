@@ -4,6 +4,7 @@ import gc
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, fields, replace
 from itertools import islice
+from typing import Any
 
 from lampbench.core.dataset import User
 from lampbench.execution.cost_meter import Usage
@@ -17,6 +18,7 @@ from lampbench.plugin.context import Recipe, TaskRecipe, UserRecipe
 from lampbench.plugin.fault import told_as_the_plugins
 from lampbench.plugin.method import Prediction
 from lampbench.record.manifest import PREDICT, StageCost
+from lampbench.util.disk_list import DiskList
 from lampbench.util.errors import LampbenchError
 from lampbench.util.stage_rows import UNDIVIDED
 
@@ -185,8 +187,10 @@ def _iterable(returned: object, what: str, wanted: str) -> Iterable[object]:
 
 def predict(
     plan: Plan, asked_users: Sequence[User] | None = None, shard: Shard = ALL_USERS
-) -> tuple[list[Prediction], Usage]:
+) -> tuple[Sequence[Prediction], Usage]:
     """Answer every query of some users (None: all test users), in the order of the users.
+
+    Where there are many the predictions are on disk.
 
     Raises:
         LampbenchError: the method failed, or returned something else than one prediction per
@@ -203,17 +207,22 @@ def predict(
         executor.progress.reuse(title, 0, run=plan.folder.name, part=part)
         return [], executor.books.meter.take()
     executor.progress.start(title, total, "queries", run=plan.folder.name, part=part)
-    found: list[Prediction] = []
+    found = DiskList(plain=_plain, made=lambda values: Prediction(*values))
     users = (user for user in given if user.id not in executor.failed_users)
     while group := list(islice(users, AT_ONCE)):
         answers = _answered(plan, group, len(found))
         # the first of a run is recorded, which is the first of some group
-        found += answers[:1] + [replace(one, prompt_head=()) for one in answers[1:]]
+        found.extend(answers[:1])
+        found.extend(replace(one, prompt_head=()) for one in answers[1:])
         executor.books.close_group()
         if len(given) > AT_ONCE:
             gc.collect()  # journals refer to each other; left alone, they pile up over groups
     executor.progress.finish()
     return found, executor.books.meter.take()
+
+
+def _plain(prediction: Prediction) -> tuple[Any, ...]:
+    return tuple(getattr(prediction, field.name) for field in fields(Prediction))
 
 
 def _answered(plan: Plan, users: Sequence[User], before: int) -> list[Prediction]:

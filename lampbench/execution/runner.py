@@ -1,6 +1,6 @@
 """The runner: build what is missing, answer, score, record. Read it from top to bottom."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +26,14 @@ from lampbench.record.run_lock import run_lock
 from lampbench.record.runs import read_run
 from lampbench.record.unused_files import remove_unused_files
 from lampbench.record.write import write_run
-from lampbench.scoring import METRICS, PredictionRow, Scoring, histories, score_predictions
+from lampbench.scoring import (
+    METRICS,
+    HistoriesInOrder,
+    PredictionRow,
+    Scoring,
+    score_predictions,
+)
+from lampbench.util.disk_list import DiskList
 from lampbench.util.errors import LampbenchError
 
 _REWARD_DIGITS = 3
@@ -113,15 +120,14 @@ def _execute(plan: Plan, command: str, results: Path, replace_run: bool) -> None
     all_is_made(plan)
     if not answers.predictions:
         raise LampbenchError(f"{plan.title}: every user failed: {_first_failure(answers)}")
-    rows = _rows(plan, answers.predictions)
+    rows = DiskList(_rows(plan, answers.predictions))
     head, costs = answers.predictions[0].prompt_head, answers.costs
     del answers  # the rows have what is recorded of them
     title = stage_title(plan, SCORE)
     executor.progress.start(title, len(rows), "answers", run=plan.folder.name)
     task = executor.task
-    scoring = Scoring(
-        (*METRICS, *task.metrics), plan.spec.plugins, histories(executor.dataset), task.choices
-    )
+    past = HistoriesInOrder(executor.dataset.test_users)
+    scoring = Scoring((*METRICS, *task.metrics), plan.spec.plugins, past, task.choices)
     scores = score_predictions(rows, executor.progress.update, scoring)
     executor.progress.finish()
     private = plan.spec.private
@@ -131,7 +137,7 @@ def _execute(plan: Plan, command: str, results: Path, replace_run: bool) -> None
         # the first prompt's tokens are text
         service = manifest.service and manifest.service.without_requests()
         manifest = replace(manifest, private=True, prompt_head=(), service=service)
-        rows = [without_texts(row) for row in rows]
+        rows = DiskList(without_texts(row) for row in rows)
     write_run(results, manifest, rows, scores, replace=replace_run, metrics=scoring.load())
     if private:
         remove_unused_files(results, task.name)  # those of a record with texts
@@ -162,19 +168,18 @@ def require_recorded(plan: Plan) -> None:
         )
 
 
-def _rows(plan: Plan, predictions: Sequence[Prediction]) -> list[PredictionRow]:
+def _rows(plan: Plan, predictions: Iterable[Prediction]) -> Iterator[PredictionRow]:
     """Predictions beside their references, parsed as the reference code does where asked."""
-    rows: list[PredictionRow] = []
+    rest = iter(predictions)
+    one = next(rest, None)
     for user in plan.executor.dataset.test_users:
         for query in user.queries:
             # predictions are in this order, and failed users have none
-            if len(rows) < len(predictions):
-                one = predictions[len(rows)]
-                if (one.user, one.query) == (user.id, query.id):
-                    rows.append(_row(plan, one, query))
-    if len(rows) < len(predictions):
+            if one is not None and (one.user, one.query) == (user.id, query.id):
+                yield _row(plan, one, query)
+                one = next(rest, None)
+    if one is not None:
         raise AssertionError("predictions are not in the order of the users")
-    return rows
 
 
 def _row(plan: Plan, prediction: Prediction, query: Query) -> PredictionRow:

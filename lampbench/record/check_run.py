@@ -3,13 +3,13 @@
 import time
 from pathlib import Path
 
-from lampbench.record.dataset_files import content_of, shared_path
+from lampbench.record.dataset_files import check_content, shared_path
 from lampbench.record.format_1 import Format1Run, is_format_1
 from lampbench.record.leftovers import REPLACED, TEMPORARY, leftovers, restore
 from lampbench.record.manifest import MANIFEST, Manifest
 from lampbench.record.paths import run_path
 from lampbench.record.remedy import remedy
-from lampbench.record.run_files import checked_content
+from lampbench.record.run_files import check_run_file
 from lampbench.record.run_lock import run_lock_if_free
 from lampbench.util.regular_file import read_regular
 
@@ -97,7 +97,7 @@ def _check(root: Path, path: Path, checked: Checked) -> Manifest:
         raise Damage(what, "move it back there")
     try:
         for name, recorded in manifest.files.items():
-            checked_content(path / name, recorded)
+            check_run_file(path / name, recorded)
     except ValueError as error:
         raise Damage(str(error), remedy(path, manifest)) from error
     if old is not None:
@@ -113,7 +113,7 @@ def _check(root: Path, path: Path, checked: Checked) -> Manifest:
 
 def _problem(path: Path, expected: str) -> str | None:
     try:
-        content_of(path, expected)
+        check_content(path, expected)
     except ValueError as error:
         return str(error)
     return None

@@ -6,20 +6,22 @@ gzip read fastest and need no library; only xz is smaller, by 15%, and takes fif
 to write.
 """
 
-import gzip
-import io
 import json
-import zlib
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+import tempfile
+import weakref
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any
 
+from lampbench.data.json_text import JsonText
+from lampbench.record.gzip_text import BLOCK, digest_of_blocks, even_blocks
 from lampbench.record.typed_json import loads
-from lampbench.util.errors import LampbenchError
+from lampbench.util.disk import writing
 
-LARGEST = 2**30
-"""Bytes of a file's text: the predictions of about a million queries."""
-
-_GZIP = 16 + zlib.MAX_WBITS  # the container with checksum and length
+_ROWS = 1_000  # that are made text at a time
+_Column = tempfile.SpooledTemporaryFile
+_IN_MEMORY = 2**16  # bytes of a column before it is put into a file
 
 
 def encode_text(text: str) -> bytes:
@@ -37,68 +39,73 @@ def to_text(columns: Mapping[str, Sequence[Any]]) -> bytes:
     Raises:
         ValueError: a number is not finite.
     """
-    return rows_to_text(list(columns), zip(*columns.values(), strict=True))
+    return b"".join(TableText.of(columns).blocks())
 
 
-def rows_to_text(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> bytes:
-    """A table as JSON, of whose rows one at a time is in memory.
+class TableText:
+    """The JSON text of a table, in temporary files where it is long.
+
+    Of the rows a thousand at a time are in memory.
 
     Raises:
+        FullDisk: the disk of temporary files is full.
         ValueError: a number is not finite.
     """
-    columns = [bytearray() for _ in names]
-    for row in rows:
-        for column, value in zip(columns, row, strict=True):
-            column += b"," if column else b""
-            column += encode_text(_json(value))
-    parts = (
-        encode_text(_json(name)) + b":[" + column + b"]"
-        for name, column in zip(names, columns, strict=True)
-    )
-    return b"{" + b",".join(parts) + b"}\n"
+
+    def __init__(self, names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        self._names = list(names)
+        self._columns = [_Column(_IN_MEMORY) for _ in names]
+        for column in self._columns:
+            weakref.finalize(self, column.close)
+        rest = iter(rows)
+        with writing(Path(tempfile.gettempdir())):
+            while some := list(islice(rest, _ROWS)):
+                for column, values in zip(self._columns, zip(*some, strict=True), strict=True):
+                    comma = b"," if column.tell() else b""
+                    column.write(comma + b",".join(encode_text(_json(v)) for v in values))
+
+    @classmethod
+    def of(cls, columns: Mapping[str, Sequence[Any]]) -> "TableText":
+        """The text of columns."""
+        return cls(list(columns), zip(*columns.values(), strict=True))
+
+    def blocks(self) -> Iterator[bytes]:
+        """The text, `BLOCK` bytes at a time and the rest."""
+        return even_blocks(self._parts())
+
+    def sha256(self) -> str:
+        """The digest of the text."""
+        return digest_of_blocks(self.blocks())
+
+    def _parts(self) -> Iterator[bytes]:
+        opening = b"{"
+        for name, column in zip(self._names, self._columns, strict=True):
+            yield opening + encode_text(_json(name)) + b":["
+            column.seek(0)
+            yield from iter(lambda: column.read(BLOCK), b"")  # noqa: B023 (read in this turn)
+            opening = b"],"
+        yield b"]}\n" if self._names else b"{}\n"
 
 
 def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
-def compress(text: bytes) -> bytes:
-    """Gzip without a clock or a name: the same bytes for the same text and zlib.
+def column_values(stream: IO[bytes], name: str) -> Iterator[Any]:
+    """The values of one column of a table's text, of which few at a time are in memory.
 
     Raises:
-        LampbenchError: the text is longer than what is read again.
+        ValueError: it is no table, or has no such column.
     """
-    if len(text) > LARGEST:
-        raise LampbenchError(
-            f"a file of {len(text):,} bytes cannot be recorded, {LARGEST:,} at most; "
-            "run fewer users"
-        )
-    buffer = io.BytesIO()
-    with gzip.GzipFile("", "wb", compresslevel=9, fileobj=buffer, mtime=0) as stream:
-        stream.write(text)
-    return buffer.getvalue()
-
-
-def decompress(data: bytes) -> bytes:
-    """The text that was compressed. No more memory is used than the text needs.
-
-    Raises:
-        ValueError: the data is not one whole gzip file, or its text is longer than `LARGEST` bytes.
-    """
-    # a gzip file ends in the length of its text
-    length = int.from_bytes(data[-4:], "little")
-    if length > LARGEST:
-        raise ValueError(f"its text has {length:,} bytes, {LARGEST:,} at most")
-    stream = zlib.decompressobj(wbits=_GZIP)
-    try:
-        text = stream.decompress(data, length + 1)  # 0 would be no limit
-        if len(text) <= length and not stream.eof:  # only checksum and length are left
-            text += stream.decompress(stream.unconsumed_tail, 1)
-    except zlib.error as error:
-        raise ValueError(f"not a gzip file ({error})") from error
-    if not stream.eof or stream.unused_data or len(text) != length:
-        raise ValueError("not a gzip file (it is cut, or longer or shorter than it says)")
-    return text
+    found = False
+    for column, number, value in JsonText(stream).members():
+        if column == name:
+            if number is None:
+                raise ValueError(f"{name} is not a list")
+            found = True
+            yield value
+        elif found:
+            return
 
 
 def from_text(text: bytes) -> dict[str, list[Any]]:

@@ -2,17 +2,20 @@
 the history that prompts quote. Pages made from `results/` need no other data.
 """
 
-from collections.abc import Iterable, Mapping
+import contextlib
+import gzip
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from itertools import chain
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar, cast
 
 from lampbench.core.dataset import Dataset, User
 from lampbench.core.task import Task
 from lampbench.data.dataset_statistics import dataset_statistics, length_in_words
-from lampbench.record.columns import compress, decompress, from_text, rows_to_text
+from lampbench.record.columns import TableText, column_values, from_text
+from lampbench.record.gzip_text import decompress, digest_of_blocks, text_blocks, write_compressed
 from lampbench.record.manifest import (
     DatasetOptions,
     DatasetStatistics,
@@ -21,11 +24,11 @@ from lampbench.record.manifest import (
 )
 from lampbench.record.paths import escape
 from lampbench.record.typed_json import from_json
-from lampbench.util.atomic import replace
+from lampbench.util.atomic import replacing
 from lampbench.util.disk import writing
 from lampbench.util.errors import LampbenchError
 from lampbench.util.hashing import canonical
-from lampbench.util.regular_file import read_regular
+from lampbench.util.regular_file import open_regular
 
 T = TypeVar("T")
 
@@ -103,14 +106,14 @@ def queries_file(queries: Iterable[RecordedQuery]) -> SharedFile:
     return _named("queries", _query_text(queries))
 
 
-def _query_text(queries: Iterable[RecordedQuery]) -> bytes:
+def _query_text(queries: Iterable[RecordedQuery]) -> TableText:
     """The queries as JSON; digests are a column where the first query has one, and so all do."""
     rest = iter(queries)
     first = next(rest, None)
     names = ["user", "query", "fields", "reference"]
     names += ["sha256"] if first is not None and first.sha256 else []
     given = chain([] if first is None else [first], rest)
-    return rows_to_text(names, ([getattr(one, name) for name in names] for one in given))
+    return TableText(names, ([getattr(one, name) for name in names] for one in given))
 
 
 def write_histories(results: Path, task: str, histories: Iterable[RecordedHistory]) -> SharedFile:
@@ -123,13 +126,13 @@ def histories_file(histories: Iterable[RecordedHistory]) -> SharedFile:
     return _named("histories", _history_text(histories))
 
 
-def _history_text(histories: Iterable[RecordedHistory]) -> bytes:
+def _history_text(histories: Iterable[RecordedHistory]) -> TableText:
     names = ("user", "record", "beginning")
-    return rows_to_text(names, ((one.user, one.record, one.beginning) for one in histories))
+    return TableText(names, ((one.user, one.record, one.beginning) for one in histories))
 
 
-def _named(kind: str, content: bytes) -> SharedFile:
-    digest = sha256(content).hexdigest()
+def _named(kind: str, text: TableText) -> SharedFile:
+    digest = text.sha256()
     return SharedFile(f"{digest[:16]}.{kind}.json.gz", digest)
 
 
@@ -147,18 +150,20 @@ def read_queries(path: Path, expected: str) -> dict[tuple[str, str], RecordedQue
     return {(row.user, row.query): row for row in _read(path, expected, RecordedQuery)}
 
 
-def recorded_references(path: Path, expected: str) -> dict[tuple[str, str], str | None]:
-    """The references of test queries by user and query.
+def recorded_references(path: Path, expected: str) -> Iterator[tuple[str, str, str | None]]:
+    """User, query and reference of each test query, of which few at a time are in memory.
 
     Raises:
         ValueError: the file is missing, damaged or has other content.
     """
-    columns = from_text(content_of(path, expected))
-    try:
-        places = zip(columns["user"], columns["query"], strict=True)
-        return dict(zip(places, columns["reference"], strict=True))
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"{path.name}: no table of queries") from error
+    check_content(path, expected)
+    with contextlib.ExitStack() as files:
+        columns = []
+        for name in ("user", "query", "reference"):
+            stream = gzip.open(path)  # noqa: SIM115 (closed with the others)
+            files.callback(stream.close)
+            columns.append(column_values(cast(IO[bytes], stream), name))
+        yield from zip(*columns, strict=True)
 
 
 def read_histories(path: Path, expected: str) -> list[RecordedHistory]:
@@ -176,15 +181,34 @@ def content_of(path: Path, expected: str) -> bytes:
     Raises:
         ValueError: the file is missing, damaged or has other content.
     """
-    if not path.is_file():
-        raise ValueError(f"{path.name} is missing")
-    try:
-        content = decompress(read_regular(path))
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path.name} cannot be read ({error})") from error
+    with _reading(path) as stream:
+        content = decompress(stream.read())
     if sha256(content).hexdigest() != expected:
         raise ValueError(f"{path.name} was changed after the run")
     return content
+
+
+def check_content(path: Path, expected: str) -> None:
+    """As `content_of`, of which a block at a time is in memory.
+
+    Raises:
+        ValueError: the file is missing, damaged or has other content.
+    """
+    with _reading(path) as stream:
+        found = digest_of_blocks(text_blocks(stream))
+    if found != expected:
+        raise ValueError(f"{path.name} was changed after the run")
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[IO[bytes]]:
+    if not path.is_file():
+        raise ValueError(f"{path.name} is missing")
+    try:
+        with open_regular(path) as stream:
+            yield stream
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path.name} cannot be read ({error})") from error
 
 
 def _queries(users: Iterable[User], private: bool) -> Iterable[RecordedQuery]:
@@ -201,16 +225,17 @@ def _histories(users: Iterable[User], private: bool) -> Iterable[RecordedHistory
             yield RecordedHistory(user.id, record.id, beginning)
 
 
-def _write(results: Path, task: str, kind: str, content: bytes) -> SharedFile:
-    file = _named(kind, content)
+def _write(results: Path, task: str, kind: str, text: TableText) -> SharedFile:
+    file = _named(kind, text)
     path = shared_path(results, task, file)
     try:
-        content_of(path, file.sha256)
+        check_content(path, file.sha256)
     except ValueError:  # not there, or damaged: this is its content
         try:
             with writing(path):
                 path.parent.mkdir(parents=True, exist_ok=True)
-            replace(path, compress(content))
+            with replacing(path) as stream:
+                write_compressed(text.blocks(), stream)
         except OSError as error:
             raise LampbenchError(f"{path}: cannot be written ({error.strerror})") from error
     return file

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from lampbench.record.columns import decompress
 from lampbench.record.dataset_files import write_histories, write_queries
 from lampbench.record.format_1 import INPUT_LINES, forget_inputs
+from lampbench.record.gzip_text import decompress
 from lampbench.record.leftovers import put_right, run_of
 from lampbench.record.paths import unescape
 from lampbench.record.run_lock import run_lock

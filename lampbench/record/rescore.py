@@ -13,6 +13,7 @@ from lampbench.record.write import write_run
 from lampbench.registry import Registry
 from lampbench.scoring import (
     METRICS,
+    Histories,
     ScoreTable,
     Scoring,
     ScoringDescription,
@@ -20,8 +21,6 @@ from lampbench.scoring import (
     score_predictions,
 )
 from lampbench.util.errors import LampbenchError
-
-Histories = Mapping[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +138,7 @@ def _rescore(
     kept = {
         name for name in missing if any(value is not None for value in before.columns.get(name, ()))
     }
-    taken = {m.name: fresh.columns[m.name] for m in metrics if m.name not in kept}
+    taken = {m.name: tuple(fresh.columns[m.name]) for m in metrics if m.name not in kept}
     scores = replace(before, columns={**before.columns, **taken})
     missing = {name: why for name, why in missing.items() if name not in kept}
     described = _described(run.manifest.scoring, scoring, metrics, missing, kept)

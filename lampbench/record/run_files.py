@@ -1,21 +1,24 @@
 """The predictions and scores of a run, from the content of its files; every value is checked."""
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from lampbench.plugin.metric import Value
-from lampbench.record.columns import decompress, from_text
+from lampbench.record.columns import from_text
 from lampbench.record.dataset_files import RecordedQuery
+from lampbench.record.gzip_text import decompress
 from lampbench.record.manifest import MANIFEST, Manifest
 from lampbench.record.typed_json import brief, from_json
 from lampbench.scoring.aggregate import Means, aggregate, counts
 from lampbench.scoring.catalog import is_built_in
 from lampbench.scoring.prediction_row import PredictionRow
 from lampbench.scoring.score_table import ScoreTable
+from lampbench.util.hashing import file_digest
 from lampbench.util.regular_file import read_regular
 
 
@@ -25,15 +28,36 @@ def checked_content(file: Path, expected: str) -> bytes:
     Raises:
         ValueError: the file is missing, unreadable or has other content.
     """
+    with _reading(file):
+        content = read_regular(file)
+    _require(file, sha256(content).hexdigest(), expected)
+    return content
+
+
+def check_run_file(file: Path, expected: str) -> None:
+    """As `checked_content`; the content is not in memory as a whole.
+
+    Raises:
+        ValueError: the file is missing, unreadable or has other content.
+    """
+    with _reading(file):
+        found = file_digest(file)
+    _require(file, found, expected)
+
+
+@contextmanager
+def _reading(file: Path) -> Iterator[None]:
     if not file.is_file():
         raise ValueError(f"{file.name} is missing")
     try:
-        content = read_regular(file)
+        yield
     except OSError as error:
         raise ValueError(f"{file.name} cannot be read: {error.strerror}") from error
-    if sha256(content).hexdigest() != expected:
+
+
+def _require(file: Path, found: str, expected: str) -> None:
+    if found != expected:
         raise ValueError(f"{file.name} was changed after the run (its hash is not the manifest's)")
-    return content
 
 
 def read_predictions(

@@ -1,15 +1,19 @@
 """Recording a run: its folder appears complete, or not at all if the process is killed."""
 
 import contextlib
-from collections.abc import Mapping, Sequence
+import io
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from dataclasses import replace as changed
-from hashlib import sha256
 from pathlib import Path
+from typing import IO
 
 from lampbench.plugin.metric import Metric
-from lampbench.record.columns import compress, rows_to_text, to_text
+from lampbench.record.columns import TableText
 from lampbench.record.dataset_files import recorded_references, shared_path
+from lampbench.record.gzip_text import BLOCK, digest_of_blocks, write_compressed
 from lampbench.record.leftovers import REPLACED, TEMPORARY, new_leftover, put_right
 from lampbench.record.manifest import MANIFEST, PREDICTIONS, SCORES, Manifest
 from lampbench.record.paths import run_path
@@ -27,6 +31,9 @@ from lampbench.util.hashing import canonical
 
 _OPTIONAL = ("quoted", "tokens", "rewards", "prediction_sha256", "prediction_length")
 """Columns of predictions that are left out where no row has any."""
+
+
+_IN_MEMORY = 2**18  # bytes of a compressed table before it is put into a file
 
 
 class RecordedAlready(LampbenchError):
@@ -61,25 +68,29 @@ def write_run(
         raise ValueError("predictions must have texts, or none where the manifest says private")
     _check_references(root, manifest, predictions)
     final = run_path(root, manifest.task, manifest.model, manifest.method, manifest.key)
-    content = {
-        PREDICTIONS: compress(_predictions_text(predictions)),
-        SCORES: compress(
-            to_text({"user": scores.users, "query": scores.queries, **scores.columns})
-        ),
-    }
-    complete = changed(
-        _without_homes(manifest),
-        files={name: sha256(data).hexdigest() for name, data in content.items()},
-        counts=counts(scores),
-        scores=aggregate(scores, manifest.scoring.pooled if manifest.scoring else (), metrics),
-    )
-    content[MANIFEST] = complete.to_json()
-    complete = Manifest.from_json(content[MANIFEST])  # what cannot be read must not be recorded
+    columns = {"user": scores.users, "query": scores.queries, **scores.columns}
+    texts = {PREDICTIONS: _predictions_text(predictions), SCORES: TableText.of(columns)}
+    with contextlib.ExitStack() as files:
+        content = {name: files.enter_context(_packed(text)) for name, text in texts.items()}
+        complete = changed(
+            _without_homes(manifest),
+            files={name: digest_of_blocks(_blocks(file)) for name, file in content.items()},
+            counts=counts(scores),
+            scores=aggregate(scores, manifest.scoring.pooled if manifest.scoring else (), metrics),
+        )
+        text = complete.to_json()
+        complete = Manifest.from_json(text)  # what cannot be read must not be recorded
+        _put_in_place(final, {**content, MANIFEST: io.BytesIO(text)}, replace=replace)
+    return Run(final, complete)
+
+
+def _put_in_place(final: Path, content: Mapping[str, IO[bytes]], *, replace: bool) -> None:
+    """Make a run's folder, under its lock."""
     with run_lock(final):
         if not replace and (final / MANIFEST).exists():
             raise RecordedAlready(f"{final}: this run is recorded already")
         try:
-            with writing(final, sum(map(len, content.values()))):
+            with writing(final, sum(file.seek(0, os.SEEK_END) for file in content.values())):
                 _publish(final, content)
         except OSError as error:
             what = error.strerror or error
@@ -87,7 +98,6 @@ def write_run(
         finally:
             with contextlib.suppress(OSError):  # then the next reader or writer does it
                 put_right(final)
-    return Run(final, complete)
 
 
 def _without_homes(manifest: Manifest) -> Manifest:
@@ -99,12 +109,28 @@ def _without_homes(manifest: Manifest) -> Manifest:
     return from_json(Manifest, loads(canonical(content)))
 
 
-def _publish(final: Path, content: Mapping[str, bytes]) -> None:
+@contextlib.contextmanager
+def _packed(text: TableText) -> Iterator[IO[bytes]]:
+    """A table, compressed, in a temporary file where it is long."""
+    with tempfile.SpooledTemporaryFile(_IN_MEMORY) as file:
+        with writing(Path(tempfile.gettempdir())):
+            write_compressed(text.blocks(), file)
+        yield file
+
+
+def _blocks(file: IO[bytes]) -> Iterator[bytes]:
+    """The content of a file from its beginning, a block at a time."""
+    file.seek(0)
+    return iter(lambda: file.read(BLOCK), b"")
+
+
+def _publish(final: Path, content: Mapping[str, IO[bytes]]) -> None:
     """Write a run's files, and exchange the folder that is there for theirs."""
     new = new_leftover(TEMPORARY, final)
     new.mkdir(parents=True)
-    for name, data in content.items():
-        (new / name).write_bytes(data)
+    for name, file in content.items():
+        with (new / name).open("wb") as stream:
+            stream.writelines(_blocks(file))
         sync_file(new / name)
     sync_folder(new)
     if final.exists():
@@ -115,10 +141,13 @@ def _publish(final: Path, content: Mapping[str, bytes]) -> None:
 
 def _check_references(root: Path, manifest: Manifest, predictions: Sequence[PredictionRow]) -> None:
     file = manifest.dataset.queries_file
-    known = recorded_references(shared_path(root, manifest.task, file), file.sha256)
+    rest = recorded_references(shared_path(root, manifest.task, file), file.sha256)
+    passed: dict[tuple[str, str], str | None] = {}  # few, where both are in one order
     for row in predictions:
         place = (row.user, row.query)
-        if place not in known or known[place] != row.reference:
+        while place not in passed and (one := next(rest, None)):
+            passed[one[:2]] = one[2]
+        if place not in passed or passed.pop(place) != row.reference:
             raise ValueError(
                 f"query {row.query!r} of user {row.user!r} is not in {file.name}, or has another "
                 "reference there"
@@ -132,17 +161,13 @@ def _same_queries(predictions: Sequence[PredictionRow], scores: ScoreTable) -> b
     places = zip(scores.users, scores.queries, strict=True)
     if any((p.user, p.query) != place for p, place in zip(predictions, places, strict=True)):
         return False
-    return len({(row.user, row.query) for row in predictions}) == len(predictions)
+    return scores.has_each_query_once()
 
 
-def _predictions_text(predictions: Sequence[PredictionRow]) -> bytes:
-    names = [
-        field.name
-        for field in fields(PredictionRow)
-        if field.name != "reference"
-        and (
-            field.name not in _OPTIONAL
-            or any(getattr(row, field.name) not in (None, ()) for row in predictions)
-        )
-    ]
-    return rows_to_text(names, ([getattr(row, name) for name in names] for row in predictions))
+def _predictions_text(predictions: Sequence[PredictionRow]) -> TableText:
+    left_out = set(_OPTIONAL)
+    for row in predictions:
+        left_out -= {name for name in left_out if getattr(row, name) not in (None, ())}
+    names = [field.name for field in fields(PredictionRow)]
+    names = [name for name in names if name != "reference" and name not in left_out]
+    return TableText(names, ([getattr(row, name) for name in names] for row in predictions))

@@ -195,7 +195,7 @@ def _alike(runs: Sequence[Run]) -> tuple[list[Run], list[ExcludedRun]]:
 def _same_queries(one: ScoreTable, other: ScoreTable) -> bool:
     """Whether two runs answered the same queries, of which the same could be scored."""
     if (one.users, one.queries) == (other.users, other.queries):
-        return one.has_reference() == other.has_reference()
+        return list(one.has_reference()) == list(other.has_reference())
     answers = [zip(each.places, each.has_reference(), strict=True) for each in (one, other)]
     return set(answers[0]) == set(answers[1])
 

@@ -6,11 +6,11 @@ the scoring libraries; scoring does.
 
 from lampbench.scoring.aggregate import Counts, Means, aggregate, counts
 from lampbench.scoring.catalog import CONTROLS, METRICS
+from lampbench.scoring.past_texts import Histories, HistoriesInOrder, histories
 from lampbench.scoring.prediction_row import PredictionRow
 from lampbench.scoring.score import (
     Scoring,
     ScoringDescription,
-    histories,
     iter_scores,
     score_predictions,
 )
@@ -20,6 +20,8 @@ __all__ = [
     "CONTROLS",
     "METRICS",
     "Counts",
+    "Histories",
+    "HistoriesInOrder",
     "Means",
     "PredictionRow",
     "ScoreTable",

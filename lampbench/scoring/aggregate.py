@@ -1,13 +1,17 @@
 """Numbers of runs, from the scores of queries. Loads no library, so that reports can use it."""
 
 import math
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
+from typing import TypeVar
 
 from lampbench.plugin.metric import Metric, Value
 from lampbench.scoring.catalog import METRICS, find_metric
 from lampbench.scoring.score_table import ScoreTable
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,51 +49,76 @@ def aggregate(
     """
     order = [name for name in METRICS if name in scores.columns]
     order += sorted(scores.columns.keys() - set(METRICS))
-    scored = scores.has_reference()
     given = {metric.name: metric for metric in metrics}
-    return {
-        name: _summary(given.get(name) or find_metric(name), scores.columns[name], scored)
-        if name in pooled
-        else _means(scores.columns[name], scores.users, scored)
-        for name in order
-    }
+    together = scores.by_user()
+    found = {}
+    for name in order:
+        if _has_gaps(scores, name):
+            found[name] = Means(None, None)
+        elif name in pooled:
+            found[name] = _summary(given.get(name) or find_metric(name), scores.columns[name])
+        else:
+            found[name] = _means(scores, name, together=together)
+    return found
 
 
 def counts(scores: ScoreTable) -> Counts:
     """How many users and queries there are."""
-    pairs = list(zip(scores.users, scores.has_reference(), strict=True))
-    return Counts(
-        users=len(set(scores.users)),
-        queries=len(scores),
-        scored_users=len({user for user, scored in pairs if scored}),
-        scored_queries=sum(scored for _, scored in pairs),
-    )
+    users = scored_users = scored_queries = 0
+    pairs = zip(scores.users, scores.has_reference(), strict=True)
+    for scored in _by_user(pairs, together=scores.by_user()):
+        users += 1
+        scored_users += any(scored)
+        scored_queries += sum(scored)
+    return Counts(users, len(scores), scored_users, scored_queries)
 
 
 def mean(values: Iterable[float]) -> float:
     """Arithmetic mean, independent of order; `values` must not be empty."""
-    listed = list(values)
-    return math.fsum(listed) / len(listed)
+    count = 0
+
+    def counted() -> Iterator[float]:
+        nonlocal count
+        for value in values:
+            count += 1
+            yield value
+
+    total = math.fsum(counted())
+    return total / count
 
 
-def _summary(metric: Metric | None, values: Sequence[Value], scored: Sequence[bool]) -> Means:
+def _has_gaps(scores: ScoreTable, name: str) -> bool:
+    """Whether a metric lacks the value of a query with a reference."""
+    pairs = zip(scores.columns[name], scores.has_reference(), strict=True)
+    return any(value is None and compared for value, compared in pairs)
+
+
+def _summary(metric: Metric | None, values: Sequence[Value]) -> Means:
     known = [float(value) for value in values if value is not None]
-    gaps = any(v is None and compared for v, compared in zip(values, scored, strict=True))
-    if metric is None or not known or gaps:
+    if metric is None or not known:
         return Means(None, None)
     return Means(float(metric.summary(known, [1 / len(known)] * len(known))), None)
 
 
-def _means(values: Sequence[Value], users: Sequence[str], scored: Sequence[bool]) -> Means:
-    by_user: dict[str, list[float]] = defaultdict(list)
-    for value, user, has_reference in zip(values, users, scored, strict=True):
-        if value is not None:
-            by_user[user].append(float(value))
-        elif has_reference:
-            return Means(None, None)
-    if not by_user:
+def _means(scores: ScoreTable, name: str, *, together: bool) -> Means:
+    values = scores.columns[name]
+    if all(value is None for value in values):
         return Means(None, None)
+    pairs = zip(scores.users, values, strict=True)
+    known = ((user, float(value)) for user, value in pairs if value is not None)
     return Means(
-        queries=mean(value for values in by_user.values() for value in values),
-        users=mean(mean(values) for values in by_user.values()),
+        queries=mean(float(value) for value in values if value is not None),
+        users=mean(mean(each) for each in _by_user(known, together=together)),
     )
+
+
+def _by_user(pairs: Iterable[tuple[str, T]], *, together: bool) -> Iterator[list[T]]:
+    """Each user's values; of users whose rows are `together` one at a time is in memory."""
+    if together:
+        for _, rows in groupby(pairs, itemgetter(0)):
+            yield [value for _, value in rows]
+    else:
+        found: dict[str, list[T]] = {}
+        for user, value in pairs:
+            found.setdefault(user, []).append(value)
+        yield from found.values()

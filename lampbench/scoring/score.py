@@ -5,29 +5,34 @@ import os
 import signal
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 from multiprocessing import get_context, parent_process
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lampbench.plugin.fault import fault_of_plugin
 from lampbench.plugin.metric import Answer, Metric, Value
 from lampbench.registry import Registry
 from lampbench.scoring.catalog import METRICS
+from lampbench.scoring.past_texts import Histories
 from lampbench.scoring.prediction_row import PredictionRow
 from lampbench.scoring.score_table import ScoreTable
+from lampbench.util.disk_list import DiskList
 from lampbench.util.errors import LampbenchError
 from lampbench.util.machine import releases, usable_cores
 
-if TYPE_CHECKING:
-    from lampbench.core.dataset import Dataset
+SCORES_IN_MEMORY = 5_000
+"""Rows whose scores are kept in memory."""
 
 _STARTING = 3.0  # seconds: what starting processes and loading the scoring libraries there costs
 _TRIAL = 0.5  # seconds after which it is known how long the rest would take
 _CHUNK = 64
+_AHEAD = 64  # chunks that are handed to each process before the first of them is waited for
 _PACKAGES = ("rouge-score", "nltk", "sacrebleu")
 
 
@@ -58,7 +63,7 @@ class Scoring:
 
     metrics: tuple[str, ...] = tuple(METRICS)
     plugins: tuple[Path, ...] = ()
-    histories: Mapping[str, tuple[str, ...]] | None = None
+    histories: Histories | None = None
     choices: tuple[str, ...] = ()
 
     def load(self) -> list[Metric]:
@@ -82,11 +87,6 @@ class Scoring:
         signatures = {metric.name: sign for metric in usable if (sign := metric.signature())}
         pooled = tuple(metric.name for metric in self.load() if metric.pooled)
         return ScoringDescription(signatures, missing, releases(_PACKAGES), pooled)
-
-
-def histories(dataset: "Dataset") -> dict[str, tuple[str, ...]]:
-    """What each test user wrote before: the targets of their records, in order."""
-    return {u.id: tuple(record.target for record in u.history) for u in dataset.test_users}
 
 
 def iter_scores(
@@ -205,13 +205,15 @@ def score_predictions(
 ) -> ScoreTable:
     """All rows of `iter_scores`, from as many processes as there are cores where that pays.
 
-    `report` is called with how many rows are scored. Batched metrics follow in this process. A
+    `report` is called with how many rows are scored. The scores of more than `SCORES_IN_MEMORY`
+    rows are on disk. Batched metrics follow in this process, and have all answers in memory. A
     script that calls this for thousands of rows does so under `if __name__ == "__main__"`, as for
     every pool of Python's.
     """
-    rows, scoring = list(predictions), scoring or Scoring()
+    rows = predictions if isinstance(predictions, Sequence) else list(predictions)
+    scoring = scoring or Scoring()
     metrics = scoring.load()
-    columns: dict[str, list[Value]] = {metric.name: [] for metric in metrics if not metric.batched}
+    columns: dict[str, DiskList[Value]] = {m.name: DiskList() for m in metrics if not m.batched}
     with closing(_anywhere(rows, scoring, metrics)) as scored:
         for done, score in enumerate(scored, start=1):
             for name, column in columns.items():
@@ -221,12 +223,12 @@ def score_predictions(
     for metric in metrics:
         if metric.batched:
             answers = [_answer(row, scoring) for row in rows]
-            columns[metric.name] = list(_together(metric, answers))
-    return ScoreTable(
-        users=tuple(row.user for row in rows),
-        queries=tuple(row.query for row in rows),
-        columns={name: tuple(column) for name, column in columns.items()},
-    )
+            columns[metric.name] = DiskList(_together(metric, answers))
+    users, queries = DiskList(row.user for row in rows), DiskList(row.query for row in rows)
+    if len(rows) > SCORES_IN_MEMORY:
+        return ScoreTable(users, queries, columns)
+    in_memory = {name: tuple(column) for name, column in columns.items()}
+    return ScoreTable(tuple(users), tuple(queries), in_memory)
 
 
 def _together(metric: Metric, answers: Sequence[Answer]) -> Iterator[Value]:
@@ -269,17 +271,36 @@ def _elsewhere(
     rows: Sequence[PredictionRow], processes: int, scoring: Scoring
 ) -> Iterator[dict[str, Any]]:
     # never forked: this process may hold a model and its threads
-    chunks = [rows[i : i + _CHUNK] for i in range(0, len(rows), _CHUNK)]
-    workers, context = min(processes, len(chunks)), get_context("spawn")
-    with ProcessPoolExecutor(workers, context, _start_worker, (scoring,)) as pool:
+    chunks = _chunks(rows, scoring.histories)
+    workers, context = min(processes, -(-len(rows) // _CHUNK)), get_context("spawn")
+    without = replace(scoring, histories=None)
+    with ProcessPoolExecutor(workers, context, _start_worker, (without,)) as pool:
         try:
-            with _no_interrupt():
-                scored = pool.map(_score_chunk, chunks)
-            for scores in scored:
-                yield from scores
+            asked: deque[Future[list[dict[str, Any]]]] = deque()
+            free = workers * _AHEAD
+            while True:
+                with _no_interrupt():
+                    asked.extend(pool.submit(_score_chunk, *one) for one in islice(chunks, free))
+                if not asked:
+                    break
+                yield from asked.popleft().result()
+                free = 1
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+
+
+def _chunks(
+    rows: Sequence[PredictionRow], known: Histories | None
+) -> Iterator[tuple[list[PredictionRow], Histories | None]]:
+    """Rows in lists of a few, each with the histories of its users."""
+    rest = iter(rows)
+    while some := list(islice(rest, _CHUNK)):
+        if known is None:
+            yield some, None
+        else:
+            texts = {row.user: known.get(row.user) for row in some}
+            yield some, {user: text for user, text in texts.items() if text is not None}
 
 
 @contextmanager
@@ -317,6 +338,7 @@ def _start_worker(scoring: Scoring) -> None:
     _worker = scoring, scoring.load()
 
 
-def _score_chunk(rows: Sequence[PredictionRow]) -> list[dict[str, Any]]:
+def _score_chunk(rows: Sequence[PredictionRow], known: Histories | None) -> list[dict[str, Any]]:
     assert _worker is not None
-    return list(_scored(rows, *_worker))
+    scoring, metrics = _worker
+    return list(_scored(rows, replace(scoring, histories=known), metrics))

@@ -2,9 +2,12 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby, repeat
+from operator import itemgetter
 from typing import Any, overload
 
 from lampbench.plugin.metric import Value
+from lampbench.util.disk_set import DiskSet
 
 Place = tuple[str, str]
 """A user's id and the id of one of their queries."""
@@ -15,15 +18,16 @@ class ScoreTable(Sequence[Mapping[str, Any]]):
     """Scores of queries, in the order of the predictions.
 
     `columns` holds each metric's values; a value is None where the metric does not apply. As a
-    sequence, the table consists of rows: `user`, `query` and a value for each metric.
+    sequence, the table consists of rows: `user`, `query` and a value for each metric. Columns of
+    many rows may be on disk: iterate over them.
 
     Raises:
         ValueError: columns differ in length.
     """
 
-    users: tuple[str, ...]
-    queries: tuple[str, ...]
-    columns: Mapping[str, tuple[Value, ...]]
+    users: Sequence[str]
+    queries: Sequence[str]
+    columns: Mapping[str, Sequence[Value]]
 
     def __post_init__(self) -> None:
         lengths = {len(self.users), len(self.queries), *map(len, self.columns.values())}
@@ -50,11 +54,31 @@ class ScoreTable(Sequence[Mapping[str, Any]]):
         """(user, query) of each row."""
         return list(zip(self.users, self.queries, strict=True))
 
-    def has_reference(self) -> list[bool]:
+    def has_reference(self) -> Iterator[bool]:
         """For each row whether the query has a reference to be scored against."""
-        rows = range(len(self))
-        found = [self.columns.get(name) for name in ("reference_words", "rouge1")]
-        return [any(c is not None and c[row] is not None for c in found) for row in rows]
+        found = [self.columns[n] for n in ("reference_words", "rouge1") if n in self.columns]
+        if not found:
+            return repeat(False, len(self))
+        return (any(value is not None for value in row) for row in zip(*found, strict=True))
+
+    def by_user(self) -> bool:
+        """Whether the rows of each user follow each other."""
+        names = (name for name, _ in groupby(self.users))
+        if isinstance(self.users, tuple):
+            listed = list(names)
+            return len(listed) == len(set(listed))
+        seen = DiskSet()
+        return all(seen.add(name) for name in names)
+
+    def has_each_query_once(self) -> bool:
+        """Whether no two rows are of the same query."""
+        if not self.by_user():
+            return len(set(self.places)) == len(self)
+        for _, rows in groupby(zip(self.users, self.queries, strict=True), itemgetter(0)):
+            queries = [query for _, query in rows]
+            if len(set(queries)) < len(queries):
+                return False
+        return True
 
     def __len__(self) -> int:
         return len(self.users)

@@ -5,7 +5,9 @@ import glob
 import os
 import secrets
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 from lampbench.util.disk import writing
 
@@ -21,10 +23,23 @@ def replace(output: Path, content: bytes) -> None:
         FullDisk: the disk is full.
         OSError: the file cannot be written for another reason.
     """
+    with writing(output, len(content)), replacing(output) as stream:
+        stream.write(content)
+
+
+@contextlib.contextmanager
+def replacing(output: Path) -> Iterator[IO[bytes]]:
+    """As `replace`, for what is written to a stream; after an error the old file is there.
+
+    Raises:
+        FullDisk: the disk is full.
+        OSError: the file cannot be written for another reason.
+    """
     temporary = output.with_name(f".{output.name}.{secrets.token_hex(4)}")
     try:
-        with writing(output, len(content)):
-            temporary.write_bytes(content)
+        with writing(output):
+            with temporary.open("wb") as stream:
+                yield stream
             sync_file(temporary)
             temporary.replace(output)
             sync_folder(output.parent)

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,23 @@ def digest(value: Any, length: int = 16) -> str:
 
 
 def digest_of_list(items: Iterable[Any], length: int = 16) -> str:
-    """The `digest` of a list of items, of which one at a time is in memory."""
-    found = hashlib.sha256(b"[")
-    for number, item in enumerate(items):
-        found.update(("," * (number > 0) + canonical(item)).encode())
-    found.update(b"]")
+    """The `digest` of a list of items, of which one at a time is in memory.
+
+    An item that is an iterator counts as the list of what it yields.
+    """
+    found = hashlib.sha256()
+    for text in _list_text(items):
+        found.update(text.encode())
     return found.hexdigest()[:length]
+
+
+def _list_text(items: Iterable[Any]) -> Iterator[str]:
+    """A list as `canonical` writes it, in pieces."""
+    yield "["
+    for number, item in enumerate(items):
+        yield "," if number else ""
+        yield from _list_text(item) if isinstance(item, Iterator) else [canonical(item)]
+    yield "]"
 
 
 def file_digest(path: Path, length: int = 64) -> str:

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from lampbench.record.columns import compress, to_text
+from lampbench.record.columns import to_text
+from lampbench.record.gzip_text import compress
 from lampbench.record.manifest import MANIFEST, SCORES, Manifest
 from lampbench.record.runs import Run, load_runs
 from lampbench.record.submission import SUBMISSION

@@ -11,8 +11,8 @@ from lampbench.util.errors import LampbenchError
 
 def test_it_is_a_set():
     texts = DiskSet()
-    for number in (*range(1000), *range(500)):
-        texts.add(f"text {number}")
+    assert all(texts.add(f"text {number}") for number in range(1000))
+    assert not any(texts.add(f"text {number}") for number in range(500))
     assert len(texts) == 1000
     assert "text 999" in texts and "text 1000" not in texts
 

@@ -1,10 +1,10 @@
 """Count the leaks that are cheap to find, for the notes of a dataset."""
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from lampbench.core.dataset import Dataset, Query
 from lampbench.core.findings import LEAK
+from lampbench.util.temporary_table import count_repeated
 
 
 def leak_notes(dataset: Dataset, fields: Sequence[str]) -> list[str]:
@@ -16,29 +16,26 @@ def leak_notes(dataset: Dataset, fields: Sequence[str]) -> list[str]:
         dataset: test and training users.
         fields: the input fields that are compared, the task's.
     """
-    trained = Counter(key for u in dataset.train_users for key in _keys(u.queries, fields))
-    tested = Counter(key for u in dataset.test_users for key in _keys(u.queries, fields))
-    own = shared = 0
+    trained = {key for user in dataset.train_users for key in _keys(user.queries, fields)}
+    training_ids = {user.id for user in dataset.train_users}
+    own = shared = both = people = withheld = 0
     for user in dataset.test_users:
         history = {_key(record.fields, fields) for record in user.history}
-        own += sum(key in history for key in _keys(user.queries, fields))
+        asked = _keys(user.queries, fields)
+        own += sum(key in history for key in asked)
         shared += sum(key in trained for key in history)
-    training_ids = {user.id for user in dataset.train_users}
+        both += sum(key in trained for key in asked)
+        people += user.id in training_ids
+        withheld += sum(query.reference is None for query in user.queries)
     found = {
         f"{LEAK}test queries that are in their own user's history": own,
-        f"{LEAK}test queries that are also training queries": sum(
-            count for key, count in tested.items() if key in trained
-        ),
+        f"{LEAK}test queries that are also training queries": both,
         "history records of test users that are also training queries": shared,
-        "test queries with the same text as another test query": sum(
-            count for count in tested.values() if count > 1
+        "test queries with the same text as another test query": count_repeated(
+            key for user in dataset.test_users for key in _keys(user.queries, fields)
         ),
-        f"{LEAK}test users who are also training users": sum(
-            user.id in training_ids for user in dataset.test_users
-        ),
-        "test queries without a reference, answered but not scored": sum(
-            query.reference is None for user in dataset.test_users for query in user.queries
-        ),
+        f"{LEAK}test users who are also training users": people,
+        "test queries without a reference, answered but not scored": withheld,
     }
     return [f"{what}: {count}" for what, count in found.items() if count]
 

@@ -21,6 +21,7 @@ from lampbench.data.json_stream import parse_object, stream_lines
 from lampbench.data.options import DataOptions
 from lampbench.data.parse_values import as_date, as_id, as_list, as_object, as_text, json_type
 from lampbench.data.users_on_disk import held
+from lampbench.util.disk_set import DiskSet
 from lampbench.util.errors import LampbenchError, NoDataForTask, short_repr
 
 HEAD_FILE, TEST_FILE, DEV_FILE, TRAIN_FILE = (
@@ -176,8 +177,7 @@ def _required(folder: Path, name: str) -> Path:
 def _users(task: Task, path: Path, *, tested: bool) -> Iterator[User]:
     if not tested and not path.stat().st_size:
         return
-    names: set[str] = set()
-    asked: set[str] = set()
+    names, asked = DiskSet(), DiskSet()
     for where, entry in stream_lines(path):
         name = as_id(entry.get("id"), where)
         here = f"{where}: user {short_repr(name)}"
@@ -200,7 +200,7 @@ def _users(task: Task, path: Path, *, tested: bool) -> Iterator[User]:
 
 
 def _items(
-    task: Task, entry: Mapping[str, Any], key: str, where: str, taken: set[str]
+    task: Task, entry: Mapping[str, Any], key: str, where: str, taken: DiskSet | set[str]
 ) -> Iterator[tuple[str, dict[str, str], Any, str | None]]:
     """(id, fields, target, date) of a user's records or queries; a query's target may be null."""
     for number, value in enumerate(as_list(entry.get(key), where, key), 1):
@@ -223,7 +223,7 @@ def _items(
         yield name, fields, target, as_date(item.get("date"), here)
 
 
-def _check_unused(name: str, taken: set[str], where: str, what: str) -> None:
+def _check_unused(name: str, taken: DiskSet | set[str], where: str, what: str) -> None:
     if name in taken:
         raise LampbenchError(f"{where}: {what} {short_repr(name)} is used twice; give each its own")
     taken.add(name)

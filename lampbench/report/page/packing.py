@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from markupsafe import Markup
 
-from lampbench.record.columns import compress
+from lampbench.record.gzip_text import compress
 from lampbench.record.runs import Run
 from lampbench.util.hashing import canonical
 
