@@ -138,3 +138,26 @@ def test_a_call_may_be_longer_than_the_arguments_of_a_process(with_workers):
 def test_workers_know_methods_by_name_only(with_workers):
     with pytest.raises(LampbenchError, match=r"Unknown'>: workers are other processes"):
         lampbench.run(Unknown, "news_headline", workers=2)
+
+
+PAPER: Any = {"models": ["bundled"], "methods": ["base", "oppu"], "tasks": ["news_headline"],
+              "data": "bundled", "users": 4}  # fmt: skip
+
+
+def test_the_papers_experiments_with_workers_have_the_bytes_of_one_process(with_workers):
+    found = lampbench.reproduce("main", **PAPER, run=True, workers=2, device="cpu")
+    assert [plan.method.name for plan in found["main"]] == ["base", "oppu"]
+    assert all(plan.done for plan in found["main"])
+    lampbench.reproduce(
+        ["main", "ablation"], **PAPER, run=True, results="alone", cache_dir="cache-alone"
+    )
+    kept = {name: data for name, data in answers("alone").items() if name in answers("results")}
+    assert answers("results") == kept and len(kept) > 4
+    (base, _) = lampbench.runs("results")
+    assert base.manifest.command.startswith("lampbench.reproduce(['main'], ['base', 'oppu'], ")
+
+
+def test_plans_of_the_paper_alone_need_no_workers():
+    for given in ({"workers": 2}, {"executor": "ray"}, {"shard": "0/2"}):
+        with pytest.raises(LampbenchError, match="add run=True"):
+            lampbench.reproduce("main", **PAPER, **given)

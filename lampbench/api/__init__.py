@@ -5,11 +5,11 @@ Methods and tasks are names, or classes that may come from anywhere, such as a n
 
 from lampbench.api.executing import execute_all
 from lampbench.api.reading import compare, leaderboard, runs, table
+from lampbench.api.reproducing import reproduce
 from lampbench.api.running import (
     diagnose,
     options,
     plan,
-    reproduce,
     run,
     run_all,
     sweep,

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Unpack
 from lampbench.api.executing import closing, execute_all
 from lampbench.api.processes import ProcessChoices
 from lampbench.api.settings import (
-    EXPERIMENTS,
     AnyMethod,
     AnyTask,
     RunSettings,
@@ -26,7 +25,7 @@ from lampbench.execution.plan import Plan
 from lampbench.record.runs import DamagedRun, Run, Runs
 from lampbench.util.defaults import CACHE_DIR, RESULTS
 from lampbench.util.disk import could_be_written
-from lampbench.util.errors import LampbenchError, suggestion
+from lampbench.util.errors import LampbenchError
 from lampbench.workers.worker_progress import new_progress
 
 if TYPE_CHECKING:
@@ -100,7 +99,7 @@ def run_all(
     """
     chosen = ProcessChoices(workers=workers, executor=executor, address=address, shard=shard)
     call = worker_call(methods, tasks, None, models, seeds, results, force, settings)
-    return _carried_out(call, chosen, command or _call("run_all", call))
+    return _carried_out(call, chosen, command or as_written("run_all", call))
 
 
 def sweep(
@@ -126,7 +125,7 @@ def sweep(
     """
     chosen = ProcessChoices(workers=workers, executor=executor, address=address, shard=shard)
     call = worker_call(methods, tasks, grid, models, seeds, results, force, settings)
-    return _carried_out(call, chosen, command or _call("sweep", call))
+    return _carried_out(call, chosen, command or as_written("sweep", call))
 
 
 def plan(
@@ -149,7 +148,7 @@ def plan(
 
     chosen = options(methods, tasks, models=models, seeds=seeds, **settings)
     could_be_written(Path(results), "--results")
-    pool = _engines(chosen)
+    pool = engines_of(chosen)
     axes = {path: as_list(values) for path, values in (grid or {}).items()}
     _require_values(chosen, axes)
     points = grid_points(axes, source="grid")
@@ -210,52 +209,6 @@ def diagnose(
         return diagnose_plan(found)
 
 
-def reproduce(
-    experiments: str | Sequence[str] = EXPERIMENTS,
-    *,
-    models: str | Sequence[str] = (),
-    methods: str | Sequence[str] = (),
-    tasks: str | Sequence[str] = (),
-    seeds: int | Sequence[int] = (0,),
-    lamp: str | None = None,
-    longlamp: str | None = "longlamp",
-    results: Path | str = RESULTS,
-    **settings: Unpack[RunSettings],
-) -> dict[str, list[Plan]]:
-    """The plans of the paper's experiments by name; `execute_all` carries them out.
-
-    Args:
-        experiments: of "main", "cross-model", "ablation", "sensitivity".
-        models: models in place of the paper's four, the main one first.
-        methods: only these; all of an experiment where empty.
-        tasks: only these; all of an experiment where empty.
-        seeds: seeds of all random choices.
-        lamp: source of the LaMP tasks' data, such as "lamp:DIR".
-        longlamp: source of the LongLaMP tasks' data.
-        results: folder of recorded runs.
-        settings: see `RunSettings`; `data` is one source for all tasks.
-
-    Raises:
-        LampbenchError: an option is invalid; nothing has been computed.
-    """
-    from lampbench.study.reproduce import slice_plans
-
-    for name in (experiments := as_list(experiments)):
-        if name not in EXPERIMENTS:
-            raise LampbenchError(
-                f"the paper has no experiment {name!r}: {suggestion(name, EXPERIMENTS)}"
-            )
-    chosen = options(methods, tasks, models=models, seeds=seeds, **settings)
-    by_family = {family: settings.get("data") or source
-                 for family, source in (("lamp", lamp), ("longlamp", longlamp))}  # fmt: skip
-    sources = {family: source for family, source in by_family.items() if source}
-    could_be_written(Path(results), "--results")
-    pool = _engines(chosen)
-    found = {name: slice_plans(name, chosen, sources, Path(results), pool) for name in experiments}
-    require_runnable([plan for plans in found.values() for plan in plans], pool)
-    return found
-
-
 def _require_values(chosen: RunOptions, axes: Mapping[str, Sequence[Any]]) -> None:
     """Refuse a call that names nothing to run.
 
@@ -282,7 +235,8 @@ def _one_length(settings: RunSettings) -> dict[str, Any]:
     return known
 
 
-def _engines(chosen: RunOptions) -> EnginePool:
+def engines_of(chosen: RunOptions) -> EnginePool:
+    """The engines of a call, none of them started."""
     could_be_written(chosen.cache_dir, "--cache-dir")
     return engine_pool(chosen, new_progress())
 
@@ -293,9 +247,11 @@ def _carried_out(call: WorkerCall, chosen: ProcessChoices, command: str) -> Runs
     return execute_all(todo, call.results, command, force=call.force, processes=processes)
 
 
-def _call(function: str, call: WorkerCall) -> str:
+def as_written(function: str, call: WorkerCall) -> str:
+    """A call as manifests record it."""
     axes = {} if call.grid is None else {"grid": call.grid}
-    places = call.methods, call.tasks, call.models, call.seeds
+    experiments = [call.experiments] if call.experiments else []
+    places = (*experiments, call.methods, call.tasks, call.models, call.seeds)
     words = [repr([_name(one) for one in place]) for place in places]
     words += [f"{name}={value!r}" for name, value in {**axes, **call.settings}.items()]
     return f"lampbench.{function}({', '.join(words)})"

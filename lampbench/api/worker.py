@@ -1,4 +1,4 @@
-"""A worker of `lampbench.run`, `run_all` or `sweep`: makes the answers of one shard.
+"""A worker of `lampbench.run`, `run_all`, `sweep` or `reproduce`: makes the answers of one shard.
 
 The driver starts it as `python -m lampbench.api.worker SHARD` and gives it the call on standard
 input, or Ray calls `work`.
@@ -7,7 +7,7 @@ input, or Ray calls `work`.
 import sys
 
 from lampbench.api.executing import execute_all
-from lampbench.api.running import plan
+from lampbench.api.reproducing import planned
 from lampbench.api.worker_call import WorkerCall
 from lampbench.execution.shard import Shard
 from lampbench.util.disk import is_full
@@ -24,9 +24,8 @@ def work(arguments: list[str], shard: Shard, emit: Emit) -> Ending:
     try:
         with stopping_on_signals():
             call = WorkerCall.read(arguments[0])
-            plans = plan(call.methods, call.tasks, **call.places(), **call.settings)
             processes = Processes(shard, worker=True)
-            execute_all(plans, call.results, "", force=call.force, processes=processes)
+            execute_all(planned(call), call.results, "", force=call.force, processes=processes)
     except LampbenchError as error:
         return Ending(2, str(error))
     except Stopped as error:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,8 @@ from lampbench.workers.crew import Processes
 class WorkerCall:
     """The arguments of `run_all`, or with a `grid` of `sweep`, in values that JSON has.
 
-    Other processes find methods, tasks and engines by name only.
+    With `experiments` they are those of `reproduce`, whose data is that of `sources` by family of
+    tasks. Other processes find methods, tasks and engines by name only.
     """
 
     methods: Sequence[str]
@@ -29,6 +30,8 @@ class WorkerCall:
     force: bool
     grid: Mapping[str, Any] | None
     settings: Mapping[str, Any]
+    experiments: Sequence[str] = ()
+    sources: Mapping[str, str | None] = field(default_factory=dict)
 
     def text(self) -> str:
         """The call as JSON.
@@ -78,8 +81,10 @@ def worker_call(
     results: Path | str,
     force: bool,
     settings: RunSettings,
+    experiments: Sequence[str] = (),
+    sources: Mapping[str, str | None] | None = None,
 ) -> WorkerCall:
-    """A call of `run_all`, or with a `grid` of `sweep`, by its arguments.
+    """A call of `run_all`, with a `grid` of `sweep`, or with `experiments` of `reproduce`.
 
     Iterators among them are read here, once; the call has lists.
     """
@@ -93,6 +98,8 @@ def worker_call(
         force=force,
         grid=axes,
         settings=readable_again(settings),
+        experiments=experiments,
+        sources=sources or {},
     )
 
 

@@ -24,11 +24,13 @@ class MalformedJson(ValueError):
 class JsonText:
     """JSON text in UTF-8, parsed from its beginning; what was parsed is let go.
 
-    All methods raise `MalformedJson`, and what reading the stream raises.
+    `chunk` bytes are read at once. All methods raise `MalformedJson`, and what reading the stream
+    raises.
     """
 
-    def __init__(self, stream: IO[bytes]) -> None:
+    def __init__(self, stream: IO[bytes], chunk: int | None = None) -> None:
         self._stream = stream
+        self._chunk = chunk or CHUNK
         self._decoder = codecs.getincrementaldecoder("utf-8-sig")()
         self._text = ""
         self._at = 0
@@ -117,7 +119,7 @@ class JsonText:
         left = self._text[self._at :]
         if len(left) > LONGEST_VALUE:
             raise self._malformed(f"a value of more than {LONGEST_VALUE:,} characters")
-        data = self._stream.read(max(CHUNK, len(left)))
+        data = self._stream.read(max(self._chunk, len(left)))
         self._ended = not data
         self._before += self._at
         self._text, self._at = left + self._decoded(data), 0

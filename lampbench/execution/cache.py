@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from lampbench.execution.artifact_files import META, find_damage, lay_out
 from lampbench.execution.fetch_artifact import fetch_sound
 from lampbench.execution.remote_folder import store_of
 from lampbench.execution.shard import ALL_USERS, Shard
+from lampbench.execution.work_owner import WorkOwner, note_owner
 from lampbench.util.atomic import sync_folder, sync_tree
 from lampbench.util.disk import FullDisk, is_full, tree_bytes, writable, writing
 from lampbench.util.divided_lock import any_part_is_held, hold_part
@@ -22,8 +22,6 @@ from lampbench.util.errors import LampbenchError
 from lampbench.util.regular_file import read_regular
 
 DAMAGED, PARTIAL, LOCKS, UNPUBLISHED = "damaged", "partial", "locks", "unpublished"
-OWNER = "owner.json"
-"""In a folder of unfinished work: whose it is."""
 
 
 class Cache:
@@ -130,11 +128,7 @@ class Cache:
     def partial_of(self, kind: str, key: str, user: str | None) -> Path:
         """As `partial`, and notes whose work it is: a user's by id, or a whole task's (None)."""
         folder = self.partial(kind, key)
-        if owner_of(folder) != WorkOwner(user):
-            note = folder / f".{OWNER}.{os.getpid()}"
-            with writing(folder):
-                note.write_text(json.dumps({"user": user}), encoding="ascii")
-                note.replace(folder / OWNER)
+        note_owner(folder, WorkOwner(user))
         return folder
 
     def commit(self, kind: str, key: str, payload: Path | None, meta: dict[str, Any]) -> None:
@@ -193,12 +187,15 @@ class Cache:
                 self._publish(note.parent.name, note.name)
 
     def _publish(self, kind: str, key: str) -> None:
-        if self.remote is not None:
-            if self.has(kind, key):
-                self.remote.publish(kind, key, self.path(kind, key))
-            elif (self.root / PARTIAL / kind / key).is_dir():
-                return  # another process is about to finish it
-            self._note(kind, key).unlink(missing_ok=True)
+        if self.remote is None:
+            return
+        # what another machine published meanwhile may be in use already: it stays
+        first = self.remote.meta(kind, key) is not None and self._fetched(kind, key, newly=True)
+        if not first and self.has(kind, key):
+            self.remote.publish(kind, key, self.path(kind, key))
+        elif not first and (self.root / PARTIAL / kind / key).is_dir():
+            return  # another process is about to finish it
+        self._note(kind, key).unlink(missing_ok=True)
 
     def _note(self, kind: str, key: str) -> Path:
         note = self.root / UNPUBLISHED / kind / key
@@ -222,6 +219,7 @@ class Cache:
         with writing(staged):
             sync_tree(staged)
             self._put_in_place(staged, kind, key)
+        shutil.rmtree(staged, ignore_errors=True)  # another thread was first
         self._sound.add((kind, key))
         return True
 
@@ -280,24 +278,3 @@ def _same_meta(one: Path, other: Path) -> bool:
     with contextlib.suppress(FileNotFoundError):
         return read_regular(one / META) == read_regular(other / META)
     return False
-
-
-@dataclass(frozen=True, slots=True)
-class WorkOwner:
-    """Whose unfinished work it is: a user's, by id, or that of a whole task (None)."""
-
-    user: str | None
-
-
-def owner_of(folder: Path) -> WorkOwner | None:
-    """Whose unfinished work a folder holds.
-
-    None if that is not known: the work was begun by an earlier version, or its note is damaged.
-    """
-    try:
-        note = json.loads(read_regular(folder / OWNER))
-    except (OSError, ValueError, RecursionError):
-        return None
-    if not isinstance(note, dict) or note.keys() != {"user"}:
-        return None
-    return WorkOwner(note["user"]) if isinstance(note["user"], str | None) else None

@@ -1,6 +1,7 @@
 """Fetching an artifact from a remote store, checked against its digests."""
 
 import os
+import secrets
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +22,8 @@ def fetch_sound(
         FullDisk: the disk is full.
         LampbenchError: the store cannot be used.
     """
-    staged = parent / f"{key}.fetch-{os.getpid()}"
+    # another thread of this process may fetch it, too
+    staged = parent / f"{key}.fetch-{os.getpid()}-{secrets.token_hex(4)}"
     damage = ""
     for _ in range(2):
         shutil.rmtree(staged, ignore_errors=True)

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lampbench.engine.packaged_model import KIND as MODEL
-from lampbench.execution.cache import DAMAGED, PARTIAL, WorkOwner
+from lampbench.execution.cache import DAMAGED, PARTIAL
 from lampbench.execution.cache_contents import Artifact, artifacts, folders
 from lampbench.execution.executor import PREDICTIONS
 from lampbench.execution.partial_work import partial_work
 from lampbench.execution.remote_folder import store_of
 from lampbench.execution.remote_store import RemoteStore
+from lampbench.execution.work_owner import WorkOwner
 from lampbench.util.hashing import digest
 
 

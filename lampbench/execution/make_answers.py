@@ -4,21 +4,19 @@ import gc
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, fields, replace
 from itertools import islice
-from typing import Any
 
 from lampbench.core.dataset import User
 from lampbench.execution.cost_meter import Usage
 from lampbench.execution.failed_lenders import leave_out_borrowers, require_lenders
 from lampbench.execution.plan import Plan, Stage, make_stages
 from lampbench.execution.shard import ALL_USERS, Shard, shard_index
-from lampbench.execution.shard_answers import ShardAnswers
+from lampbench.execution.shard_answers import ShardAnswers, on_disk
 from lampbench.execution.specification import Owner
 from lampbench.execution.stage_titles import stage_title
 from lampbench.plugin.context import Recipe, TaskRecipe, UserRecipe
 from lampbench.plugin.fault import told_as_the_plugins
 from lampbench.plugin.method import Prediction
 from lampbench.record.manifest import PREDICT, StageCost
-from lampbench.util.disk_list import DiskList
 from lampbench.util.errors import LampbenchError
 from lampbench.util.stage_rows import UNDIVIDED
 
@@ -207,7 +205,7 @@ def predict(
         executor.progress.reuse(title, 0, run=plan.folder.name, part=part)
         return [], executor.books.meter.take()
     executor.progress.start(title, total, "queries", run=plan.folder.name, part=part)
-    found = DiskList(plain=_plain, made=lambda values: Prediction(*values))
+    found = on_disk()
     users = (user for user in given if user.id not in executor.failed_users)
     while group := list(islice(users, AT_ONCE)):
         answers = _answered(plan, group, len(found))
@@ -219,10 +217,6 @@ def predict(
             gc.collect()  # journals refer to each other; left alone, they pile up over groups
     executor.progress.finish()
     return found, executor.books.meter.take()
-
-
-def _plain(prediction: Prediction) -> tuple[Any, ...]:
-    return tuple(getattr(prediction, field.name) for field in fields(Prediction))
 
 
 def _answered(plan: Plan, users: Sequence[User], before: int) -> list[Prediction]:

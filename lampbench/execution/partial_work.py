@@ -7,10 +7,11 @@ from pathlib import Path
 
 from lampbench.engine.checkpoint_file import CHECKPOINT, CheckpointDamage, unsealed
 from lampbench.execution.artifact_files import unreadable
-from lampbench.execution.cache import OWNER, PARTIAL, WorkOwner, owner_of
+from lampbench.execution.cache import PARTIAL
 from lampbench.execution.cache_contents import folders
 from lampbench.execution.executor import PREDICTIONS
 from lampbench.execution.journal import JOURNAL, journal_owner, lines_of
+from lampbench.execution.work_owner import OWNER, WorkOwner, owner_of
 from lampbench.util.regular_file import read_regular
 
 

@@ -5,6 +5,7 @@ store. Locks, journals and checkpoints stay there; finished artifacts are copied
 store.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -21,6 +22,7 @@ _NOTE = "remote.json"
 _LOCKS = "locks"  # every cache has it
 _LONGEST = 300  # characters of a URL
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://[!-~]+")
+_NAME = re.compile(r"[a-zA-Z0-9-]+-[0-9a-f]{8}")  # of a local folder
 LOCAL_FOLDER = "LAMPBENCH_LOCAL_CACHE"
 """The environment variable that names the folder of all such local folders."""
 
@@ -52,7 +54,7 @@ def cache_folder(given: Path | str) -> Path:
     url = url.rstrip("/")
     RemoteStore(url).require_library()
     readable = re.sub(r"[^a-zA-Z0-9]+", "-", url)[:40]
-    root = Path(os.environ.get(LOCAL_FOLDER, REMOTE_CACHES)) / f"{readable}-{digest(url, 8)}"
+    root = _parent() / f"{readable}-{digest(url, 8)}"
     try:
         (root / _LOCKS).mkdir(parents=True, exist_ok=True)
         if not (root / _NOTE).is_file():
@@ -65,6 +67,20 @@ def cache_folder(given: Path | str) -> Path:
     return root
 
 
+def _parent() -> Path:
+    """The folder of all local folders."""
+    return Path(os.environ.get(LOCAL_FOLDER, REMOTE_CACHES))
+
+
+def _remove_unused(root: Path) -> None:
+    """Remove a local folder in which nothing was ever done: its store cannot be used."""
+    with contextlib.suppress(OSError):
+        if {path.name for path in root.iterdir()} <= {_LOCKS, _NOTE}:
+            (root / _LOCKS).rmdir()  # fails where a process was or is at work
+            (root / _NOTE).unlink()
+            root.rmdir()
+
+
 def store_of(root: Path) -> RemoteStore | None:
     """The store that a local folder belongs to; None where it is a cache of its own.
 
@@ -73,9 +89,16 @@ def store_of(root: Path) -> RemoteStore | None:
     """
     note = root / _NOTE
     if not note.exists():
+        if root.parent == _parent() and _NAME.fullmatch(root.name):
+            # another process found the store unusable and removed the folder at this moment
+            raise LampbenchError(
+                f"{root}: does not name the store of this cache any more; give the URL again with "
+                "--cache-dir"
+            )
         return None
     try:
-        return RemoteStore(str(json.loads(read_regular(note))["url"]))
+        url = str(json.loads(read_regular(note))["url"])
+        return RemoteStore(url, on_failure=lambda: _remove_unused(root))
     except (OSError, ValueError, RecursionError, KeyError, TypeError) as error:
         raise LampbenchError(
             f"{note}: does not name the store of this cache; delete the file and give the URL "

@@ -38,9 +38,15 @@ class RemoteStore:
     or its library is not installed.
     """
 
-    def __init__(self, url: str, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        url: str,
+        clock: Callable[[], float] = time.monotonic,
+        on_failure: Callable[[], object] = lambda: None,
+    ) -> None:
         self.url = url.rstrip("/")
         self._clock = clock  # seconds
+        self._on_failure = on_failure  # called before an error is raised
         self._lists: dict[str, tuple[set[str], float]] = {}
 
     @property
@@ -190,6 +196,7 @@ class RemoteStore:
             raise self._failure(error) from error
 
     def _failure(self, error: Exception) -> LampbenchError:
+        self._on_failure()
         told = f"{type(error).__name__}: {_short(error)}"
         if isinstance(error, PermissionError) or _REFUSED.search(told):
             return LampbenchError(

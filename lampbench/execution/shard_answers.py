@@ -5,7 +5,7 @@ store, they are kept there alone.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
@@ -15,12 +15,13 @@ from lampbench.execution.cost_meter import Usage
 from lampbench.execution.executor import PREDICTIONS
 from lampbench.execution.handed_over import hand_over, handed_over
 from lampbench.execution.plan import Plan
-from lampbench.execution.shard import Shard
+from lampbench.execution.shard import Shard, shard_index
 from lampbench.plugin.method import Prediction
 from lampbench.record.manifest import StageCost
 from lampbench.util.disk import writing
+from lampbench.util.disk_list import DiskList
 from lampbench.util.hashing import digest
-from lampbench.util.regular_file import read_regular
+from lampbench.util.regular_file import open_regular, read_regular
 
 SHARD_ANSWERS = "shard_answers"
 """The kind of these artifacts in a cache."""
@@ -39,6 +40,16 @@ class ShardAnswers:
     predictions: Sequence[Prediction]
     costs: Sequence[StageCost]
     failed_users: dict[str, str]
+
+
+def on_disk(predictions: Iterable[Prediction] = ()) -> DiskList[Prediction]:
+    """Predictions as a list that does not have to fit into memory."""
+    names = [field.name for field in fields(Prediction)]
+    return DiskList(
+        predictions,
+        plain=lambda one: [getattr(one, name) for name in names],  # a method may make its own class
+        made=lambda values: Prediction(*values),
+    )
 
 
 def store_answers(plan: Plan, shard: Shard, answers: ShardAnswers) -> None:
@@ -93,9 +104,10 @@ def read_answers(plan: Plan, shard: Shard) -> ShardAnswers:
     cache, key = plan.executor.cache, _key(plan, shard)
     with handed_over(cache, SHARD_ANSWERS, key) as folder:
         value = json.loads(read_regular(folder / META))["value"]
-        lines = read_regular(folder / _ROWS).splitlines()
+        with open_regular(folder / _ROWS) as lines:
+            predictions = on_disk(_prediction(json.loads(line)) for line in lines)
     return ShardAnswers(
-        [_prediction(json.loads(line)) for line in lines],
+        predictions,
         [StageCost(**cost) for cost in value["costs"]],
         value["failed_users"],
     )
@@ -135,10 +147,8 @@ def read_all_answers(plan: Plan, count: int) -> ShardAnswers:
         LampbenchError: a shard has made nothing.
     """
     parts = [read_answers(plan, Shard(index, count)) for index in range(count)]
-    found = {(one.user, one.query): one for part in parts for one in part.predictions}
     failed = {user: why for part in parts for user, why in part.failed_users.items()}
-    places = [(u.id, q.id) for u in plan.spec.dataset.test_users for q in u.queries]
-    predictions = [found[place] for place in places if place in found]
+    predictions = on_disk(_in_one_order(plan, [part.predictions for part in parts]))
     by_stage = list(zip(*(part.costs for part in parts), strict=True))
     keys = plan.executor.keys
     costs = [
@@ -147,6 +157,21 @@ def read_all_answers(plan: Plan, count: int) -> ShardAnswers:
     ]
     costs.append(_total(by_stage[-1], plan.folder.name, of_task=False))
     return ShardAnswers(predictions, costs, failed)
+
+
+def _in_one_order(plan: Plan, parts: Sequence[Iterable[Prediction]]) -> Iterator[Prediction]:
+    """Predictions of all shards, in the order of the users, as those of each shard are."""
+    rest = [iter(part) for part in parts]
+    ahead = [next(part, None) for part in rest]
+    for user in plan.spec.dataset.test_users:
+        index = shard_index(user.id, len(parts))
+        for query in user.queries:
+            one = ahead[index]
+            if one is not None and (one.user, one.query) == (user.id, query.id):
+                yield one
+                ahead[index] = next(rest[index], None)
+    if left := [one for one in ahead if one is not None]:
+        raise AssertionError(f"answers of {left[0].user} are not in the order of the users")
 
 
 def _total(parts: Sequence[StageCost], key: str, *, of_task: bool) -> StageCost:

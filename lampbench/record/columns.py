@@ -21,6 +21,7 @@ from lampbench.util.disk import writing
 
 _ROWS = 1_000  # that are made text at a time
 _Column = tempfile.SpooledTemporaryFile
+_CHUNK = 2**16  # bytes of a text that are parsed at a time
 _IN_MEMORY = 2**16  # bytes of a column before it is put into a file
 
 
@@ -98,7 +99,7 @@ def column_values(stream: IO[bytes], name: str) -> Iterator[Any]:
         ValueError: it is no table, or has no such column.
     """
     found = False
-    for column, number, value in JsonText(stream).members():
+    for column, number, value in JsonText(stream, _CHUNK).members():
         if column == name:
             if number is None:
                 raise ValueError(f"{name} is not a list")

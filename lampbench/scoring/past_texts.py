@@ -23,16 +23,19 @@ class HistoriesInOrder(Mapping[str, tuple[str, ...]]):
 
     def __getitem__(self, user: str) -> tuple[str, ...]:
         if self._last is None or self._last.id != user:
-            self._last = next((one for one in self._from_here() if one.id == user), None)
+            self._last = self._found(user)
         if self._last is None:
             raise KeyError(user)
         return _texts(self._last)
 
-    def _from_here(self) -> Iterator[User]:
-        """The users behind the last one, and then all."""
-        yield from self._rest
-        self._rest = iter(self._users)
-        yield from self._rest
+    def _found(self, name: str) -> User | None:
+        """A user from those behind the last one, or else from all."""
+        for _ in range(2):
+            for user in self._rest:
+                if user.id == name:
+                    return user
+            self._rest = iter(self._users)
+        return None
 
     def __iter__(self) -> Iterator[str]:
         return (user.id for user in self._users)

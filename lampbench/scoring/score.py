@@ -32,7 +32,7 @@ SCORES_IN_MEMORY = 5_000
 _STARTING = 3.0  # seconds: what starting processes and loading the scoring libraries there costs
 _TRIAL = 0.5  # seconds after which it is known how long the rest would take
 _CHUNK = 64
-_AHEAD = 64  # chunks that are handed to each process before the first of them is waited for
+_AHEAD = 4  # chunks that each process is given before the first of them is waited for
 _PACKAGES = ("rouge-score", "nltk", "sacrebleu")
 
 

@@ -2,7 +2,9 @@
 
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
@@ -11,12 +13,13 @@ from lampbench.execution.artifact_files import META, find_damage
 from lampbench.execution.cache import PARTIAL, UNPUBLISHED, Cache
 from lampbench.execution.forget_artifacts import forget_in_cache
 from lampbench.execution.partial_work import partial_work
-from lampbench.execution.remote_folder import LOCAL_FOLDER, cache_folder
+from lampbench.execution.remote_folder import LOCAL_FOLDER, cache_folder, store_of
 from lampbench.execution.remote_store import RemoteStore
 from lampbench.execution.run_shard import execute_shard
 from lampbench.execution.runner import execute
 from lampbench.execution.shard import Shard
 from lampbench.execution.shard_answers import SHARD_ANSWERS
+from lampbench.util.errors import LampbenchError
 from lampbench.workers.probe import look_around, need_of, problem_of
 from tests.shared.fake_runs import Killed, person
 
@@ -244,3 +247,64 @@ def test_what_is_made_again_replaces_a_copy_that_the_store_does_not_have(cache):
     assert weights(here) == "new"
     there = cache("there")
     assert there.has("kind", "k1") and weights(there) == "new"
+
+
+def test_what_could_not_be_published_gives_way_to_what_another_machine_has_published(
+    cache, monkeypatch
+):
+    here, there = cache("here"), cache("there")
+
+    def unreachable(*_):
+        raise LampbenchError("the store cannot be reached")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(here.remote, "publish", unreachable)
+        with pytest.raises(LampbenchError):
+            put(here, text="made here")
+    assert weights(here) == "made here"
+    put(there, text="made there")
+    again = cache("here")
+    again.require_usable()
+    assert not list((again.root / UNPUBLISHED).glob("*/*"))
+    assert weights(again) == weights(there) == "made there"
+    third = cache("third")
+    assert third.has("kind", "k1") and weights(third) == "made there"
+
+
+def test_threads_that_fetch_one_artifact_do_not_disturb_each_other(cache, monkeypatch):
+    here, there = cache("here"), cache("there")
+    put(here)
+    fetch, all_are_here = there.remote.fetch, Barrier(4)
+
+    def together(*arguments):
+        all_are_here.wait()
+        found = fetch(*arguments)
+        all_are_here.wait()  # nobody goes on before all files are there
+        return found
+
+    monkeypatch.setattr(there.remote, "fetch", together)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: there._fetched("kind", "k1", newly=True), range(4)))
+    assert found == [True] * 4 and there.has("kind", "k1") and weights(there) == "weights"
+    assert not list((there.root / PARTIAL).glob("*/*"))
+
+
+def test_a_folder_of_an_unusable_store_is_removed_only_where_nothing_was_done(
+    machine, monkeypatch, tmp_path
+):
+    def failing(root):
+        store = store_of(root)
+        monkeypatch.setattr(store, "_opened", (None, ""))  # every request raises
+        with pytest.raises(LampbenchError, match="cannot keep a cache"):
+            assert store is not None and store.keys("kind")
+
+    unused, used = machine("unused"), machine("used")
+    (used / "locks" / "one").touch()
+    failing(used)
+    assert store_of(used) is not None
+    failing(unused)
+    assert not unused.exists() and not list((tmp_path / "unused").iterdir())
+    monkeypatch.setenv(LOCAL_FOLDER, str(tmp_path / "unused"))
+    with pytest.raises(LampbenchError, match="does not name the store"):  # for who has its name
+        Cache(unused, print)
+    assert machine("unused") == unused and store_of(unused) is not None
