@@ -129,7 +129,8 @@ class ModelDetails:
 
     `batching` bounds what the batched engine puts into one pass: rows of a decoding step, tokens
     and labels of a pass, adapters trained at once. In float32 no answer depends on it; in bfloat16
-    and float16 one may. It is empty where the run needed no such engine.
+    and float16 one may, unless it only says `batch_invariant`. It is empty where the run needed no
+    such engine.
     """
 
     location: str

@@ -266,7 +266,15 @@ def test_a_run_of_another_engine_is_recorded_and_planned_again(call, on_fake_eng
     whole = lampbench.run("base", "news_headline", users=2, engine="reference")
     assert whole.manifest.model_details.engine_identity == {"name": "reference", "version": "2"}
     assert setup_of(whole).engine == "reference version 2"
-    for run in (one, usual, whole):
+    invariant = lampbench.run(
+        "cope", "news_headline", users=2, device="cpu", engine_args=("batch_invariant=true",)
+    )
+    assert invariant.manifest.key != usual.manifest.key
+    assert invariant.manifest.model_details.engine_arguments == {
+        "batched": {"batch_invariant": "true"}
+    }
+    assert setup_of(invariant).engine == "batched batch_invariant True version 1"
+    for run in (one, usual, whole, invariant):
         plan = Replanner(tmp_path / ".lampbench" / "cache").plan(run.manifest, tmp_path / "results")
         assert plan.folder.name == run.manifest.key
 

@@ -70,7 +70,7 @@ def split_shared(weights: Weights, *others: Weights) -> tuple[Weights, tuple[Wei
     """What the rows of a request share, and the rest of `weights` and of each of `others`.
 
     Shared is everything but the last adapter, as far as the others begin with it too. It depends on
-    the request alone, so that no result changes with the other requests.
+    the request alone, so that what a row is asked never changes with the other requests.
     """
     shared = weights[:-1]
     for other in others:

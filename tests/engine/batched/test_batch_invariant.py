@@ -84,6 +84,9 @@ def test_an_answer_has_the_same_bits_in_any_company(
     requests = [asked(n, tam, users, kind) for n in range(64)]
     together = answers(made, requests)
     assert len({len(tokens) for tokens, _ in together.values()}) > 1
+    assert answers(invariant(name, batch_size=20), requests[::3]) == {
+        request.id: together[request.id] for request in requests[::3]
+    }
     for some in companies(requests):
         found = answers(made, some)
         assert found == {key: together[key] for key in found}
@@ -230,3 +233,18 @@ def test_a_model_with_another_attention_is_refused(invariant):
 def test_what_a_pass_holds_is_told_as_of_no_effect(invariant):
     assert invariant().batching == {"batch_invariant": 1}
     assert "batch_invariant" not in invariant(batch_invariant=False).batching
+
+
+@pytest.mark.parametrize("kind", ["sft", "dpo"])
+def test_a_training_killed_in_company_resumes_alone_to_the_same_bits(invariant, people, kind):
+    straight, broken = people("straight", kind), people("broken", kind)
+    expected = trained(invariant(), straight)["sft 0" if kind == "sft" else "dpo 0"]
+
+    def kill(name, step, steps):
+        if step == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(invariant(checkpoint_seconds=0.0).train(broken, kill))
+    assert broken[0].scratch.is_dir()
+    assert trained(invariant(), broken[:1])[broken[0].id] == expected
