@@ -61,12 +61,12 @@ def batch(trials: MethodTrials) -> CheckResult:
                 f"{_lines(memory_lines(trials.file) or group_lines(trials.file))}",
             )
     alike = "equal answers for users alone and together"
-    alone = trials.echoed.single_asks
-    if len(alone) >= len(trials.data.test_users):
+    single = trials.echoed.single_asks
+    if len(single) >= len(trials.data.test_users):
         return note(
             "batch",
-            f"{alike}; context.answer() was called {len(alone)} times with one user each: give all "
-            f"users at once so that they share batches; look at {', '.join(sorted(set(alone)))}",
+            f"{alike}; context.answer() was called {len(single)} times with one user each: give all "
+            f"users at once so that they share batches; look at {', '.join(sorted(set(single)))}",
         )
     return passed("batch", alike)
 

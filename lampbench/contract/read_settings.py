@@ -30,4 +30,4 @@ def _names(tree: ast.Module, called: set[int]) -> Iterator[str]:
             if id(node) not in called:
                 yield node.attr
         elif isinstance(node, ast.Call) and ast.unparse(node.func) == "getattr":
-            yield from (one.value for one in node.args[1:2] if isinstance(one, ast.Constant))
+            yield from (str(one.value) for one in node.args[1:2] if isinstance(one, ast.Constant))

@@ -105,20 +105,20 @@ def _scan(file: Path, module: str, expected: Sequence[Kind]) -> Iterator[PluginL
     seen = False
     for node in ast.walk(tree):
         for decorator in node.decorator_list if isinstance(node, ast.ClassDef) else ():
-            if not (kind := _registered_kind(decorator)):
+            if not (registered := _registered_kind(decorator)):
                 continue
             origin = f"{file}:{decorator.lineno}"
             if name := _literal_name(decorator):
                 seen = True
-                yield PluginLocation(kind, name, origin, module, file)
+                yield PluginLocation(registered, name, origin, module, file)
             elif node in tree.body:  # one inside a function is made when that is called
                 seen = True
                 cause = (
                     f"{origin}: @{ast.unparse(decorator):.80} must have the name itself, as in "
-                    f'@register_{kind}("{file.stem}"): files are searched for names without '
+                    f'@register_{registered}("{file.stem}"): files are searched for names without '
                     "being run"
                 )
-                yield PluginLocation(kind, file.stem, origin, module, file, cause)
+                yield PluginLocation(registered, file.stem, origin, module, file, cause)
     for kind in () if seen else expected:
         cause = f'{file}:1: no class is decorated with @register_{kind}("{file.stem}")'
         yield PluginLocation(kind, file.stem, f"{file}:1", module, file, cause)
