@@ -65,8 +65,9 @@ def batch(trials: MethodTrials) -> CheckResult:
     if len(single) >= len(trials.data.test_users):
         return note(
             "batch",
-            f"{alike}; context.answer() was called {len(single)} times with one user each: give all "
-            f"users at once so that they share batches; look at {', '.join(sorted(set(single)))}",
+            f"{alike}; context.answer() was called {len(single)} times with one user each: give "
+            "all users at once so that they share batches; look at "
+            f"{', '.join(sorted(set(single)))}",
         )
     return passed("batch", alike)
 

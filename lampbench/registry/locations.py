@@ -113,11 +113,7 @@ def _scan(file: Path, module: str, expected: Sequence[Kind]) -> Iterator[PluginL
                 yield PluginLocation(registered, name, origin, module, file)
             elif node in tree.body:  # one inside a function is made when that is called
                 seen = True
-                cause = (
-                    f"{origin}: @{ast.unparse(decorator):.80} must have the name itself, as in "
-                    f'@register_{registered}("{file.stem}"): files are searched for names without '
-                    "being run"
-                )
+                cause = f"{origin}: {_no_name(registered, decorator, file.stem)}"
                 yield PluginLocation(registered, file.stem, origin, module, file, cause)
     for kind in () if seen else expected:
         cause = f'{file}:1: no class is decorated with @register_{kind}("{file.stem}")'
@@ -129,6 +125,13 @@ def _registered_kind(decorator: ast.expr) -> Kind | None:
     node = decorator.func if isinstance(decorator, ast.Call) else decorator
     called = node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
     return next((kind for kind in KINDS if called == f"register_{kind}"), None)
+
+
+def _no_name(kind: Kind, decorator: ast.expr, name: str) -> str:
+    return (
+        f"@{ast.unparse(decorator):.80} must have the name itself, as in "
+        f'@register_{kind}("{name}"): files are searched for names without being run'
+    )
 
 
 def _literal_name(decorator: ast.expr) -> str | None:
