@@ -240,6 +240,32 @@ def test_an_unknown_method_gets_the_nearest_match(asked: str, near: str) -> None
         Registry().method(asked)
 
 
+@pytest.mark.parametrize(
+    "decorator", ["register_method(NAME)", "register_method", "register_method()"]
+)
+def test_a_decorator_without_a_literal_name_is_told_with_its_line(
+    tmp_path: Path, decorator: str
+) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from lampbench.plugin import Method, register_method\n"
+        f"NAME = 'other'\n\n@{decorator}\nclass Mine(Method):\n    title = 'Mine'\n"
+    )
+    for asked in ("mine", "other"):
+        with pytest.raises(LampbenchError) as told:
+            Registry([file]).method(asked)
+        assert f"{file}:4: @{decorator} must have the name itself" in str(told.value)
+        assert '@register_method("mine")' in str(told.value)
+
+
+def test_a_class_registered_inside_a_function_is_no_fault_of_the_file(tmp_path: Path) -> None:
+    file = write(tmp_path / "mine.py")
+    inner = "\ndef make(name):\n    @register_method(name)\n    class Made(Method):\n        pass\n"
+    file.write_text(file.read_text() + inner)
+    assert Registry([file]).method("mine").name == "mine"
+    assert [row.name for row in Registry([file]).rows("method") if row.error] == []
+
+
 def test_an_unknown_name_far_from_all_gets_the_list() -> None:
     with pytest.raises(LampbenchError, match=f"there are {', '.join(TASKS)}"):
         Registry().task("xyzzy")
@@ -309,5 +335,8 @@ class TestInstalledPackage:
         folder = site / "lampbench_extra"
         assert f"{folder / 'needs_missing.py'}:3: ModuleNotFoundError" in told["needs_missing"]
         assert "lampbench_extra.gone (lampbench-extra): ModuleNotFoundError" in told["gone"]
+        assert "the entry point gone = lampbench_extra.gone" in told["gone"]
+        assert "the entry point 'misnamed' of lampbench.methods: importing" in told["misnamed"]
         assert "registers no method of that name" in told["misnamed"]
+        assert "or name the entry point properly_named" in told["misnamed"]
         assert '@register_method("misnamed")' in told["misnamed"]

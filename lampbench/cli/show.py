@@ -67,7 +67,7 @@ def show_method(
             "hyperparameters": _as_json(resolved),
         })  # fmt: skip
         return
-    click.echo(f"{name}: {method.title} ({type(method).__module__})")
+    click.echo(f"{name}: {method.title or name} ({type(method).__module__})")
     click.echo(f"{wrap(first_line(method), screen_width())}\n")
     click.echo(_labelled(choices(method)))
     click.echo(f"\n{_settings(resolved)}")

@@ -27,7 +27,7 @@ def check_card(subject: Subject) -> CheckResult:
     if kind.__module__ == "builtins" or text.startswith(f"{kind.__name__}("):
         text = ""  # what dataclasses write
     if not issubclass(kind, Part) and not str(getattr(kind, "title", "")).strip():
-        missing.append("set `title`, the name in tables")
+        missing.append(f"set `title`, the name in tables, as in title = {_example(subject.name)!r}")
     if len(text.partition("\n")[0]) < _SHORTEST:
         missing.append("give the class a docstring whose first line says what it is")
     missing += [f"say what the hyper-parameter {path} means" for path in _unexplained(subject)]
@@ -41,6 +41,11 @@ def check_card(subject: Subject) -> CheckResult:
             'section 3), or write "Source: defined here"',
         )
     return passed("card", f"{text.partition(chr(10))[0]:.100}")
+
+
+def _example(name: str) -> str:
+    """A title made from a name; until one is set, a method's name is in the tables."""
+    return name.replace("_", " ").capitalize()
 
 
 def _unexplained(subject: Subject) -> list[str]:

@@ -35,6 +35,7 @@ E = TypeVar("E")
 
 _WORDS = ("amber", "birch", "cedar", "delta", "ember", "fjord", "grove", "heath", "inlet", "jetty")
 _SHORTEST, _LONGEST = 2, 6  # tokens of an answer: a method may choose by length
+_TRUNCATED = 0.5  # share of answers that the token budget ends: a method may ask those again
 
 
 class Killed(BaseException):
@@ -75,12 +76,14 @@ class EchoEngine:
             for sample in range(request.samples):
                 self.switch.tick()
                 draw = Random(seed_from(digest(asked, 64), sample))
-                length = draw.randint(_SHORTEST, _LONGEST)
+                budget = request.spec.max_new_tokens
+                truncated = draw.random() < _TRUNCATED
+                length = budget if truncated else min(draw.randint(_SHORTEST, _LONGEST), budget)
                 ids = tuple(draw.randrange(4, 100) for _ in range(length))
                 words = [*draw.choices(_WORDS, k=length), str(draw.randrange(10))]
                 answer = Completion(
                     request.id, sample, " ".join(words), ids,
-                    len(request.prompt.text.split()), (1, 2, 3), 0, False,
+                    len(request.prompt.text.split()), (1, 2, 3), 0, truncated,
                 )  # fmt: skip
                 if request.spec.rewards:
                     rewards = tuple(draw.uniform(-1, 1) for _ in ids)

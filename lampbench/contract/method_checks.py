@@ -7,7 +7,7 @@ from dataclasses import replace
 from lampbench.contract.card import check_card
 from lampbench.contract.echo_engine import EchoPool, Killed, KillSwitch
 from lampbench.contract.method_trials import MethodTrials, difference_between
-from lampbench.contract.pointers import chance_lines, memory_lines
+from lampbench.contract.pointers import chance_lines, group_lines, memory_lines, place_lines
 from lampbench.contract.trial import Conditions, training_prompts, trial_folder, trial_plan
 from lampbench.contract.trial_data import SENTINEL, trial_dataset, watched, with_references
 from lampbench.contract.undeclared_constants import check_constants
@@ -58,9 +58,18 @@ def batch(trials: MethodTrials) -> CheckResult:
                 "batch",
                 f"where users are asked for one at a time, {found}. An answer may depend on its "
                 f"own user and on context.dataset, never on who else is in `users`"
-                f"{_memory(trials)}",
+                f"{_lines(memory_lines(trials.file) or group_lines(trials.file))}",
             )
-    return passed("batch", "equal answers for users alone and together")
+    alike = "equal answers for users alone and together"
+    single = trials.echoed.single_asks
+    if len(single) >= len(trials.data.test_users):
+        return note(
+            "batch",
+            f"{alike}; context.answer() was called {len(single)} times with one user each: give "
+            "all users at once so that they share batches; look at "
+            f"{', '.join(sorted(set(single)))}",
+        )
+    return passed("batch", alike)
 
 
 def order(trials: MethodTrials) -> CheckResult:
@@ -70,14 +79,15 @@ def order(trials: MethodTrials) -> CheckResult:
         return failed(
             check,
             f"where the users come in the opposite order, {found}. An answer must not depend on "
-            f"the users before it{_memory(trials)}",
+            "the users before it"
+            f"{_lines(memory_lines(trials.file) or group_lines(trials.file))}",
         )
     turned = replace(trials.data, test_users=trials.data.test_users[::-1])
     if found := difference_between(trials.echoed, trials.echo(data=turned)):
         return failed(
             check,
             f"where context.dataset has its users in the opposite order, {found}. Choose other "
-            "users by their ids, not by their place",
+            f"users by their ids, not by their place{_lines(place_lines(trials.file))}",
         )
     return passed(check, "equal answers in the opposite order")
 
@@ -178,7 +188,7 @@ def state(trials: MethodTrials) -> CheckResult:
 
 def hyperparameters(trials: MethodTrials) -> CheckResult:
     """Each declared hyper-parameter changes the key, and each of the plugin's own the run."""
-    return check_hyperparameters(trials.subject, trials.echoed, trials.echo, trials.key)
+    return check_hyperparameters(trials)
 
 
 def constants(trials: MethodTrials) -> CheckResult:
@@ -187,7 +197,10 @@ def constants(trials: MethodTrials) -> CheckResult:
 
 
 def _memory(trials: MethodTrials) -> str:
-    lines = memory_lines(trials.file)
+    return _lines(memory_lines(trials.file))
+
+
+def _lines(lines: str) -> str:
     return f"; look at {lines}" if lines else ""
 
 

@@ -25,6 +25,16 @@ def memory_lines(file: Path | None) -> str:
     return _listed(file, _memory)
 
 
+def group_lines(file: Path | None) -> str:
+    """Lines that compute something from all of `users`, or from one of them by its place."""
+    return _listed(file, lambda tree: _computed_from(tree, lambda node: _is_name(node, "users")))
+
+
+def place_lines(file: Path | None) -> str:
+    """Lines that depend on the place of a user in `context.dataset`."""
+    return _listed(file, lambda tree: _computed_from(tree, _is_users_of_dataset))
+
+
 def _listed(file: Path | None, find: Callable[[ast.Module], Iterator[tuple[int, str]]]) -> str:
     """`FILE:LINE (what)` of at most three lines, or nothing."""
     if file is None:
@@ -43,6 +53,37 @@ def _chance(tree: ast.Module) -> Iterator[tuple[int, str]]:
                 yield node.lineno, f"{called}()"
         elif isinstance(node, (ast.Set, ast.SetComp)):
             yield node.lineno, "a set has no order"
+
+
+def _computed_from(
+    tree: ast.Module, wanted: Callable[[ast.AST], bool]
+) -> Iterator[tuple[int, str]]:
+    """Calls on what is wanted or on a comprehension over it, and elements of it by their place."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Subscript) and wanted(node.value):
+            yield node.lineno, ast.unparse(node)
+        elif isinstance(node, ast.Call) and not _asks_the_context(node):
+            given = [*node.args, *(keyword.value for keyword in node.keywords)]
+            if any(wanted(one) or _runs_over(one, wanted) for one in given):
+                yield node.lineno, f"{ast.unparse(node):.60}"
+
+
+def _runs_over(node: ast.AST, wanted: Callable[[ast.AST], bool]) -> bool:
+    comprehensions = (ast.GeneratorExp, ast.ListComp, ast.SetComp, ast.DictComp)
+    return isinstance(node, comprehensions) and any(wanted(one.iter) for one in node.generators)
+
+
+def _asks_the_context(call: ast.Call) -> bool:
+    function = call.func
+    return isinstance(function, ast.Attribute) and _is_name(function.value, "context")
+
+
+def _is_name(node: ast.AST, name: str) -> bool:
+    return isinstance(node, ast.Name) and node.id == name
+
+
+def _is_users_of_dataset(node: ast.AST) -> bool:
+    return isinstance(node, ast.Attribute) and node.attr in ("test_users", "train_users")
 
 
 def _memory(tree: ast.Module) -> Iterator[tuple[int, str]]:

@@ -2,7 +2,8 @@
 
 import io
 import os
-from collections.abc import Iterator, Mapping, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,10 +11,11 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from lampbench.contract.echo_engine import EchoPool, KillSwitch
-from lampbench.core.dataset import Dataset
+from lampbench.core.dataset import Dataset, User
 from lampbench.core.fidelity import PAPER
 from lampbench.core.task import Task
 from lampbench.engine.pool import EngineOptions
+from lampbench.engine.protocol import Completion, GenerateRequest
 from lampbench.execution.cache import Cache
 from lampbench.execution.engines import Engines
 from lampbench.execution.executor import Executor
@@ -53,12 +55,15 @@ class Conditions:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a trial gave: answers, the run's key, and how often it could have been killed."""
+    """What a trial gave: answers, the run's key, how often it could have been killed, and the
+    `FILE:LINE` of each call of `context.answer` that was for one user only.
+    """
 
     answers: Answers
     key: str
     settings: Mapping[str, Setting]
     moments: int
+    single_asks: tuple[str, ...]
 
 
 class _TrialCache(Cache):
@@ -69,6 +74,23 @@ class _TrialCache(Cache):
     def commit(self, kind: str, key: str, payload: Path | None, meta: dict[str, Any]) -> None:
         super().commit(kind, key, payload, meta)
         self.switch.tick()
+
+
+class _TrialExecutor(Executor):
+    """An executor that knows which calls of `answer` were for one user only."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.single_asks: list[str] = []
+
+    def answer(
+        self, work: Iterable[tuple[User, Iterable[GenerateRequest]]]
+    ) -> Iterator[tuple[User, list[list[Completion]]]]:
+        given = list(work)
+        if len({user.id for user, _ in given}) == 1:
+            caller = sys._getframe(1)
+            self.single_asks.append(f"{caller.f_code.co_filename}:{caller.f_lineno}")
+        return super().answer(given)
 
 
 def settings_for(
@@ -104,7 +126,7 @@ def trial_plan(
     ready, settings = settings_for(method, task, conditions.values)
     spec = RunSpecification(ready, task, dataset, model, PAPER, conditions.seed)
     quiet = Progress(io.StringIO())
-    executor = Executor(spec, _TrialCache(cache, quiet.say), engines, quiet)
+    executor = _TrialExecutor(spec, _TrialCache(cache, quiet.say), engines, quiet)
     return make_plan(executor, settings, {}, "small", cache / "results")
 
 
@@ -116,7 +138,7 @@ def carry_out(plan: Plan, conditions: Conditions, switch: KillSwitch | None = No
         LampbenchError: the plugin is at fault; or an artifact is missing after its build.
     """
     executor = plan.executor
-    assert isinstance(executor.cache, _TrialCache)
+    assert isinstance(executor, _TrialExecutor) and isinstance(executor.cache, _TrialCache)
     executor.cache.switch = switch = switch or KillSwitch()
     if isinstance(executor.engines, EchoPool):
         executor.engines.engine.switch = switch
@@ -139,7 +161,8 @@ def carry_out(plan: Plan, conditions: Conditions, switch: KillSwitch | None = No
     for users in _groups(asked, conditions):
         predictions, _ = predict(plan, users)
         answers |= {(one.user, one.query): one.text for one in predictions}
-    return Outcome(answers, plan.folder.name, plan.settings, switch.count)
+    alone = tuple(executor.single_asks)
+    return Outcome(answers, plan.folder.name, plan.settings, switch.count, alone)
 
 
 def training_prompts(plan: Plan) -> dict[tuple[str, str], str]:

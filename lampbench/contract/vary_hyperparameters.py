@@ -1,18 +1,22 @@
 """Each declared hyper-parameter is set to other values: the key must change, and the run."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from lampbench.contract.subject import Subject
+from lampbench.contract.method_trials import MethodTrials
+from lampbench.contract.read_settings import is_read
+from lampbench.contract.subject import Subject, place_of
 from lampbench.contract.trial import Conditions, Outcome
+from lampbench.contract.trial_data import trial_dataset
 from lampbench.contract.verdict import CheckResult, failed, note, passed
+from lampbench.core.dataset import Dataset
 from lampbench.plugin.hyperparameter import UNSET, Part, child_parts, hyper_fields
 from lampbench.plugin.method import Method
 from lampbench.util.errors import LampbenchError
 
-Try = Callable[..., Outcome]
-Key = Callable[[Mapping[str, Any]], str]
+_EDITIONS = ("another edition", "a third edition")
+"""Further texts on which a setting is tried that changes nothing on the usual ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,45 +29,67 @@ class _Declared:
     part: type
 
 
-def check_hyperparameters(subject: Subject, usual: Outcome, trial: Try, key: Key) -> CheckResult:
+def check_hyperparameters(trials: MethodTrials) -> CheckResult:
     """Vary each hyper-parameter of a method's parts, one at a time.
 
     The parts of `lampbench.plugin` are known to use theirs where a method is nothing but such
     parts; their keys are compared all the same.
     """
-    check, idle = "hyper-parameters", []
+    check, subject = "hyper-parameters", trials.subject
     composed = type(subject.method()).predict is Method.predict
     declared = {one.path: one for one in _declared(subject)}
+    unused: list[str] = []
+    without_effect: list[str] = []
     for path, one in declared.items():
-        if path not in usual.settings:
+        if path not in trials.echoed.settings:
             return failed(
                 check,
                 f"{one.owner.__name__} declares {path}, which nothing sets: nest its part in a "
-                "field of another part or in an attribute of the method, not in a list or dict",
+                "field of another part or in an attribute of the method, not in a list or dict; "
+                f"look at {place_of(one.owner)}",
             )
-        verdict = _varied(one, usual, trial, key, composed and not _is_own(one.part))
+        verdict = _varied(one, trials, composed and not _is_own(one.part))
         if verdict == "same key":
             return failed(
-                check, f"{path}: another value gives the same key; do not override identity"
+                check,
+                f"{path}: another value gives the same key; do not override identity; look at "
+                f"{place_of(one.owner)}",
             )
         if verdict == "idle":
-            if _is_own(one.owner):
+            name = path.rpartition(".")[2]
+            if not _is_own(one.owner):
+                unused.append(path)
+            elif is_read(name, (one.part, subject.found)):
+                without_effect.append(path)
+            else:
                 return failed(
                     check,
-                    f"{path} changes nothing in a run: use self.{path.rpartition('.')[2]} in "
-                    f"{one.owner.__name__}, or remove it",
+                    f"{path} changes nothing in a run: use self.{name} in "
+                    f"{one.owner.__name__}, or remove it; look at {place_of(one.owner)}",
                 )
-            idle.append(path)
-    if idle:
-        return note(
-            check,
-            f"{len(declared)} change the key; {', '.join(sorted(idle))} "
-            f"{'changes' if len(idle) == 1 else 'change'} nothing else here: a user who sets it "
-            "only makes the run anew",
-        )
+    if unused or without_effect:
+        return note(check, f"{len(declared)} change the key; {_told(unused, without_effect)}")
     if not declared:
         return passed(check, "none is declared")
     return passed(check, f"{len(declared)} change key and run")
+
+
+def _told(unused: list[str], without_effect: list[str]) -> str:
+    """What changes the key and not the run; at least one of the lists has a path."""
+    found = []
+    if without_effect:
+        has = "has" if len(without_effect) == 1 else "have"
+        found.append(
+            f"{', '.join(sorted(without_effect))} {has} no effect on the trial's data, though the "
+            "code reads it: compare two runs on your own data"
+        )
+    if unused:
+        changes = "changes" if len(unused) == 1 else "change"
+        found.append(
+            f"{', '.join(sorted(unused))} {changes} nothing else here: a user who sets it only "
+            "makes the run anew"
+        )
+    return "; ".join(found)
 
 
 def _declared(subject: Subject) -> Iterator[_Declared]:
@@ -94,21 +120,33 @@ def _is_own(owner: type) -> bool:
     return not owner.__module__.startswith("lampbench.plugin.")
 
 
-def _varied(one: _Declared, usual: Outcome, trial: Try, key: Key, key_alone: bool) -> str:
+def _varied(one: _Declared, trials: MethodTrials, key_alone: bool) -> str:
     """What other values change: "both", or what they leave as it is: "same key" or "idle"."""
-    verdict = "both"
-    for value in _others(usual.settings[one.path].value, one.rule):
+    others = list(_others(trials.echoed.settings[one.path].value, one.rule))
+    for value in others:
         try:
-            if key({one.path: value}) == usual.key:
+            if trials.key({one.path: value}) == trials.echoed.key:
                 return "same key"
-            if key_alone or trial(conditions=Conditions(values={one.path: value})).answers != (
-                usual.answers
-            ):
-                return "both"
         except LampbenchError:
             return "both"  # it is read, and the value does not fit the trial's data
-        verdict = "idle"
-    return verdict
+        if key_alone or _changes(one.path, value, trials, trials.data, trials.echoed):
+            return "both"
+    if others and _is_own(one.owner):
+        for edition in _EDITIONS:
+            data = trial_dataset(trials.task, edition, trials.subject.method().min_history)
+            usual = trials.echo(data=data)
+            if any(_changes(one.path, value, trials, data, usual) for value in others):
+                return "both"
+    return "idle" if others else "both"
+
+
+def _changes(path: str, value: Any, trials: MethodTrials, data: Dataset, usual: Outcome) -> bool:
+    """Whether a run with another value of a hyper-parameter has other answers, or none."""
+    conditions = Conditions(values={path: value})
+    try:
+        return trials.echo(data=data, conditions=conditions).answers != usual.answers
+    except LampbenchError:
+        return True  # it is read, and the value does not fit the trial's data
 
 
 def _others(value: Any, rule: dict[str, Any]) -> Iterator[Any]:

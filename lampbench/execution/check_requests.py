@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 from lampbench.core.prompt import Prompt
 from lampbench.engine.protocol import GenerateRequest, GenerationSpec, ScoreRequest
+from lampbench.plugin.fault import place_of_function
 from lampbench.plugin.method import Method
 from lampbench.util.errors import LampbenchError
 
@@ -19,22 +20,31 @@ def checked_requests(method: Method, user: str, requests: Iterable[Q]) -> Sequen
     """
     found = list(requests)
     for request in found:
-        for name, value, kind, hint in _expected(method, request):
+        for name, value, kind, maker in _expected(method, request):
             if not isinstance(value, kind):
                 raise LampbenchError(
                     f"method {method.name} asks for user {user!r} with {name} = {value!r:.80}, "
-                    f"which is not a {kind.__name__}; fix {hint}"
+                    f"which is not a {kind.__name__}; fix {_maker(maker)}"
                 )
     return found
 
 
 def _expected(
     method: Method, request: GenerateRequest | ScoreRequest
-) -> Iterator[tuple[str, Any, type, str]]:
-    """Name, value and type of each field, and what most likely made it."""
-    yield "prompt", request.prompt, Prompt, f"render() of {type(method.prompting).__name__}"
-    yield "weights", request.weights, tuple, f"weights() of {type(method.adaptation).__name__}"
+) -> Iterator[tuple[str, Any, type, tuple[object, str] | None]]:
+    """Name, value and type of each field, and the part and function that most likely made it."""
+    yield "prompt", request.prompt, Prompt, (method.prompting, "render")
+    yield "weights", request.weights, tuple, (method.adaptation, "weights")
     if isinstance(request, GenerateRequest):
-        yield "spec", request.spec, GenerationSpec, f"spec() of {type(method.decoding).__name__}"
+        yield "spec", request.spec, GenerationSpec, (method.decoding, "spec")
     else:
-        yield "response", request.response, str, "the ScoreRequest"
+        yield "response", request.response, str, None
+
+
+def _maker(maker: tuple[object, str] | None) -> str:
+    if maker is None:
+        return "the ScoreRequest"
+    part, name = maker
+    function = getattr(type(part), name, None)
+    place = f" at {place_of_function(function)}" if function else ""
+    return f"{name}() of {type(part).__name__}{place}"

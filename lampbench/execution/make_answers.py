@@ -14,7 +14,7 @@ from lampbench.execution.shard_answers import ShardAnswers, on_disk
 from lampbench.execution.specification import Owner
 from lampbench.execution.stage_titles import stage_title
 from lampbench.plugin.context import Recipe, TaskRecipe, UserRecipe
-from lampbench.plugin.fault import told_as_the_plugins
+from lampbench.plugin.fault import place_of_function, told_as_the_plugins
 from lampbench.plugin.method import Prediction
 from lampbench.record.manifest import PREDICT, StageCost
 from lampbench.util.errors import LampbenchError
@@ -153,15 +153,19 @@ def _predictions(plan: Plan, users: Sequence[User]) -> Iterator[Prediction]:
         if not isinstance(prediction, Prediction):
             raise LampbenchError(
                 f"method {plan.method.name} returned {prediction!r}, which is not a "
-                "Prediction; fix its predict()"
+                f"Prediction; {_fix(plan)}"
             )
         if not isinstance(prediction.text, str):
             raise LampbenchError(
                 f"method {plan.method.name} answered query {prediction.query!r} of user "
-                f"{prediction.user!r} with {prediction.text!r:.80}, which is not text; fix its "
-                "predict()"
+                f"{prediction.user!r} with {prediction.text!r:.80}, which is not text; "
+                f"{_fix(plan)}"
             )
         yield prediction
+
+
+def _fix(plan: Plan) -> str:
+    return f"fix its predict() at {place_of_function(type(plan.method).predict)}"
 
 
 def _told(plan: Plan, users: Sequence[User]) -> Iterator[object]:
@@ -228,12 +232,12 @@ def _answered(plan: Plan, users: Sequence[User], before: int) -> list[Prediction
         if asked not in queries:
             raise LampbenchError(
                 f"method {plan.method.name} returned a prediction for unknown query {asked[1]!r} "
-                f"of user {asked[0]!r}; fix its predict()"
+                f"of user {asked[0]!r}; {_fix(plan)}"
             )
         if asked in answered:
             raise LampbenchError(
                 f"method {plan.method.name} returned two predictions for query {asked[1]!r} of "
-                f"user {asked[0]!r}; fix its predict()"
+                f"user {asked[0]!r}; {_fix(plan)}"
             )
         answered[asked] = prediction
         plan.executor.progress.update(before + len(answered))
@@ -241,7 +245,7 @@ def _answered(plan: Plan, users: Sequence[User], before: int) -> list[Prediction
         user, query = sorted(missing)[0]
         raise LampbenchError(
             f"method {plan.method.name} returned no prediction for {len(missing)} queries, first "
-            f"{query!r} of user {user!r}; fix its predict()"
+            f"{query!r} of user {user!r}; {_fix(plan)}"
         )
     return [answered[asked] for asked in queries]
 

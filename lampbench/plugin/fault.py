@@ -1,7 +1,8 @@
 """Faults of plugins: an exception in a plugin's code is told with its file and line."""
 
+import inspect
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -65,6 +66,12 @@ def fault_of_plugin(error: Exception) -> str | None:
         if f"{_module(frame)}.".startswith(_NOT_FOR_PLUGINS):
             return None
     return None
+
+
+def place_of_function(function: Callable[..., object]) -> str:
+    """`FILE:LINE` of a function's first line; its module for one that is not written in Python."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return f"{code.co_filename}:{code.co_firstlineno}" if code else str(function.__module__)
 
 
 def _called_by_lampbench(frames: list[FrameType], tops: frozenset[str]) -> int | None:

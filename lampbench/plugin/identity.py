@@ -66,7 +66,7 @@ def code_identity(kind: type) -> list[Any]:
         return ["built-in", name, version]
     if source := _source(kind):
         state = described(kind, follow_code=False)
-        return [PLUGIN, kind.__qualname__, source, digest(state)]
+        return [PLUGIN, kind.__qualname__, source, digest(state), *_extended_built_ins(kind)]
     return [PLUGIN, kind.__qualname__, digest(described(kind))]
 
 
@@ -88,6 +88,12 @@ def _built_in_version(kind: type) -> int | None:
         listed: dict[str, int] = getattr(sys.modules[package], "VERSIONS", {})
         return listed.get(str(vars(kind).get("name")))
     return getattr(kind, "version", 1) if kind.__module__.startswith("lampbench.") else None
+
+
+def _extended_built_ins(kind: type) -> list[list[Any]]:
+    """The built-in methods and tasks that a plugin extends: its own source does not hold them."""
+    bases = [b for b in kind.__mro__[1:] if b.__module__.rpartition(".")[0] in _PLUGIN_FOLDERS]
+    return [code_identity(base) for base in bases]
 
 
 @cache  # a class made anew, by a reload, is another class

@@ -36,7 +36,8 @@ class Sampled(Decoding):
         if self.n != 1:
             raise LampbenchError(
                 f"decoding.n is {self.n}, and nothing chooses among {self.n} answers: write "
-                "decoding = Reranked(Sampled(...), by=...), or set decoding.n to 1"
+                "decoding = Reranked(Sampled(...), by=...), or set decoding.n to 1; a predict() of "
+                f"your own that chooses asks for replace(request, samples={self.n})"
             )
 
     def spec(self, context: Context, user: User) -> GenerationSpec:

@@ -24,8 +24,14 @@ def base_of(kind: Kind) -> type:
     return bases[kind]
 
 
-def wrong_with(found: PluginLocation, marked: Sequence[type]) -> str | None:
-    """What is wrong with an importable plugin and would otherwise fail far from its file."""
+def wrong_with(
+    found: PluginLocation, marked: Sequence[type], registered: Sequence[str] = ()
+) -> str | None:
+    """What is wrong with an importable plugin and would otherwise fail far from its file.
+
+    `marked` are the classes that its module registers under its name, `registered` the names of
+    all plugins of its kind there.
+    """
     from lampbench.core.task import Task
     from lampbench.engine.engine_plugin import EnginePlugin
     from lampbench.plugin.context import WeightsSource
@@ -35,7 +41,11 @@ def wrong_with(found: PluginLocation, marked: Sequence[type]) -> str | None:
 
     if not marked:
         register = f'@register_{found.kind}("{found.name}")'
-        return f"importing {found.module} registers no {found.kind} of that name; use {register}"
+        told = f"importing {found.module} registers no {found.kind} of that name; use {register}"
+        if found.file:
+            return told
+        others = f", or name the entry point {' or '.join(registered)}" if registered else ""
+        return f"the entry point {found.name!r} of lampbench.{found.kind}s: {told}{others}"
     (kind, *_), base = marked, base_of(found.kind)
     if not issubclass(kind, base):
         return f"{kind.__name__} must be a subclass of {base.__name__}"

@@ -35,12 +35,11 @@ def load(found: PluginLocation) -> Any:
         raise LampbenchError(broken + found.error)
     try:
         module = importlib.import_module(found.module)
-        marked = [
-            value
-            for value in vars(module).values()
-            if isinstance(value, type) and vars(value).get(MARK) == (found.kind, found.name)
-        ]
-        wrong = wrong_with(found, marked)
+        classes = [value for value in vars(module).values() if isinstance(value, type)]
+        marks = {vars(kind)[MARK]: kind for kind in classes[::-1] if MARK in vars(kind)}
+        marked = [kind for mark, kind in marks.items() if mark == (found.kind, found.name)]
+        registered = sorted(name for what, name in marks if what == found.kind)
+        wrong = wrong_with(found, marked, registered)
         if not wrong:
             return marked[0]()
     except (Exception, SystemExit) as error:  # a plugin may fail in any way; the cause is shown
@@ -57,6 +56,7 @@ def _cause(error: BaseException, found: PluginLocation) -> str:
     ours = (__file__, importlib.__file__)
     outside = [f for f in frames if f.filename not in ours and "importlib" not in f.filename]
     place = (own or outside)[-1:]
-    where = f"{place[0].filename}:{place[0].lineno}" if place else found.origin
+    source = found.origin if found.file else f"the entry point {found.name} = {found.origin}"
+    where = f"{place[0].filename}:{place[0].lineno}" if place else source
     message = str(error).partition("\n")[0]
     return f"{where}: {type(error).__name__}: {message}"

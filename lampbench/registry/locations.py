@@ -105,26 +105,41 @@ def _scan(file: Path, module: str, expected: Sequence[Kind]) -> Iterator[PluginL
     seen = False
     for node in ast.walk(tree):
         for decorator in node.decorator_list if isinstance(node, ast.ClassDef) else ():
-            if marked := _registration(decorator):
+            if not (registered := _registered_kind(decorator)):
+                continue
+            origin = f"{file}:{decorator.lineno}"
+            if name := _literal_name(decorator):
                 seen = True
-                kind, name = marked
-                yield PluginLocation(kind, name, f"{file}:{decorator.lineno}", module, file)
+                yield PluginLocation(registered, name, origin, module, file)
+            elif node in tree.body:  # one inside a function is made when that is called
+                seen = True
+                cause = f"{origin}: {_no_name(registered, decorator, file.stem)}"
+                yield PluginLocation(registered, file.stem, origin, module, file, cause)
     for kind in () if seen else expected:
         cause = f'{file}:1: no class is decorated with @register_{kind}("{file.stem}")'
         yield PluginLocation(kind, file.stem, f"{file}:1", module, file, cause)
 
 
-def _registration(node: ast.expr) -> tuple[Kind, str] | None:
-    """Kind and name of a `@register_method("name")` decorator."""
-    if not isinstance(node, ast.Call) or len(node.args) != 1:
-        return None
-    function, argument = node.func, node.args[0]
-    called = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
-    if not isinstance(argument, ast.Constant) or not isinstance(argument.value, str):
-        return None
-    for kind in KINDS:
-        if called == f"register_{kind}":
-            return kind, argument.value
+def _registered_kind(decorator: ast.expr) -> Kind | None:
+    """Which kind of plugin a decorator such as `@register_method("name")` registers."""
+    node = decorator.func if isinstance(decorator, ast.Call) else decorator
+    called = node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")
+    return next((kind for kind in KINDS if called == f"register_{kind}"), None)
+
+
+def _no_name(kind: Kind, decorator: ast.expr, name: str) -> str:
+    return (
+        f"@{ast.unparse(decorator):.80} must have the name itself, as in "
+        f'@register_{kind}("{name}"): files are searched for names without being run'
+    )
+
+
+def _literal_name(decorator: ast.expr) -> str | None:
+    """The name that a decorator gives as a text; None where it gives a variable or nothing."""
+    arguments = decorator.args if isinstance(decorator, ast.Call) else []
+    if len(arguments) == 1 and isinstance(arguments[0], ast.Constant):
+        value = arguments[0].value
+        return value if isinstance(value, str) else None
     return None
 
 

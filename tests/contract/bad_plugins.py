@@ -86,6 +86,41 @@ def predict(self, context, users):
             yield Prediction(user.id, query.id, first.history[0].target)
 """
 )
+NUMBERS_THE_USERS = method(
+    body="""
+def predict(self, context, users):
+    number = {user.id: i for i, user in enumerate(context.dataset.test_users)}
+    for user in users:
+        for query in user.queries:
+            yield Prediction(user.id, query.id, str(number[user.id]))
+"""
+)
+COMPUTES_FROM_THE_BATCH = method(
+    body="""
+def predict(self, context, users):
+    usual = max(len(r.target) for user in users for r in user.history)
+    for user in users:
+        for query in user.queries:
+            yield Prediction(user.id, query.id, str(usual))
+"""
+)
+ASKS_ONE_BY_ONE = method(
+    body="""
+def predict(self, context, users):
+    for user in users:
+        for query, request in zip(user.queries, self.requests(context, user), strict=True):
+            for _, ((answer,),) in context.answer([(user, [request])]):
+                yield Prediction.of(user, query, answer)
+"""
+)
+FORGETS_A_QUERY = method(
+    body="""
+def predict(self, context, users):
+    for user in users:
+        for query in user.queries[1:]:
+            yield Prediction(user.id, query.id, "a")
+"""
+)
 RANDOM = method(
     render="return context.task.prompt(item.fields).before(Piece(str(random.random())))"
 )

@@ -25,21 +25,28 @@ def test_a_sound_method_passes(checked):
         (bad.KEEPS_STATE, "order of users", "users before it", "self.seen.append"),
         (bad.REMEMBERS_BETWEEN_RUNS, "state", "Keep nothing on the plugin", "self.known.set"),
         (bad.IGNORES_A_HYPERPARAMETER, "hyper-parameters",
-         "prompting.unused changes nothing in a run: use self.unused in Mine, or remove it", None),
-        (bad.DEPENDS_ON_THE_ORDER, "order of users", "must not depend on the users before", None),
-        (bad.DEPENDS_ON_THE_PLACE, "order of users", "Choose other users by their ids", None),
+         "prompting.unused changes nothing in a run: use self.unused in Mine, or remove it",
+         "class Mine"),
+        (bad.DEPENDS_ON_THE_ORDER, "order of users", "must not depend on the users before",
+         "users[0]"),
+        (bad.DEPENDS_ON_THE_PLACE, "order of users", "Choose other users by their ids",
+         "test_users[0]"),
+        (bad.NUMBERS_THE_USERS, "order of users", "Choose other users by their ids", "enumerate("),
+        (bad.COMPUTES_FROM_THE_BATCH, "batch", "never on who else is in `users`", "usual = max("),
+        (bad.FORGETS_A_QUERY, "runs", "no prediction for 3 queries", "def predict"),
         (bad.RANDOM, "determinism", "random.Random(seed_from(context.seed", "random.random()"),
         (bad.HASHES, "determinism", "sort sets before use", "words = set("),
-        (bad.RETURNS_TEXT, "runs", "which is not a Prompt; fix render() of Mine", None),
+        (bad.RETURNS_TEXT, "runs", "which is not a Prompt; fix render() of Mine", "def render"),
         (bad.RETURNS_NOTHING, "runs", "make it yield one Prediction per query", None),
         (bad.RAISES, "runs", "failed in Mine.render()", "user.nothing"),
         (bad.FORGETS_ON_RESUME, "resume", "with context.put", "notes[user.id] = "),
         (bad.FORGETS_WITHOUT_ASKING, "resume", "with context.put", "notes[user.id] = "),
-        (bad.NO_CARD, "card", "set `title`", "class MineMethod"),
+        (bad.NO_CARD, "card", "set `title`, the name in tables, as in title = 'Mine'",
+         "class MineMethod"),
         (bad.NO_CARD, "card", "give the class a docstring", "class MineMethod"),
         (bad.UNEXPLAINED, "card", "say what the hyper-parameter prompting.count means", None),
         (bad.NO_DEFAULT, "runs", 'in the plugin, give it one: hyper("...", default=...)', None),
-        (bad.HIDES_A_PART, "hyper-parameters", "not in a list or dict", None),
+        (bad.HIDES_A_PART, "hyper-parameters", "not in a list or dict", "class Hidden"),
         (bad.TRAINS_ON_ANSWERS, "training prompts", "quote from before(user, item)", None),
         (bad.QUOTES_LATER_RECORDS, "training prompts", "quotes the later record", None),
         (bad.YIELDS_TOO_EARLY, "runs", "ended without an artifact of ann", None),
@@ -59,6 +66,14 @@ def test_a_missing_source_is_noted_with_its_line(checked, tmp_path):
     place = f"{tmp_path / 'mine.py'}:{line_of(bad.NO_SOURCE, 'class MineMethod')}"
     assert found.verdict == "note"
     assert found.message.startswith(f"{place}: name the source in the docstring")
+
+
+def test_asking_for_one_user_at_a_time_is_noted_with_its_line(checked, tmp_path):
+    found = checked(bad.ASKS_ONE_BY_ONE)["batch"]
+    assert found.verdict == "note"
+    told = "context.answer() was called 4 times with one user each: give all users at once"
+    place = f"{tmp_path / 'mine.py'}:{line_of(bad.ASKS_ONE_BY_ONE, 'context.answer')}"
+    assert told in found.message and found.message.endswith(f"look at {place}")
 
 
 def test_a_run_that_stores_nothing_has_no_resumption_to_check(shop):

@@ -113,3 +113,55 @@ def test_an_unknown_part_names_those_there_are():
 def test_an_unknown_kind_is_told():
     with pytest.raises(LampbenchError, match="no kind of plugin is called 'engine'"):
         find_subject("engine", "batched")
+
+
+TWO_BUDGETS = '''
+from dataclasses import dataclass, replace
+from lampbench.plugin import *
+
+@dataclass(frozen=True)
+class TwoBudgets(Greedy):
+    """An answer that its budget cut off is asked again with a larger one (defined here)."""
+    more: int = hyper("further tokens of the second try", default=16, low=1)
+
+    def answers(self, context, asked):
+        asked = [(user, list(requests)) for user, requests in asked]
+        by_user = {user.id: requests for user, requests in asked}
+        again = []
+        for user, found in context.answer(asked):
+            pairs = zip(by_user[user.id], found, strict=True)
+            again.append((user, [self.longer(r) if one.truncated else r for r, (one,) in pairs]))
+        for user, found in context.answer(again):
+            yield user, [one for (one,) in found]
+
+    def longer(self, request):
+        budget = request.spec.max_new_tokens + self.more
+        return replace(request, spec=replace(request.spec, max_new_tokens=budget))
+'''
+
+
+def two_budgets(shop, tmp_path, source):
+    file = tmp_path / "two_budgets.py"
+    file.write_text(source)
+    found = check_plugin("decoding", "TwoBudgets", shop, plugins=[str(file)])
+    return {one.check: one for one in found}
+
+
+def test_a_setting_that_matters_where_an_answer_is_truncated_passes(shop, tmp_path):
+    found = two_budgets(shop, tmp_path, TWO_BUDGETS)
+    assert {one.verdict for one in found.values()} == {"passed"}, found
+
+
+@pytest.mark.parametrize("condition", ["one.text == 'a'", "len(one.token_ids) > 9000"])
+def test_a_setting_that_is_read_without_effect_is_noted(shop, tmp_path, condition):
+    source = TWO_BUDGETS.replace("one.truncated", condition)
+    found = two_budgets(shop, tmp_path, source)["hyper-parameters"]
+    assert found.verdict == "note"
+    assert "decoding.more has no effect on the trial's data" in found.message
+
+
+def test_a_setting_that_is_not_read_fails_also_where_a_method_has_its_name(shop, tmp_path):
+    source = TWO_BUDGETS.replace("more:", "count:").replace("self.more", "'a'.count('a')")
+    found = two_budgets(shop, tmp_path, source)["hyper-parameters"]
+    assert found.verdict == "failed"
+    assert "decoding.count changes nothing in a run: use self.count in TwoBudgets" in found.message

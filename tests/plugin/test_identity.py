@@ -299,6 +299,15 @@ def test_a_file_beside_the_built_in_methods_is_a_plugin(monkeypatch):
     assert code_identity(kind) == ["built-in", "mine", 3]
 
 
+def test_a_plugin_that_extends_a_built_in_method_has_its_version_in_the_key(monkeypatch, written):
+    methods = importlib.import_module("lampbench.methods")
+    imports = "from lampbench.methods.copy_recent import CopyRecent as Method"
+    before = written(imports)
+    assert before[-1] == ["built-in", "copy_recent", methods.VERSIONS["copy_recent"]]
+    monkeypatch.setitem(methods.VERSIONS, "copy_recent", 7)
+    assert written(imports) != before
+
+
 def test_every_built_in_method_and_task_is_listed_with_its_version():
     registry = Registry()
     rows = {"lampbench.methods": registry.rows("method"), "lampbench.tasks": registry.rows("task")}
