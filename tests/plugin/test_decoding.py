@@ -19,7 +19,7 @@ class Silent(Decoding):
 
 class Asks(Method):
     name = "asks"
-    decoding = Silent()
+    decoding: Decoding = Silent()
 
 
 class AsksNobody(Asks):
@@ -38,13 +38,14 @@ def layers():
     return ValueSources({}, defaults("paper", task))
 
 
-def test_a_decoding_without_spec_is_refused_before_anything_is_made(layers):
+def test_a_decoding_without_spec_is_refused_before_anything_is_made(planner, layers):
     with pytest.raises(LampbenchError, match=MISSING):
         Asks().resolved(layers)
     method = Asks()
     method.decoding = Greedy()
+    context = planner("base").executor
     ready, _ = method.resolved(layers)
-    assert ready.decoding.spec(None, None).max_new_tokens > 0
+    assert ready.decoding.spec(context, context.dataset.test_users[0]).max_new_tokens > 0
 
 
 def test_a_method_that_asks_no_model_needs_no_spec(planner, layers):
