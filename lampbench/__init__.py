@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         run,
         run_all,
         runs,
+        show_prompt,
         sweep,
         table,
     )
@@ -44,6 +45,7 @@ __all__ = [
     "run",
     "run_all",
     "runs",
+    "show_prompt",
     "sweep",
     "table",
 ]

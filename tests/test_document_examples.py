@@ -2,13 +2,14 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import lampbench
+from lampbench.engine.protocol import Completion, GenerateRequest
 from lampbench.execution.runner import execute
 from lampbench.record.runs import load_runs
 from lampbench.scoring import Scoring, score_predictions
@@ -94,6 +95,48 @@ def test_reranked_gives_the_sample_with_the_best_score(
     for query, answer in answers.items():
         assert len(likely[query]) > 1
         assert likely[query][answer] == max(likely[query].values())
+
+
+def test_consensus_gives_the_sample_that_shares_most_words(
+    plugin: Callable[[str], Path],
+    planner: Planner,
+    engine: RecordingEngine,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    drawn = ["one odd answer", "fish and chips", "fish and more chips", "chips"]
+
+    def generate(requests: Sequence[GenerateRequest]) -> Iterator[Completion]:
+        for request in requests:
+            for sample in range(request.samples):
+                yield Completion(request.id, sample, drawn[sample], (1,), 1, (0,), 0, False)
+
+    monkeypatch.setattr(engine, "generate", generate)
+    plan = planner("consensus", plugins=[plugin("consensus")])
+    assert plan.method.generated_per_query() == len(drawn)
+    answers = _answers("consensus", planner, plugin("consensus"), tmp_path / "results")
+    assert len(answers) == 5 and set(answers.values()) == {"fish and more chips"}
+
+
+def test_mean_of_nearest_adds_up_the_adapters_of_its_lenders(
+    plugin: Callable[[str], Path], planner: Planner, engine: RecordingEngine, tmp_path: Path
+) -> None:
+    file = plugin("mean_of_nearest")
+    lines = file.read_text().partition("@dataclass")[2].splitlines()  # below the imports
+    assert len([line for line in lines if line.strip()]) <= 25
+    plan = planner("near_mean", plugins=[file])
+    execute(plan, "lampbench", tmp_path / "results")
+    part: Any = plan.method.adaptation
+    context, users = plan.executor, plan.executor.dataset.test_users
+    wanted = []
+    for user in users:
+        near = part.lenders(context.dataset, 0, user)
+        assert user not in near and len(near) == 2
+        wanted.append(tuple((context.adapter(part.recipe, one), 1 / 2) for one in near))
+        asked = [one for one in engine.generated if one.id.startswith(user.id)]
+        assert {one.weights[-1] for one in asked} == {context.adapter(part, user)}
+    assert sorted(job.terms for job in engine.combined) == sorted(wanted)
+    assert part.lenders(context.dataset, 0, None) == []
 
 
 def test_first_words_are_counted_once_per_user(

@@ -4,6 +4,7 @@ Methods and tasks are names, or classes that may come from anywhere, such as a n
 """
 
 from lampbench.api.executing import execute_all
+from lampbench.api.looking import show_prompt
 from lampbench.api.reading import compare, leaderboard, runs, table
 from lampbench.api.reproducing import reproduce
 from lampbench.api.running import (
@@ -33,6 +34,7 @@ __all__ = [
     "run",
     "run_all",
     "runs",
+    "show_prompt",
     "sweep",
     "table",
 ]

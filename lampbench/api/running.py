@@ -65,7 +65,7 @@ def run(
         LampbenchError: an option is invalid (nothing was computed then), or data or a model is; or
             a worker failed (finished work is kept).
     """
-    known = _one_length(settings)
+    known = one_length(settings)
     found = run_all(
         [method], [task], models=[model], seeds=[seed], results=results, force=force,
         workers=workers, executor=executor, address=address, **known,
@@ -203,7 +203,7 @@ def diagnose(
     """
     from lampbench.study.diagnose import diagnose_plan
 
-    known = _one_length(settings)
+    known = one_length(settings)
     (found,) = plan([method], [task], models=[model], seeds=[seed], **known)
     with closing([found]):
         return diagnose_plan(found)
@@ -221,7 +221,7 @@ def _require_values(chosen: RunOptions, axes: Mapping[str, Sequence[Any]]) -> No
             raise LampbenchError(f"{name}=[]: there is nothing to run; give at least one value")
 
 
-def _one_length(settings: RunSettings) -> dict[str, Any]:
+def one_length(settings: RunSettings) -> dict[str, Any]:
     """Settings of one run; refuses several lengths of histories.
 
     Raises:

@@ -42,7 +42,7 @@ COMMANDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     },
     "Look things up": {
         "list": ("list:list_", "List methods, tasks, metrics, models or recorded runs."),
-        "show": ("show:show", "Show a method or a task in full."),
+        "show": ("show:show", "Show a method, a task or a prompt in full."),
         "engines": ("engines:engines", "List engines, and what is missing here."),
     },
     "Write plugins": {

@@ -189,6 +189,11 @@ api_base = option(
          "http://localhost:8000/v1; --model is the name that the server knows. The key is read "
          "from LAMPBENCH_API_KEY, for api.openai.com also from OPENAI_API_KEY.",
 )  # fmt: skip
+chat_template = option(
+    "--chat-template", metavar="NAME", heading=MODEL,
+    help="mistral, llama, gemma or qwen (the paper's appendix D), or vicuna.  "
+         "[default: the tokenizer's own]",
+)  # fmt: skip
 machine = apply(
     option("--engine", type=PluginName("engine"), default="batched", show_default=True,
            metavar="NAME", heading=MODEL,
@@ -201,9 +206,7 @@ machine = apply(
     option("--vllm-url", metavar="URL", heading=MODEL, is_eager=True, expose_value=False,
            callback=_short_form("vllm.url"),
            help="vLLM server that --engine vllm joins instead of starting one."),
-    option("--chat-template", metavar="NAME", heading=MODEL,
-           help="mistral, llama, gemma or qwen (the paper's appendix D), or vicuna.  "
-                "[default: the tokenizer's own]"),
+    chat_template,
     option("--device", metavar="DEVICE", heading=MODEL,
            help="cpu, cuda, cuda:1 or mps.  [default: the fastest one available]"),
     option("--dtype", type=OneOf(PRECISIONS), heading=MODEL,

@@ -1,8 +1,9 @@
-"""`lampbench show`: a method or a task in full."""
+"""`lampbench show`: a method, a task or a prompt in full."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,6 +12,10 @@ from lampbench.cli.command import Group, argument, option
 from lampbench.cli.names import ModelName, PluginName
 from lampbench.cli.output import echo_json, screen_width, table, wrap
 from lampbench.cli.plugin_records import choices, first_line
+from lampbench.cli.values import SEED
+
+if TYPE_CHECKING:
+    from lampbench.study.shown_prompts import ShownPrompt
 
 Resolved = Mapping[str, Mapping[str, Any]]
 """Settings by path, by preset."""
@@ -20,7 +25,7 @@ _VALUE = 10
 
 @click.group(cls=Group)
 def show() -> None:
-    """Show a method or a task in full."""
+    """Show a method, a task or a prompt in full."""
 
 
 @show.command("method")
@@ -78,6 +83,46 @@ def show_method(
         )
 
 
+@show.command("prompt")
+@argument("name", type=PluginName("method"))
+@option("--task", required=True, metavar="NAME", heading=options.SHOWN, type=PluginName("task"),
+        help="Task of the query.")  # fmt: skip
+@option("--model", default="bundled", show_default=True, metavar="MODEL", heading=options.SHOWN,
+        type=ModelName(), help="Model whose tokenizer and chat template are used.")  # fmt: skip
+@option("--user", metavar="ID", heading=options.SHOWN, help="Test user.  [default: the first]")
+@option("--query", metavar="ID", heading=options.SHOWN,
+        help="Query of the user.  [default: the first]")  # fmt: skip
+@option("--seed", type=SEED, default=0, show_default=True, metavar="N", heading=options.SHOWN,
+        help="Seed of everything random.")  # fmt: skip
+@options.dataset
+@options.chat_template
+@options.model_args
+@options.plugins
+@options.hyper
+@options.cache_dir
+@options.output_format
+def show_prompt(name: str, task: str, form: str, **choices: Any) -> None:
+    """Show the prompt of a query as the model reads it, and its number of tokens.
+
+    The text has the chat template and its special tokens. Of contrastive methods, the prompt of
+    every side is shown. Nothing is trained. A prompt that shows something made by a model, such as
+    a profile, needs a run that made it.
+    """
+    from lampbench import api
+
+    found = api.show_prompt(name, task, **choices)
+    if form == "json":
+        about = {"method": name, "task": task, "model": choices["model"]}
+        echo_json({**about, "prompts": [asdict(each) for each in found]})
+        return
+    first = found[0]
+    click.echo(f"{name} on {task}, {choices['model']}: user {first.user}, query {first.query}")
+    for shown in found:
+        earlier = [one for one in found[: found.index(shown)] if one.text == shown.text]
+        click.echo(f"\n{_heading(shown, found)}")
+        click.echo(f"  as {_place(earlier[0], found)}" if earlier else f"\n{shown.text}")
+
+
 @show.command("task")
 @argument("name", type=PluginName("task"))
 @options.plugins
@@ -121,6 +166,19 @@ def show_task(name: str, plugins: tuple[str, ...], form: str) -> None:
     rows |= {"choices": ", ".join(task.choices)} if task.choices else {}
     rows |= {"own metrics": ", ".join(task.metrics)} if task.metrics else {}
     click.echo(_labelled(rows))
+
+
+def _heading(shown: "ShownPrompt", found: "Sequence[ShownPrompt]") -> str:
+    """Which prompt it is, who reads it, and how long it is."""
+    reader = " + ".join(shown.weights) or "the model as it is"
+    dropped = f", {shown.dropped} were cut so that it fits" if shown.dropped else ""
+    return f"{_place(shown, found)}, read by {reader}: {shown.tokens} tokens{dropped}"
+
+
+def _place(shown: "ShownPrompt", found: "Sequence[ShownPrompt]") -> str:
+    words = [f"request {shown.request}"] if found[-1].request > 1 else []
+    words += [f"side {shown.side}"] if max(one.side for one in found) > 1 else []
+    return ", ".join(words) or "prompt"
 
 
 def _labelled(rows: Mapping[str, str]) -> str:

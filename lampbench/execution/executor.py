@@ -38,6 +38,8 @@ from lampbench.util.hashing import digest, seed_from
 from lampbench.util.progress import Progress
 
 PREDICTIONS = "predictions"
+ADAPTER = "adapter"
+"""The adapter's folder within an artifact."""
 Result = TypeVar("Result")
 
 
@@ -68,6 +70,10 @@ class Executor(RunContext):
     def artifact(self, recipe: Recipe, user: User | None = None) -> Path:
         """The folder of a recipe's artifact, whether or not it has been made."""
         return self.cache.path(recipe.section, self.keys.of(recipe, self.owner(recipe, user)))
+
+    def adapter(self, recipe: Recipe, user: User | None = None) -> Path:
+        """The adapter that a recipe made for `user`, or without one for the task."""
+        return self.artifact(recipe, user) / ADAPTER
 
     def put(self, recipe: UserRecipe, user: User, value: Any) -> None:
         """Store a JSON value as a user's artifact."""
@@ -106,7 +112,7 @@ class Executor(RunContext):
             adapter=adapter,
             optim=optim,
             seed=seed_from(self.seed, user.id if user else "", recipe.section),
-            output=folder / "adapter",
+            output=folder / ADAPTER,
             scratch=folder / "checkpoints",
             start=start,
             dpo=dpo,
@@ -124,7 +130,7 @@ class Executor(RunContext):
         """Store the weighted sum of LoRA adapters as a recipe's adapter, `user`'s or the task's."""
         owner = self.owner(recipe, user)
         folder = self.cache.partial(recipe.section, self.keys.of(recipe, owner))
-        job = CombineJob(tuple(terms), folder / "adapter")
+        job = CombineJob(tuple(terms), folder / ADAPTER)
         with told_as_the_plugins(f"engine {self.engine_of(recipe)}"):
             self._engine(recipe).combine(job)
         self.books.commit(recipe, owner, job.output, {"terms": [factor for _, factor in job.terms]})

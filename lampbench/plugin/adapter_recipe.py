@@ -24,7 +24,7 @@ class AdapterRecipe(Recipe, WeightsSource):
 
     def own(self, context: Context, user: User | None = None) -> Weights:
         """This recipe's adapter alone."""
-        return (context.artifact(self, user) / "adapter",)
+        return (context.adapter(self, user),)
 
     def optim(self) -> OptimSpec:
         """The optimiser's settings."""

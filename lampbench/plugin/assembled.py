@@ -107,7 +107,7 @@ class AssembledFromUsers(UserRecipe, Borrowing, WeightsSource):
 
     def weights(self, context: Context, user: User) -> Weights:
         """The assembled LoRA on top of what the sharers' LoRAs are on top of."""
-        return (*self._below(context, user), context.artifact(self, user) / "adapter")
+        return (*self._below(context, user), context.adapter(self, user))
 
     def _below(self, context: Context, user: User) -> Weights:
         return context.weights(self.gates, user)[:-1]

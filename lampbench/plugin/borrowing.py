@@ -108,7 +108,7 @@ class MeanOfUsers(TaskRecipe, Borrowing, WeightsSource):
     def weights(self, context: Context, user: User) -> Weights:
         """The mean on top of what the user's own adapter is on top of."""
         below = context.weights(self.recipe, user)[:-1]
-        return (*below, context.artifact(self) / "adapter")
+        return (*below, context.adapter(self))
 
 
 @dataclass(frozen=True)

@@ -124,6 +124,17 @@ class Context(Protocol):
         """The folder of a recipe's artifact, whether or not it has been made."""
         ...
 
+    def adapter(self, recipe: "Recipe", user: User | None = None) -> Path:
+        """The adapter that a recipe made for `user`, or without one for the task.
+
+        A folder in PEFT's format, whether or not it has been made. It is that adapter alone;
+        `weights` has what is below it too.
+
+        Raises:
+            TypeError: the recipe makes adapters per user, and `user` is None.
+        """
+        ...
+
     def put(self, recipe: "UserRecipe", user: User, value: Any) -> None:
         """Store a JSON value as a user's artifact."""
         ...

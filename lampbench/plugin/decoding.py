@@ -16,6 +16,7 @@ from lampbench.engine.protocol import (
 from lampbench.plugin.context import Context
 from lampbench.plugin.hyperparameter import Part, hyper
 from lampbench.plugin.side import Side
+from lampbench.util.errors import LampbenchError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +31,12 @@ class Decoding(Part):
 
     @abstractmethod
     def spec(self, context: Context, user: User) -> GenerationSpec:
-        """How to decode for this user."""
+        """How to decode for this user.
+
+        Raises:
+            LampbenchError: a subclass does not define it.
+        """
+        raise no_spec(self)
 
     @property
     def sides(self) -> tuple[Side, ...]:
@@ -46,7 +52,7 @@ class Decoding(Part):
 
     @property
     def answers_per_query(self) -> int:
-        """How many answers to a query are generated."""
+        """How many answers a request asks for."""
         return 1
 
     def require_valid(self) -> None:
@@ -77,3 +83,10 @@ class Greedy(Decoding):
     def spec(self, context: Context, user: User) -> GenerationSpec:
         """The same for every user."""
         return GenerationSpec(self.max_new_tokens, self.repetition_penalty, self.penalty_on)
+
+
+def no_spec(decoding: Decoding) -> LampbenchError:
+    """The error for a decoding that says nothing of how tokens are chosen."""
+    return LampbenchError(
+        f"{type(decoding).__name__} has no spec(): define it, or derive from Greedy"
+    )

@@ -51,7 +51,7 @@ class MeanOfHalves(UserRecipe, Borrowing, WeightsSource):
         """The mean on top of what the two adapters are on top of."""
         one, _ = halves(user)
         below = context.weights(self.recipe, one)[:-1]
-        return (*below, context.artifact(self, user) / "adapter")
+        return (*below, context.adapter(self, user))
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import ClassVar
 from lampbench.core.dataset import Query, User
 from lampbench.engine.protocol import Completion, GenerateRequest
 from lampbench.plugin.context import Context, WeightsSource
-from lampbench.plugin.decoding import Decoding, Greedy
+from lampbench.plugin.decoding import Decoding, Greedy, no_spec
 from lampbench.plugin.hyperparameter import Part, Setting, ValueSources, resolve
 from lampbench.plugin.prompting import Plain, Prompting
 from lampbench.util.hashing import seed_from
@@ -79,12 +79,20 @@ class Method:
         return {name: value for name, value in values.items() if isinstance(value, Part)}
 
     def resolved(self, layers: ValueSources) -> tuple["Method", dict[str, Setting]]:
-        """A copy with every hyper-parameter set, and the settings with their sources."""
+        """A copy with every hyper-parameter set, and the settings with their sources.
+
+        Raises:
+            LampbenchError: a setting has no value or an impossible one, settings do not fit
+                together, or the decoding has no `spec`.
+        """
         settings: dict[str, Setting] = {}
         ready = copy.copy(self)
         for name, part in self.parts().items():
             setattr(ready, name, resolve(part, layers, f"method {self.name}", settings))
         ready.decoding.require_valid()
+        own_answers = type(self).predict is not Method.predict
+        if type(ready.decoding).spec is Decoding.spec and not own_answers:
+            raise no_spec(ready.decoding)
         return ready, settings
 
     def generated_per_query(self) -> int | None:

@@ -64,4 +64,4 @@ class SteeringVector(UserRecipe, WeightsSource):
 
     def weights(self, context: Context, user: User) -> Weights:
         """The vector on top of `start`'s adapter."""
-        return (*self.base(context, user), context.artifact(self, user) / "adapter")
+        return (*self.base(context, user), context.adapter(self, user))

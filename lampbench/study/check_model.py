@@ -28,7 +28,7 @@ def check_model(
         yield within(seconds, lambda: _files(spec))
         if arguments.quantization:
             yield _quantizer(arguments.quantization)
-        tokenizer = within(seconds, lambda: _tokenizer(spec, arguments))
+        tokenizer = within(seconds, lambda: model_tokenizer(spec, arguments))
         yield Check("tokenizer", "ok", f"{type(tokenizer).__name__}, {len(tokenizer):,} tokens")
         yield from _special_tokens(tokenizer)
         yield from _template(spec, tokenizer)
@@ -60,7 +60,12 @@ def _quantizer(kind: str) -> Check:
     return Check("quantization", "ok", f"{kind}, by bitsandbytes")
 
 
-def _tokenizer(spec: ModelSpec, arguments: ModelArguments) -> Any:
+def model_tokenizer(spec: ModelSpec, arguments: ModelArguments) -> Any:
+    """The tokenizer of a model; its weights are not read.
+
+    Raises:
+        LampbenchError: its files are missing, damaged or cannot be reached.
+    """
     from lampbench.engine.load_model import load_tokenizer
 
     if spec.package is not None:

@@ -12,7 +12,7 @@ GROUPS = ["What to run", "Data", "Model", "Model behind an API", "Hyper-paramete
 METAVARS = {
     "NAME", "MODEL", "METHOD", "PATH", "FILE", "DIR", "SOURCE", "N", "KEY", "TEXT", "DEVICE",
     "KEY=VALUE",    "SECTION.NAME=VALUE", "SECTION.NAME=V1,V2,...", "READ,TRAINED,WRITTEN", "URL",
-    "READ,WRITTEN", "I/N", "SIZE", "ADDRESS",
+    "READ,WRITTEN", "I/N", "SIZE", "ADDRESS", "ID",
 }  # fmt: skip
 WITHOUT_DEFAULT = {
     "--plugins", "--set", "--config", "--speed", "--lamp", "--model-arg", "--engine-arg", "--url",

@@ -154,7 +154,7 @@ def test_an_adapter_is_assembled_from_the_pieces_of_sharers(planner, engine, cro
     for request in engine.generated:
         user = next(one for one in crowd.test_users if request.id.startswith(one.id))
         assert request.weights == part.weights(context, user)
-        assert request.weights[-1] == context.artifact(part, user) / "adapter"
+        assert request.weights[-1] == context.adapter(part, user)
     own, other = crowd.test_users[0], part.lenders(crowd, 0, crowd.test_users[0])[1]
     unread = next(
         one for one in crowd.test_users if one not in part.lenders(crowd, 0, own) and one != own
