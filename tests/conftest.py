@@ -66,7 +66,7 @@ def python() -> Python:
             cwd=cwd,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=900,  # for what hangs; a busy machine takes minutes
             check=False,
         )
 
