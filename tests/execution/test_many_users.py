@@ -94,5 +94,5 @@ def test_memory_does_not_grow_with_the_users(planner, tmp_path, monkeypatch, sma
         return min(sizes)
 
     # not fewer than two groups: one is let go when the next has been read
-    few, many = peak(40), peak(100)
-    assert (many - few) / 60 < MOST
+    few, many = peak(60), peak(180)
+    assert (many - few) / 120 < MOST
