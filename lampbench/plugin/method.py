@@ -11,6 +11,7 @@ from lampbench.plugin.context import Context, WeightsSource
 from lampbench.plugin.decoding import Decoding, Greedy, no_spec
 from lampbench.plugin.hyperparameter import Part, Setting, ValueSources, resolve
 from lampbench.plugin.prompting import Plain, Prompting
+from lampbench.util.errors import LampbenchError
 from lampbench.util.hashing import seed_from
 
 
@@ -89,7 +90,10 @@ class Method:
         ready = copy.copy(self)
         for name, part in self.parts().items():
             setattr(ready, name, resolve(part, layers, f"method {self.name}", settings))
-        ready.decoding.require_valid()
+        try:
+            ready.decoding.require_valid()
+        except LampbenchError as error:
+            raise LampbenchError(f"method {self.name}: {error}") from error
         own_answers = type(self).predict is not Method.predict
         if type(ready.decoding).spec is Decoding.spec and not own_answers:
             raise no_spec(ready.decoding)

@@ -55,3 +55,15 @@ def test_a_task_as_text_and_json(call, task):
     flat = "".join(text.split())
     for key in ("system", "prompt", "past_record", "target"):
         assert found[key] and "".join(found[key].split()) in flat
+
+
+def test_a_method_without_a_title_is_shown_by_its_name(call, tmp_path):
+    file = tmp_path / "untitled.py"
+    file.write_text(
+        "from lampbench.plugin import Method, register_method\n\n\n"
+        '@register_method("untitled")\nclass Untitled(Method):\n    """No title."""\n'
+    )
+    _, out, _ = call(
+        "show", "method", "untitled", "--task", "news_headline", "--plugins", str(file)
+    )
+    assert out.startswith("untitled: untitled (")

@@ -38,6 +38,19 @@ def method(fields: str = "", render: str = "pass", body: str = "") -> str:
 
 SOUND = method()
 
+SAMPLES_ITSELF = method(
+    body="""
+decoding = Sampled()
+answers_per_query = 3
+def predict(self, context, users):
+    from dataclasses import replace
+    work = [(u, [replace(r, samples=3) for r in self.requests(context, u)]) for u in users]
+    for user, found in context.answer(work):
+        for query, three in zip(user.queries, found, strict=True):
+            yield Prediction.of(user, query, min(three, key=lambda one: one.text))
+"""
+)
+
 PEEKS = method(
     render='seen = getattr(item, "reference", None)\n'
     'return context.task.prompt(item.fields).before(Piece(seen or ""))'

@@ -15,6 +15,12 @@ def test_a_sound_method_passes(checked):
     assert {one.verdict for one in found.values()} == {"passed"}, found
 
 
+def test_a_method_that_draws_several_answers_and_chooses_passes(checked):
+    found = checked(bad.SAMPLES_ITSELF)
+    failed = [one for one in found.values() if one.verdict == "failed"]
+    assert not failed and found["batch"].verdict == "passed", found
+
+
 @pytest.mark.parametrize(
     ("source", "check", "says", "at"),
     [

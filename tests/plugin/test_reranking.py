@@ -214,7 +214,8 @@ def test_a_metrics_code_counts_in_the_key(plan, planner, tmp_path):
     ("decoding", "complaint"),
     [
         ("Sampled(n=2)", r"nothing chooses among 2 answers: write decoding = Reranked"),
-        ("Reranked(Sampled(n=2))", r"Reranked needs a criterion"),
+        ("Sampled(n=3)", r"a predict\(\) of your own .* asks for replace\(request, samples=3\)"),
+        ("Reranked(Sampled(n=2))", r"method mine: Reranked needs a criterion"),
         ("Reranked(by=HistorySimilarity(metric='rouge'))", r"no metric .*rouge"),
     ],
 )
