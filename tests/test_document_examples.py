@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 import lampbench
-from lampbench.engine.protocol import Completion, GenerateRequest
+from lampbench.engine.protocol import Completion, GenerateRequest, SFTExample
 from lampbench.execution.runner import execute
 from lampbench.record.runs import load_runs
 from lampbench.scoring import Scoring, score_predictions
 from lampbench.scoring.prediction_row import PredictionRow
 from tests.shared.fake_runs import Planner, RecordingEngine
-from tests.shared.pages import blocks, pages
+from tests.shared.pages import ROOT, blocks, pages
 
 PYTHON = [block for page in pages() for block in blocks(page) if block.language == "python"]
 PLUGINS = {block.file: block for block in PYTHON if block.file}
@@ -204,6 +204,35 @@ def test_the_example_of_a_task_runs_on_its_own_data(
         "rag", "subject_line", data=f"lampbench:{data}", plugins=[str(plugin("subject_line"))]
     )
     assert [row.reference for row in run.predictions] == ["subject 2", "subject 2"]
+
+
+def test_the_example_of_records_without_inputs_trains_and_answers(
+    plugin: Callable[[str], Path], recorded: Path, on_fake_engine: RecordingEngine
+) -> None:
+    """The data is the line that the page shows."""
+    page = (ROOT / "docs/plugins/task.md").read_text("utf-8")
+    line = re.search(r'^    (\{"id": "ann".*?\]\})$', page, re.S | re.M)
+    assert line
+    user = json.loads(line[1])
+    data = recorded / "posts"
+    data.mkdir()
+    about = {"task": "next_post", "source": "a test", "licence": "none", "attribution": "none"}
+    (data / "dataset.json").write_text(
+        json.dumps({**about, "synthetic": True, "description": "posts of nobody"})
+    )
+    (data / "test.jsonl").write_text(json.dumps(user) + "\n")
+    (data / "train.jsonl").write_text(json.dumps(user | {"id": "eve"}) + "\n")
+    run = lampbench.run(
+        "oppu", "next_post", data=f"lampbench:{data}", plugins=[str(plugin("next_post"))]
+    )
+    assert [row.reference for row in run.predictions] == ["The fish like rain."]
+    (job,) = (one for one in on_fake_engine.trained if one.id == "ann")
+    ((example,),) = [job.data]
+    assert isinstance(example, SFTExample)
+    assert (example.prompt.text, example.response) == ("Write a post.\npost:", "Fish again.")
+    assert {one.prompt.text for one in on_fake_engine.generated} == {
+        "Write a post about rain.\npost:"
+    }
 
 
 @pytest.mark.parametrize("page", SCRIPTS)

@@ -212,6 +212,24 @@ def test_a_task_says_which_attributes_it_lacks(tmp_path: Path) -> None:
     )
     told = error_of(file, "mine", "task")
     assert told.endswith(f"{file}:3: set target_name, example, max_new_tokens")
+    other = tmp_path / "silent.py"
+    other.write_text(file.read_text().replace("    system = ''\n", ""))
+    told = error_of(other, "mine", "task")
+    assert 'set target_name, system (system = "" for none), example, max_new_tokens' in told
+
+
+def test_a_task_says_which_attribute_is_no_text(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from lampbench.plugin import Task, register_task\n\n"
+        "@register_task('mine')\n"
+        "class Mine(Task):\n"
+        "    title = 'Mine'\n    family = 'lamp'\n    fields = ('text',)\n"
+        "    system = None\n    template = '{text}'\n    shorten = 'text'\n"
+        "    target_name = 'title'\n    example = '{target}'\n    max_new_tokens = 9\n"
+    )
+    told = error_of(file, "mine", "task")
+    assert told.endswith('system must be a text ("" for none), not None')
 
 
 def test_a_duplicate_names_both_files(tmp_path: Path, root: Path) -> None:

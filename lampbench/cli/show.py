@@ -1,5 +1,6 @@
 """`lampbench show`: a method, a task or a prompt in full."""
 
+import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -72,7 +73,8 @@ def show_method(
             "hyperparameters": _as_json(resolved),
         })  # fmt: skip
         return
-    click.echo(f"{name}: {method.title or name} ({type(method).__module__})")
+    title = f"{name}: {method.title or name} ({_file_of(type(method))})"
+    click.echo(wrap(title, screen_width()))
     click.echo(f"{wrap(first_line(method), screen_width())}\n")
     click.echo(_labelled(choices(method)))
     click.echo(f"\n{_settings(resolved)}")
@@ -166,6 +168,12 @@ def show_task(name: str, plugins: tuple[str, ...], form: str) -> None:
     rows |= {"choices": ", ".join(task.choices)} if task.choices else {}
     rows |= {"own metrics": ", ".join(task.metrics)} if task.metrics else {}
     click.echo(_labelled(rows))
+
+
+def _file_of(kind: type) -> str:
+    """Where a class is written, as seen from the working folder."""
+    file = Path(inspect.getfile(kind))
+    return str(file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file)
 
 
 def _heading(shown: "ShownPrompt", found: "Sequence[ShownPrompt]") -> str:

@@ -85,24 +85,24 @@ from lampbench.plugin.weighted_sides import Contrastive, ExpertGuided, Guided, W
 from lampbench.util.errors import LampbenchError
 from lampbench.util.hashing import seed_from
 
-M = TypeVar("M", bound=type[Method])
-T = TypeVar("T", bound=type[Task])
+_M = TypeVar("_M", bound=type[Method])
+_T = TypeVar("_T", bound=type[Task])
 
 
-def register_method(name: str) -> Callable[[M], M]:
+def register_method(name: str) -> Callable[[_M], _M]:
     """Class decorator: register a method under `name`."""
 
-    def decorate(kind: M) -> M:
+    def decorate(kind: _M) -> _M:
         mark(kind, "method", name)
         return kind
 
     return decorate
 
 
-def register_task(name: str) -> Callable[[T], T]:
+def register_task(name: str) -> Callable[[_T], _T]:
     """Class decorator: register a task under `name`."""
 
-    def decorate(kind: T) -> T:
+    def decorate(kind: _T) -> _T:
         mark(kind, "task", name)
         return kind
 
@@ -212,3 +212,7 @@ __all__ = [
     "relevant",
     "seed_from",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, "__all__", "__doc__", "__file__", "__name__", "__path__"})

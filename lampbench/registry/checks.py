@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from lampbench.engine.engine_plugin import EnginePlugin
     from lampbench.plugin.metric import Metric
 
+_TEXTS = ("title", "family", "target_name", "shorten", "system", "template", "example",
+          "between_examples", "after_examples", "profile_request")  # fmt: skip
+"""Attributes of a task that are texts."""
+
 
 def base_of(kind: Kind) -> type:
     """The class of which plugins of a kind are subclasses."""
@@ -50,8 +54,7 @@ def wrong_with(
     if not issubclass(kind, base):
         return f"{kind.__name__} must be a subclass of {base.__name__}"
     if issubclass(kind, Task):
-        unset = [n for n in Task.__annotations__ if n != "name" and not hasattr(kind, n)]
-        return f"set {', '.join(unset)}" if unset else _wrong_task(kind)
+        return _wrong_task(kind)
     if issubclass(kind, Metric):
         return _wrong_metric(kind)
     if issubclass(kind, EnginePlugin):
@@ -65,6 +68,15 @@ def wrong_with(
 
 
 def _wrong_task(kind: type["Task"]) -> str | None:
+    from lampbench.core.task import Task
+
+    if unset := [n for n in Task.__annotations__ if n != "name" and not hasattr(kind, n)]:
+        words = ['system (system = "" for none)' if n == "system" else n for n in unset]
+        return f"set {', '.join(words)}"
+    for name in _TEXTS:
+        if not isinstance(value := getattr(kind, name), str):
+            none = ' ("" for none)' if name == "system" else ""
+            return f"{name} must be a text{none}, not {value!r}"
     for name in ("fields", "optional", "record_fields", "compared", "indexed", "choices",
                  "metrics"):  # fmt: skip
         value = getattr(kind, name)

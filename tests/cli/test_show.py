@@ -27,6 +27,19 @@ def test_a_method_fits_80_columns_with_every_source(call):
     assert "Runs of bundled use the preset 'small'; --preset paper changes that." in out
 
 
+def test_a_method_names_its_file(call, tmp_path):
+    file = tmp_path / "parts" / "mine.py"
+    file.parent.mkdir()
+    file.write_text(
+        "from lampbench.plugin import Method, register_method\n"
+        "@register_method('mine')\nclass Mine(Method):\n    title = 'Mine'\n"
+    )
+    _, out, _ = call("show", "method", "mine", "--task", "news_headline", "--plugins", str(file))
+    assert out.startswith("mine: Mine (parts/mine.py)\n")
+    _, out, _ = call("show", "method", "cope", "--task", "news_headline")
+    assert "methods/cope.py)" in " ".join(out.split("\n")[:2])
+
+
 def test_a_method_as_json(call):
     code, out, err = call("show", "method", "cope", "--task", "news_headline", "--format", "json",
                           "--set", "decoding.tau=0.2")  # fmt: skip
