@@ -43,7 +43,7 @@ REPRODUCE = $(ONE_CORE) reproduce paper --data bundled
 
 .PHONY: demo env test vllm-env test-vllm lint types tables licences audit site package release check clean bench bench-gpu \
 	bench-quick bench-targets gpu gpu-wheels tuning tuning-lamp tuning-longlamp tuning-longlamp-personal tuning-smollm2-135m study study-titles study-texts \
-	study-sensitivity study-penalty study-history study-beyond study-models
+	study-sensitivity study-penalty study-history study-beyond study-personal study-real study-models
 
 demo: env $(if $(filter smollm2-135m,$(MODEL)),$(SMOLLM2))
 	$(BIN)/lampbench run --method cope --task news_headline --model $(MODEL) \
@@ -190,10 +190,25 @@ study-beyond: env
 	$(ONE_CORE) run $(BEYOND:%=--method %) --task news_headline --task scholarly_title \
 		$(SEEDS:%=--seed %)
 
+# Adapters for long answers that are personal (tuning/README.md), and whether the contrast is worth
+# more with them.
+study-personal: env
+	$(ONE_CORE) run --method oppu --method oppu_swapped --method oppu_head --method oppu_cd \
+		--method oppu_dpo --method cope --task topic_writing \
+		--set user_sft.batch_size=1 --set user_sft.epochs=8
+
+# The real model, as far as it has been recorded.
+study-real: env $(SMOLLM2)
+	$(ONE_CORE) run $(ONCE) --method copy_nearest --method copy_recent --task news_headline \
+		--model smollm2-135m
+	$(ONE_CORE) run $(DRAWN) --method oppu_swapped --method tam_head --task news_headline \
+		--model smollm2-135m $(SEEDS:%=--seed %)
+
 study-models: env
 	$(REPRODUCE) --model bundled --model bundled-small --experiment cross-model --run
 
-study: study-titles study-texts study-sensitivity study-penalty study-history study-beyond study-models
+study: study-titles study-texts study-sensitivity study-penalty study-history study-beyond \
+	study-personal study-real study-models
 	$(MAKE) tables
 
 tuning-lamp tuning-longlamp tuning-longlamp-personal tuning-smollm2-135m: env
