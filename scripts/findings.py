@@ -20,6 +20,7 @@ from lampbench.report.page import plots
 from lampbench.report.page.histories import history_lines
 from lampbench.report.page.sweeps import plotted_values
 from lampbench.report.tables.penalty import penalty_sweeps
+from lampbench.util.errors import LampbenchError
 from scripts.findings_numbers import Numbers
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -92,7 +93,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     recorded, _ = with_runs(ROOT / "results", arrange)
     stale = 0
-    for path, text in files(recorded).items():
+    try:
+        made = files(recorded)
+    except LampbenchError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        sys.exit(2)
+    for path, text in made.items():
         place = ROOT / path
         if place.exists() and place.read_text(encoding="utf-8") == text:
             continue

@@ -3,8 +3,10 @@
 Whatever is asked of a run that is not recorded raises, so that no sentence outlives its runs.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from lampbench.report.cell_scores import CellScore, score_cell
@@ -18,6 +20,19 @@ from lampbench.util.errors import LampbenchError
 Settings = Mapping[str, Any]
 """Values of hyper-parameters by path."""
 BUNDLED = "bundled"
+DIAGNOSES = Path(__file__).resolve().parents[1] / "tuning/diagnoses"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A difference with its interval, and for how many of the users it is above zero."""
+
+    shown: str
+    better: int
+    users: int
+
+    def __str__(self) -> str:
+        return self.shown
 
 
 @dataclass(frozen=True)
@@ -84,6 +99,43 @@ class Gain:
         return self.better + self.worse + self.equal
 
 
+class Diagnosed:
+    """What `lampbench diagnose --format json` printed: differences with their 95% intervals.
+
+    Likelihoods are in nats per token, choices in percent of the tokens.
+    """
+
+    def __init__(self, file: Path) -> None:
+        (self._found,) = json.loads(file.read_text("utf-8"))["diagnoses"]
+
+    def gain(self, stage: str) -> Measured:
+        """How much likelier a stage makes the users' own texts than the stage before."""
+        return self._one("likelihoods", stage=stage)
+
+    def own_over_another(self, stage: str) -> Measured:
+        """How much likelier a user's own adapter makes the user's texts than another user's."""
+        return self._one("swaps", stage=stage)
+
+    def choice(self, by: str) -> Measured:
+        """How much more often the user's next token is chosen than in the row before."""
+        return self._one("choices", 100.0, by=by)
+
+    @property
+    def changes(self) -> Mapping[str, int]:
+        """Where the contrast chooses another token: `tokens`, `changed`, right `before`, `after`."""
+        changes: Mapping[str, int] = self._found["changes"]
+        return changes
+
+    def _one(self, part: str, unit: float = 1.0, **named: str) -> Measured:
+        (row,) = (row for row in self._found[part] if row | named == row)
+        gain = row["gain"]
+        low, mean, high = (unit * gain["difference"][end] for end in ("low", "mean", "high"))
+        digits = 1 if unit > 1 else 3
+        number = Number(mean, digits, low, high, signed=True)
+        users = gain["better"] + gain["equal"] + gain["worse"]
+        return Measured(f"{number.text()} {number.interval()}", gain["better"], users)
+
+
 class Numbers:
     """What a template may ask of recorded runs. Scores are ROUGE-L unless a metric is named.
 
@@ -126,6 +178,10 @@ class Numbers:
     ) -> Gain:
         """What a method with so many records gains over a method with others."""
         return self._gain(self._cut(task, method, most), self._cut(task, over, over_most))
+
+    def diagnosis(self, name: str) -> Diagnosed:
+        """A diagnosis that is kept, by model and task."""
+        return Diagnosed(DIAGNOSES / f"{name}.json")
 
     def under(self, settings: Settings, task: str, method: str, metric: str = "rougeL") -> str:
         """A method's mean where these settings differ from the preset's."""
@@ -183,8 +239,11 @@ class Numbers:
             other.run
             for other in self._recorded.others
             if (other.run.manifest.method, other.run.manifest.task) == (method, task)
+            and other.run.manifest.model == BUNDLED
             and other.run.manifest.overrides == settings
         ]
+        if len({run.manifest.seed for run in runs}) < len(runs):
+            raise LampbenchError(f"{method} on {task} with {settings}: several runs of a seed")
         scores = score_cell(setup_of(runs[0]), column_of(runs[0]), runs) if runs else ()
         found = next((score for score in scores if score.metric == metric), None)
         return _known(found, f"{method} on {task} with {settings}, {metric}")

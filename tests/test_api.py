@@ -192,6 +192,12 @@ def test_one_run_has_one_length_of_histories():
             function("oppu", "news_headline", max_history=[1, 2])
 
 
+def test_one_run_has_one_seed():
+    for function in (lampbench.run, lampbench.diagnose, lampbench.show_prompt):
+        with pytest.raises(LampbenchError, match="seeds=3: this is for one run; give seed, or"):
+            function("oppu", "news_headline", seeds=3)
+
+
 def test_a_table_is_a_frame_and_the_leaderboard_is_written(folder):
     lampbench.run_all(["base", "tam"], ["news_headline"], users=2)
     table = lampbench.table("main")

@@ -225,9 +225,13 @@ def one_length(settings: RunSettings) -> dict[str, Any]:
     """Settings of one run; refuses several lengths of histories.
 
     Raises:
-        LampbenchError: there is not exactly one.
+        LampbenchError: there is not exactly one length, or there are lists, such as of seeds.
     """
     known = readable_again(settings)
+    if many := sorted({"methods", "tasks", "models", "seeds"} & known.keys()):
+        raise LampbenchError(
+            f"{many[0]}={known[many[0]]}: this is for one run; give {many[0][:-1]}, or call run_all"
+        )
     if len(lengths := as_list(known.get("max_history"))) != 1:
         raise LampbenchError(
             f"max_history={lengths}: this is for one run; give one number or None, or call run_all"

@@ -3,14 +3,13 @@
 import marshal
 import os
 import tempfile
-import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
 from typing import IO, overload
 
 from lampbench.core.dataset import Query, Record, User
-from lampbench.util.disk import writing
+from lampbench.util.disk import close_with, writing
 
 IN_MEMORY = 5_000
 """Users who are kept in memory, and read faster."""
@@ -129,7 +128,7 @@ class _File:
 def _temporary_file(owner: object) -> IO[bytes]:
     """A file that is closed, and so deleted, with its owner."""
     stream = tempfile.TemporaryFile()  # noqa: SIM115
-    weakref.finalize(owner, stream.close)
+    close_with(owner, stream)
     return stream
 
 

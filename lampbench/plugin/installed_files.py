@@ -6,15 +6,16 @@ from pathlib import Path
 
 @cache
 def distribution_of(file: Path) -> Path | None:
-    """The `.dist-info` folder of the distribution that installed a file.
+    """The distribution that installed a file: the folder it is in, and its name in it.
 
-    None for the user's own files, also those of editable installs.
+    None for the user's own files, also those of editable installs. Versions do not tell
+    distributions apart, since an upgrade may leave the `.dist-info` folder of the version before.
     """
     for folder in file.parents:
         line = f"\n{file.relative_to(folder).as_posix()},"
         for info, record in _records(folder):
             if line in record:
-                return info
+                return folder / info.name.removesuffix(".dist-info").rpartition("-")[0]
     return None
 
 

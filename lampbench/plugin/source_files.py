@@ -6,6 +6,7 @@ import sysconfig
 from collections.abc import Iterator
 from functools import cache
 from hashlib import sha256
+from itertools import chain
 from os.path import relpath
 from pathlib import Path
 
@@ -18,8 +19,9 @@ _HARNESS = "lampbench"
 def source_digest(file: Path) -> str:
     """The digest of a Python file and of the local files it imports, directly or through them.
 
-    Local are files of the same package, files beside one outside any package, and imported modules
-    that neither Python nor an installed package brings. Of an installed plugin, they are the files
+    Local are files of the same package, with the `__init__.py` that a relative import runs, files
+    beside one outside any package, and imported modules that neither Python nor an installed
+    package brings. Of an installed plugin, they are the files
     of its own distribution, so that a wheel, an editable install and a file have one digest.
     lampbench is never local. Where the folder is does not matter. Data files are not seen, nor is
     code that is imported under a computed name.
@@ -58,9 +60,10 @@ def _local_imports(file: Path, source: bytes, own: Path | None) -> Iterator[Path
         top = top.parent
     for level, names in _imported(source):
         if level:
-            beside = _module_files(file.parents[level - 1], names)
+            package = file.parents[level - 1]
+            beside = chain(_package_files(package), _module_files(package, names))
         elif names[0] != _HARNESS:
-            beside = _module_files(top, names)
+            beside = chain(_module_files(top, names))
             for one in _loaded_files(names):
                 if is_local(one) or (own and distribution_of(one) == own):
                     yield one
@@ -80,6 +83,15 @@ def _imported(source: bytes) -> tuple[tuple[int, tuple[str, ...]], ...]:
             path = node.module.split(".") if node.module else []
             found += [(node.level, (*path, alias.name)) for alias in node.names]
     return tuple(found)
+
+
+def _package_files(package: Path) -> Iterator[Path]:
+    """What runs before a relative import: the `__init__.py` of the package and of those above."""
+    for folder in (package, *package.parents):
+        file = folder / "__init__.py"
+        if not file.is_file():
+            return
+        yield file.resolve()
 
 
 def _module_files(folder: Path, names: tuple[str, ...]) -> Iterator[Path]:

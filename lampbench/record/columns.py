@@ -8,7 +8,6 @@ to write.
 
 import json
 import tempfile
-import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import IO, Any
 from lampbench.data.json_text import JsonText
 from lampbench.record.gzip_text import BLOCK, digest_of_blocks, even_blocks
 from lampbench.record.typed_json import loads
-from lampbench.util.disk import writing
+from lampbench.util.disk import close_with, writing
 
 _ROWS = 1_000  # that are made text at a time
 _Column = tempfile.SpooledTemporaryFile
@@ -57,7 +56,7 @@ class TableText:
         self._names = list(names)
         self._columns = [_Column(_IN_MEMORY) for _ in names]
         for column in self._columns:
-            weakref.finalize(self, column.close)
+            close_with(self, column)
         rest = iter(rows)
         with writing(Path(tempfile.gettempdir())):
             while some := list(islice(rest, _ROWS)):

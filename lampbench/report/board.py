@@ -8,7 +8,7 @@ from lampbench.core.findings import leaks_first
 from lampbench.engine.models import BUNDLED
 from lampbench.paper.cast import cast
 from lampbench.paper.published import paper
-from lampbench.report.cell_scores import CellScore
+from lampbench.report.cell_scores import CellScore, compared_scores
 from lampbench.report.metric_format import reads_choices
 from lampbench.report.setups import Column, Setup
 from lampbench.scoring.catalog import METRICS
@@ -31,7 +31,8 @@ class Board:
         self.scores = tuple(scores)
         titled = (*self.scores, *also)
         self._cells = {(s.setup, s.column, s.method, s.metric): s for s in self.scores}
-        self._paired: dict[tuple[int, int], Paired] = {}
+        # with the scores, so that no others get their ids
+        self._paired: dict[tuple[int, int], tuple[Paired, CellScore, CellScore]] = {}
         self._columns = list(dict.fromkeys((s.setup, s.column) for s in self.scores))
         self._setups = sorted({s.setup for s in titled}, key=_pretrained_first)
         self._paper_models = {s.setup: s.paper_model for s in self.scores}
@@ -59,14 +60,8 @@ class Board:
 
         pair = id(ours), id(theirs)
         if pair not in self._paired:
-            common = set(ours.seeds) & set(theirs.seeds)
-            all_seeds = set(ours.seeds) | set(theirs.seeds)
-            if common and common != all_seeds and ours.draws and theirs.draws:
-                scores = ours.over_seeds(common), theirs.over_seeds(common)
-            else:
-                scores = ours.scores, theirs.scores
-            self._paired[pair] = paired(*scores)
-        return self._paired[pair]
+            self._paired[pair] = paired(*compared_scores(ours, theirs)), ours, theirs
+        return self._paired[pair][0]
 
     def seed_spread(self, ours: CellScore, theirs: CellScore) -> "SeedSpread | None":
         """How the difference of two scores varies between seeds; None for fewer than two."""

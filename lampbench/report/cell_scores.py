@@ -154,6 +154,18 @@ class CellScore:
         return _interval({(user, ""): mean(scores) for user, scores in by_user.items()})
 
 
+def compared_scores(ours: CellScore, theirs: CellScore) -> "tuple[Scores, Scores]":
+    """The scores by which two methods are compared: means over the seeds that both have.
+
+    Where one draws nothing, or no seed is common, they are means over all seeds of each.
+    """
+    common = set(ours.seeds) & set(theirs.seeds)
+    every = set(ours.seeds) | set(theirs.seeds)
+    if common and common != every and ours.draws and theirs.draws:
+        return ours.over_seeds(common), theirs.over_seeds(common)
+    return ours.scores, theirs.scores
+
+
 def row_mark(run: Run) -> str:
     """The mark of a run that is not our own: of answers made elsewhere, or else of a submission."""
     if run.manifest.external is not None:

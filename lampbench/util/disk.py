@@ -5,8 +5,10 @@ import errno
 import os
 import shutil
 import tempfile
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 from lampbench.util.errors import LampbenchError, short_repr
 
@@ -89,3 +91,16 @@ def free_disk_bytes(folder: Path) -> int:
 def tree_bytes(folder: Path) -> int:
     """Bytes of all files below a folder."""
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+
+
+def close_with(owner: object, stream: IO[bytes]) -> None:
+    """Close a temporary file, and so delete it, with its owner.
+
+    What a full disk did not take is lost then, which has been told when it was written.
+    """
+    weakref.finalize(owner, _closed, stream)
+
+
+def _closed(stream: IO[bytes]) -> None:
+    with contextlib.suppress(OSError):
+        stream.close()

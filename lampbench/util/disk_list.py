@@ -3,13 +3,12 @@
 import os
 import pickle
 import tempfile
-import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Any, Generic, TypeVar, overload
 
-from lampbench.util.disk import writing
+from lampbench.util.disk import close_with, writing
 
 T = TypeVar("T")
 
@@ -107,7 +106,7 @@ class _Stored(Generic[T]):
         with writing(Path(tempfile.gettempdir())):
             if self._file is None:
                 self._file = tempfile.TemporaryFile()  # noqa: SIM115 (closed with this object)
-                weakref.finalize(self, self._file.close)
+                close_with(self, self._file)
             self._file.write(content)
             self._file.flush()
         self._ends.append(self._ends[-1] + len(content))

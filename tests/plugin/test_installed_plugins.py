@@ -42,7 +42,7 @@ SOURCE = {
 }
 ENTRY_POINTS = "[lampbench.methods]\nmine = mine_pack.mine\n"
 COUNTED = ["mine_more/__init__.py", "mine_more/far.py", "mine_more/farther.py",
-           "mine_pack/helper.py", "mine_pack/mine.py"]  # fmt: skip
+           "mine_pack/__init__.py", "mine_pack/helper.py", "mine_pack/mine.py"]  # fmt: skip
 
 ASK = """
 import json, sys
@@ -149,6 +149,7 @@ def test_a_file_an_editable_install_and_a_wheel_have_one_key(python, source, els
         ("lampbench/report/__init__.py", False),
         ("lampbench/plugin/__init__.py", False),
         ("other_things/__init__.py", False),
+        ("mine_pack/__init__.py", True),
         ("mine_pack/helper.py", True),
         ("mine_more/farther.py", True),
     ],
@@ -159,3 +160,16 @@ def test_only_an_edit_to_the_plugins_own_files_counts(python, site, installed, f
     after, *_ = asked(python, [site])
     (site / file).write_text(text)
     assert (after != installed[0]) == counts
+
+
+def test_what_an_upgrade_leaves_of_the_version_before_hides_no_file(python, site, installed):
+    left = {"RECORD": "mine_pack/mine.py,,\n", "entry_points.txt": ENTRY_POINTS}
+    stale = write(site, {f"mine-0.9.dist-info/{name}": text for name, text in left.items()})
+    file = site / "mine_pack/helper.py"
+    text = file.read_text()
+    file.write_text(f"{text}\n# edited\n")
+    after, read, _ = asked(python, [site])
+    file.write_text(text)
+    shutil.rmtree(stale / "mine-0.9.dist-info")
+    assert read == [str(site / name) for name in COUNTED]
+    assert after != installed[0]

@@ -1,13 +1,15 @@
 """A list on disk has what was put in, in order, with little memory."""
 
 import errno
+import gc
+import io
 import tempfile
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from lampbench.util.disk import FullDisk
+from lampbench.util.disk import FullDisk, close_with
 from lampbench.util.disk_list import DiskList
 
 ITEMS = [(f"item {n} \ud800", "x" * (n % 97), n / 7, n % 3 == 0, None) for n in range(3_000)]
@@ -74,3 +76,19 @@ def test_a_full_disk_is_one_line(monkeypatch):
     monkeypatch.setattr(tempfile, "TemporaryFile", full)
     with pytest.raises(FullDisk, match=f"{tempfile.gettempdir()}: the disk is full"):
         listed()
+
+
+def test_a_file_that_the_disk_does_not_take_is_closed_in_silence(capfd):
+    class Full(io.BytesIO):
+        def close(self):
+            super().close()
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    class Owner:
+        pass
+
+    owner, stream = Owner(), Full()
+    close_with(owner, stream)
+    del owner
+    gc.collect()
+    assert stream.closed and not capfd.readouterr().err

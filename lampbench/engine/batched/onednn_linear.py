@@ -16,8 +16,9 @@ from torch.nn.functional import linear
 
 def usable(device: torch.device, dtype: torch.dtype) -> bool:
     """Whether products on a device in a precision are left to oneDNN."""
-    onednn = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-    return device.type == "cpu" and dtype == torch.float32 and bool(onednn)
+    onednn = torch.backends.mkldnn
+    there = onednn.is_available() and onednn.enabled  # type: ignore[no-untyped-call]
+    return device.type == "cpu" and dtype == torch.float32 and bool(there)
 
 
 def use_onednn(model: Any) -> None:
@@ -32,7 +33,9 @@ class OneDnnLinear(Linear):
 
     def forward(self, given: Tensor) -> Tensor:
         """Outputs [..., outputs] of inputs [..., inputs]."""
-        if given.numel() <= self.in_features or self.weight.requires_grad:
+        biased = self.bias is not None and self.bias.requires_grad
+        trained = self.weight.requires_grad or biased
+        if given.numel() <= self.in_features or trained:
             return linear(given, self.weight, self.bias)
         if torch.is_grad_enabled():
             found: Tensor = _Product.apply(given, self.weight, self.bias)  # type: ignore[no-untyped-call]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from lampbench.paper.cast import cast
 from lampbench.paper.published import paper
 from lampbench.report.board import Board
-from lampbench.report.cell_scores import CellScore
+from lampbench.report.cell_scores import CellScore, compared_scores
 from lampbench.report.machine_readable import entry
 from lampbench.report.metric_format import PAPER_METRICS, metric_title
 from lampbench.report.notes import NO_FIGURE, NO_VALUE, data_notes, external_notes
@@ -70,6 +70,11 @@ class Gain:
         return str(len(self.spread.seeds)) if self.spread else "1"
 
     @property
+    def common_seeds(self) -> list[int]:
+        """The seeds that both have runs of."""
+        return sorted(set(self.ours.seeds) & set(self.theirs.seeds))
+
+    @property
     def by_seed(self) -> str:
         """The lowest and the highest difference with one seed, in points; empty for one seed."""
         if self.spread is None:
@@ -91,8 +96,9 @@ class Gain:
 
     @property
     def relative(self) -> float | None:
-        """By how many percent our mean is above the baseline's."""
-        return _relative(self.ours.mean, self.theirs.mean)
+        """By how many percent our mean is above the baseline's, on the seeds of `paired`."""
+        one, other = compared_scores(self.ours, self.theirs)
+        return _relative(mean(one.values()), mean(other.values()))
 
     @property
     def printed(self) -> float | None:
@@ -239,7 +245,7 @@ def _entry(gain: Gain) -> dict[str, Any]:
         "points_high": points.high,
         "points_half_width": None if points.low is None else 100 * found.difference.half_width,
         "points_detectable": gain.detectable,
-        "common_seeds": list(gain.spread.seeds) if gain.spread else [],
+        "common_seeds": list(gain.spread.seeds) if gain.spread else gain.common_seeds,
         "points_by_seed": [100 * gap for gap in gain.spread.differences] if gain.spread else [],
         "points_low_users_and_seeds": 100 * both.low if both else None,
         "points_high_users_and_seeds": 100 * both.high if both else None,

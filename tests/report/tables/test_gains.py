@@ -131,6 +131,16 @@ def test_scores_of_one_seed_among_others_are_named(scored, read):
     )
 
 
+def test_two_methods_are_compared_on_the_seeds_that_both_have(scored, read, cells):
+    scored("oppu", spread())
+    for seed, shift in enumerate((0.1, 0.3)):
+        scored("cope", spread(shift=shift), seed=seed)
+    row = cells(read("gains"), "CoPe over OPPU")["News Headline"]
+    mean = np.mean(list(flat(spread()).values()))
+    assert (row["Points"].split()[0], row["Seeds"]) == ("+5.00", "1")  # ROUGE-L is half
+    assert row["Relative %"] == f"{100 * 0.1 / mean:+.2f}"
+
+
 def test_a_method_that_draws_nothing_is_compared_with_every_seed(scored, read, cells):
     parts = {"adaptation": None, "decoding": {"part": "greedy"}}
     scored("tam", spread(), method_parts=parts, stages=[{"stage": "predict", "key": "p"}])
