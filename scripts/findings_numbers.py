@@ -122,7 +122,7 @@ class Diagnosed:
 
     @property
     def changes(self) -> Mapping[str, int]:
-        """Where the contrast chooses another token: `tokens`, `changed`, right `before`, `after`."""
+        """The contrast's other choices: all `tokens`, `changed`, right `before` and `after`."""
         changes: Mapping[str, int] = self._found["changes"]
         return changes
 
