@@ -43,7 +43,7 @@ REPRODUCE = $(ONE_CORE) reproduce paper --data bundled
 
 .PHONY: demo env test vllm-env test-vllm lint types tables licences audit site package release check clean bench bench-gpu \
 	bench-quick bench-targets gpu gpu-wheels tuning tuning-lamp tuning-longlamp tuning-longlamp-personal tuning-smollm2-135m study study-titles study-texts \
-	study-sensitivity study-penalty study-history study-beyond study-personal study-real study-models
+	study-sensitivity study-penalty study-history study-beyond diagnoses study-personal study-real study-models
 
 demo: env $(if $(filter smollm2-135m,$(MODEL)),$(SMOLLM2))
 	$(BIN)/lampbench run --method cope --task news_headline --model $(MODEL) \
@@ -196,6 +196,13 @@ study-personal: env
 	$(ONE_CORE) run --method oppu --method oppu_swapped --method oppu_head --method oppu_cd \
 		--method oppu_dpo --method cope --task topic_writing \
 		--set user_sft.batch_size=1 --set user_sft.epochs=8
+
+# What tuning/diagnoses keeps, for docs/findings.md.
+diagnoses: study-personal study-real
+	$(ONE_CORE) diagnose --method oppu_cd --task topic_writing --set user_sft.batch_size=1 \
+		--set user_sft.epochs=8 --format json > tuning/diagnoses/bundled-topic_writing-personal.json
+	$(ONE_CORE) diagnose --method cope --task news_headline --model smollm2-135m --format json \
+		> tuning/diagnoses/smollm2-135m-news_headline.json
 
 # The real model, as far as it has been recorded.
 study-real: env $(SMOLLM2)
