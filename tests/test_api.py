@@ -193,9 +193,10 @@ def test_one_run_has_one_length_of_histories():
 
 
 def test_one_run_has_one_seed():
+    misspelled: Any = {"seeds": 3}
     for function in (lampbench.run, lampbench.diagnose, lampbench.show_prompt):
         with pytest.raises(LampbenchError, match="seeds=3: this is for one run; give seed, or"):
-            function("oppu", "news_headline", seeds=3)
+            function("oppu", "news_headline", **misspelled)
 
 
 def test_a_table_is_a_frame_and_the_leaderboard_is_written(folder):
