@@ -18,7 +18,7 @@ from lampbench.record.runs import with_runs
 from lampbench.report.contents import Recorded, arrange
 from lampbench.report.page import plots
 from lampbench.report.page.histories import history_lines
-from lampbench.report.page.sweeps import plotted_values
+from lampbench.report.page.penalties import penalty_lines
 from lampbench.report.tables.penalty import penalty_sweeps
 from lampbench.util.errors import LampbenchError
 from scripts.findings_numbers import Numbers
@@ -65,9 +65,7 @@ def _plots(recorded: Recorded) -> Iterator[tuple[Path, str]]:
     board = recorded.board
     for task in sorted({sweep.column.task for sweep in penalty_sweeps(recorded.sweeps)}):
         members = [s for s in penalty_sweeps(recorded.sweeps) if s.column.task == task]
-        shown = {point.value: point.shown for sweep in members for point in sweep.points}
-        by_method = [(board.method_title(s.method), plotted_values(s, "rougeL")) for s in members]
-        places = [shown[value] for value in sorted(shown)]
+        by_method, places = penalty_lines(board, members, "rougeL")
         plot = plots.lines(by_method, places, "ROUGE-L", "ROUGE-L by penalty")
         yield _svg(f"penalty-{task}", plot)
     for task in sorted({series.column.task for series in recorded.histories}):

@@ -169,23 +169,9 @@ class Numbers:
         ours, theirs = (self._penalised(task, penalty, name, metric) for name in (method, over))
         return self._gain(ours, theirs)
 
-    def recorded_with(self, task: str, method: str, most: int | None) -> str:
-        """A method's mean where each user has at most so many records (None: all)."""
-        return f"{self._cut(task, method, most).mean:.3f}"
-
-    def gain_with(
-        self, task: str, method: str, most: int | None, over: str, over_most: int | None
-    ) -> Gain:
-        """What a method with so many records gains over a method with others."""
-        return self._gain(self._cut(task, method, most), self._cut(task, over, over_most))
-
     def diagnosis(self, name: str) -> Diagnosed:
         """A diagnosis that is kept, by model and task."""
         return Diagnosed(DIAGNOSES / f"{name}.json")
-
-    def under(self, settings: Settings, task: str, method: str, metric: str = "rougeL") -> str:
-        """A method's mean where these settings differ from the preset's."""
-        return f"{self._under(settings, task, method, metric).mean:.3f}"
 
     def gain_under(
         self, settings: Settings, task: str, method: str, over: str, metric: str = "rougeL"
@@ -247,17 +233,6 @@ class Numbers:
         scores = score_cell(setup_of(runs[0]), column_of(runs[0]), runs) if runs else ()
         found = next((score for score in scores if score.metric == metric), None)
         return _known(found, f"{method} on {task} with {settings}, {metric}")
-
-    def _cut(self, task: str, method: str, most: int | None) -> CellScore:
-        lengths = [
-            length
-            for series in self._recorded.histories
-            if (series.method, series.column.task) == (method, task)
-            for length in series.lengths
-            if length.most == most
-        ]
-        found = lengths[0].scores.get("rougeL") if len(lengths) == 1 else None
-        return _known(found, f"{method} on {task} with {most or 'all'} records per user")
 
 
 def _known(score: CellScore | None, what: str) -> CellScore:

@@ -133,14 +133,8 @@ def sides(name, args, files):
             count = 4 if name == "penalised_gain" else 3
             named = [(each, {"penalty": args[1]}) for each in args[2:count]]
             task = args[0]
-        case "recorded_with" | "gain_with":
-            pairs = [args[1:3]] if name == "recorded_with" else [args[1:3], args[3:5]]
-            named = [(each, {"most": most}) for each, most in pairs]
-            task = args[0]
-        case "under" | "gain_under" | "gain_over_preset":
-            named = [
-                (each, {"settings": args[0]}) for each in args[2 : 3 if name == "under" else 4]
-            ]
+        case "gain_under" | "gain_over_preset":
+            named = [(each, {"settings": args[0]}) for each in args[2:4]]
             if name == "gain_over_preset":
                 named[1] = (args[3], {})
             task = args[1]
