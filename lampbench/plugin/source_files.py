@@ -21,10 +21,10 @@ def source_digest(file: Path) -> str:
 
     Local are files of the same package, with the `__init__.py` that a relative import runs, files
     beside one outside any package, and imported modules that neither Python nor an installed
-    package brings. Of an installed plugin, they are the files
-    of its own distribution, so that a wheel, an editable install and a file have one digest.
-    lampbench is never local. Where the folder is does not matter. Data files are not seen, nor is
-    code that is imported under a computed name.
+    package brings. Of an installed plugin, they are the files of its own distribution, so that a
+    wheel, an editable install and a file have one digest. lampbench is never local. Where the
+    folder is does not matter. Data files are not seen, nor is code that is imported under a
+    computed name.
     """
     own = distribution_of(file)
     contents: dict[Path, bytes] = {}
@@ -58,12 +58,13 @@ def _local_imports(file: Path, source: bytes, own: Path | None) -> Iterator[Path
     top = file.parent
     while (top / "__init__.py").is_file():
         top = top.parent
+    beside: Iterator[Path]
     for level, names in _imported(source):
         if level:
             package = file.parents[level - 1]
             beside = chain(_package_files(package), _module_files(package, names))
         elif names[0] != _HARNESS:
-            beside = chain(_module_files(top, names))
+            beside = _module_files(top, names)
             for one in _loaded_files(names):
                 if is_local(one) or (own and distribution_of(one) == own):
                     yield one
