@@ -38,11 +38,13 @@ SEEDS ?= 0 1 2
 ONCE := --method base --method rag
 DRAWN := --method pag --method tam --method oppu --method oppu_cd --method oppu_dpo --method cope
 LONG := --task abstract_generation --task topic_writing --task review_writing
+TUNING := $(addprefix tuning-,lamp longlamp longlamp-personal smollm2-135m smollm2-135m-personal \
+	smollm2-135m-long)
 ONE_CORE = OMP_NUM_THREADS=1 $(BIN)/lampbench
 REPRODUCE = $(ONE_CORE) reproduce paper --data bundled
 
 .PHONY: demo env test vllm-env test-vllm lint types tables licences audit site package release check clean bench bench-gpu \
-	bench-quick bench-targets gpu gpu-wheels tuning tuning-lamp tuning-longlamp tuning-longlamp-personal tuning-smollm2-135m study study-titles study-texts \
+	bench-quick bench-targets gpu gpu-wheels tuning $(TUNING) study study-titles study-texts \
 	study-sensitivity study-penalty study-history study-beyond diagnoses study-personal study-real study-models
 
 demo: env $(if $(filter smollm2-135m,$(MODEL)),$(SMOLLM2))
@@ -218,10 +220,10 @@ study: study-titles study-texts study-sensitivity study-penalty study-history st
 	study-personal study-real study-models
 	$(MAKE) tables
 
-tuning-lamp tuning-longlamp tuning-longlamp-personal tuning-smollm2-135m: env
+$(TUNING): env
 	OMP_NUM_THREADS=1 $(BIN)/python scripts/tune.py --part $(@:tuning-%=%)
 
-tuning: tuning-lamp tuning-longlamp tuning-longlamp-personal tuning-smollm2-135m
+tuning: $(TUNING)
 
 # The packages of the extra `docs`, beside the pinned ones.
 $(DOCS): $(STAMP)

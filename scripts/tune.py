@@ -83,6 +83,10 @@ _EARLIER = (
     "Made with version 0.1 on its data and random numbers, and not tuned again since; its runs "
     "are not kept."
 )
+_OWN = (
+    "Scores are nats per token of the users' own texts: how much more likely the user's own "
+    "adapter makes them than another user's adapter."
+)
 PARTS = {
     "lamp": Part(
         "small",
@@ -115,7 +119,27 @@ PARTS = {
             ("oppu_cd", "decoding.alpha", (0.0, 0.1, 0.3, 0.5, 0.7, 0.9)),
         ),
         {"decoding.alpha": 0.3},
-        "65 queries of 12 users. The rates of TAM and DPO and the long tasks are not tuned.",
+        "65 queries of 12 users. The rates of TAM and DPO are not tuned.",
+    ),
+    "smollm2-135m-personal": Part(
+        "smollm2-135m",
+        "smollm2-135m",
+        ("topic_writing",),
+        (("oppu", "user_sft.batch_size", (4, 1)), ("oppu", "user_sft.epochs", (2, 4))),
+        {},
+        f"{_OWN} 65 queries of 12 users.",
+        lambda plan, run: own_over_another(plan),
+    ),
+    "smollm2-135m-long": Part(
+        "smollm2-135m",
+        "smollm2-135m",
+        ("topic_writing",),
+        (
+            ("tam", "decoding.repetition_penalty", (1.0, 1.2, 2.0)),
+            ("oppu_cd", "decoding.alpha", (0.1, 0.3, 0.7)),
+        ),
+        {"user_sft.batch_size": 4},
+        "65 queries of 12 users.",
     ),
     "longlamp-personal": Part(
         "small",
@@ -127,9 +151,8 @@ PARTS = {
             ("oppu", "user_sft.learning_rate", (1e-3, 2e-3, 5e-3, 1e-2)),
         ),
         {},
-        "Scores are nats per token of the users' own texts: how much more likely the user's own "
-        "adapter makes them than another user's adapter. Real texts only. The preset keeps its "
-        "values; docs/findings.md says what these are for.",
+        f"{_OWN} Real texts only. The preset keeps its values; docs/findings.md says what these "
+        "are for.",
         lambda plan, run: own_over_another(plan),
     ),
 }
