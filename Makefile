@@ -184,10 +184,10 @@ study-history: env
 	$(ONE_CORE) run --method rag --method pag --method oppu --method cope \
 		--task news_headline --task scholarly_title $(HISTORY)
 
-# rag_dense and rag_contriever need sentence-transformers and a model from the hub.
-BEYOND := rag_recent rag_random oppu_rag oppu_pag user_prefix per_pcs style_vector best_of_n cad \
-	context_steering dexperts draft_refine oppu_dpo_held_out oppu_swapped oppu_mean oppu_shuffled \
-	oppu_halves oppu_head tam_head tam_length rag_swapped copy_nearest copy_recent
+# rag_dense and rag_contriever need a model from the hub.
+BEYOND := rag_recent rag_random rag_wordllama oppu_rag oppu_pag user_prefix per_pcs style_vector \
+	best_of_n cad context_steering dexperts draft_refine oppu_dpo_held_out oppu_swapped oppu_mean \
+	oppu_shuffled oppu_halves oppu_head tam_head tam_length rag_swapped copy_nearest copy_recent
 study-beyond: env
 	$(ONE_CORE) run $(BEYOND:%=--method %) --task news_headline --task scholarly_title \
 		$(SEEDS:%=--seed %)

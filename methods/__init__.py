@@ -34,6 +34,7 @@ VERSIONS = {
     "rag_random": 1,
     "rag_recent": 1,
     "rag_swapped": 1,
+    "rag_wordllama": 1,
     "style_vector": 1,
     "tam": 1,
     "tam_head": 1,

@@ -86,6 +86,8 @@ def licence(package: str) -> str:
              if line.startswith("License :: ")]  # fmt: skip
     found = [CLASSIFIERS.get(name, name) for name in named if name != "OSI Approved"]
     field = " ".join((about.get("License") or "").split())
+    # "MIT License", then its text
+    field = "MIT" if field.startswith("MIT License Copyright") else field
     field = FIELDS.get(field, field) if len(field) <= _LONGEST else ""
     if field.startswith("BSD-") and found == ["BSD"]:
         return field

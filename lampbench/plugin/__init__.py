@@ -46,7 +46,7 @@ from lampbench.plugin.borrowing import (
 from lampbench.plugin.context import Context, Recipe, TaskRecipe, UserRecipe, WeightsSource
 from lampbench.plugin.criterion import AnswerLikelihood, HistorySimilarity, ImplicitReward
 from lampbench.plugin.decoding import Decoding, Greedy
-from lampbench.plugin.dense_retrieval import CONTRIEVER, Dense, Embeddings
+from lampbench.plugin.dense_retrieval import CONTRIEVER, WORDLLAMA, Dense, Embeddings
 from lampbench.plugin.halves import HeldOutDPO, MeanOfHalves, OtherHalf
 from lampbench.plugin.hyperparameter import Part, hyper
 from lampbench.plugin.method import Method, Prediction
@@ -114,6 +114,7 @@ __all__ = [
     "CONTRIEVER",
     "EVERYTHING",
     "IA3",
+    "WORDLLAMA",
     "AdapterRecipe",
     "AnotherUsers",
     "AnotherUsersPrompt",

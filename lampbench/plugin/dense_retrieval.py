@@ -12,6 +12,12 @@ from lampbench.core.dataset import Record, User
 from lampbench.engine.capability import Capability
 from lampbench.plugin.context import Context, UserRecipe
 from lampbench.plugin.hyperparameter import hyper
+from lampbench.plugin.packaged_encoder import (
+    WORDLLAMA_MODEL,
+    WORDLLAMA_VERSION,
+    load_wordllama,
+    wordllama_missing,
+)
 from lampbench.plugin.retrieval import Item, Retriever
 from lampbench.util.errors import LampbenchError
 
@@ -43,17 +49,23 @@ class Embeddings(UserRecipe):
     from_data_alone = True
 
     model: str = hyper(
-        "embedding model: a hub id or a folder", default="sentence-transformers/all-MiniLM-L6-v2"
+        "embedding model: a hub id, a folder, or wordllama, which is a package",
+        default="sentence-transformers/all-MiniLM-L6-v2",
     )
-    revision: str = hyper("revision of a hub model: commit, tag or branch", default="main")
+    revision: str = hyper(
+        "revision of a hub model (commit, tag or branch), or version of the package",
+        default="main",
+    )
 
     def needs(self) -> frozenset[Capability]:
         """Nothing: another library embeds."""
         return frozenset()
 
     def missing_package(self) -> str | None:
-        """The library that embeds."""
-        return None if find_spec("sentence_transformers") else _NOT_INSTALLED
+        """The library that embeds, or the package with the model."""
+        if not find_spec("sentence_transformers"):
+            return _NOT_INSTALLED
+        return wordllama_missing() if self.model == WORDLLAMA_MODEL else None
 
     def build(self, context: Context, users: Sequence[User]) -> Iterator[User]:
         """Embed what each record is found by."""
@@ -112,6 +124,8 @@ CONTRIEVER = Dense(Embeddings(model="facebook/contriever"), similarity="dot")
 """Contriever (Izacard et al., 2022) as LaMP uses it: the mean of the last layer's token vectors,
 compared by dot product. The checkpoint is a plain encoder, which sentence-transformers pools by
 the mean."""
+WORDLLAMA = Dense(Embeddings(model=WORDLLAMA_MODEL, revision=WORDLLAMA_VERSION))
+"""WordLlama (Miller, 2024): token vectors out of a package, so that no hub is needed."""
 
 
 @lru_cache(maxsize=2)
@@ -120,6 +134,8 @@ def _encoder(model: str, revision: str) -> Any:
         from sentence_transformers import SentenceTransformer
     except ImportError:
         raise LampbenchError(_NOT_INSTALLED) from None
+    if model == WORDLLAMA_MODEL:
+        return load_wordllama(revision)
     try:
         return SentenceTransformer(model, revision=None if Path(model).is_dir() else revision)
     except Exception as error:  # hub, network and file errors of several libraries

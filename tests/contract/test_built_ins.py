@@ -21,14 +21,15 @@ NOTED = {
 }
 """Hyper-parameters of parts that the trial cannot show to matter: method -> their section."""
 NOTED |= dict.fromkeys(("macro_f1", "mae", "rmse"), "no value depends on the reference")
-EXTRAS = {"rag_contriever": "sentence_transformers", "rag_dense": "sentence_transformers"}
+FROM_THE_HUB = ("rag_contriever", "rag_dense")
+"""Methods that need an embedding model of the hub."""
 
 
 @pytest.mark.parametrize(("kind", "name"), EVERY, ids=[f"{kind} {name}" for kind, name in EVERY])
 def test_it_keeps_the_contract(shop, kind, name):
-    if name in EXTRAS:
-        pytest.importorskip(EXTRAS[name])
     found = list(check_plugin(kind, name, shop))
+    if name in FROM_THE_HUB and any("cannot be loaded" in one.message for one in found):
+        pytest.skip("no such model here, and no hub")
     assert not [one for one in found if one.verdict == "failed"]
     notes = [one.message for one in found if one.verdict == "note"]
     assert all(NOTED.get(name, "?") in message for message in notes), notes

@@ -12,7 +12,15 @@ import pytest
 
 from lampbench.core.dataset import Query, Record, User
 from lampbench.execution.runner import execute
-from lampbench.plugin import CONTRIEVER, Dense, Embeddings, Method, RetrievalAugmented
+from lampbench.plugin import (
+    CONTRIEVER,
+    WORDLLAMA,
+    Dense,
+    Embeddings,
+    Method,
+    RetrievalAugmented,
+    packaged_encoder,
+)
 from lampbench.plugin import dense_retrieval as dense
 from lampbench.plugin.hyperparameter import ValueSources, resolve
 from lampbench.util.errors import LampbenchError
@@ -168,7 +176,6 @@ def test_importing_the_plugins_loads_no_encoder(python) -> None:
 
 def test_contriever_is_the_mean_of_the_last_layer_by_dot_product(tmp_path, monkeypatch) -> None:
     """A plain encoder, as the checkpoint of Contriever is, with random weights."""
-    pytest.importorskip("sentence_transformers")
     import torch
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
     from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
@@ -200,3 +207,34 @@ def test_contriever_is_the_mean_of_the_last_layer_by_dot_product(tmp_path, monke
     assert np.allclose(found, wanted.numpy(), atol=1e-5)
     assert CONTRIEVER.embeddings.model == "facebook/contriever"
     assert CONTRIEVER.similarity == "dot"
+
+
+class TestWordLlama:
+    def test_a_text_is_the_mean_of_its_tokens_vectors(self) -> None:
+        import wordllama as package
+        from safetensors.numpy import load_file
+        from tokenizers import Tokenizer
+
+        folder = Path(package.__file__).parent
+        (weights,) = (folder / "weights").glob("*.safetensors")
+        (tokens,) = (folder / "tokenizers").glob("*.json")
+        table = load_file(weights)["embedding.weight"].astype(np.float32)
+        ids = Tokenizer.from_file(str(tokens)).encode("A cat sat.", add_special_tokens=False).ids
+        found = ready(WORDLLAMA).embeddings.encode(["A cat sat.", "rain"])
+        assert np.allclose(found[0], table[ids].mean(axis=0), atol=1e-6)
+
+    def test_another_version_than_the_installed_is_refused(self, monkeypatch) -> None:
+        monkeypatch.setattr(packaged_encoder, "find_spec", lambda _: True)
+        monkeypatch.setattr(packaged_encoder, "version", lambda _: "9.9")
+        with pytest.raises(LampbenchError, match=r"--set embeddings\.revision=9\.9") as told:
+            packaged_encoder.load_wordllama("0.4")
+        assert "\n" not in str(told.value)
+
+    def test_without_the_package_one_line_says_how_to_get_it(self, monkeypatch) -> None:
+        monkeypatch.setattr(dense, "find_spec", lambda _: True)
+        monkeypatch.setattr(packaged_encoder, "find_spec", lambda _: None)
+        part = ready(WORDLLAMA).embeddings
+        assert "wordllama needs the package" in (part.missing_package() or "")
+        assert ready(Dense()).embeddings.missing_package() is None
+        with pytest.raises(LampbenchError, match=r"pip install 'lampbench\[dense\]'"):
+            packaged_encoder.load_wordllama("0.4")
