@@ -180,9 +180,10 @@ study-penalty: env
 
 HISTORY := --max-history 1 --max-history 2 --max-history 4 --max-history 8 --max-history 16 \
 	--max-history all
-study-history: env
+study-history: env $(SMOLLM2)
 	$(ONE_CORE) run --method rag --method pag --method oppu --method cope \
 		--task news_headline --task scholarly_title $(HISTORY)
+	$(ONE_CORE) run --method oppu --task news_headline --model smollm2-135m $(HISTORY)
 
 # rag_dense and rag_contriever need a model from the hub.
 BEYOND := rag_recent rag_random rag_wordllama oppu_rag oppu_pag user_prefix per_pcs style_vector \

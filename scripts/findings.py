@@ -68,11 +68,11 @@ def _plots(recorded: Recorded) -> Iterator[tuple[Path, str]]:
         by_method, places = penalty_lines(board, members, "rougeL")
         plot = plots.lines(by_method, places, "ROUGE-L", "ROUGE-L by penalty")
         yield _svg(f"penalty-{task}", plot)
-    for task in sorted({series.column.task for series in recorded.histories}):
-        cut = [series for series in recorded.histories if series.column.task == task]
+    for model, task in sorted({(s.setup.model, s.column.task) for s in recorded.histories}):
+        cut = [s for s in recorded.histories if (s.setup.model, s.column.task) == (model, task)]
         rows, places = history_lines(cut)
         plot = plots.lines(rows, places, "ROUGE-L", "ROUGE-L by records per user")
-        yield _svg(f"records-{task}", plot)
+        yield _svg(f"records-{model}-{task}", plot)
 
 
 def _svg(name: str, drawn: str) -> tuple[Path, str]:

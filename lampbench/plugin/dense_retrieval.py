@@ -15,7 +15,7 @@ from lampbench.plugin.hyperparameter import hyper
 from lampbench.plugin.packaged_encoder import (
     WORDLLAMA_MODEL,
     WORDLLAMA_VERSION,
-    load_wordllama,
+    WordLlama,
     wordllama_missing,
 )
 from lampbench.plugin.retrieval import Item, Retriever
@@ -38,9 +38,8 @@ _NOT_INSTALLED = "dense retrieval needs sentence-transformers: pip install 'lamp
 class Embeddings(UserRecipe):
     """The vectors of a user's records, one row per record, in the order of the history.
 
-    Made by sentence-transformers, one user at a time, so that a user's vectors depend on nobody
-    else's texts. They are kept with the other artifacts; runs that differ in the language model or
-    the seed share them.
+    Made one user at a time, so that a user's vectors depend on nobody else's texts. They are kept
+    with the other artifacts; runs that differ in the language model or the seed share them.
     """
 
     name: ClassVar = "embeddings"
@@ -63,9 +62,9 @@ class Embeddings(UserRecipe):
 
     def missing_package(self) -> str | None:
         """The library that embeds, or the package with the model."""
-        if not find_spec("sentence_transformers"):
-            return _NOT_INSTALLED
-        return wordllama_missing() if self.model == WORDLLAMA_MODEL else None
+        if self.model == WORDLLAMA_MODEL:
+            return wordllama_missing()
+        return None if find_spec("sentence_transformers") else _NOT_INSTALLED
 
     def build(self, context: Context, users: Sequence[User]) -> Iterator[User]:
         """Embed what each record is found by."""
@@ -130,12 +129,12 @@ WORDLLAMA = Dense(Embeddings(model=WORDLLAMA_MODEL, revision=WORDLLAMA_VERSION))
 
 @lru_cache(maxsize=2)
 def _encoder(model: str, revision: str) -> Any:
+    if model == WORDLLAMA_MODEL:
+        return WordLlama(revision)
     try:
         from sentence_transformers import SentenceTransformer
     except ImportError:
         raise LampbenchError(_NOT_INSTALLED) from None
-    if model == WORDLLAMA_MODEL:
-        return load_wordllama(revision)
     try:
         return SentenceTransformer(model, revision=None if Path(model).is_dir() else revision)
     except Exception as error:  # hub, network and file errors of several libraries

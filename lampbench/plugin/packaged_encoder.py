@@ -1,17 +1,22 @@
 """WordLlama: an embedding model that comes in a package, so that it needs no hub."""
 
+from collections.abc import Sequence
 from importlib.metadata import version
-from importlib.resources import as_file, files
 from importlib.util import find_spec
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lampbench.util.errors import LampbenchError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 WORDLLAMA_MODEL = "wordllama"
 """`embeddings.model` for the vectors of WordLlama (Miller, 2024): one of 256 numbers per token of
 Llama 2's vocabulary, distilled from Llama's embedding tables. A text is the mean of its tokens."""
 WORDLLAMA_VERSION = "0.4.0.post1"
-_NOT_INSTALLED = f"{WORDLLAMA_MODEL} needs the package of that name: pip install 'lampbench[dense]'"
+_NOT_INSTALLED = f"{WORDLLAMA_MODEL} is a package: pip install 'lampbench[wordllama]'"
 _WEIGHTS = "weights/l2_supercat_256.safetensors"
 _TOKENIZER = "tokenizers/l2_supercat_tokenizer_config.json"
 
@@ -21,32 +26,42 @@ def wordllama_missing() -> str | None:
     return None if find_spec(WORDLLAMA_MODEL) else _NOT_INSTALLED
 
 
-def load_wordllama(revision: str) -> Any:
-    """WordLlama as a model of sentence-transformers, on the CPU.
+class WordLlama:
+    """Encodes as models of sentence-transformers do: the mean of the vectors of a text's tokens.
 
-    Only two files of the package are used: its own loader looks elsewhere for the tokenizer, and
-    asks the hub.
+    Two files of the package are read. Its own loader would look elsewhere for the tokenizer, and
+    ask the hub for it.
 
     Raises:
-        ImportError: sentence-transformers is missing.
         LampbenchError: the package is missing, or its version is not `revision`.
     """
-    missing = wordllama_missing()
-    if missing:
-        raise LampbenchError(missing)
-    installed = version(WORDLLAMA_MODEL)
-    if installed != revision:
-        raise LampbenchError(
-            f"embeddings.revision is {revision}, but {WORDLLAMA_MODEL} {installed} is installed; "
-            f"install that version, or give --set embeddings.revision={installed}"
-        )
-    from safetensors.numpy import load_file
-    from sentence_transformers import SentenceTransformer
-    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
-    from tokenizers import Tokenizer
 
-    package = files(WORDLLAMA_MODEL)
-    with as_file(package / _WEIGHTS) as weights, as_file(package / _TOKENIZER) as tokenizer:
-        vectors = load_file(weights)["embedding.weight"].astype("float32")
-        static = StaticEmbedding(Tokenizer.from_file(str(tokenizer)), embedding_weights=vectors)
-    return SentenceTransformer(modules=[static], device="cpu")
+    def __init__(self, revision: str) -> None:
+        from safetensors.numpy import load_file
+        from tokenizers import Tokenizer
+
+        missing = wordllama_missing()
+        if missing:
+            raise LampbenchError(missing)
+        installed = version(WORDLLAMA_MODEL)
+        if installed != revision:
+            raise LampbenchError(
+                f"embeddings.revision is {revision}, but {WORDLLAMA_MODEL} {installed} is "
+                f"installed; install that version, or give --set embeddings.revision={installed}"
+            )
+        # found without importing it, which would import more than its files need
+        found = find_spec(WORDLLAMA_MODEL)
+        assert found is not None and found.submodule_search_locations
+        package = Path(found.submodule_search_locations[0])
+        self._vectors = load_file(package / _WEIGHTS)["embedding.weight"].astype("float32")
+        self._tokenizer = Tokenizer.from_file(str(package / _TOKENIZER))
+
+    def encode(self, texts: Sequence[str], **_: object) -> "NDArray[np.float32]":
+        """A row of 256 numbers per text; zeros for a text without tokens."""
+        import numpy as np
+
+        found = np.zeros((len(texts), self._vectors.shape[1]), np.float32)
+        for row, text in zip(found, texts, strict=True):
+            if ids := self._tokenizer.encode(text, add_special_tokens=False).ids:
+                row[:] = self._vectors[ids].mean(axis=0)
+        return found

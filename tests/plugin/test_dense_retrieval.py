@@ -3,6 +3,7 @@
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar
@@ -176,6 +177,7 @@ def test_importing_the_plugins_loads_no_encoder(python) -> None:
 
 def test_contriever_is_the_mean_of_the_last_layer_by_dot_product(tmp_path, monkeypatch) -> None:
     """A plain encoder, as the checkpoint of Contriever is, with random weights."""
+    pytest.importorskip("sentence_transformers")
     import torch
     from tokenizers import Tokenizer, models, pre_tokenizers, processors
     from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
@@ -211,30 +213,33 @@ def test_contriever_is_the_mean_of_the_last_layer_by_dot_product(tmp_path, monke
 
 class TestWordLlama:
     def test_a_text_is_the_mean_of_its_tokens_vectors(self) -> None:
-        import wordllama as package
         from safetensors.numpy import load_file
         from tokenizers import Tokenizer
 
-        folder = Path(package.__file__).parent
+        place = find_spec("wordllama")
+        assert place is not None and place.origin is not None
+        folder = Path(place.origin).parent
         (weights,) = (folder / "weights").glob("*.safetensors")
         (tokens,) = (folder / "tokenizers").glob("*.json")
         table = load_file(weights)["embedding.weight"].astype(np.float32)
         ids = Tokenizer.from_file(str(tokens)).encode("A cat sat.", add_special_tokens=False).ids
-        found = ready(WORDLLAMA).embeddings.encode(["A cat sat.", "rain"])
+        found = ready(WORDLLAMA).embeddings.encode(["A cat sat.", "rain", ""])
         assert np.allclose(found[0], table[ids].mean(axis=0), atol=1e-6)
+        assert not found[2].any()
+        assert "wordllama" not in sys.modules  # importing it takes seconds
 
     def test_another_version_than_the_installed_is_refused(self, monkeypatch) -> None:
         monkeypatch.setattr(packaged_encoder, "find_spec", lambda _: True)
         monkeypatch.setattr(packaged_encoder, "version", lambda _: "9.9")
         with pytest.raises(LampbenchError, match=r"--set embeddings\.revision=9\.9") as told:
-            packaged_encoder.load_wordllama("0.4")
+            packaged_encoder.WordLlama("0.4")
         assert "\n" not in str(told.value)
 
     def test_without_the_package_one_line_says_how_to_get_it(self, monkeypatch) -> None:
         monkeypatch.setattr(dense, "find_spec", lambda _: True)
         monkeypatch.setattr(packaged_encoder, "find_spec", lambda _: None)
         part = ready(WORDLLAMA).embeddings
-        assert "wordllama needs the package" in (part.missing_package() or "")
+        assert "wordllama is a package" in (part.missing_package() or "")
         assert ready(Dense()).embeddings.missing_package() is None
-        with pytest.raises(LampbenchError, match=r"pip install 'lampbench\[dense\]'"):
-            packaged_encoder.load_wordllama("0.4")
+        with pytest.raises(LampbenchError, match=r"pip install 'lampbench\[wordllama\]'"):
+            packaged_encoder.WordLlama("0.4")
