@@ -37,14 +37,13 @@ def on_common_seeds(groups: Sequence[Sequence[Run]]) -> list[Sequence[Run]]:
     ]
 
 
-def compared_scores(ours: CellScore, theirs: CellScore) -> "tuple[Scores, Scores]":
-    """The scores by which two methods are compared: each query's mean over common seeds."""
-    kept = on_common_seeds((ours.chosen, theirs.chosen))
-    one, other = (
+def compared_scores(*scores: CellScore) -> "list[Scores]":
+    """The scores by which methods are compared: each query's mean over common seeds."""
+    kept = on_common_seeds([score.chosen for score in scores])
+    return [
         score.scores if len(runs) == len(score.chosen) else score.over_runs(runs)
-        for score, runs in zip((ours, theirs), kept, strict=True)
-    )
-    return one, other
+        for score, runs in zip(scores, kept, strict=True)
+    ]
 
 
 def gaps_by_seed(ours: CellScore, theirs: CellScore) -> "Mapping[int, Scores]":
