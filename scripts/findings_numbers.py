@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lampbench.report.cell_scores import CellScore, score_cell
+from lampbench.report.common_seeds import common_seeds
 from lampbench.report.contents import Recorded
 from lampbench.report.setups import Column, Setup, column_of, setup_of
 from lampbench.report.statistics import Interval, Paired
@@ -39,7 +40,8 @@ class Measured:
 class Gain:
     """One score minus another on the same queries, in points of 0.01.
 
-    `both` is the 95% interval for other users and other seeds, None where there is one seed.
+    `seeds` is how many seeds are common. `both` is the 95% interval for other users and other
+    seeds, None for fewer than two.
     """
 
     paired: Paired
@@ -57,7 +59,7 @@ class Gain:
         """The interval over users and seeds.
 
         Raises:
-            LampbenchError: there is one seed.
+            LampbenchError: fewer than two seeds are common.
         """
         if self.both is None:
             raise LampbenchError("an interval over seeds needs two seeds of both methods")
@@ -210,7 +212,7 @@ class Numbers:
         paired = self._board.paired(ours, theirs)
         spread = self._board.seed_spread(ours, theirs)
         both = spread.users_and_seeds(paired.difference) if spread else None
-        return Gain(paired, both, len(spread.seeds) if spread else 1)
+        return Gain(paired, both, len(common_seeds((ours.chosen, theirs.chosen))))
 
     def _place(self, model: str, task: str) -> tuple[Setup, Column] | None:
         places = [

@@ -2,8 +2,7 @@
 
 from typing import TYPE_CHECKING, Unpack
 
-from lampbench.api.executing import closing
-from lampbench.api.running import one_length, plan
+from lampbench.api.running import one_plan
 from lampbench.api.settings import AnyMethod, AnyTask, RunSettings
 
 if TYPE_CHECKING:
@@ -39,7 +38,5 @@ def show_prompt(
     """
     from lampbench.study.shown_prompts import shown_prompts
 
-    known = one_length(settings)
-    (found,) = plan([method], [task], models=[model], seeds=[seed], **known)
-    with closing([found]):
+    with one_plan(method, task, model, seed, settings) as found:
         return shown_prompts(found, user, query)

@@ -1,6 +1,7 @@
 """Running methods on tasks: one run, many, a sweep, the paper's experiments."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -203,10 +204,23 @@ def diagnose(
     """
     from lampbench.study.diagnose import diagnose_plan
 
+    with one_plan(method, task, model, seed, settings) as found:
+        return diagnose_plan(found)
+
+
+@contextmanager
+def one_plan(
+    method: AnyMethod, task: AnyTask, model: str, seed: int, settings: RunSettings
+) -> Iterator[Plan]:
+    """The plan of one run, whose engine is closed at the end.
+
+    Raises:
+        LampbenchError: an option is invalid, or the settings are those of several runs.
+    """
     known = one_length(settings)
     (found,) = plan([method], [task], models=[model], seeds=[seed], **known)
     with closing([found]):
-        return diagnose_plan(found)
+        yield found
 
 
 def _require_values(chosen: RunOptions, axes: Mapping[str, Sequence[Any]]) -> None:

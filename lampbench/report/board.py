@@ -8,7 +8,8 @@ from lampbench.core.findings import leaks_first
 from lampbench.engine.models import BUNDLED
 from lampbench.paper.cast import cast
 from lampbench.paper.published import paper
-from lampbench.report.cell_scores import CellScore, compared_scores
+from lampbench.report.cell_scores import CellScore
+from lampbench.report.common_seeds import compared_scores
 from lampbench.report.metric_format import reads_choices
 from lampbench.report.setups import Column, Setup
 from lampbench.scoring.catalog import METRICS
@@ -52,10 +53,7 @@ class Board:
         return self._cells.get((setup, column, method, metric))
 
     def paired(self, ours: CellScore, theirs: CellScore) -> "Paired":
-        """The comparison of two of the board's scores of one column and metric, made once.
-
-        Of two methods that both draw, it is over the seeds that both have, if there are any.
-        """
+        """The comparison of two scores of one column and metric on common seeds, made once."""
         from lampbench.report.statistics import paired
 
         pair = id(ours), id(theirs)

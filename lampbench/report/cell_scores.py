@@ -2,21 +2,15 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from lampbench.core.findings import leaks_first
 from lampbench.paper.published import paper
-from lampbench.plugin.decoding import Greedy
-from lampbench.plugin.dense_retrieval import Dense, Embeddings
-from lampbench.plugin.prompting import Plain, RetrievalAugmented
-from lampbench.plugin.retrieval import BM25, Recent
-from lampbench.plugin.side import OwnPrompting, OwnWeights, Side
-from lampbench.plugin.weighted_sides import Contrastive, ExpertGuided, Guided
-from lampbench.record.manifest import PREDICT
 from lampbench.record.runs import Run
+from lampbench.report.draws import draws
 from lampbench.report.setups import Column, Setup, age
 from lampbench.scoring.aggregate import mean
 
@@ -27,12 +21,6 @@ EXTERNAL_MARK = "‡"
 """Marks runs whose answers were made elsewhere."""
 SUBMITTED_MARK = "§"
 """Marks runs that others recorded and submitted."""
-
-_STEADY = (
-    Plain, RetrievalAugmented, BM25, Recent, Dense, Embeddings, Side, OwnPrompting, OwnWeights,
-    Greedy, Contrastive, Guided, ExpertGuided,
-)  # fmt: skip
-"""Parts of prompts and decodings that draw nothing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,9 +72,7 @@ class CellScore:
         Raises:
             LampbenchError: a run's scores cannot be read.
         """
-        if self.mean is None or self.pooled:
-            return {}
-        return self.over_seeds(self.seeds)
+        return self.over_runs(self.chosen)
 
     @cached_property
     def by_seed(self) -> Mapping[int, "Scores"]:
@@ -108,33 +94,22 @@ class CellScore:
             for run in self.chosen
         }
 
-    def over_seeds(self, seeds: Collection[int]) -> "Scores":
-        """Each query's mean over some of the seeds, by user and query in order."""
+    def with_seed(self, seed: int) -> "Scores":
+        """Each query's score with one seed: the same with any, where nothing is drawn."""
+        return self.by_seed[seed if self.draws else min(self.by_seed)]
+
+    def over_runs(self, runs: Iterable[Run]) -> "Scores":
+        """Each query's mean over some of the runs, by user and query in order."""
         found: dict[tuple[str, str], list[float]] = defaultdict(list)
-        for seed, scores in self.by_seed.items():
-            for place, value in scores.items() if seed in seeds else ():
+        for run in runs:
+            for place, value in self.by_seed.get(run.manifest.seed, {}).items():
                 found[place].append(value)
         return {place: mean(values) for place, values in sorted(found.items())}
 
     @property
     def draws(self) -> bool:
-        """Whether scores can depend on the seed; also where nothing is known of the method.
-
-        They cannot where nothing is trained or generated but the answers, these greedily, and no
-        prompt quotes what was drawn.
-        """
-        manifest = self.chosen[-1].manifest
-        parts = manifest.method_parts
-        stages = {stage.stage for stage in manifest.stages}
-        untrained = "adaptation" in parts and parts["adaptation"] is None
-        named = {name for part in ("prompting", "decoding") for name in _names(parts.get(part))}
-        return not (
-            PREDICT in stages
-            and stages <= {PREDICT, Embeddings.section}
-            and untrained
-            and "decoding" in parts
-            and named <= {kind.name for kind in _STEADY}
-        )
+        """Whether scores can depend on the seed; also where nothing is known of the method."""
+        return draws(self.chosen[-1])
 
     @cached_property
     def interval(self) -> "Interval | None":
@@ -154,18 +129,6 @@ class CellScore:
         return _interval({(user, ""): mean(scores) for user, scores in by_user.items()})
 
 
-def compared_scores(ours: CellScore, theirs: CellScore) -> "tuple[Scores, Scores]":
-    """The scores by which two methods are compared: means over the seeds that both have.
-
-    Where one draws nothing, or no seed is common, they are means over all seeds of each.
-    """
-    common = set(ours.seeds) & set(theirs.seeds)
-    every = set(ours.seeds) | set(theirs.seeds)
-    if common and common != every and ours.draws and theirs.draws:
-        return ours.over_seeds(common), theirs.over_seeds(common)
-    return ours.scores, theirs.scores
-
-
 def row_mark(run: Run) -> str:
     """The mark of a run that is not our own: of answers made elsewhere, or else of a submission."""
     if run.manifest.external is not None:
@@ -183,15 +146,6 @@ def title_suffix(run: Run) -> str:
     """What follows a method's title in the row of a run that is not our own."""
     who = f" ({run.submitter})" if run.submitter else ""
     return f"{who} {row_mark(run)}".rstrip()
-
-
-def _names(part: Any) -> Iterator[str]:
-    """The name of a part of a manifest, and those of the parts inside it."""
-    for key, value in (part or {}).items():
-        if key == "part":
-            yield value
-        elif isinstance(value, dict):
-            yield from _names(value)
 
 
 def score_cell(setup: Setup, column: Column, runs: Sequence[Run]) -> list[CellScore]:

@@ -10,6 +10,7 @@ from typing import Literal
 from lampbench.record.private import PRIVATE, shown_text
 from lampbench.report.board import Board
 from lampbench.report.cell_scores import CellScore
+from lampbench.report.common_seeds import compared_scores
 from lampbench.report.markdown import escaped, heading
 from lampbench.report.setups import Column, Setup
 from lampbench.report.shared_words import pieces
@@ -30,7 +31,7 @@ HOW = {
 
 @dataclass(frozen=True, slots=True)
 class ShownAnswer:
-    """A method's answer and its score, None where it has none.
+    """A method's answer and the score of this answer, None where it has none.
 
     `pieces` alternate between plain text and words that the user's own text has too.
     """
@@ -86,7 +87,7 @@ def answered_queries(
             ShownAnswer(
                 cell.method_title,
                 _pieces(row.prediction, reference),
-                cell.scores.get((user, query)),
+                cell.by_seed.get(cell.chosen[0].manifest.seed, {}).get((user, query)),
             )
             for cell, row in zip(cells, texts, strict=True)
         ]
@@ -105,8 +106,8 @@ def _pieces(prediction: str | None, reference: str | None) -> Sequence[str]:
 
 def differing(first: CellScore, last: CellScore) -> dict[Place, float]:
     """By how much a method's score exceeds another's, for each query where they differ."""
-    both = first.scores.keys() & last.scores.keys()
-    gains = {place: last.scores[place] - first.scores[place] for place in both}
+    ours, theirs = compared_scores(last, first)
+    gains = {place: ours[place] - theirs[place] for place in ours.keys() & theirs.keys()}
     return {place: gain for place, gain in gains.items() if gain != 0}
 
 
@@ -117,7 +118,7 @@ def _picked(cells: Sequence[CellScore], places: list[Place], pick: Pick) -> list
         gains = differing(cells[0], cells[-1])
         middle = median_low(gains.values()) if gains else 0.0
         return sorted(gains, key=lambda place: (abs(gains[place] - middle), _hash(place)))
-    *others, last = (cell.scores for cell in cells)
+    *others, last = compared_scores(*cells)
     scored = [place for place in places if all(place in each for each in (last, *others))]
     sign = 1 if pick == "gain" else -1
 

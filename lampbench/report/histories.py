@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 
 from lampbench.record.runs import Run
 from lampbench.report.cell_scores import CellScore, score_cell
+from lampbench.report.common_seeds import on_common_seeds
 from lampbench.report.fill_cells import ExcludedRun, fill_cells, in_order
 from lampbench.report.setups import Column, Setup
-from lampbench.report.sweeps import on_common_seeds
 
 WHOLE = "all"
 
@@ -80,7 +80,7 @@ def history_series(
 def _lengths(
     setup: Setup, column: Column, by_length: Mapping[int | None, Sequence[Run]]
 ) -> tuple[HistoryLength, ...]:
-    groups = on_common_seeds([list(runs) for runs in by_length.values()])
+    groups = on_common_seeds(list(by_length.values()))
     return tuple(
         HistoryLength(
             most, tuple(runs), {one.metric: one for one in score_cell(setup, column, runs)}

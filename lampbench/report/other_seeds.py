@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from lampbench.record.runs import Run, read_run
 from lampbench.report.cell_scores import CellScore, score_cell
-from lampbench.report.seed_spread import SeedSpread, gaps_by_seed, seed_spread
+from lampbench.report.common_seeds import gaps_by_seed
+from lampbench.report.seed_spread import SeedSpread, seed_spread
 from lampbench.report.setups import age, column_of, settings_of, setup_of
 from lampbench.report.statistics import Interval, interval
 from lampbench.scoring.aggregate import mean
@@ -24,9 +25,9 @@ class SeedComparison:
 
 
 def compare_seeds(ours: Run, theirs: Run, metric: str) -> SeedComparison | None:
-    """Two runs compared with each seed that both are recorded with, settings being equal.
+    """Two runs compared with each common seed of the runs that are recorded with their settings.
 
-    None for fewer than two such seeds, and for runs that differ in nothing but the seed.
+    None for fewer than two common seeds, and for runs that differ in nothing but the seed.
     """
     if _kind(ours) == _kind(theirs):
         return None

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lampbench.report.cell_scores import CellScore
+from lampbench.report.common_seeds import gaps_by_seed
 from lampbench.report.statistics import LEVEL, Interval, Scores, grouped_by_user
 
 if TYPE_CHECKING:
-    from lampbench.report.cell_scores import CellScore
     from lampbench.report.resampling import Floats
 
 
@@ -41,31 +42,8 @@ class SeedSpread:
         return Interval(users.mean, low, users.mean + math.hypot(users.high - users.mean, far))
 
 
-def gaps_by_seed(ours: "CellScore", theirs: "CellScore") -> Mapping[int, Scores]:
-    """Our scores minus theirs, for each seed that both have.
-
-    A method that draws nothing has the same scores with every seed; of two such methods, there is
-    one difference, of the first seed.
-    """
-    if not ours.scores or not theirs.scores:
-        return {}
-    one, other = ours.by_seed, theirs.by_seed
-    if ours.draws and theirs.draws:
-        seeds = set(one.keys() & other.keys())
-    elif ours.draws or theirs.draws:
-        seeds = set(one if ours.draws else other)
-    else:
-        seeds = {min(one)}
-    gaps = {}
-    for seed in sorted(seeds):
-        first = one[seed if ours.draws else min(one)]
-        second = other[seed if theirs.draws else min(other)]
-        gaps[seed] = {place: score - second[place] for place, score in first.items()}
-    return gaps
-
-
-def spread_over_seeds(ours: "CellScore", theirs: "CellScore") -> SeedSpread | None:
-    """How our scores minus theirs vary between the seeds that both have; None for one or none."""
+def spread_over_seeds(ours: CellScore, theirs: CellScore) -> SeedSpread | None:
+    """How our scores minus theirs vary between common seeds; None for one or none."""
     gaps = gaps_by_seed(ours, theirs)
     return seed_spread(gaps) if len(gaps) > 1 else None
 

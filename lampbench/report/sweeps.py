@@ -12,6 +12,7 @@ from lampbench.plugin.prompting import Plain
 from lampbench.plugin.weighted_sides import Contrastive
 from lampbench.record.runs import Run
 from lampbench.report.cell_scores import CellScore, score_cell
+from lampbench.report.common_seeds import on_common_seeds
 from lampbench.report.fill_cells import (
     ExcludedRun,
     changes,
@@ -118,14 +119,14 @@ def _sweep(
     if not by_value:
         return (), passed
     points = []
-    groups = [list(defaults)] if defaults else []
+    groups = [defaults] if defaults else []
     for runs in by_value.values():
         chosen, doubles = newest_runs(runs)
         passed += doubles
         groups.append(chosen)
-    for at, chosen in enumerate(on_common_seeds(groups)):
+    for at, compared in enumerate(on_common_seeds(groups)):
         is_default = bool(defaults) and at == 0
-        points.append(_point(setup, column, chosen, _value(chosen[0], path), is_default))
+        points.append(_point(setup, column, compared, _value(compared[0], path), is_default))
     return tuple(sorted(points, key=lambda point: _place(point.value))), passed
 
 
@@ -149,7 +150,7 @@ def _base_models(scores: Iterable[CellScore]) -> list[Sweep]:
             continue
         usual = min(variants.values(), key=_is_plugin)
         listed = sorted(variants.items(), key=_untouched_last)
-        chosen = on_common_seeds([list(score.chosen) for _, score in listed])
+        chosen = on_common_seeds([score.chosen for _, score in listed])
         points = tuple(
             _point(
                 setup,
@@ -176,17 +177,6 @@ def _titles_of_weights(scores: Iterable[CellScore]) -> dict[str, str]:
         if plain and greedy and parts.get("adaptation") and not known:
             titles.setdefault(_expression(parts["adaptation"]), score.method_title)
     return titles
-
-
-def on_common_seeds(groups: Sequence[list[Run]]) -> Sequence[list[Run]]:
-    """The runs of the seeds that every value has, so that only the value differs; all runs where
-    no seed is common.
-    """
-    seeds = [{run.manifest.seed for run in runs} for runs in groups]
-    common = set.intersection(*seeds) if seeds else set()
-    if not common:
-        return groups
-    return [[run for run in runs if run.manifest.seed in common] for runs in groups]
 
 
 def _untouched_last(variant: tuple[str, CellScore]) -> tuple[bool, str]:

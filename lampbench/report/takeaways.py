@@ -8,6 +8,7 @@ from lampbench.engine.models import BUNDLED
 from lampbench.paper.cast import Contest, Control, cast
 from lampbench.paper.published import paper
 from lampbench.report.board import Board
+from lampbench.report.common_seeds import NONE_COMMON
 from lampbench.report.marks import SIGNIFICANT, standings
 from lampbench.report.metric_format import PAPER_METRICS, metric_title
 from lampbench.report.setups import Column, Setup
@@ -209,7 +210,7 @@ def _size(gain: Gain) -> str:
     points = gain.points
     text = f"{points.text()} {points.interval()}".rstrip()
     if gain.spread is None:
-        return f"{text}, one seed" if gain.seeds == "1" else text
+        return text + {"1": ", one seed", NONE_COMMON: ", no seed in common"}.get(gain.seeds, "")
     gaps = [Number(100 * gap, 2, signed=True).text() for gap in gain.spread.differences]
     text += f"; by seed {_listed(gaps)}"
     if (both := gain.users_and_seeds) is not None:

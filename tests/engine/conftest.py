@@ -65,21 +65,13 @@ def reference(model_folder: Callable[[str], Path], engine_device: str) -> Any:
 @pytest.fixture(scope="session")
 def engine(model_folder: Callable[[str], Path], engine_device: str) -> Callable[..., Any]:
     """Batched engines by model and options, each loaded once."""
-    from lampbench.engine.batched.engine import BatchedEngine
-
     made: dict[str, Any] = {}
 
     def get(name: str = "llama", **options: Any) -> Any:
-        defaults = {
-            "device": engine_device,
-            "dtype": "float32",
-            "chat_template": None,
-            "fidelity": PAPER,
-        }
-        key = f"{name} {defaults | options}"
+        given = {"device": engine_device} | options
+        key = f"{name} {given}"
         if key not in made:
-            spec = resolve_model(str(model_folder(name)))
-            made[key] = BatchedEngine(spec, **defaults | options)
+            made[key] = tiny_models.load_engine(model_folder(name), **given)
         return made[key]
 
     return get

@@ -1,6 +1,7 @@
 """Inputs of the engines in the tests: prompts, examples, training jobs, adapter shapes."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from lampbench.engine.protocol import (
 MODELS = ("llama", "mistral", "gemma", "gemma-vision", "qwen")
 USER_LORA = LoraSpec(rank=4, alpha=8, dropout=0.1, targets=("q_proj", "v_proj"))
 TASK_LORA = LoraSpec(rank=4, alpha=4, dropout=0.1, targets=("q_proj", "k_proj", "v_proj", "o_proj"))
+STILL = replace(USER_LORA, dropout=0.0)
 LORA_SHAPES = (  # users whose adapters have nothing in common
     LoraSpec(4, 8, 0.0, ("q_proj", "v_proj")),
     LoraSpec(1, 2, 0.0, ("k_proj",)),

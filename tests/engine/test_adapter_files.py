@@ -13,8 +13,7 @@ from safetensors.torch import load_file, save_file
 from lampbench.engine.protocol import GenerateRequest, GenerationSpec
 from lampbench.util.errors import LampbenchError
 from tests.engine.engine_inputs import USER_LORA, job, no_hook, prompt
-
-WEIGHTS = "adapter_model.safetensors"
+from tests.engine.trained import WEIGHTS
 
 
 @pytest.fixture

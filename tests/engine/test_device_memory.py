@@ -4,7 +4,6 @@ import dataclasses
 
 import pytest
 import torch
-from safetensors.torch import load_file
 
 from lampbench.engine.batched import training_loop
 from lampbench.engine.batched.decoding_loop import DecodingLoop
@@ -17,9 +16,17 @@ from lampbench.engine.protocol import (
     ScoreRequest,
 )
 from lampbench.util.errors import LampbenchError
-from tests.engine.engine_inputs import OPTIM, USER_LORA, examples, job, no_hook, preferences, prompt
+from tests.engine.engine_inputs import (
+    OPTIM,
+    STILL,
+    examples,
+    job,
+    no_hook,
+    preferences,
+    prompt,
+)
+from tests.engine.trained import tensors
 
-STILL = dataclasses.replace(USER_LORA, dropout=0.0)
 FULL = "CUDA out of memory"
 
 
@@ -55,10 +62,6 @@ def answers(engine, requests):
     named = {(c.id, c.sample): c for c in found}
     assert len(named) == len(found)
     return named
-
-
-def tensors(asked):
-    return load_file(asked.output / "adapter_model.safetensors")
 
 
 @pytest.mark.parametrize("kind", ["greedy", "sampled", "contrastive"])
@@ -203,7 +206,8 @@ def test_out_of_memory_halves_the_batch_to_the_same_result(
     for result in results:
         assert result.losses == pytest.approx(expected[result.id].losses, abs=1e-5)
         assert result.margins == pytest.approx(expected[result.id].margins, abs=1e-4)
-    for ours, theirs in zip(map(tensors, parts), map(tensors, whole), strict=True):
+    for part, same in zip(parts, whole, strict=True):
+        ours, theirs = tensors(part.output), tensors(same.output)
         assert all(torch.allclose(ours[key], theirs[key], atol=1e-4) for key in ours)
 
 
@@ -244,6 +248,6 @@ def test_recomputed_activations_give_the_same_result(engine, tmp_path, monkeypat
     hook.remove()
     assert len(calls) == 4 + 2 * 4
     assert result.losses == pytest.approx(expected.losses, abs=1e-5)
-    ours, theirs = tensors(again), tensors(plain)
+    ours, theirs = tensors(again.output), tensors(plain.output)
     assert all(torch.allclose(ours[key], theirs[key], atol=1e-4) for key in ours)
     assert not engine()._model.is_gradient_checkpointing

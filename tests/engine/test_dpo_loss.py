@@ -5,14 +5,12 @@ import math
 
 import pytest
 import torch
-from safetensors.torch import load_file
 
 from lampbench.engine.dpo_loss import dpo_loss
-from lampbench.engine.protocol import DPOSpec, LoraSpec
+from lampbench.engine.protocol import DPOSpec
 from lampbench.engine.training_schedule import batch_indices
-from tests.engine.engine_inputs import OPTIM, job, no_hook, preferences
-
-STILL = LoraSpec(rank=4, alpha=8, dropout=0.0, targets=("q_proj", "v_proj"))
+from tests.engine.engine_inputs import OPTIM, STILL, job, no_hook, preferences
+from tests.engine.trained import apart, encoded, tensors
 
 
 def test_equation_6_by_hand():
@@ -58,19 +56,14 @@ def trl_training(engine, merged_model, adapters, tmp_path):
                 return dataset
 
         tam, user, _ = adapters(name)
-        encoder, data = engine(name)._training_encoder, asked.data
-        pairs = [
-            encoder.encode_responses("e", item.prompt, [item.chosen, item.rejected])
-            for item in data
-        ]
+        pairs = encoded(engine(name), asked)
         order = [
-            i for step in range(4) for i in batch_indices(asked.optim, len(data), asked.seed, step)
+            i for step in range(4) for i in batch_indices(asked.optim, len(pairs), asked.seed, step)
         ]
         rows = [
-            {"prompt_ids": list(pairs[i].prompt), "chosen_ids": list(pairs[i].responses[0]),
-             "rejected_ids": list(pairs[i].responses[1])}
-            for i in order
-        ]  # fmt: skip
+            {"prompt_ids": prompt, "chosen_ids": chosen, "rejected_ids": rejected}
+            for prompt, (chosen, rejected) in (pairs[i] for i in order)
+        ]
         arguments = DPOConfig(
             output_dir=str(tmp_path / "trl"), beta=asked.dpo.beta, per_device_train_batch_size=3,
             num_train_epochs=1, train_sampling_strategy="sequential", learning_rate=1e-3,
@@ -81,7 +74,7 @@ def trl_training(engine, merged_model, adapters, tmp_path):
         policy = PeftModel.from_pretrained(merged_model(name, tam), str(user), is_trainable=True)
         trainer = AsGiven(
             policy, reference, arguments, train_dataset=Dataset.from_list(rows),
-            processing_class=encoder.tokenizer,
+            processing_class=engine(name)._training_encoder.tokenizer,
         )  # fmt: skip
         trainer.train()
         policy.save_pretrained(tmp_path / "theirs")
@@ -109,14 +102,10 @@ def test_training_equals_trls_trainer(engine, merged_model, adapters, trl_traini
     losses, margins = trl_training(name, asked, merged_model(name, tam))
     assert losses == pytest.approx(list(result.losses), abs=2e-4)
     assert margins == pytest.approx(list(result.margins), abs=2e-4)
-    ours = load_file(asked.output / "adapter_model.safetensors")
-    theirs = load_file(tmp_path / "theirs" / "adapter_model.safetensors")
-    before = load_file(user / "adapter_model.safetensors")
-    assert ours.keys() == theirs.keys()
-    moved = max(float((ours[key] - before[key]).abs().max()) for key in ours)
-    apart = max(float((ours[key] - theirs[key]).abs().max()) for key in ours)
+    ours = tensors(asked.output)
+    moved = apart(ours, tensors(user))
     assert moved > 1e-3
-    assert apart < 0.02 * moved
+    assert apart(ours, tensors(tmp_path / "theirs")) < 0.02 * moved
 
 
 def test_trl_without_a_reference_computes_another_loss(engine, adapters, trl_training, tmp_path):

@@ -9,22 +9,15 @@ from typing import Any
 import pytest
 import torch
 
-from lampbench.core.fidelity import PAPER, REFERENCE
+from lampbench.core.fidelity import REFERENCE
 from lampbench.engine import load_model
-from lampbench.engine.batched.engine import BatchedEngine
 from lampbench.engine.model_arguments import ModelArguments
 from lampbench.engine.model_files import fingerprint
 from lampbench.engine.models import resolve_model
 from lampbench.engine.protocol import GenerateRequest, GenerationSpec
 from lampbench.util.errors import LampbenchError
 from tests.engine.engine_inputs import prompt
-from tests.engine.tiny_models import CONTEXT
-
-
-def load(folder, **options):
-    defaults = {"device": "cpu", "dtype": "float32", "chat_template": None, "fidelity": PAPER}
-    return BatchedEngine(resolve_model(str(folder)), **defaults | options)
-
+from tests.engine.tiny_models import CONTEXT, load_engine
 
 BAD = {
     "device": ({"device": "cuda:7"}, r"device 'cuda:7' cannot be used"),
@@ -38,7 +31,7 @@ BAD = {
 def test_bad_options_are_errors(model_folder, kind):
     options, message = BAD[kind]
     with pytest.raises(LampbenchError, match=message):
-        load(model_folder("llama"), **options)
+        load_engine(model_folder("llama"), **options)
 
 
 @pytest.mark.parametrize(("limit", "context"), [(100, 100), (10_000, CONTEXT), (10**30, CONTEXT)])
@@ -48,7 +41,7 @@ def test_the_context_is_the_smaller_of_the_models_and_the_tokenizers(
     copy = shutil.copytree(model_folder("llama"), tmp_path / "copy")
     file = copy / "tokenizer_config.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"model_max_length": limit}))
-    made = load(copy)._encoder
+    made = load_engine(copy)._encoder
     assert made.context == context
     libraries = logging.getLogger("transformers")
     libraries.addHandler(caplog.handler)
@@ -62,7 +55,7 @@ def test_damaged_files_are_reported_in_one_line(model_folder, tmp_path, name):
     copy = shutil.copytree(model_folder("llama"), tmp_path / "copy")
     (copy / name).write_text('{"a": ')
     with pytest.raises(LampbenchError, match=r"copy") as caught:
-        load(copy)
+        load_engine(copy)
     assert "\n" not in str(caught.value)
 
 
@@ -70,7 +63,7 @@ def test_missing_weights_are_reported_in_one_line(model_folder, tmp_path):
     copy = shutil.copytree(model_folder("llama"), tmp_path / "copy")
     (copy / "model.safetensors").unlink()
     with pytest.raises(LampbenchError, match=r"cannot be loaded"):
-        load(copy)
+        load_engine(copy)
 
 
 def test_a_single_missing_tensor_is_an_error_and_not_random_numbers(model_folder, tmp_path):
@@ -81,7 +74,7 @@ def test_a_single_missing_tensor_is_an_error_and_not_random_numbers(model_folder
     del weights["model.layers.1.mlp.up_proj.weight"], weights["model.norm.weight"]
     save_file(weights, copy / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(LampbenchError, match=r"no weights for model\.\S+\.weight and 1 more; down"):
-        load(copy)
+        load_engine(copy)
 
 
 LIBRARIES = {
@@ -101,14 +94,14 @@ def test_a_quantised_checkpoint_without_its_library(model_folder, tmp_path, libr
     values = json.loads(file.read_text()) | {"quantization_config": LIBRARIES[library]}
     file.write_text(json.dumps(values))
     with pytest.raises(LampbenchError, match=rf"needs a package that is missing: .*{library}") as e:
-        load(copy)
+        load_engine(copy)
     assert "\n" not in str(e.value) and "download" not in str(e.value)
 
 
 @pytest.mark.skipif(bool(find_spec("bitsandbytes")), reason="bitsandbytes is installed")
 def test_quantization_without_its_library(model_folder):
     with pytest.raises(LampbenchError, match=r"pip install 'lampbench\[quantization\]'"):
-        load(model_folder("llama"), arguments=ModelArguments(quantization="4bit"))
+        load_engine(model_folder("llama"), arguments=ModelArguments(quantization="4bit"))
 
 
 CODE = """
@@ -138,9 +131,9 @@ def test_code_that_comes_with_a_model_runs_only_when_it_is_trusted(
     after = fingerprint(resolve_model(str(copy)))
     assert before != after, "the code counts"
     with pytest.raises(LampbenchError, match="give --model-arg trust_remote_code=true"):
-        load(copy)
+        load_engine(copy)
     assert not list(tmp_path.rglob("ran"))
-    made = load(copy, arguments=ModelArguments(trust_remote_code=True))
+    made = load_engine(copy, arguments=ModelArguments(trust_remote_code=True))
     assert type(made._model).__name__ == "Odd"
     assert list(tmp_path.rglob("ran"))
 
@@ -153,7 +146,7 @@ def test_the_device_is_too_small_for_the_model(model_folder, monkeypatch):
 
     monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", full)
     with pytest.raises(LampbenchError, match=r"memory does not hold model .*quantization=4bit"):
-        load(model_folder("llama"))
+        load_engine(model_folder("llama"))
 
 
 def test_weights_go_straight_onto_another_device(model_folder, monkeypatch):
@@ -171,15 +164,17 @@ def test_weights_go_straight_onto_another_device(model_folder, monkeypatch):
     for device, expected in (("cuda:1", {"": "cuda:1"}), ("mps", {"": "mps"}), ("cpu", None)):
         seen.clear()
         with pytest.raises(LampbenchError, match="seen"):
-            load(model_folder("llama"), device=device)
+            load_engine(model_folder("llama"), device=device)
         assert seen.get("device_map") == expected
     with pytest.raises(LampbenchError, match="seen"):
-        load(model_folder("llama"), device=None, arguments=ModelArguments(device_map="auto"))
+        load_engine(model_folder("llama"), device=None, arguments=ModelArguments(device_map="auto"))
     assert seen["device_map"] == "auto"
 
 
 def test_a_model_on_its_device_by_a_device_map(model_folder):
-    made = load(model_folder("llama"), device=None, arguments=ModelArguments(device_map="cpu"))
+    made = load_engine(
+        model_folder("llama"), device=None, arguments=ModelArguments(device_map="cpu")
+    )
     assert made.device.type == "cpu" and made._model.device.type == "cpu"
 
 
@@ -195,12 +190,12 @@ def test_a_model_on_several_devices_is_refused(model_folder, monkeypatch):
 
     monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", spread)
     with pytest.raises(LampbenchError, match=r"device_map=auto puts model .* on cpu and meta"):
-        load(model_folder("llama"), device=None, arguments=ModelArguments(device_map="auto"))
+        load_engine(model_folder("llama"), device=None, arguments=ModelArguments(device_map="auto"))
 
 
 @pytest.mark.parametrize("asked", ["sdpa", "eager"])
 def test_the_implementation_of_attention(model_folder, asked):
-    made = load(model_folder("llama"), arguments=ModelArguments(attn_implementation=asked))
+    made = load_engine(model_folder("llama"), arguments=ModelArguments(attn_implementation=asked))
     found = made._model.config._attn_implementation
     assert found == ("eager" if asked == "eager" else "lampbench")  # sdpa, and faster on the CPU
 
@@ -221,7 +216,7 @@ def test_quantised_weights_that_cannot_be_read_are_refused(model_folder, tmp_pat
     file = copy / "config.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"quantization_config": stored}))
     with pytest.raises(LampbenchError, match=said):
-        load(copy)
+        load_engine(copy)
 
 
 def without(folder, *names):
@@ -235,7 +230,7 @@ def without(folder, *names):
 def test_a_tokenizer_without_padding_is_padded_with_the_end_of_turn(engine, model_folder, tmp_path):
     copy = without(shutil.copytree(model_folder("llama"), tmp_path / "copy"), "pad_token",
                    "eos_token")  # fmt: skip
-    made = load(copy)
+    made = load_engine(copy)
     assert made._encoder.tokenizer.pad_token_id is None
     assert made._encoder.tokenizer.eos_token_id is None
     requests = [GenerateRequest(str(n), prompt(n), (), GenerationSpec(8)) for n in range(4)]
@@ -249,12 +244,13 @@ def test_a_tokenizer_and_a_template_without_any_end(model_folder, tmp_path):
     for file in copy.glob("*.jinja"):
         file.write_text("{{ bos_token }}{% for m in messages %}{{ m['content'] }}{% endfor %}")
     with pytest.raises(LampbenchError, match=r"token that ends an answer; choose another one with"):
-        load(copy)
+        load_engine(copy)
 
 
 @pytest.mark.parametrize("name", ["llama", "mistral", "gemma", "gemma-vision", "qwen"])
 def test_reference_fidelity_trains_under_the_familys_template(model_folder, name):
-    made = load(model_folder(name), fidelity=REFERENCE)
+    made = load_engine(model_folder(name), fidelity=REFERENCE)
     assert "Appendix D" in made._training_encoder.chat_template
     assert "Appendix D" not in made._encoder.chat_template
-    assert "Appendix D" in load(model_folder(name), chat_template="qwen")._encoder.chat_template
+    made = load_engine(model_folder(name), chat_template="qwen")
+    assert "Appendix D" in made._encoder.chat_template

@@ -7,8 +7,7 @@ import torch
 from safetensors.torch import load_file
 
 from tests.engine.engine_inputs import OPTIM, TASK_LORA, USER_LORA, job, no_hook
-
-WEIGHTS = "adapter_model.safetensors"
+from tests.engine.trained import WEIGHTS
 
 
 def test_a_new_adapter_is_initialised_as_in_peft(engine, adapters, tmp_path):

@@ -182,6 +182,16 @@ def _with_noise(model: Any) -> Any:
     return model
 
 
+def load_engine(folder: Path, **options: Any) -> Any:
+    """The batched engine on a model's folder: in float32 on the CPU unless options differ."""
+    from lampbench.core.fidelity import PAPER
+    from lampbench.engine.batched.engine import BatchedEngine
+    from lampbench.engine.models import resolve_model
+
+    usual = {"device": "cpu", "dtype": "float32", "chat_template": None, "fidelity": PAPER}
+    return BatchedEngine(resolve_model(str(folder)), **usual | options)
+
+
 def save(name: str, folder: Path, head_dim: int = 8) -> Path:
     """A model folder as `save_pretrained` leaves it."""
     family = FAMILIES[name.partition("-")[0]]

@@ -64,3 +64,24 @@ def test_gain_and_loss_are_opposite_ends(three, call):
 def test_bad_choices_are_one_line(three, call, arguments, said):
     code, _, err = call("examples", *arguments)
     assert code == 2 and said in err and len(err.strip().splitlines()) == 1
+
+
+def test_a_score_is_that_of_the_answer_beside_it(record, call):
+    """Answers are those of the lowest seed; a mean over seeds would be no score of theirs."""
+    for seed, good in ((0, 2), (1, 8)):
+        record("cope", good=good, seed=seed)
+    record("tam", good=5)
+    arguments = ("--task", "news_headline", "--count", "3", "--method", "tam", "--method", "cope")
+    shown = call("examples", *arguments)[1]
+    assert "CoPe (0.200)" in shown and "CoPe (0.500)" not in shown
+
+
+def test_a_gain_is_that_of_common_seeds(scored, call):
+    """With its second seed, which the other lacks, the first query would gain most."""
+    for seed, scores in ((0, [0.5, 0.7]), (1, [1.0, 0.7])):
+        scored("cope", {"a": scores}, seed=seed, rouge_l=1.0)
+    scored("tam", {"a": [0.5, 0.6]}, rouge_l=1.0)
+    arguments = ("--task", "news_headline", "--method", "tam", "--method", "cope")
+    for pick in ("gain", "median"):
+        shown = call("examples", *arguments, "--pick", pick, "--count", "1")[1]
+        assert "### a, q1" in shown

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from lampbench.paper.cast import cast
 from lampbench.paper.published import paper
 from lampbench.report.board import Board
-from lampbench.report.cell_scores import CellScore, compared_scores
+from lampbench.report.cell_scores import CellScore
+from lampbench.report.common_seeds import NONE_COMMON, common_seeds, compared_scores
 from lampbench.report.machine_readable import entry
 from lampbench.report.metric_format import PAPER_METRICS, metric_title
 from lampbench.report.notes import NO_FIGURE, NO_VALUE, data_notes, external_notes
@@ -32,6 +33,10 @@ _NOTE = (
 _ONE_SEED_NOTE = (
     f"Seeds 1: how much such a difference varies between seeds is unknown ({NO_VALUE})."
 )
+_NONE_COMMON_NOTE = (
+    f"Seeds {NONE_COMMON}: the difference is that of means over each method's own seeds; how much "
+    f"it varies between seeds is unknown ({NO_VALUE})."
+)
 _MEAN_NOTE = "Means over tasks are means of the tasks' differences, as in the paper."
 _PAPER_NOTE = "paper %: computed from the paper's printed scores of the same model."
 
@@ -41,7 +46,7 @@ class Gain:
     """A method's score compared with a baseline's on the same queries.
 
     `p` is the exchange test's p-value, adjusted by Holm's method over the gains of one table.
-    `spread` is None where both have fewer than two seeds in common.
+    `spread` is None for fewer than two common seeds.
     """
 
     ours: CellScore
@@ -64,15 +69,15 @@ class Gain:
 
     @property
     def seeds(self) -> str:
-        """How many seeds both have, or that neither draws anything."""
+        """How many seeds are common, or that neither draws anything."""
         if not (self.ours.draws or self.theirs.draws):
             return "none drawn"
-        return str(len(self.spread.seeds)) if self.spread else "1"
+        return str(len(self.common_seeds) or NONE_COMMON)
 
     @property
     def common_seeds(self) -> list[int]:
-        """The seeds that both have runs of."""
-        return sorted(set(self.ours.seeds) & set(self.theirs.seeds))
+        """The seeds by which `paired` and `spread` compare."""
+        return common_seeds((self.ours.chosen, self.theirs.chosen))
 
     @property
     def by_seed(self) -> str:
@@ -96,7 +101,7 @@ class Gain:
 
     @property
     def relative(self) -> float | None:
-        """By how many percent our mean is above the baseline's, on the seeds of `paired`."""
+        """By how many percent our mean is above the baseline's, on common seeds."""
         one, other = compared_scores(self.ours, self.theirs)
         return _relative(mean(one.values()), mean(other.values()))
 
@@ -170,7 +175,9 @@ def _table(board: Board, found: Sequence[Gain]) -> Table:
             rows.append(_mean_row(of, printed))
     notes = [_NOTE] + ([_MEAN_NOTE] if len(rows) > len(found) else [])
     notes += [_PAPER_NOTE] if printed else []
-    notes += [_ONE_SEED_NOTE] if any(gain.seeds == "1" for gain in found) else []
+    seeds = {gain.seeds for gain in found}
+    notes += [_ONE_SEED_NOTE] if "1" in seeds else []
+    notes += [_NONE_COMMON_NOTE] if NONE_COMMON in seeds else []
     notes += _warnings(board, found)
     notes += data_notes(board, [gain.column for gain in found], [gain.ours.setup for gain in found])
     titles = [score.method_title for score in (found[0].ours, found[0].theirs)]
@@ -245,7 +252,7 @@ def _entry(gain: Gain) -> dict[str, Any]:
         "points_high": points.high,
         "points_half_width": None if points.low is None else 100 * found.difference.half_width,
         "points_detectable": gain.detectable,
-        "common_seeds": list(gain.spread.seeds) if gain.spread else gain.common_seeds,
+        "common_seeds": gain.common_seeds,
         "points_by_seed": [100 * gap for gap in gain.spread.differences] if gain.spread else [],
         "points_low_users_and_seeds": 100 * both.low if both else None,
         "points_high_users_and_seeds": 100 * both.high if both else None,

@@ -25,7 +25,7 @@ _NOTE = (
 )
 _GAIN_NOTE = (
     "Points (0.01) with 95% intervals over users, paired by query, not adjusted for the number of "
-    "comparisons. The same seeds on both sides."
+    "comparisons. Two methods are compared on the seeds that both have, where there are any."
 )
 
 
@@ -120,11 +120,9 @@ def _means(board: Board, column: Column, members: Sequence[Sweep], metric: str) 
 def _paired(
     board: Board, ours: SweepPoint | None, theirs: SweepPoint | None, metric: str
 ) -> "Paired | None":
-    """The comparison of two points on the seeds that both have; None where there is none."""
+    """The comparison of two points; None where either has no scores."""
     one, other = (point.scores.get(metric) if point else None for point in (ours, theirs))
-    if one is None or other is None or not one.scores or one.seeds != other.seeds:
-        return None
-    return board.paired(one, other)
+    return board.paired(one, other) if one and other and one.scores and other.scores else None
 
 
 def _points(found: "Paired") -> Number:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lampbench.report.board import Board
+from lampbench.report.common_seeds import common_seeds, gaps_by_seed
 from lampbench.report.machine_readable import entry
 from lampbench.report.metric_format import PAPER_METRICS, metric_title
 from lampbench.report.notes import NO_VALUE, data_notes, external_notes
@@ -66,14 +67,13 @@ def _table(
     of: str,
     cells: Sequence[tuple[Column, "CellScore", "CellScore | None"]],
 ) -> Table | None:
-    from lampbench.report.seed_spread import gaps_by_seed
     from lampbench.report.variance_components import variance_components
 
     rows: list[tuple[Cell, ...]] = []
     shown, columns, entries = [], [], []
     for column, ours, theirs in cells:
-        by_seed: Mapping[int, Scores] = gaps_by_seed(ours, theirs) if theirs else ours.by_seed
-        if not by_seed or not next(iter(by_seed.values())):
+        by_seed = gaps_by_seed(ours, theirs) if theirs else _of_one(ours)
+        if not by_seed:
             continue
         found = variance_components(by_seed)
         drawn = ours.draws or (theirs is not None and theirs.draws)
@@ -95,6 +95,11 @@ def _table(
         *external_notes(shown),
     ]
     return Table(title, header, tuple(rows), 2, tuple(notes), lambda: entries)
+
+
+def _of_one(score: "CellScore") -> "Mapping[int, Scores]":
+    """One method's scores by seed: a single one, where it draws nothing."""
+    return {seed: score.by_seed[seed] for seed in common_seeds([score.chosen]) if score.scores}
 
 
 def _cells(found: "VarianceComponents", drawn: bool) -> tuple[Cell, ...]:

@@ -9,8 +9,7 @@ from lampbench.engine import adapter_files
 from lampbench.engine.batched.adapter_cache import AdapterCache
 from lampbench.engine.protocol import Contrast, GenerateRequest, GenerationSpec, ScoreRequest
 from tests.engine.engine_inputs import prompt
-
-WEIGHTS = "adapter_model.safetensors"
+from tests.engine.trained import WEIGHTS
 
 
 def test_many_users_pass_through_a_bounded_memory(engine, adapters, logits, tmp_path, monkeypatch):

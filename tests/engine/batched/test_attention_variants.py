@@ -9,13 +9,11 @@ from typing import Any
 import pytest
 import torch
 
-from lampbench.core.fidelity import PAPER
-from lampbench.engine.batched.engine import BatchedEngine
 from lampbench.engine.model_arguments import ModelArguments
-from lampbench.engine.models import resolve_model
 from lampbench.engine.protocol import Contrast, GenerateRequest, GenerationSpec, ScoreRequest
 from tests.engine.engine_inputs import RESPONSES, prompt
 from tests.engine.plain_peft import PlainPeft, plain_answers
+from tests.engine.tiny_models import load_engine
 
 VARIANTS: dict[str, tuple[str, dict[str, Any], str | None]] = {
     "window in all layers": ("mistral", {"sliding_window": 9}, None),
@@ -84,10 +82,7 @@ def test_a_variant_equals_a_float64_decoder(model_folder, tmp_path, random_adapt
     """Answers of several users, and scores of responses that share a prompt."""
     name, config, attention = VARIANTS[variant]
     copy = varied(model_folder(name), config, tmp_path / "model")
-    made = BatchedEngine(
-        resolve_model(str(copy)), device="cpu", dtype="float32", chat_template=None,
-        fidelity=PAPER, arguments=ModelArguments(attn_implementation=attention),
-    )  # fmt: skip
+    made = load_engine(copy, arguments=ModelArguments(attn_implementation=attention))
     inside = made._model
     tied = inside.get_output_embeddings().weight is inside.get_input_embeddings().weight
     assert tied == config.get("tie_word_embeddings", False)

@@ -28,6 +28,7 @@ from tests.engine.engine_inputs import (
     preferences,
     prompt,
 )
+from tests.engine.trained import saved
 
 ARCHITECTURES = ("llama", "mistral", "gemma", "qwen")
 ARTICLE = "The storm reached the coast on Monday and the town was closed. "
@@ -138,14 +139,7 @@ def people(adapters, random_adapters, tmp_path):
 
 def trained(engine, jobs):
     found = {result.id: result for result in engine.train(jobs, no_hook)}
-    return {
-        each.id: (
-            (each.output / "adapter_model.safetensors").read_bytes(),
-            found[each.id].losses,
-            found[each.id].margins,
-        )
-        for each in jobs
-    }
+    return {each.id: (saved(each), found[each.id].losses, found[each.id].margins) for each in jobs}
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)

@@ -9,11 +9,8 @@ from importlib.util import find_spec
 import pytest
 import torch
 
-from lampbench.core.fidelity import PAPER
-from lampbench.engine.batched.engine import BatchedEngine
 from lampbench.engine.load_model import _keep_layout
 from lampbench.engine.model_arguments import ModelArguments
-from lampbench.engine.models import resolve_model
 from lampbench.engine.protocol import (
     Contrast,
     DPOSpec,
@@ -30,6 +27,7 @@ from tests.engine.engine_inputs import (
     preferences,
     prompt,
 )
+from tests.engine.tiny_models import load_engine
 
 pytestmark = pytest.mark.skipif(
     find_spec("bitsandbytes") is None, reason="needs pip install 'lampbench[quantization]'"
@@ -42,14 +40,8 @@ def quantised(model_folder):
 
     def get(kind):
         if kind not in made:
-            made[kind] = BatchedEngine(
-                resolve_model(str(model_folder("llama"))),
-                device="cpu",
-                dtype="float32",
-                chat_template=None,
-                fidelity=PAPER,
-                arguments=ModelArguments(quantization=kind),
-            )
+            arguments = ModelArguments(quantization=kind)
+            made[kind] = load_engine(model_folder("llama"), arguments=arguments)
         return made[kind]
 
     return get

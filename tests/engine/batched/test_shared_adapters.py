@@ -8,8 +8,7 @@ from safetensors.torch import load_file
 
 from lampbench.engine.protocol import GenerateRequest, GenerationSpec, ScoreRequest
 from tests.engine.engine_inputs import MODELS, job, no_hook, prompt
-
-WEIGHTS = "adapter_model.safetensors"
+from tests.engine.trained import WEIGHTS
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -13,10 +13,7 @@ from lampbench.engine.protocol import DPOSpec
 from lampbench.util import atomic
 from lampbench.util.interrupt import Stopped, stopping_on_signals
 from tests.engine.engine_inputs import examples, job, no_hook, preferences
-
-
-def saved(asked):
-    return (asked.output / "adapter_model.safetensors").read_bytes()
+from tests.engine.trained import WEIGHTS, saved
 
 
 class Killed(Exception):
@@ -254,6 +251,4 @@ def test_an_output_left_by_a_killed_run_is_replaced(engine, tmp_path):
     asked.output.mkdir(parents=True)
     (asked.output / "leftover").write_text("x")
     list(engine().train([asked], no_hook))
-    assert {f.name for f in asked.output.iterdir()} == {
-        "adapter_config.json", "adapter_model.safetensors"
-    }  # fmt: skip
+    assert {f.name for f in asked.output.iterdir()} == {"adapter_config.json", WEIGHTS}

@@ -7,7 +7,6 @@ import re
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
 
 from lampbench.core.prompt import Piece, Prompt
 from lampbench.engine.batched.batch_size import BatchPlanner
@@ -17,6 +16,7 @@ from lampbench.util.errors import LampbenchError
 from tests.engine.engine_inputs import (
     MODELS,
     OPTIM,
+    STILL,
     TASK_LORA,
     USER_LORA,
     examples,
@@ -25,20 +25,11 @@ from tests.engine.engine_inputs import (
     preferences,
     prompt,
 )
-
-STILL = dataclasses.replace(USER_LORA, dropout=0.0)
-
-
-def saved(asked):
-    return (asked.output / "adapter_model.safetensors").read_bytes()
+from tests.engine.trained import apart, encoded, saved, tensors
 
 
 def numpy_state():
     return np.random.get_state(legacy=False)["state"]["key"].tolist()
-
-
-def tensors(asked):
-    return load_file(asked.output / "adapter_model.safetensors")
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -49,16 +40,16 @@ def test_training_equals_transformers_trainer(engine, merged_model, adapters, tm
     from transformers import DataCollatorForSeq2Seq, Trainer, TrainingArguments
 
     tam, user, _ = adapters(name)
-    made, data = engine(name), examples(6)
+    made = engine(name)
     asked = job(tmp_path, "u", adapter=STILL, frozen=(tam,), start=user)
     (result,) = made.train([asked], no_hook)
 
-    rows = []
+    rows, pairs = [], encoded(made, asked)
     for step in range(4):
-        for i in batch_indices(asked.optim, len(data), asked.seed, step):
-            pair = made._training_encoder.encode_responses("e", data[i].prompt, [data[i].response])
-            ids = [*pair.prompt, *pair.responses[0]]
-            labels = [-100] * len(pair.prompt) + list(pair.responses[0])
+        for i in batch_indices(asked.optim, len(pairs), asked.seed, step):
+            question, (response,) = pairs[i]
+            ids = [*question, *response]
+            labels = [-100] * len(question) + response
             rows.append({"input_ids": ids, "attention_mask": [1] * len(ids), "labels": labels})
     model = PeftModel.from_pretrained(merged_model(name, tam), str(user), is_trainable=True)
     for module in model.modules():
@@ -74,26 +65,23 @@ def test_training_equals_transformers_trainer(engine, merged_model, adapters, tm
     tokens.padding_side, tokens.pad_token = "right", tokens.pad_token or tokens.eos_token
     Trainer(model, arguments, DataCollatorForSeq2Seq(tokens), Dataset.from_list(rows)).train()
     model.save_pretrained(tmp_path / "theirs")
-    ours, before = tensors(asked), load_file(user / "adapter_model.safetensors")
-    theirs = load_file(tmp_path / "theirs" / "adapter_model.safetensors")
-    assert ours.keys() == theirs.keys()
-    moved = max(float((ours[key] - before[key]).abs().max()) for key in ours)
-    apart = max(float((ours[key] - theirs[key]).abs().max()) for key in ours)
+    ours = tensors(asked.output)
+    moved = apart(ours, tensors(user))
     assert moved > 1e-2
-    assert apart < 0.02 * moved
+    assert apart(ours, tensors(tmp_path / "theirs")) < 0.02 * moved
     assert len(result.losses) == 4
 
 
 def test_the_loss_is_the_mean_over_the_response_tokens(engine, merged_model, tmp_path):
-    data = examples(3)
-    (result,) = engine().train([job(tmp_path, "u", data=data, adapter=STILL)], no_hook)
-    made, losses = engine(), []
-    for item in data:  # B is zero at the start: the first loss is the base model's
-        pair = made._training_encoder.encode_responses("e", item.prompt, [item.response])
-        ids = [*pair.prompt, *pair.responses[0]]
+    asked = job(tmp_path, "u", data=examples(3), adapter=STILL)
+    (result,) = engine().train([asked], no_hook)
+    losses = []
+    # B is zero at the start: the first loss is the base model's
+    for question, (response,) in encoded(engine(), asked):
+        ids = [*question, *response]
         with torch.no_grad():
             logs = merged_model("llama")(torch.tensor([ids])).logits[0].log_softmax(-1)
-        losses += [-float(logs[p - 1, ids[p]]) for p in range(len(pair.prompt), len(ids))]
+        losses += [-float(logs[p - 1, ids[p]]) for p in range(len(question), len(ids))]
     assert result.losses[0] == pytest.approx(sum(losses) / len(losses), abs=1e-4)
 
 
@@ -169,8 +157,10 @@ def test_nothing_but_the_trained_adapter_has_a_gradient(engine, adapters, tmp_pa
 
     asked = job(tmp_path, "u", frozen=(tam,), start=user)
     list(made.train([asked], look))
-    before = load_file(user / "adapter_model.safetensors")
-    assert all(not torch.equal(tensor, before[name]) for name, tensor in tensors(asked).items())
+    before = tensors(user)
+    assert all(
+        not torch.equal(tensor, before[name]) for name, tensor in tensors(asked.output).items()
+    )
     assert not left
     assert shared
     assert not any(half.requires_grad or half.grad is not None for half in shared)
@@ -212,21 +202,22 @@ def test_each_result_comes_as_soon_as_it_is_ready(engine, tmp_path):
 def test_tokens_and_shortened_examples_are_counted(engine, tmp_path):
     made = engine()
     data = (*examples(2), SFTExample(prompt(article="storm " * 400), "Storm"))
-    (result,) = made.train([job(tmp_path, "u", data=data)], no_hook)
+    asked = job(tmp_path, "u", data=data)
+    (result,) = made.train([asked], no_hook)
     assert result.examples_shortened == 1
-    pairs = [made._training_encoder.encode_responses("e", d.prompt, [d.response]) for d in data]
-    assert result.tokens == 2 * sum(len(p.prompt) + len(p.responses[0]) for p in pairs)
+    assert result.tokens == 2 * sum(
+        len(q) + len(response) for q, (response,) in encoded(made, asked)
+    )
 
 
 def test_tokens_of_dpo_count_a_prompt_once_and_the_reference(engine, adapters, tmp_path):
     tam, user, _ = adapters()
-    made, data = engine(), preferences(3)
-    asked = job(tmp_path, "u", data=data, frozen=(tam,), start=user, dpo=DPOSpec(0.5, (tam,)))
+    made = engine()
+    asked = job(
+        tmp_path, "u", data=preferences(3), frozen=(tam,), start=user, dpo=DPOSpec(0.5, (tam,))
+    )
     (result,) = made.train([asked], no_hook)
-    pairs = [
-        made._training_encoder.encode_responses("e", d.prompt, [d.chosen, d.rejected]) for d in data
-    ]
-    once = sum(len(ids) for p in pairs for ids in (p.prompt, *p.responses))
+    once = sum(len(ids) for q, responses in encoded(made, asked) for ids in (q, *responses))
     assert result.tokens == 3 * once  # two epochs and the reference
     assert result.examples_shortened == 0
 
@@ -274,7 +265,7 @@ def test_an_example_that_does_not_fit_is_named(engine, tmp_path):
 def test_half_precision_trains_adapters_in_float32(engine, tmp_path):
     asked = job(tmp_path, "u")
     (result,) = engine(dtype="bfloat16").train([asked], no_hook)
-    assert {t.dtype for t in tensors(asked).values()} == {torch.float32}
+    assert {t.dtype for t in tensors(asked.output).values()} == {torch.float32}
     assert result.losses[-1] < result.losses[0]
 
 

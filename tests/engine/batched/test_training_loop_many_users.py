@@ -7,7 +7,6 @@ import random
 
 import pytest
 import torch
-from safetensors.torch import load_file
 
 from lampbench.engine.batched.batch_size import BatchPlanner
 from lampbench.engine.protocol import (
@@ -20,7 +19,7 @@ from lampbench.engine.protocol import (
 from tests.engine.engine_inputs import (
     MODELS,
     OPTIM,
-    USER_LORA,
+    STILL,
     examples,
     job,
     no_hook,
@@ -28,8 +27,8 @@ from tests.engine.engine_inputs import (
     prompt,
 )
 from tests.engine.plain_peft import plain_training
+from tests.engine.trained import apart, encoded, saved, tensors
 
-STILL = dataclasses.replace(USER_LORA, dropout=0.0)
 OTHER = LoraSpec(3, 6, 0.0, ("o_proj", "gate_proj", "down_proj"))
 WILD = dataclasses.replace(OPTIM, learning_rate=1e30, max_grad_norm=0.0, epochs=9)
 
@@ -48,32 +47,10 @@ WAYS = (
 )
 
 
-def weights(asked):
-    return load_file(asked.output / "adapter_model.safetensors")
-
-
-def saved(asked):
-    return (asked.output / "adapter_model.safetensors").read_bytes()
-
-
-def apart(found, expected):
-    assert found.keys() == expected.keys()
-    return max(float((found[name] - expected[name]).abs().max()) for name in expected)
-
-
 def run(engine, jobs):
     results = {result.id: result for result in engine.train(jobs, no_hook)}
     assert results.keys() == {asked.id for asked in jobs}
     return results
-
-
-def encoded(engine, asked):
-    pairs = []
-    for item in asked.data:
-        texts = [item.chosen, item.rejected] if asked.dpo else [item.response]
-        pair = engine._training_encoder.encode_responses("e", item.prompt, texts)
-        pairs.append((pair.prompt, pair.responses))
-    return pairs
 
 
 @pytest.fixture
@@ -117,7 +94,7 @@ def test_every_users_training_equals_a_plain_loop_with_peft(
         model = merged_model(name, *asked.frozen)
         losses, expected = plain_training(model, asked.start, asked, encoded(made, asked))
         assert list(results[asked.id].losses) == pytest.approx(losses, abs=1e-4)
-        found, before = weights(asked), load_file(asked.start / "adapter_model.safetensors")
+        found, before = tensors(asked.output), tensors(asked.start)
         assert apart(found, before) > 1e-3
         assert apart(found, expected) < 1e-5
     steps = [result.steps for result in results.values()]
@@ -134,8 +111,8 @@ def test_an_adapter_is_the_same_alone_with_one_and_with_63_others(engine, people
     for n in range(0, 64, 16):
         run(engine(), [mixed[(n + 5) % 64], mixed[n]])
         single = run(engine(), [alone[n]])[alone[n].id]
-        assert apart(weights(alone[n]), weights(crowd[n])) < 1e-5
-        assert apart(weights(alone[n]), weights(mixed[n])) < 1e-5
+        assert apart(tensors(alone[n].output), tensors(crowd[n].output)) < 1e-5
+        assert apart(tensors(alone[n].output), tensors(mixed[n].output)) < 1e-5
         found = results[single.id]
         assert found.losses == pytest.approx(single.losses, abs=1e-5)
         assert found.margins == pytest.approx(single.margins, abs=1e-4)
@@ -168,8 +145,8 @@ def test_the_order_of_a_users_records_depends_on_the_seed_alone(engine, people):
     other = dataclasses.replace(second, id="other", seed=8, output=second.output.with_name("o"))
     run(engine(), [first])
     run(engine(), [other, dataclasses.replace(second, id="same")])
-    assert apart(weights(first), weights(second)) < 1e-5
-    assert apart(weights(first), weights(other)) > 1e-4
+    assert apart(tensors(first.output), tensors(second.output)) < 1e-5
+    assert apart(tensors(first.output), tensors(other.output)) > 1e-4
 
 
 def test_dropout_differs_between_rows_layers_and_steps(engine, people, tmp_path):
@@ -242,4 +219,4 @@ def test_requests_between_two_results_change_neither(engine, adapters, people, m
                 assert score.logprobs == pytest.approx(scores[score.id].logprobs, abs=1e-4)
         list(made.score(asked))
     for ours, theirs in zip(jobs, expected, strict=True):
-        assert apart(weights(ours), weights(theirs)) < 1e-5
+        assert apart(tensors(ours.output), tensors(theirs.output)) < 1e-5

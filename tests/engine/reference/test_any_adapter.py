@@ -21,6 +21,7 @@ from lampbench.engine.protocol import (
 )
 from lampbench.util.errors import LampbenchError
 from tests.engine.engine_inputs import OPTIM, examples, job, no_hook, prompt
+from tests.engine.trained import WEIGHTS
 
 SPECS = {
     "DORA": DoraSpec(2, 4, ("q_proj", "v_proj")),
@@ -123,7 +124,7 @@ def test_the_steering_vector_is_the_mean_difference(trained, reference, merged_m
             ends.append(hidden[layer + 1][0, -1])
         differences.append(ends[0] - ends[1])
     expected = torch.stack(differences).mean(0) * 1.5
-    found = load_file(made["STEERING"] / "adapter_model.safetensors")["steering_vector"]
+    found = load_file(made["STEERING"] / WEIGHTS)["steering_vector"]
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
 
     encoded = reference._encoder.encode_responses("x", prompt(1), ["Storm closes harbour"])
@@ -194,7 +195,7 @@ def test_a_damaged_adapter_is_one_line_and_leaves_nothing_behind(trained, refere
     before = logprobs(reference, (tam,))
     for kind in SPECS:
         broken = shutil.copytree(made[kind], tmp_path / kind)
-        (broken / "adapter_model.safetensors").write_bytes(b"nothing")
+        (broken / WEIGHTS).write_bytes(b"nothing")
         with pytest.raises(LampbenchError, match=r"damaged .* again$"):
             answers(reference, (tam, broken), n=1)
         torch.testing.assert_close(logprobs(reference, (tam,)), before, rtol=0, atol=0)

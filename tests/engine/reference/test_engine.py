@@ -25,6 +25,7 @@ from lampbench.util.errors import LampbenchError
 from tests.engine.engine_inputs import (
     OPTIM,
     RESPONSES,
+    STILL,
     USER_LORA,
     examples,
     job,
@@ -33,8 +34,7 @@ from tests.engine.engine_inputs import (
     prompt,
 )
 from tests.engine.plain_peft import plain_answers, plain_training
-
-WEIGHTS = "adapter_model.safetensors"
+from tests.engine.trained import WEIGHTS, apart, encoded, tensors
 
 
 def every_kind(tam, users):
@@ -121,20 +121,17 @@ def test_scores_equal_pefts_and_leave_gradients_on(
 @pytest.mark.parametrize("dpo", [False, True], ids=["sft", "dpo"])
 def test_training_equals_a_plain_loop(reference, engine, adapters, merged_model, tmp_path, dpo):
     tam, _, _ = adapters()
-    lora, start = replace(USER_LORA, dropout=0.0), tmp_path / "start"
-    matrices = initial_matrices(engine()._model, lora, 3)
-    write_adapter(start, peft_config(engine()._model, lora, ""), matrices)
+    start = tmp_path / "start"
+    matrices = initial_matrices(engine()._model, STILL, 3)
+    write_adapter(start, peft_config(engine()._model, STILL, ""), matrices)
     options = {"data": preferences(), "start": start, "dpo": DPOSpec(0.3, (tam,))} if dpo else {}
-    asked = job(tmp_path, "u", frozen=(tam,), adapter=lora, seed=3, **options)
+    asked = job(tmp_path, "u", frozen=(tam,), adapter=STILL, seed=3, **options)
     (result,) = reference.train([asked], no_hook)
-    encoder = reference._training_encoder
-    pairs = [encoder.encode_responses("e", item.prompt, item.responses) for item in asked.data]
-    encoded = [(pair.prompt, pair.responses) for pair in pairs]
-    losses, weights = plain_training(merged_model("llama", tam), start, asked, encoded)
+    losses, weights = plain_training(
+        merged_model("llama", tam), start, asked, encoded(reference, asked)
+    )
     assert result.losses == pytest.approx(losses, abs=1e-5)
-    ours = load_file(asked.output / WEIGHTS)
-    assert ours.keys() == weights.keys()
-    assert max(float((ours[name] - weights[name]).abs().max()) for name in ours) < 1e-5
+    assert apart(tensors(asked.output), weights) < 1e-5
 
 
 @pytest.mark.parametrize("kind", ["reference", "batched"])

@@ -13,6 +13,7 @@ from lampbench.engine.adapter_kind import adapter_kind
 from lampbench.engine.protocol import GateSpec, PiecesSpec, ScoreRequest
 from lampbench.util.errors import LampbenchError
 from tests.engine.engine_inputs import OPTIM, USER_LORA, examples, job, no_hook, prompt
+from tests.engine.trained import WEIGHTS
 
 LEARNING = replace(OPTIM, learning_rate=0.2, epochs=4)  # a LoRA that gates can matter for
 GATING = replace(OPTIM, epochs=4)
@@ -50,14 +51,14 @@ def assembling(home, sharers, name="user", **options):
 def test_gates_are_trained_alone_and_make_nothing_else_of_the_lora(sharers, reference, tmp_path):
     """One step on one example, with the gradient of a naive forward pass."""
     tam, loras, _ = sharers
-    before = (loras[0] / "adapter_model.safetensors").read_bytes()
+    before = (loras[0] / WEIGHTS).read_bytes()
     optim = replace(OPTIM, epochs=1, batch_size=1, warmup_ratio=0.0, max_grad_norm=0.0,
                     weight_decay=0.0)  # fmt: skip
     asked = job(tmp_path, "one", frozen=(tam, loras[0]), data=examples(1), adapter=GateSpec(),
                 optim=optim)  # fmt: skip
     (result,) = reference.train([asked], no_hook)
     assert adapter_kind(asked.output) == "GATES"
-    gates = load_file(asked.output / "adapter_model.safetensors")
+    gates = load_file(asked.output / WEIGHTS)
     found = read_adapter(loras[0], reference._pristine, reference._base)
     assert gates.keys() == found.matrices.keys()
 
@@ -92,7 +93,7 @@ def test_gates_are_trained_alone_and_make_nothing_else_of_the_lora(sharers, refe
         assert clear.any()
         expected = -optim.learning_rate * gradient.sign()
         torch.testing.assert_close(gate[clear], expected[clear], rtol=2e-2, atol=0)
-    assert (loras[0] / "adapter_model.safetensors").read_bytes() == before
+    assert (loras[0] / WEIGHTS).read_bytes() == before
 
 
 def test_pieces_are_chosen_layer_by_layer_as_by_a_naive_loop(sharers, reference, tmp_path):
@@ -103,7 +104,7 @@ def test_pieces_are_chosen_layer_by_layer_as_by_a_naive_loop(sharers, reference,
 
     tam, loras, gates = sharers
     files = [read_adapter(path, reference._pristine, reference._base) for path in loras]
-    vectors = [load_file(path / "adapter_model.safetensors") for path in gates]
+    vectors = [load_file(path / WEIGHTS) for path in gates]
     changes = {
         name: [2 * file.matrices[name][1] @ file.matrices[name][0] for file in files]  # alpha / r
         for name in files[0].matrices
@@ -186,7 +187,7 @@ def test_gates_and_pieces_are_the_same_again_and_leave_nothing_behind(sharers, r
                     adapter=GateSpec(), optim=GATING)  # fmt: skip
         list(reference.train([again], no_hook))
         assert list(reference.score([asked])) == [before]
-    for file in ("adapter_model.safetensors", "adapter_config.json"):
+    for file in (WEIGHTS, "adapter_config.json"):
         one, two = (tmp_path / name / "adapter" / file for name in ("first", "second"))
         assert one.read_bytes() == two.read_bytes()
         one, two = tmp_path / "gate first" / "adapter" / file, gates[0] / file
@@ -196,9 +197,9 @@ def test_gates_and_pieces_are_the_same_again_and_leave_nothing_behind(sharers, r
 def test_damaged_or_foreign_gates_are_one_line(sharers, reference, tmp_path):
     _, loras, gates = sharers
     broken = shutil.copytree(gates[0], tmp_path / "broken")
-    (broken / "adapter_model.safetensors").write_bytes(b"nothing")
+    (broken / WEIGHTS).write_bytes(b"nothing")
     foreign = shutil.copytree(gates[0], tmp_path / "foreign")
-    save_file({"model.other": torch.zeros(3)}, foreign / "adapter_model.safetensors")
+    save_file({"model.other": torch.zeros(3)}, foreign / WEIGHTS)
     for path, message in ((broken, "gates are damaged"), (foreign, "on another LoRA or model")):
         spec = PiecesSpec(((loras[0], path),), 1, 1.0)
         with pytest.raises(LampbenchError, match=message):

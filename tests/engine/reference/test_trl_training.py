@@ -10,9 +10,8 @@ import torch
 from lampbench.engine.protocol import DPOSpec
 from lampbench.engine.reference import trl_training
 from lampbench.engine.training_schedule import batch_indices, total_steps
-from tests.engine.engine_inputs import OPTIM, USER_LORA, examples, job, no_hook, preferences
-
-STILL = replace(USER_LORA, dropout=0.0)
+from tests.engine.engine_inputs import OPTIM, STILL, examples, job, no_hook, preferences
+from tests.engine.trained import encoded
 
 
 @pytest.fixture
@@ -40,10 +39,8 @@ def test_batches_are_the_encoders_tokens_in_the_jobs_order(reference, tmp_path, 
     """No second end of turn, nothing cut, and another order in every epoch."""
     asked = job(tmp_path, "u", data=examples(7), adapter=STILL)
     list(reference.train([asked], no_hook))
-    encoder = reference._training_encoder
-    encoded = [encoder.encode_responses("e", one.prompt, one.responses) for one in asked.data]
-    tokens = [[*each.prompt, *each.responses[0]] for each in encoded]
-    assert all(row.count(encoder.end_of_turn) >= 1 for row in tokens)
+    tokens = [[*question, *response] for question, (response,) in encoded(reference, asked)]
+    assert all(row.count(reference._training_encoder.end_of_turn) >= 1 for row in tokens)
     steps = range(total_steps(asked.optim, 7))
     expected = [[tokens[i] for i in batch_indices(asked.optim, 7, asked.seed, s)] for s in steps]
     assert seen == expected
@@ -55,13 +52,10 @@ def test_both_responses_of_a_pair_are_given_as_they_are(reference, adapters, tmp
     asked = job(tmp_path, "u", data=preferences(3), adapter=STILL, frozen=(tam,), start=user,
                 dpo=DPOSpec(0.7, (tam,)), optim=replace(OPTIM, epochs=1))  # fmt: skip
     list(reference.train([asked], no_hook))
-    encoder = reference._training_encoder
+    pairs = encoded(reference, asked)
     order = batch_indices(asked.optim, 3, asked.seed, 0)
-    pairs = [encoder.encode_responses("e", p.prompt, p.responses) for p in asked.data]
     (batch,) = seen
-    assert batch == [
-        [*pairs[i].prompt, *pairs[i].responses[side]] for side in (0, 1) for i in order
-    ]
+    assert batch == [[*pairs[i][0], *pairs[i][1][side]] for side in (0, 1) for i in order]
 
 
 def test_the_first_margin_is_measured_against_tam(reference, adapters, tmp_path):
