@@ -156,13 +156,14 @@ def _scores(change: "Change") -> list[str]:
 
 def _answers(found: "Comparison", most: int) -> list[str]:
     """The answers of both runs to the queries shown, and what the user wrote."""
+    shown = {(change.user, change.query or ""): change for change in found.queries[:most]}
     texts = [
-        {(row.user, row.query): row for row in run.predictions}
+        {place: row for row in run.predictions if (place := (row.user, row.query)) in shown}
         for run in (found.ours, found.theirs)
     ]
     lines = []
-    for change in found.queries[:most]:
-        first, second = (rows[change.user, change.query or ""] for rows in texts)
+    for place, change in shown.items():
+        first, second = (rows[place] for rows in texts)
         lines += [
             "",
             f"  {_short(f'{change.user}, {change.query}')}",

@@ -3,7 +3,7 @@
 import codecs
 import json
 from collections.abc import Iterator
-from typing import IO, Any
+from typing import Any, Protocol
 
 CHUNK = 2**20
 """Bytes that are read at once."""
@@ -21,6 +21,14 @@ class MalformedJson(ValueError):
     """What is wrong with the text, and at which character of the file."""
 
 
+class Readable(Protocol):
+    """Where bytes are read from."""
+
+    def read(self, size: int, /) -> bytes:
+        """About so many of the next bytes; none at the end."""
+        ...
+
+
 class JsonText:
     """JSON text in UTF-8, parsed from its beginning; what was parsed is let go.
 
@@ -28,7 +36,7 @@ class JsonText:
     raises.
     """
 
-    def __init__(self, stream: IO[bytes], chunk: int | None = None) -> None:
+    def __init__(self, stream: Readable, chunk: int | None = None) -> None:
         self._stream = stream
         self._chunk = chunk or CHUNK
         self._decoder = codecs.getincrementaldecoder("utf-8-sig")()

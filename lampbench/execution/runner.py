@@ -155,8 +155,8 @@ def require_recorded(plan: Plan) -> None:
     recorded = read_run(plan.folder)
     contrasts = bool(plan.spec.method.decoding.sides)
     asked = plan.spec.rewards and contrasts and not plan.spec.private
-    rewarded = all(row.rewards or not row.new_tokens for row in recorded.predictions)
-    if asked and not rewarded:  # an empty answer has none
+    # an empty answer has none
+    if asked and not all(row.rewards or not row.new_tokens for row in recorded.predictions):
         raise LampbenchError(
             f"{plan.folder}: recorded already, without rewards; add --force to record it again "
             "with them"

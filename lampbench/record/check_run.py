@@ -102,7 +102,7 @@ def _check(root: Path, path: Path, checked: Checked) -> Manifest:
         raise Damage(str(error), remedy(path, manifest)) from error
     if old is not None:
         return manifest  # what its data was is in its own files
-    for file in (manifest.dataset.queries_file, manifest.dataset.histories_file):
+    for file in (*manifest.dataset.queries_files, *manifest.dataset.histories_files):
         place = shared_path(root, manifest.task, file), file.sha256
         if place not in checked:
             checked[place] = _problem(*place)

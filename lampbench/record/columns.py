@@ -11,12 +11,14 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 from lampbench.data.json_text import JsonText
 from lampbench.record.gzip_text import BLOCK, digest_of_blocks, even_blocks
 from lampbench.record.typed_json import loads
 from lampbench.util.disk import close_with, writing
+
+T = TypeVar("T", bound=Sequence[Any])
 
 _ROWS = 1_000  # that are made text at a time
 _Column = tempfile.SpooledTemporaryFile
@@ -42,17 +44,26 @@ def to_text(columns: Mapping[str, Sequence[Any]]) -> bytes:
     return b"".join(TableText.of(columns).blocks())
 
 
+def row_texts(rows: Iterable[Iterable[Any]]) -> Iterator[list[bytes]]:
+    """Rows with the JSON text of each value in its place.
+
+    Raises:
+        ValueError: a number is not finite.
+    """
+    return ([encode_text(_json(value)) for value in row] for row in rows)
+
+
 class TableText:
     """The JSON text of a table, in temporary files where it is long.
 
-    Of the rows a thousand at a time are in memory.
+    Of the rows, which are given as `row_texts`, a thousand at a time are in memory.
 
     Raises:
         FullDisk: the disk of temporary files is full.
         ValueError: a number is not finite.
     """
 
-    def __init__(self, names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    def __init__(self, names: Sequence[str], rows: Iterable[Sequence[bytes]]) -> None:
         self._names = list(names)
         self._columns = [_Column(_IN_MEMORY) for _ in names]
         for column in self._columns:
@@ -62,12 +73,12 @@ class TableText:
             while some := list(islice(rest, _ROWS)):
                 for column, values in zip(self._columns, zip(*some, strict=True), strict=True):
                     comma = b"," if column.tell() else b""
-                    column.write(comma + b",".join(encode_text(_json(v)) for v in values))
+                    column.write(comma + b",".join(values))
 
     @classmethod
     def of(cls, columns: Mapping[str, Sequence[Any]]) -> "TableText":
         """The text of columns."""
-        return cls(list(columns), zip(*columns.values(), strict=True))
+        return cls(list(columns), row_texts(zip(*columns.values(), strict=True)))
 
     def blocks(self) -> Iterator[bytes]:
         """The text, `BLOCK` bytes at a time and the rest."""
@@ -117,6 +128,15 @@ def from_text(text: bytes) -> dict[str, list[Any]]:
     columns = loads(text)
     if not isinstance(columns, dict) or not all(isinstance(c, list) for c in columns.values()):
         raise ValueError("not an object of lists")
+    return require_columns(columns)
+
+
+def require_columns(columns: dict[str, T]) -> dict[str, T]:
+    """The columns, if all are equally long.
+
+    Raises:
+        ValueError: they are not.
+    """
     if len(lengths := set(map(len, columns.values()))) > 1:
         raise ValueError(f"columns of {sorted(lengths)} rows; all must be equally long")
     return columns

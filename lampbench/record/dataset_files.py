@@ -14,8 +14,8 @@ from typing import IO, Any, TypeVar, cast
 from lampbench.core.dataset import Dataset, User
 from lampbench.core.task import Task
 from lampbench.data.dataset_statistics import dataset_statistics, length_in_words
-from lampbench.record.columns import TableText, column_values, from_text
-from lampbench.record.gzip_text import decompress, digest_of_blocks, text_blocks, write_compressed
+from lampbench.record.columns import TableText, column_values
+from lampbench.record.gzip_text import digest_of_blocks, text_blocks, write_compressed
 from lampbench.record.manifest import (
     DatasetOptions,
     DatasetStatistics,
@@ -23,6 +23,7 @@ from lampbench.record.manifest import (
     SharedFile,
 )
 from lampbench.record.paths import escape
+from lampbench.record.table_files import naming, read_columns, rows_of, table_texts
 from lampbench.record.typed_json import from_json
 from lampbench.util.atomic import replacing
 from lampbench.util.disk import writing
@@ -77,6 +78,8 @@ def record_dataset(
     row = asdict(dataset_statistics(dataset, task, length_in_words, "word"))
     elsewhere = ("task", "source", "synthetic", "users", "queries", "notes")
     users = dataset.test_users
+    queries = write_queries(results, dataset.task, _queries(users, private))
+    histories = write_histories(results, dataset.task, _histories(users, private))
     return RecordedDataset(
         source=dataset.source,
         options=from_json(DatasetOptions, _lists(dataset.asked)) if dataset.asked else None,
@@ -90,45 +93,51 @@ def record_dataset(
         statistics=from_json(
             DatasetStatistics, {name: v for name, v in row.items() if name not in elsewhere}
         ),
-        queries_file=write_queries(results, dataset.task, _queries(users, private)),
-        histories_file=write_histories(results, dataset.task, _histories(users, private)),
+        queries_file=queries[0],
+        histories_file=histories[0],
         cut_from=dataset.cut_from or None,
+        more_queries_files=queries[1:],
+        more_histories_files=histories[1:],
     )
 
 
-def write_queries(results: Path, task: str, queries: Iterable[RecordedQuery]) -> SharedFile:
-    """Record test queries under a name made from their content."""
-    return _write(results, task, "queries", _query_text(queries))
+def write_queries(
+    results: Path, task: str, queries: Iterable[RecordedQuery]
+) -> tuple[SharedFile, ...]:
+    """Record test queries, in files that are named by their content: one, or several if long."""
+    return _write(results, task, "queries", _query_texts(queries))
 
 
-def queries_file(queries: Iterable[RecordedQuery]) -> SharedFile:
-    """The name and digest that these queries have when they are written."""
-    return _named("queries", _query_text(queries))
+def queries_files(queries: Iterable[RecordedQuery]) -> tuple[SharedFile, ...]:
+    """The names and digests of the files of these queries when they are written."""
+    return tuple(_named("queries", text) for text in _query_texts(queries))
 
 
-def _query_text(queries: Iterable[RecordedQuery]) -> TableText:
+def _query_texts(queries: Iterable[RecordedQuery]) -> Iterator[TableText]:
     """The queries as JSON; digests are a column where the first query has one, and so all do."""
     rest = iter(queries)
     first = next(rest, None)
     names = ["user", "query", "fields", "reference"]
     names += ["sha256"] if first is not None and first.sha256 else []
     given = chain([] if first is None else [first], rest)
-    return TableText(names, ([getattr(one, name) for name in names] for one in given))
+    return table_texts(names, ([getattr(one, name) for name in names] for one in given))
 
 
-def write_histories(results: Path, task: str, histories: Iterable[RecordedHistory]) -> SharedFile:
-    """Record the beginnings of users' past targets under a name made from their content."""
-    return _write(results, task, "histories", _history_text(histories))
+def write_histories(
+    results: Path, task: str, histories: Iterable[RecordedHistory]
+) -> tuple[SharedFile, ...]:
+    """Record the beginnings of users' past targets, in files as those of `write_queries`."""
+    return _write(results, task, "histories", _history_texts(histories))
 
 
-def histories_file(histories: Iterable[RecordedHistory]) -> SharedFile:
-    """The name and digest that these beginnings have when they are written."""
-    return _named("histories", _history_text(histories))
+def histories_files(histories: Iterable[RecordedHistory]) -> tuple[SharedFile, ...]:
+    """The names and digests of the files of these beginnings when they are written."""
+    return tuple(_named("histories", text) for text in _history_texts(histories))
 
 
-def _history_text(histories: Iterable[RecordedHistory]) -> TableText:
+def _history_texts(histories: Iterable[RecordedHistory]) -> Iterator[TableText]:
     names = ("user", "record", "beginning")
-    return TableText(names, ((one.user, one.record, one.beginning) for one in histories))
+    return table_texts(names, ((one.user, one.record, one.beginning) for one in histories))
 
 
 def _named(kind: str, text: TableText) -> SharedFile:
@@ -141,13 +150,13 @@ def shared_path(results: Path, task: str, file: SharedFile) -> Path:
     return results / escape(task) / file.name
 
 
-def read_queries(path: Path, expected: str) -> dict[tuple[str, str], RecordedQuery]:
-    """Test queries by user and query.
+def read_queries(path: Path, expected: str) -> Iterator[RecordedQuery]:
+    """The test queries in a file; a long file is not in memory.
 
     Raises:
         ValueError: the file is missing, damaged or has other content.
     """
-    return {(row.user, row.query): row for row in _read(path, expected, RecordedQuery)}
+    return _read(path, expected, RecordedQuery)
 
 
 def recorded_references(path: Path, expected: str) -> Iterator[tuple[str, str, str | None]]:
@@ -166,8 +175,8 @@ def recorded_references(path: Path, expected: str) -> Iterator[tuple[str, str, s
         yield from zip(*columns, strict=True)
 
 
-def read_histories(path: Path, expected: str) -> list[RecordedHistory]:
-    """Past records of users, oldest first.
+def read_histories(path: Path, expected: str) -> Iterator[RecordedHistory]:
+    """The past records in a file, oldest first for each user; a long file is not in memory.
 
     Raises:
         ValueError: the file is missing, damaged or has other content.
@@ -175,40 +184,34 @@ def read_histories(path: Path, expected: str) -> list[RecordedHistory]:
     return _read(path, expected, RecordedHistory)
 
 
-def content_of(path: Path, expected: str) -> bytes:
-    """The uncompressed content of a shared file.
-
-    Raises:
-        ValueError: the file is missing, damaged or has other content.
-    """
-    with _reading(path) as stream:
-        content = decompress(stream.read())
-    if sha256(content).hexdigest() != expected:
-        raise ValueError(f"{path.name} was changed after the run")
-    return content
-
-
 def check_content(path: Path, expected: str) -> None:
-    """As `content_of`, of which a block at a time is in memory.
+    """Whether a shared file has the content that is expected.
 
     Raises:
-        ValueError: the file is missing, damaged or has other content.
+        ValueError: it has not, or is missing or damaged.
     """
-    with _reading(path) as stream:
-        found = digest_of_blocks(text_blocks(stream))
-    if found != expected:
-        raise ValueError(f"{path.name} was changed after the run")
+    with _opened(path) as stream:
+        _require_content(path, stream, expected)
 
 
 @contextlib.contextmanager
-def _reading(path: Path) -> Iterator[IO[bytes]]:
+def _opened(path: Path) -> Iterator[IO[bytes]]:
     if not path.is_file():
         raise ValueError(f"{path.name} is missing")
     try:
         with open_regular(path) as stream:
             yield stream
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise ValueError(f"{path.name} cannot be read ({error})") from error
+
+
+def _require_content(path: Path, stream: IO[bytes], expected: str) -> None:
+    try:
+        found = digest_of_blocks(text_blocks(stream))
+    except ValueError as error:
+        raise ValueError(f"{path.name} cannot be read ({error})") from error
+    if found != expected:
+        raise ValueError(f"{path.name} was changed after the run")
 
 
 def _queries(users: Iterable[User], private: bool) -> Iterable[RecordedQuery]:
@@ -225,7 +228,13 @@ def _histories(users: Iterable[User], private: bool) -> Iterable[RecordedHistory
             yield RecordedHistory(user.id, record.id, beginning)
 
 
-def _write(results: Path, task: str, kind: str, text: TableText) -> SharedFile:
+def _write(
+    results: Path, task: str, kind: str, texts: Iterable[TableText]
+) -> tuple[SharedFile, ...]:
+    return tuple(_write_one(results, task, kind, text) for text in texts)
+
+
+def _write_one(results: Path, task: str, kind: str, text: TableText) -> SharedFile:
     file = _named(kind, text)
     path = shared_path(results, task, file)
     try:
@@ -241,16 +250,14 @@ def _write(results: Path, task: str, kind: str, text: TableText) -> SharedFile:
     return file
 
 
-def _read(path: Path, expected: str, kind: type[T]) -> list[T]:
-    content = content_of(path, expected)
-    try:
-        columns = from_text(content)
-        return [
-            from_json(kind, dict(zip(columns, row, strict=True)))
-            for row in zip(*columns.values(), strict=True)
-        ]
-    except ValueError as error:
-        raise ValueError(f"{path.name}: {error}") from error
+def _read(path: Path, expected: str, kind: type[T]) -> Iterator[T]:
+    with _opened(path) as stream:
+        _require_content(path, stream, expected)
+        with naming(path.name):
+            columns = read_columns(stream)
+    with naming(path.name):
+        for row in rows_of(columns):
+            yield from_json(kind, row)
 
 
 def _lists(asked: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,25 +1,26 @@
 """Removing a user from recorded runs, on request."""
 
-import json
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import compress
 from pathlib import Path
 
 from lampbench.record.dataset_files import write_histories, write_queries
 from lampbench.record.format_1 import INPUT_LINES, forget_inputs
-from lampbench.record.gzip_text import decompress
 from lampbench.record.leftovers import put_right, run_of
 from lampbench.record.paths import unescape
 from lampbench.record.run_lock import run_lock
 from lampbench.record.runs import Run, UnreadableRun, load_runs, read_run
 from lampbench.record.submission import submission_folders
+from lampbench.record.table_files import read_columns
 from lampbench.record.unused_files import remove_unused_files, shared_files
 from lampbench.record.write import write_run
 from lampbench.scoring.score_table import ScoreTable
 from lampbench.util.atomic import temporaries
+from lampbench.util.disk_list import listed
 from lampbench.util.errors import LampbenchError
-from lampbench.util.regular_file import read_regular
+from lampbench.util.regular_file import open_regular
 
 
 def forget_in_results(
@@ -63,25 +64,27 @@ def _forget(run: Run, results: Path, user: str, say: Callable[[str], object]) ->
     with run_lock(run.path, say):
         run = read_run(run.path)
         scores, rows = run.scores, run.predictions
-        queries, past = list(run.queries.values()), run.past_records
+        queries, past = run.asked, run.past_records
         failed = run.manifest.failed_users
-        asked_of = {query.user for query in queries}
-        if user not in {*scores.users, *failed, *asked_of, *(one.user for one in past)}:
+        was_asked = any(query.user == user for query in queries)
+        had_past = any(one.user == user for one in past)
+        kept = [name != user for name in scores.users]
+        if all(kept) and user not in failed and not was_asked and not had_past:
             return
-        kept = [index for index, name in enumerate(scores.users) if name != user]
-        if not kept:
+        if not any(kept):
             shutil.rmtree(run.path)
             yield f"{run.path}: the run, which had no other user"
             return
         data = run.manifest.dataset
-        asked = [query for query in queries if query.user != user]
+        asked = listed(query for query in queries if query.user != user)
         data = replace(
-            data,
-            queries_file=write_queries(results, run.manifest.task, asked),
-            histories_file=write_histories(
-                results, run.manifest.task, [one for one in past if one.user != user]
+            data.with_files(
+                write_queries(results, run.manifest.task, asked),
+                write_histories(
+                    results, run.manifest.task, (one for one in past if one.user != user)
+                ),
             ),
-            test_users=data.test_users - (user in asked_of),
+            test_users=data.test_users - was_asked,
             queries=data.queries - (len(queries) - len(asked)),
             removed_users=data.removed_users + 1,
             notes=tuple(note for note in data.notes if repr(user) not in note),
@@ -94,15 +97,12 @@ def _forget(run: Run, results: Path, user: str, say: Callable[[str], object]) ->
             service=run.manifest.service and run.manifest.service.without_requests(),
         )
         left = ScoreTable(
-            tuple(scores.users[index] for index in kept),
-            tuple(scores.queries[index] for index in kept),
-            {
-                name: tuple(column[index] for index in kept)
-                for name, column in scores.columns.items()
-            },
+            listed(compress(scores.users, kept)),
+            listed(compress(scores.queries, kept)),
+            {name: listed(compress(column, kept)) for name, column in scores.columns.items()},
         )
-        write_run(results, manifest, [rows[index] for index in kept], left, replace=True)
-        yield f"{run.path}: {len(scores) - len(kept)} queries, answers and scores; history"
+        write_run(results, manifest, listed(compress(rows, kept)), left, replace=True)
+        yield f"{run.path}: {len(kept) - sum(kept)} queries, answers and scores; history"
 
 
 def _forget_files(
@@ -134,6 +134,7 @@ def _forget_files(
 def _names(file: Path, user: str) -> bool:
     """Whether a file of queries or histories holds a user, as far as it can be read."""
     try:
-        return user in json.loads(decompress(read_regular(file))).get("user", ())
-    except (OSError, ValueError, AttributeError, RecursionError):
+        with open_regular(file) as stream:
+            return user in read_columns(stream).get("user", ())
+    except (OSError, ValueError):
         return True

@@ -6,14 +6,15 @@ texts. Whatever writes such a run again writes today's format.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace as replace_fields
 from pathlib import Path
 from typing import Any
 
 from lampbench.record.dataset_files import (
     RecordedHistory,
     RecordedQuery,
-    histories_file,
-    queries_file,
+    histories_files,
+    queries_files,
     write_histories,
     write_queries,
 )
@@ -90,11 +91,8 @@ class Format1Run:
             raise ValueError(f"{MANIFEST} does not record the hashes of its files")
         rows = self._predictions(manifest)
         queries, past = self._queries(manifest, rows), self.histories(manifest)
-        data = made["dataset"] | {
-            "queries_file": _as_json(queries_file(queries)),
-            "histories_file": _as_json(histories_file(past)),
-        }
-        return from_json(Manifest, {**made, "dataset": data})
+        data = manifest.dataset.with_files(queries_files(queries), histories_files(past))
+        return replace_fields(manifest, dataset=data)
 
     def predictions(self, manifest: Manifest) -> list[PredictionRow]:
         """The answers, with references."""
@@ -187,10 +185,6 @@ def _is_of(line: bytes, user: str) -> bool:
 
 _NO_FILE = {"name": f"{'0' * 16}.queries.json.gz", "sha256": ""}
 """Stands where a digest is not computed yet."""
-
-
-def _as_json(file: Any) -> dict[str, str]:
-    return {"name": file.name, "sha256": file.sha256}
 
 
 def _rows(name: str, content: bytes) -> Iterator[dict[str, Any]]:

@@ -26,7 +26,7 @@ class FramedRun(Protocol):
         ...
 
     @property
-    def predictions(self) -> list[PredictionRow]:
+    def predictions(self) -> Sequence[PredictionRow]:
         """One row per query."""
         ...
 

@@ -11,7 +11,7 @@ from typing import IO
 from lampbench.util.errors import LampbenchError
 
 LARGEST = 2**30
-"""Bytes of a file's text: the predictions of about a million queries."""
+"""Bytes of a file's text: what a reader unpacks at most. A longer table is in several files."""
 
 BLOCK = 2**18
 """Bytes of a text that are in memory at a time; a multiple of zlib's window of 32 KiB."""
@@ -67,7 +67,8 @@ def write_compressed(blocks: Iterable[bytes], stream: IO[bytes]) -> None:
             packed.write(block)
     if length > LARGEST:
         raise LampbenchError(
-            f"a file of {length:,} bytes cannot be recorded, {LARGEST:,} at most; run fewer users"
+            f"a text of {length:,} bytes cannot be recorded, {LARGEST:,} at most; shorten the "
+            "longest text of the data"
         )
 
 
@@ -77,7 +78,7 @@ def decompress(data: bytes) -> bytes:
     Raises:
         ValueError: the data is not one whole gzip file, or its text is longer than `LARGEST` bytes.
     """
-    length = _claimed_length(data[-4:])
+    length = _bounded_length(data[-4:])
     stream = zlib.decompressobj(wbits=_GZIP)
     try:
         text = stream.decompress(data, length + 1)  # 0 would be no limit
@@ -97,9 +98,7 @@ def text_blocks(stream: IO[bytes]) -> Iterator[bytes]:
         ValueError: as `decompress`; what came before may be of a damaged file.
         OSError: the file cannot be read.
     """
-    stream.seek(max(stream.seek(0, os.SEEK_END) - 4, 0))
-    length = _claimed_length(stream.read())
-    stream.seek(0)
+    length = claimed_length(stream)
     machine = zlib.decompressobj(wbits=_GZIP)
     done, data = 0, b""
     while not machine.eof:
@@ -117,8 +116,21 @@ def text_blocks(stream: IO[bytes]) -> Iterator[bytes]:
         raise ValueError(_NOT_WHOLE)
 
 
-def _claimed_length(end: bytes) -> int:
-    """What a gzip file says in its last four bytes of the length of its text."""
+def claimed_length(stream: IO[bytes]) -> int:
+    """How many bytes a gzip file says that its text has; the file is at its beginning afterwards.
+
+    Raises:
+        ValueError: more than `LARGEST`.
+        OSError: the file cannot be read.
+    """
+    stream.seek(max(stream.seek(0, os.SEEK_END) - 4, 0))
+    length = _bounded_length(stream.read())
+    stream.seek(0)
+    return length
+
+
+def _bounded_length(end: bytes) -> int:
+    """The number in the last four bytes of a gzip file."""
     length = int.from_bytes(end, "little")
     if length > LARGEST:
         raise ValueError(f"its text has {length:,} bytes, {LARGEST:,} at most")

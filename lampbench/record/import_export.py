@@ -5,11 +5,11 @@ what the code of OPPU and CoPe writes, with the answers in place of the referenc
 """
 
 import json
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import replace as replace_fields
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from textwrap import indent
 
 from lampbench.core.dataset import Dataset, Query
 from lampbench.core.task import Task
@@ -26,9 +26,10 @@ from lampbench.record.unused_files import remove_unused_files
 from lampbench.record.versions import versions
 from lampbench.record.write import RecordedAlready, write_run
 from lampbench.scoring import METRICS, PredictionRow, Scoring, histories, score_predictions
-from lampbench.util.atomic import replace
+from lampbench.util.atomic import replacing
+from lampbench.util.disk_set import DiskSet
 from lampbench.util.errors import LampbenchError, short_repr
-from lampbench.util.hashing import digest, file_digest
+from lampbench.util.hashing import digest_of_list, file_digest
 
 EXTERNAL = "external"
 """The preset and the fidelity of a run whose settings the harness does not know."""
@@ -115,7 +116,6 @@ def import_predictions(
     spec = MODEL_PRESETS.get(model)
     location = "lampbench.bundled" if model in BUNDLED else spec.location if spec else model
     data = record_dataset(results, dataset, task, private=private)
-    answers = [row.prediction for row in rows]
     manifest = Manifest(
         key="",
         method=method,
@@ -137,7 +137,7 @@ def import_predictions(
         external=ExternalFile(file.name, file_digest(file)),
         private=private,
     )
-    manifest = replace_fields(manifest, key=external_key(manifest, answers))
+    manifest = replace(manifest, key=external_key(manifest, (row.prediction for row in rows)))
     scores = score_predictions(rows, None, scoring)
     if private:
         rows = [without_texts(row) for row in rows]
@@ -154,10 +154,11 @@ def import_predictions(
             remove_unused_files(results, task.name)  # those of a record with texts
 
 
-def external_key(manifest: Manifest, answers: Sequence[str | None]) -> str:
+def external_key(manifest: Manifest, answers: Iterable[str | None]) -> str:
     """The key of an external run: the digest of what was run and of the answers, in order."""
     m = manifest
-    return digest([EXTERNAL, m.method, m.task, m.model, m.seed, m.dataset.fingerprint, answers])
+    settings = EXTERNAL, m.method, m.task, m.model, m.seed, m.dataset.fingerprint
+    return digest_of_list([*settings, iter(answers)])
 
 
 def export_predictions(run: Run, task: Task, file: Path) -> int:
@@ -173,17 +174,27 @@ def export_predictions(run: Run, task: Task, file: Path) -> int:
             "without --private to export them"
         )
     rows = run.predictions
-    _check_distinct([row.query for row in rows], str(run.path))
-    golds = [{"id": row.query, "output": row.prediction} for row in rows]
-    # ASCII: a model may emit half a surrogate pair, which UTF-8 cannot hold
-    content = json.dumps({"task": task_id(task), "golds": golds}, indent=1) + "\n"
+    _check_distinct((row.query for row in rows), str(run.path))
     if file.exists():
         raise LampbenchError(f"{file}: is there already; name a new file")
     try:
-        replace(file, content.encode("ascii"))
+        with replacing(file) as stream:
+            stream.writelines(_lamp_text(task, rows))
     except OSError as error:
         raise LampbenchError(f"{file}: cannot be written ({error.strerror})") from error
-    return len(golds)
+    return len(rows)
+
+
+def _lamp_text(task: Task, rows: Iterable[PredictionRow]) -> Iterator[bytes]:
+    """The file's text, an answer at a time, indented as `json.dumps` indents the whole."""
+    yield f'{{\n "task": {json.dumps(task_id(task))},\n "golds": ['.encode("ascii")
+    between = "\n"
+    for row in rows:
+        # ASCII: a model may emit half a surrogate pair, which UTF-8 cannot hold
+        gold = json.dumps({"id": row.query, "output": row.prediction}, indent=1)
+        yield (between + indent(gold, "  ")).encode("ascii")
+        between = ",\n"
+    yield b"\n ]\n}\n"
 
 
 def task_id(task: Task) -> str:
@@ -193,14 +204,15 @@ def task_id(task: Task) -> str:
 
 def _by_id(dataset: Dataset) -> Mapping[str, tuple[str, Query]]:
     asked = [(user.id, query) for user in dataset.test_users for query in user.queries]
-    _check_distinct([query.id for _, query in asked], dataset.source)
+    _check_distinct((query.id for _, query in asked), dataset.source)
     return {query.id: (user, query) for user, query in asked}
 
 
-def _check_distinct(queries: Sequence[str], where: str) -> None:
-    name, count = next(iter(Counter(queries).most_common(1)), ("", 0))
-    if count > 1:
+def _check_distinct(queries: Iterable[str], where: str) -> None:
+    seen = DiskSet()
+    name = next((query for query in queries if not seen.add(query)), None)
+    if name is not None:
         raise LampbenchError(
-            f"{where}: {count} users have a query {name!r}, and files of predictions name queries "
+            f"{where}: several users have a query {name!r}, and files of predictions name queries "
             "alone; give each query an id of its own"
         )

@@ -2,9 +2,10 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
+from itertools import count, takewhile
 from typing import Any, Literal
 
 from lampbench.core.findings import leaks_first
@@ -19,6 +20,7 @@ from lampbench.util.machine import Hardware
 
 FORMAT = 2
 MANIFEST, PREDICTIONS, SCORES = "manifest.json", "predictions.json.gz", "scores.json.gz"
+"""The files of a run; the tables may go on in files that `part_names` names."""
 
 _SHARED_NAME = re.compile(r"[0-9a-f]{16}\.(queries|histories)\.json\.gz")
 
@@ -86,6 +88,8 @@ class RecordedDataset:
     (`--max-history`).
     `removed_users` counts users who were removed from the run on request after it was recorded:
     their queries, answers and scores are gone; fingerprints and `statistics` are those of before.
+    `more_queries_files` and `more_histories_files` have, in order, what is too long for one file;
+    where they are empty, manifests leave them out.
     """
 
     source: str
@@ -102,6 +106,30 @@ class RecordedDataset:
     histories_file: SharedFile
     removed_users: int = 0
     cut_from: str | None = None
+    more_queries_files: tuple[SharedFile, ...] = ()
+    more_histories_files: tuple[SharedFile, ...] = ()
+
+    @property
+    def queries_files(self) -> tuple[SharedFile, ...]:
+        """The files that hold the test queries, in order."""
+        return (self.queries_file, *self.more_queries_files)
+
+    @property
+    def histories_files(self) -> tuple[SharedFile, ...]:
+        """The files that hold the beginnings of past texts, in order."""
+        return (self.histories_file, *self.more_histories_files)
+
+    def with_files(
+        self, queries: Sequence[SharedFile], histories: Sequence[SharedFile]
+    ) -> "RecordedDataset":
+        """The same with other files, at least one of each."""
+        return replace(
+            self,
+            queries_file=queries[0],
+            histories_file=histories[0],
+            more_queries_files=tuple(queries[1:]),
+            more_histories_files=tuple(histories[1:]),
+        )
 
     @property
     def max_history(self) -> int | None:
@@ -266,6 +294,9 @@ class Manifest:
             ValueError: a number is not finite, or another value is none of JSON's.
         """
         content = {"format": FORMAT, **asdict(self)}
+        for name in _OF_LONG_TABLES:
+            if not content["dataset"][name]:
+                del content["dataset"][name]
         complete = {**content, "sha256": _digest(content)}
         return encode_text(json.dumps(complete, indent=1, **_STRICT)) + b"\n"
 
@@ -299,11 +330,28 @@ class Manifest:
             manifest = from_json(cls, content)
         except Mismatch as error:
             raise ValueError(f"{MANIFEST}: {error}") from error
-        if set(manifest.files) != {PREDICTIONS, SCORES}:
-            raise ValueError(f"{MANIFEST} does not record the hashes of {PREDICTIONS} and {SCORES}")
+        tables = [part_names(manifest.files, table) for table in (PREDICTIONS, SCORES)]
+        if not all(tables) or len(manifest.files) != sum(map(len, tables)):
+            raise ValueError(
+                f"{MANIFEST} does not record the hashes of {PREDICTIONS}, {SCORES} and the files "
+                "in which these go on, and of no others"
+            )
         return manifest
 
 
+def part_name(table: str, number: int) -> str:
+    """The name of a table's file: the first has the table's own, the others have numbers."""
+    return table if number == 1 else table.replace(".", f"-{number}.", 1)
+
+
+def part_names(files: Mapping[str, str], table: str) -> list[str]:
+    """The files of a run's table, in order."""
+    names: Iterator[str] = (part_name(table, number) for number in count(1))
+    return list(takewhile(files.__contains__, names))
+
+
+_OF_LONG_TABLES = ("more_queries_files", "more_histories_files")
+"""Fields of datasets that only manifests of long tables have."""
 _STRICT: dict[str, Any] = {"ensure_ascii": False, "sort_keys": True, "allow_nan": False}
 
 

@@ -69,7 +69,7 @@ def _texts(value: Any, path: str) -> Iterator[tuple[str, str]]:
 
 def _texts_of_people(run: Run) -> Iterator[tuple[str, str]]:
     """Every text of users and answers, with what it is: ids are named by their place."""
-    for row, query in enumerate(run.queries.values()):
+    for row, query in enumerate(run.asked):
         yield f"the ids of row {row} of the queries", f"{query.user} {query.query}"
         yield f"the reference of row {row} of the queries", query.reference or ""
         for name, text in query.fields.items():

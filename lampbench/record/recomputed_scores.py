@@ -77,19 +77,15 @@ def _missing(metric: Metric, scoring: Scoring) -> str:
 
 def _difference(run: Run, recorded: Sequence[Value], fresh: Sequence[Value]) -> str:
     """How many values differ, and the first of them; empty where none does."""
-    places = run.scores.places
-    found = [
-        (place, old, new)
-        for place, old, new in zip(places, recorded, fresh, strict=True)
-        if not _same(old, new)
-    ]
-    if not found:
+    first, different = "", 0
+    rows = zip(run.scores.users, run.scores.queries, recorded, fresh, strict=True)
+    for user, query, old, new in rows:
+        if not _same(old, new):
+            different += 1
+            first = first or f"{old} for query {query!r} of user {user!r}, computed again {new}"
+    if not different:
         return ""
-    (user, query), old, new = found[0]
-    return (
-        f"{len(found)} of {len(places)} values are not those of the answers, first {old} for query "
-        f"{query!r} of user {user!r}, computed again {new}"
-    )
+    return f"{different} of {len(recorded)} values are not those of the answers, first {first}"
 
 
 def _same(one: Value, other: Value) -> bool:

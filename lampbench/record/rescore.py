@@ -138,7 +138,7 @@ def _rescore(
     kept = {
         name for name in missing if any(value is not None for value in before.columns.get(name, ()))
     }
-    taken = {m.name: tuple(fresh.columns[m.name]) for m in metrics if m.name not in kept}
+    taken = {m.name: fresh.columns[m.name] for m in metrics if m.name not in kept}
     scores = replace(before, columns={**before.columns, **taken})
     missing = {name: why for name, why in missing.items() if name not in kept}
     described = _described(run.manifest.scoring, scoring, metrics, missing, kept)

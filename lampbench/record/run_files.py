@@ -1,25 +1,28 @@
 """The predictions and scores of a run, from the content of its files; every value is checked."""
 
+import hashlib
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from hashlib import sha256
+from io import BufferedReader
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
-from lampbench.plugin.metric import Value
-from lampbench.record.columns import from_text
 from lampbench.record.dataset_files import RecordedQuery
-from lampbench.record.gzip_text import decompress
-from lampbench.record.manifest import MANIFEST, Manifest
+from lampbench.record.manifest import MANIFEST, PREDICTIONS, SCORES, Manifest, part_names
+from lampbench.record.table_files import Columns, naming, read_columns, rows_of
 from lampbench.record.typed_json import brief, from_json
 from lampbench.scoring.aggregate import Means, aggregate, counts
 from lampbench.scoring.catalog import is_built_in
 from lampbench.scoring.prediction_row import PredictionRow
-from lampbench.scoring.score_table import ScoreTable
-from lampbench.util.hashing import file_digest
-from lampbench.util.regular_file import read_regular
+from lampbench.scoring.score_table import Place, ScoreTable
+from lampbench.util.disk_list import listed
+from lampbench.util.ordered_lookup import OrderedLookup
+from lampbench.util.regular_file import open_regular
+
+T = TypeVar("T")
 
 
 def checked_content(file: Path, expected: str) -> bytes:
@@ -28,10 +31,10 @@ def checked_content(file: Path, expected: str) -> bytes:
     Raises:
         ValueError: the file is missing, unreadable or has other content.
     """
-    with _reading(file):
-        content = read_regular(file)
-    _require(file, sha256(content).hexdigest(), expected)
-    return content
+    with _opened(file) as stream:
+        _require(file, stream, expected)
+        stream.seek(0)
+        return stream.read()
 
 
 def check_run_file(file: Path, expected: str) -> None:
@@ -40,60 +43,80 @@ def check_run_file(file: Path, expected: str) -> None:
     Raises:
         ValueError: the file is missing, unreadable or has other content.
     """
-    with _reading(file):
-        found = file_digest(file)
-    _require(file, found, expected)
+    with _opened(file) as stream:
+        _require(file, stream, expected)
 
 
 @contextmanager
-def _reading(file: Path) -> Iterator[None]:
+def _opened(file: Path) -> Iterator[BufferedReader]:
     if not file.is_file():
         raise ValueError(f"{file.name} is missing")
     try:
-        yield
+        with open_regular(file) as stream:
+            yield stream
     except OSError as error:
         raise ValueError(f"{file.name} cannot be read: {error.strerror}") from error
 
 
-def _require(file: Path, found: str, expected: str) -> None:
-    if found != expected:
+def _require(file: Path, stream: BufferedReader, expected: str) -> None:
+    if hashlib.file_digest(stream, "sha256").hexdigest() != expected:
         raise ValueError(f"{file.name} was changed after the run (its hash is not the manifest's)")
 
 
 def read_predictions(
-    content: bytes, queries: Mapping[tuple[str, str], RecordedQuery]
-) -> list[PredictionRow]:
-    """Predictions with the references of the queries that they answer.
+    folder: Path, manifest: Manifest, queries: Iterable[RecordedQuery]
+) -> Sequence[PredictionRow]:
+    """Predictions with the references of the queries that they answer; many are on disk.
 
     Raises:
-        ValueError: a row is no prediction, or answers no query of the dataset, or one twice.
+        ValueError: a file is not what was written, or a row is no prediction, or answers no query
+            of the dataset, or one twice.
     """
-    columns = from_text(decompress(content))
-    rows = [
-        _prediction(dict(zip(columns, row, strict=True)), queries)
-        for row in zip(*columns.values(), strict=True)
-    ]
-    _check_distinct([(row.user, row.query) for row in rows])
-    return rows
-
-
-def read_scores(content: bytes, manifest: Manifest) -> ScoreTable:
-    """The scores of each query.
-
-    Raises:
-        ValueError: a value is no score, or the manifest's means are not those of the scores.
-    """
-    columns = from_text(decompress(content))
-    for name in ("user", "query"):
-        if name not in columns:
-            raise ValueError(f"{name} is missing")
-        if wrong := [value for value in columns[name] if not isinstance(value, str)]:
-            raise ValueError(f"{name} must be text, one is {brief(wrong[0])}")
-    users, queries = columns.pop("user"), columns.pop("query")
-    found = ScoreTable(
-        tuple(users), tuple(queries), {name: _scores(name, c) for name, c in columns.items()}
+    rows = listed(
+        row for name, table in _tables(folder, manifest, PREDICTIONS) for row in _rows(name, table)
     )
-    return check_scores(found, manifest)
+    with naming(PREDICTIONS):
+        users, asked = (listed(getattr(row, name) for row in rows) for name in ("user", "query"))
+        _check_distinct(ScoreTable(users, asked, {}))
+    references = OrderedLookup(((one.user, one.query), one.reference) for one in queries)
+    return listed(_with_reference(row, references) for row in rows)
+
+
+def read_scores(folder: Path, manifest: Manifest) -> ScoreTable:
+    """The scores of each query; those of many are on disk.
+
+    Raises:
+        ValueError: a file is not what was written, a value is no score, or the manifest's means are
+            not those of the scores.
+    """
+    tables = list(_tables(folder, manifest, SCORES))
+    for name, table in tables:
+        with naming(name):
+            _check_score_columns(table, tables[0][1])
+    columns = {
+        name: _column(chain.from_iterable(table[name] for _, table in tables))
+        for name in tables[0][1]
+    }
+    del tables
+    users, queries = columns.pop("user"), columns.pop("query")
+    with naming(SCORES):
+        return check_scores(ScoreTable(users, queries, columns), manifest)
+
+
+def _column(values: Iterable[T]) -> Sequence[T]:
+    found = listed(values)
+    return tuple(found) if isinstance(found, list) else found
+
+
+def _tables(folder: Path, manifest: Manifest, first: str) -> Iterator[tuple[str, Columns]]:
+    """The files of a table, each with its name."""
+    for name in part_names(manifest.files, first):
+        file = folder / name
+        with _opened(file) as stream:
+            _require(file, stream, manifest.files[name])
+            with naming(name):
+                columns = read_columns(stream)
+        yield name, columns
 
 
 def check_scores(found: ScoreTable, manifest: Manifest) -> ScoreTable:
@@ -102,7 +125,7 @@ def check_scores(found: ScoreTable, manifest: Manifest) -> ScoreTable:
     Raises:
         ValueError: they are not, or a query is there twice.
     """
-    _check_distinct(found.places)
+    _check_distinct(found)
     pooled = manifest.scoring.pooled if manifest.scoring else ()
     means = aggregate(found, pooled)
     # what a plugin makes of its values is its own affair, and the plugin may not be here
@@ -113,32 +136,48 @@ def check_scores(found: ScoreTable, manifest: Manifest) -> ScoreTable:
     return found
 
 
-def _prediction(
-    row: dict[str, Any], queries: Mapping[tuple[str, str], RecordedQuery]
+def _rows(file: str, columns: Columns) -> Iterator[PredictionRow]:
+    """The rows of a file of predictions, without references."""
+    with naming(file):
+        for row in rows_of(columns):
+            yield from_json(PredictionRow, {**row, "reference": None})
+
+
+def _with_reference(
+    row: PredictionRow, references: OrderedLookup[tuple[str, str], str | None]
 ) -> PredictionRow:
-    found = from_json(PredictionRow, {**row, "reference": None})
-    query = queries.get((found.user, found.query))
-    if query is None:
-        where = f"query {brief(found.query)} of user {brief(found.user)}"
-        raise ValueError(f"{where} is not in the dataset")
-    return replace(found, reference=query.reference)
+    try:
+        return replace(row, reference=references.take((row.user, row.query)))
+    except KeyError:
+        where = f"query {brief(row.query)} of user {brief(row.user)}"
+        raise ValueError(f"{PREDICTIONS}: {where} is not in the dataset") from None
 
 
 _LARGEST = 1e100  # so that sums and squares stay finite too
 
 
-def _scores(metric: str, values: Sequence[Any]) -> tuple[Value, ...]:
-    for value in values:
-        if value is not None and not isinstance(value, (bool, int, float)):
-            raise ValueError(f"{brief(metric)} must be a number or null, one is {brief(value)}")
-        if value is not None and not -_LARGEST <= value <= _LARGEST:  # false for NaN too
-            raise ValueError(f"{brief(metric)} must be finite, one is not")
-    return tuple(values)
+def _check_score_columns(columns: Columns, first: Columns) -> None:
+    if other := columns.keys() ^ first.keys():
+        raise ValueError(f"{brief(min(other))} is not in every file of the scores")
+    for name in ("user", "query"):
+        if name not in columns:
+            raise ValueError(f"{name} is missing")
+        for value in columns[name]:
+            if not isinstance(value, str):
+                raise ValueError(f"{name} must be text, one is {brief(value)}")
+    for metric in columns.keys() - {"user", "query"}:
+        for value in columns[metric]:
+            if value is not None and not isinstance(value, (bool, int, float)):
+                raise ValueError(f"{brief(metric)} must be a number or null, one is {brief(value)}")
+            if value is not None and not -_LARGEST <= value <= _LARGEST:  # false for NaN too
+                raise ValueError(f"{brief(metric)} must be finite, one is not")
 
 
-def _check_distinct(places: Sequence[tuple[str, str]]) -> None:
-    seen: set[tuple[str, str]] = set()
-    for user, query in places:
+def _check_distinct(rows: ScoreTable) -> None:
+    if rows.has_each_query_once():
+        return
+    seen: set[Place] = set()
+    for user, query in zip(rows.users, rows.queries, strict=True):
         if (user, query) in seen:
             raise ValueError(f"query {brief(query)} of user {brief(user)} is there twice")
         seen.add((user, query))

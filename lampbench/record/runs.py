@@ -1,8 +1,9 @@
 """Recorded runs, read and checked.
 
 A run's folder holds `manifest.json`, `predictions.json.gz` and `scores.json.gz` (a column for each
-field, a row for each query, in the same order). The manifest carries the SHA-256 of both files, of
-the files that hold the queries and histories of the dataset, and of its own content.
+field, a row for each query, in the same order). Tables whose text is longer than a file may have go
+on in `predictions-2.json.gz` and so on. The manifest carries the SHA-256 of these files, of those
+that hold the queries and histories of the dataset, and of its own content.
 """
 
 import time
@@ -24,14 +25,15 @@ from lampbench.record.dataset_files import (
 )
 from lampbench.record.format_1 import Format1Run
 from lampbench.record.leftovers import TEMPORARY, leftovers, restore, run_of
-from lampbench.record.manifest import MANIFEST, PREDICTIONS, SCORES, Manifest
+from lampbench.record.manifest import MANIFEST, PREDICTIONS, Manifest, SharedFile
 from lampbench.record.private import shown_text
 from lampbench.record.remedy import remedy
-from lampbench.record.run_files import checked_content, read_predictions, read_scores
+from lampbench.record.run_files import read_predictions, read_scores
 from lampbench.record.run_lock import run_lock_if_free
 from lampbench.record.submission import submission_folders, submitter_of
 from lampbench.scoring.prediction_row import PredictionRow
 from lampbench.scoring.score_table import ScoreTable
+from lampbench.util.disk_list import listed
 from lampbench.util.errors import LampbenchError
 
 if TYPE_CHECKING:
@@ -69,29 +71,30 @@ class Run:
         return None if PREDICTIONS in self.manifest.files else Format1Run(self.path)
 
     @property
-    def predictions(self) -> list[PredictionRow]:
-        """One row per query, with the reference."""
+    def predictions(self) -> Sequence[PredictionRow]:
+        """One row per query, with the reference; those of many are on disk."""
         if (old := self.format_1) is not None:
             return self._checked(lambda: old.predictions(self.manifest))
-        queries = self.queries
-        return self._read(PREDICTIONS, lambda content: read_predictions(content, queries))
+        return self._checked(
+            lambda: read_predictions(self.path, self.manifest, self._recorded_queries())
+        )
 
     @cached_property
     def scores(self) -> ScoreTable:
-        """The scores of each query; their means are those of the manifest."""
+        """The scores of each query, of many on disk; their means are those of the manifest."""
         if (old := self.format_1) is not None:
             return self._checked(lambda: old.scores(self.manifest))
-        return self._read(SCORES, lambda content: read_scores(content, self.manifest))
+        return self._checked(lambda: read_scores(self.path, self.manifest))
+
+    @property
+    def asked(self) -> Sequence[RecordedQuery]:
+        """The dataset's test queries in its order; many are on disk."""
+        return self._checked(lambda: listed(self._recorded_queries()))
 
     @property
     def queries(self) -> Mapping[tuple[str, str], RecordedQuery]:
         """The dataset's test queries, by user and query."""
-        if (old := self.format_1) is not None:
-            found = self._checked(lambda: old.queries(self.manifest))
-            return {(query.user, query.query): query for query in found}
-        file = self.manifest.dataset.queries_file
-        place = shared_path(self._root, self.manifest.task, file)
-        return self._checked(lambda: read_queries(place, file.sha256))
+        return {(query.user, query.query): query for query in self.asked}
 
     @property
     def histories(self) -> Mapping[str, Mapping[str, str]]:
@@ -105,13 +108,12 @@ class Run:
         return found
 
     @property
-    def past_records(self) -> list[RecordedHistory]:
-        """The past records of the dataset's test users."""
+    def past_records(self) -> Sequence[RecordedHistory]:
+        """The past records of the dataset's test users; many are on disk."""
         if (old := self.format_1) is not None:
             return self._checked(lambda: old.histories(self.manifest))
-        file = self.manifest.dataset.histories_file
-        place = shared_path(self._root, self.manifest.task, file)
-        return self._checked(lambda: read_histories(place, file.sha256))
+        files = self.manifest.dataset.histories_files
+        return self._checked(lambda: listed(self._shared(files, read_histories)))
 
     @cached_property
     def submitter(self) -> str | None:
@@ -136,15 +138,16 @@ class Run:
     def _root(self) -> Path:
         return self.path.absolute().parents[3]
 
-    def _read(self, name: str, decode: Callable[[bytes], T]) -> T:
-        def read() -> T:
-            content = checked_content(self.path / name, self.manifest.files[name])
-            try:
-                return decode(content)
-            except ValueError as error:
-                raise ValueError(f"{name}: {error}") from error
+    def _recorded_queries(self) -> Iterator[RecordedQuery]:
+        if (old := self.format_1) is not None:
+            return iter(old.queries(self.manifest))
+        return self._shared(self.manifest.dataset.queries_files, read_queries)
 
-        return self._checked(read)
+    def _shared(
+        self, files: Iterable[SharedFile], read: Callable[[Path, str], Iterator[T]]
+    ) -> Iterator[T]:
+        for file in files:
+            yield from read(shared_path(self._root, self.manifest.task, file), file.sha256)
 
     def _checked(self, read: Callable[[], T]) -> T:
         try:

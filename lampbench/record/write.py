@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from dataclasses import replace as changed
+from itertools import chain
 from pathlib import Path
 from typing import IO
 
@@ -15,11 +16,12 @@ from lampbench.record.columns import TableText
 from lampbench.record.dataset_files import recorded_references, shared_path
 from lampbench.record.gzip_text import BLOCK, digest_of_blocks, write_compressed
 from lampbench.record.leftovers import REPLACED, TEMPORARY, new_leftover, put_right
-from lampbench.record.manifest import MANIFEST, PREDICTIONS, SCORES, Manifest
+from lampbench.record.manifest import MANIFEST, PREDICTIONS, SCORES, Manifest, part_name
 from lampbench.record.paths import run_path
 from lampbench.record.portable_paths import portable_value
 from lampbench.record.run_lock import run_lock
 from lampbench.record.runs import Run
+from lampbench.record.table_files import table_texts
 from lampbench.record.typed_json import from_json, loads
 from lampbench.scoring.aggregate import aggregate, counts
 from lampbench.scoring.prediction_row import PredictionRow
@@ -28,6 +30,7 @@ from lampbench.util.atomic import sync_file, sync_folder
 from lampbench.util.disk import writing
 from lampbench.util.errors import LampbenchError
 from lampbench.util.hashing import canonical
+from lampbench.util.ordered_lookup import OrderedLookup
 
 _OPTIONAL = ("quoted", "tokens", "rewards", "prediction_sha256", "prediction_length")
 """Columns of predictions that are left out where no row has any."""
@@ -69,9 +72,14 @@ def write_run(
     _check_references(root, manifest, predictions)
     final = run_path(root, manifest.task, manifest.model, manifest.method, manifest.key)
     columns = {"user": scores.users, "query": scores.queries, **scores.columns}
-    texts = {PREDICTIONS: _predictions_text(predictions), SCORES: TableText.of(columns)}
+    tables = {PREDICTIONS: _prediction_texts(predictions),
+              SCORES: table_texts(list(columns), zip(*columns.values(), strict=True))}  # fmt: skip
     with contextlib.ExitStack() as files:
-        content = {name: files.enter_context(_packed(text)) for name, text in texts.items()}
+        content = {
+            part_name(table, number): files.enter_context(_packed(text))
+            for table, texts in tables.items()
+            for number, text in enumerate(texts, start=1)
+        }
         complete = changed(
             _without_homes(manifest),
             files={name: digest_of_blocks(_blocks(file)) for name, file in content.items()},
@@ -140,18 +148,20 @@ def _publish(final: Path, content: Mapping[str, IO[bytes]]) -> None:
 
 
 def _check_references(root: Path, manifest: Manifest, predictions: Sequence[PredictionRow]) -> None:
-    file = manifest.dataset.queries_file
-    rest = recorded_references(shared_path(root, manifest.task, file), file.sha256)
-    passed: dict[tuple[str, str], str | None] = {}  # few, where both are in one order
+    data = manifest.dataset
+    asked = chain.from_iterable(
+        recorded_references(shared_path(root, manifest.task, file), file.sha256)
+        for file in data.queries_files
+    )
+    known = OrderedLookup(((user, query), reference) for user, query, reference in asked)
     for row in predictions:
-        place = (row.user, row.query)
-        while place not in passed and (one := next(rest, None)):
-            passed[one[:2]] = one[2]
-        if place not in passed or passed.pop(place) != row.reference:
-            raise ValueError(
-                f"query {row.query!r} of user {row.user!r} is not in {file.name}, or has another "
-                "reference there"
-            )
+        with contextlib.suppress(KeyError):
+            if known.take((row.user, row.query)) == row.reference:
+                continue
+        raise ValueError(
+            f"query {row.query!r} of user {row.user!r} is not in {data.queries_file.name}, or has "
+            "another reference there"
+        )
 
 
 def _same_queries(predictions: Sequence[PredictionRow], scores: ScoreTable) -> bool:
@@ -164,10 +174,10 @@ def _same_queries(predictions: Sequence[PredictionRow], scores: ScoreTable) -> b
     return scores.has_each_query_once()
 
 
-def _predictions_text(predictions: Sequence[PredictionRow]) -> TableText:
+def _prediction_texts(predictions: Sequence[PredictionRow]) -> Iterator[TableText]:
     left_out = set(_OPTIONAL)
     for row in predictions:
         left_out -= {name for name in left_out if getattr(row, name) not in (None, ())}
     names = [field.name for field in fields(PredictionRow)]
     names = [name for name in names if name != "reference" and name not in left_out]
-    return TableText(names, ([getattr(row, name) for name in names] for row in predictions))
+    return table_texts(names, ([getattr(row, name) for name in names] for row in predictions))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lampbench.record.dataset_files import shared_path, write_histories, write_queries
 from lampbench.record.leftovers import TEMPORARY, new_leftover
-from lampbench.record.manifest import MANIFEST, PREDICTIONS, SCORES
+from lampbench.record.manifest import MANIFEST
 from lampbench.record.paths import run_path
 from lampbench.record.private import without_texts
 from lampbench.record.publication import has_public_data, publication_findings
@@ -18,10 +18,11 @@ from lampbench.record.run_lock import LOCKS
 from lampbench.record.runs import Run
 from lampbench.record.submission import SUBMISSION, Submission
 from lampbench.record.write import write_run
-from lampbench.util.atomic import replace as replace_file
+from lampbench.util.atomic import replacing
 from lampbench.util.disk import writing
+from lampbench.util.disk_list import listed
 from lampbench.util.errors import LampbenchError
-from lampbench.util.regular_file import read_regular
+from lampbench.util.regular_file import open_regular
 
 
 def folder_name(name: str) -> str:
@@ -152,12 +153,12 @@ def _copy(run: Run, root: Path) -> None:
     source = run.path.absolute()
     target = root / _place(run)
     data = run.manifest.dataset
-    for file in (data.queries_file, data.histories_file):
+    for file in (*data.queries_files, *data.histories_files):
         shared = shared_path(root, run.manifest.task, file)
         if not shared.exists():
             _copy_file(shared_path(source.parents[3], run.manifest.task, file), shared)
     made = new_leftover(TEMPORARY, target)
-    for name in (MANIFEST, PREDICTIONS, SCORES):
+    for name in (MANIFEST, *run.manifest.files):
         _copy_file(source / name, made / name)
     made.rename(target)
 
@@ -165,19 +166,18 @@ def _copy(run: Run, root: Path) -> None:
 def _copy_file(source: Path, target: Path) -> None:
     with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(target, read_regular(source))
+    with open_regular(source) as content, replacing(target) as stream:
+        shutil.copyfileobj(content, stream)
 
 
 def _copy_without_texts(run: Run, root: Path) -> None:
     manifest = run.manifest
-    queries = [query.without_texts() for query in run.queries.values()]
-    past = [replace(record, beginning=None) for record in run.past_records]
-    data = replace(
-        manifest.dataset,
-        queries_file=write_queries(root, manifest.task, queries),
-        histories_file=write_histories(root, manifest.task, past),
+    queries = (query.without_texts() for query in run.asked)
+    past = (replace(record, beginning=None) for record in run.past_records)
+    data = manifest.dataset.with_files(
+        write_queries(root, manifest.task, queries), write_histories(root, manifest.task, past)
     )
     service = manifest.service and manifest.service.without_requests()
     private = replace(manifest, dataset=data, private=True, prompt_head=(), service=service)
-    rows = [without_texts(row) for row in run.predictions]
+    rows = listed(without_texts(row) for row in run.predictions)
     write_run(root, private, rows, run.scores)

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from operator import attrgetter
+from operator import attrgetter, eq
 
 from lampbench.record.manifest import Manifest
 from lampbench.record.runs import Run
@@ -194,8 +194,8 @@ def _alike(runs: Sequence[Run]) -> tuple[list[Run], list[ExcludedRun]]:
 
 def _same_queries(one: ScoreTable, other: ScoreTable) -> bool:
     """Whether two runs answered the same queries, of which the same could be scored."""
-    if (one.users, one.queries) == (other.users, other.queries):
-        return list(one.has_reference()) == list(other.has_reference())
+    if one.has_same_places(other):
+        return all(map(eq, one.has_reference(), other.has_reference()))
     answers = [zip(each.places, each.has_reference(), strict=True) for each in (one, other)]
     return set(answers[0]) == set(answers[1])
 

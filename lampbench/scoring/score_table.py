@@ -3,17 +3,18 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, repeat
-from operator import itemgetter
+from operator import eq, itemgetter
 from typing import Any, overload
 
 from lampbench.plugin.metric import Value
+from lampbench.util.disk_list import DiskList
 from lampbench.util.disk_set import DiskSet
 
 Place = tuple[str, str]
 """A user's id and the id of one of their queries."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class ScoreTable(Sequence[Mapping[str, Any]]):
     """Scores of queries, in the order of the predictions.
 
@@ -64,7 +65,7 @@ class ScoreTable(Sequence[Mapping[str, Any]]):
     def by_user(self) -> bool:
         """Whether the rows of each user follow each other."""
         names = (name for name, _ in groupby(self.users))
-        if isinstance(self.users, tuple):
+        if not isinstance(self.users, DiskList):
             listed = list(names)
             return len(listed) == len(set(listed))
         seen = DiskSet()
@@ -80,6 +81,24 @@ class ScoreTable(Sequence[Mapping[str, Any]]):
                 return False
         return True
 
+    def has_same_places(self, other: "ScoreTable") -> bool:
+        """Whether both are of the same queries, in one order."""
+        return _equal_columns(self.users, other.users) and _equal_columns(
+            self.queries, other.queries
+        )
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both have the same values, wherever these are."""
+        if not isinstance(other, ScoreTable):
+            return NotImplemented
+        return (
+            self.columns.keys() == other.columns.keys()
+            and self.has_same_places(other)
+            and all(_equal_columns(c, other.columns[name]) for name, c in self.columns.items())
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
     def __len__(self) -> int:
         return len(self.users)
 
@@ -94,4 +113,9 @@ class ScoreTable(Sequence[Mapping[str, Any]]):
         return {"user": self.users[row], "query": self.queries[row], **values}
 
     def __iter__(self) -> Iterator[Mapping[str, Any]]:
-        return (self[row] for row in range(len(self)))
+        columns = {"user": self.users, "query": self.queries, **self.columns}
+        return (dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True))
+
+
+def _equal_columns(one: Sequence[Any], other: Sequence[Any]) -> bool:
+    return len(one) == len(other) and all(map(eq, one, other))

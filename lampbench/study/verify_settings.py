@@ -48,7 +48,7 @@ def verify_settings(run: Run, dataset: Dataset | None, found: SubmissionFindings
 
 def _verify_external(run: Run, found: SubmissionFindings) -> None:
     if not run.manifest.private:
-        answers = [row.prediction for row in run.predictions]
+        answers = (row.prediction for row in run.predictions)
         if external_key(run.manifest, answers) != run.manifest.key:
             found.refused.append("the key is not that of these answers")
         else:

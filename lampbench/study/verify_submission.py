@@ -7,17 +7,19 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from lampbench.record.dataset_files import shared_path
-from lampbench.record.manifest import MANIFEST, PREDICTIONS, SCORES
+from lampbench.record.manifest import MANIFEST
 from lampbench.record.paths import run_path
 from lampbench.record.publication import publication_findings
 from lampbench.record.recomputed_scores import recompute_scores
 from lampbench.record.run_lock import LOCKS
 from lampbench.record.runs import Run, load_runs
 from lampbench.record.submission import SUBMISSION, Submission, read_submission
+from lampbench.scoring.prediction_row import PredictionRow
 from lampbench.study.submission_findings import SubmissionFindings, VerifiedSubmission
 from lampbench.study.verify_data import VerifiedData
 from lampbench.study.verify_settings import verify_settings
 from lampbench.util.errors import LampbenchError
+from lampbench.util.ordered_lookup import OrderedLookup
 
 
 def verify_submission(
@@ -109,8 +111,8 @@ def _unnamed_files(folder: Path, runs: Sequence[Run]) -> Iterator[str]:
     for run in runs:
         m = run.manifest
         place = run_path(folder, m.task, m.model, m.method, m.key)
-        known |= {place / name for name in (MANIFEST, PREDICTIONS, SCORES)}
-        files = m.dataset.queries_file, m.dataset.histories_file
+        known |= {place / name for name in (MANIFEST, *m.files)}
+        files = *m.dataset.queries_files, *m.dataset.histories_files
         known |= {shared_path(folder, m.task, file) for file in files}
     for path in sorted(folder.rglob("*")):
         if path.is_file() and path not in known and folder / LOCKS not in path.parents:
@@ -120,16 +122,25 @@ def _unnamed_files(folder: Path, runs: Sequence[Run]) -> Iterator[str]:
 def _check_completeness(run: Run, found: SubmissionFindings) -> None:
     """Every query of the data is answered, but for those of users who failed."""
     failed = run.manifest.failed_users
-    asked = {place for place in run.queries if place[0] not in failed}
-    answered = set(run.scores.places)
-    if missing := sorted(asked - answered):
-        user, query = missing[0]
+    answered = OrderedLookup(
+        (place, None) for place in zip(run.scores.users, run.scores.queries, strict=True)
+    )
+    asked = 0
+    missing = []
+    for one in run.asked:
+        if one.user not in failed:
+            asked += 1
+            try:
+                answered.take((one.user, one.query))
+            except KeyError:
+                missing.append((one.user, one.query))
+    if missing:
+        user, query = min(missing)
         found.refused.append(
-            f"{len(missing)} of {len(asked)} queries are not answered, first {query!r} of user "
-            f"{user!r}"
+            f"{len(missing)} of {asked} queries are not answered, first {query!r} of user {user!r}"
         )
     else:
-        found.checked.append(f"all {len(asked)} queries of its data are answered")
+        found.checked.append(f"all {asked} queries of its data are answered")
 
 
 def _own_runs(results: Path | None) -> dict[str, Run]:
@@ -142,12 +153,20 @@ def _compare(run: Run, own: Run | None, found: SubmissionFindings) -> None:
     """Compare answers with those of our own run of the same key."""
     if own is None or run.manifest.private or own.manifest.private:
         return
-    ours = {(row.user, row.query): row.prediction for row in own.predictions}
-    others = [row for row in run.predictions if ours.get((row.user, row.query)) != row.prediction]
+    theirs = run.predictions
+    ours = OrderedLookup(((row.user, row.query), row.prediction) for row in own.predictions)
+    others = sum(not _is_same_answer(row, ours) for row in theirs)
     if others:
         found.unchecked.append(
-            f"{len(others)} of {len(ours)} answers are others than in our own run of this key, "
+            f"{others} of {len(theirs)} answers are others than in our own run of this key, "
             f"{own.path}: hardware and precision may be why"
         )
     else:
         found.checked.append(f"the answers are those of our own run of this key, {own.path}")
+
+
+def _is_same_answer(row: PredictionRow, ours: OrderedLookup[tuple[str, str], str | None]) -> bool:
+    try:
+        return ours.take((row.user, row.query)) == row.prediction
+    except KeyError:
+        return False

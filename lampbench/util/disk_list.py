@@ -12,6 +12,8 @@ from lampbench.util.disk import close_with, writing
 
 T = TypeVar("T")
 
+FEW = 5_000
+"""Items that are kept in memory, and read faster."""
 _TOGETHER = 1_000  # items that are written or read at once
 
 
@@ -80,6 +82,17 @@ class DiskList(Sequence[T]):
     def __iter__(self) -> Iterator[T]:
         places = self._places()
         return islice(self._stored.read(places.start), len(places))
+
+
+def listed(items: Iterable[T]) -> Sequence[T]:
+    """Items as a list where they are few, otherwise as a `DiskList`.
+
+    Raises:
+        FullDisk: the disk of temporary files is full.
+    """
+    rest = iter(items)
+    first = list(islice(rest, FEW + 1))
+    return first if len(first) <= FEW else DiskList(chain(first, rest))
 
 
 class _Stored(Generic[T]):

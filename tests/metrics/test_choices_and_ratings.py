@@ -172,16 +172,14 @@ class TestRuns:
     def test_a_forged_number_is_found(self, recorded, tmp_path) -> None:
         from dataclasses import replace
 
-        from lampbench.record.manifest import SCORES
         from lampbench.record.run_files import read_scores
         from lampbench.scoring import Means
 
         (run,), _ = load_runs(tmp_path / "results")
         forged = replace(run.manifest, scores={**run.manifest.scores, "rmse": Means(0.1, None)})
-        content = (run.path / SCORES).read_bytes()
-        read_scores(content, run.manifest)
+        read_scores(run.path, run.manifest)
         with pytest.raises(ValueError, match="not the means"):
-            read_scores(content, forged)
+            read_scores(run.path, forged)
 
 
 MIDRANGE = '''

@@ -82,7 +82,7 @@ def test_any_flipped_bit_of_the_content_is_found():
 
 
 def test_nothing_is_written_that_would_not_be_read(small):
-    with pytest.raises(LampbenchError, match="65,537 bytes cannot be recorded"):
+    with pytest.raises(LampbenchError, match="65,537 bytes cannot be recorded, 65,536 at most"):
         compress(b"0" * (2**16 + 1))
 
 

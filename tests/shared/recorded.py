@@ -62,6 +62,10 @@ def manifest(
     data = changes.get("dataset", {})
     task = changes.setdefault("task", "news_headline")
     asked = [RecordedQuery(row.user, row.query, fields or {}, row.reference) for row in rows]
+    (queries_file,) = write_queries(root, task, asked)
+    (histories_file,) = write_histories(
+        root, task, [RecordedHistory(u, name, text) for u in users for name, text in past]
+    )
     content = {
         "key": "k1",
         "method": "base",
@@ -91,14 +95,8 @@ def manifest(
             "test_users": len(users),
             "queries": len(rows),
             "notes": [],
-            "queries_file": asdict(write_queries(root, task, asked)),
-            "histories_file": asdict(
-                write_histories(
-                    root,
-                    task,
-                    [RecordedHistory(u, name, text) for u in users for name, text in past],
-                )
-            ),
+            "queries_file": asdict(queries_file),
+            "histories_file": asdict(histories_file),
             **data,
             "statistics": {**STATISTICS, **data.get("statistics", {})},
         },
