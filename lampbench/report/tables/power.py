@@ -4,7 +4,7 @@ from typing import Any
 
 from lampbench.paper.cast import cast
 from lampbench.report.board import Board
-from lampbench.report.metric_format import PAPER_METRICS, metric_title
+from lampbench.report.metric_format import MAIN_METRIC, PAPER_METRICS, metric_title
 from lampbench.report.notes import NO_VALUE, data_notes, external_notes
 from lampbench.report.setups import Column, Setup
 from lampbench.report.table import Cell, Number, Section, Table
@@ -68,7 +68,7 @@ def power(board: Board, setup: Setup, column: Column) -> dict[str, Any]:
     scored = [
         method
         for method in board.methods()
-        if (cell := board.cell(setup, column, method, PAPER_METRICS[-1])) and cell.scores
+        if (cell := board.cell(setup, column, method, MAIN_METRIC)) and cell.scores
     ]
     # the paper's methods last, so that the pair comes from them where two have run
     pair = sorted(scored, key=lambda method: method in cast().main)[-2:]
