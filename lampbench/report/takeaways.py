@@ -11,6 +11,7 @@ from lampbench.report.board import Board
 from lampbench.report.common_seeds import NONE_COMMON
 from lampbench.report.marks import SIGNIFICANT, standings
 from lampbench.report.metric_format import MAIN_METRIC, PAPER_METRICS, metric_title
+from lampbench.report.numbers import in_points
 from lampbench.report.setups import Column, Setup
 from lampbench.report.table import Number
 from lampbench.report.tables.gains import Gain, gains
@@ -190,8 +191,8 @@ def _gains(board: Board, setup: Setup, method: str, over: str) -> list[Gain]:
 
 def _gained(board: Board, found: Sequence[Gain], over: str) -> str:
     """The smallest and largest gain over tasks, and on which tasks gains are significant."""
-    points = sorted(gain.points.value for gain in found)
-    low, high = (Number(each, 1, signed=True).text() for each in (points[0], points[-1]))
+    gained = sorted(gain.points.value for gain in found)
+    low, high = (Number(each, 1, signed=True).text() for each in (gained[0], gained[-1]))
     size = low if low == high else f"between {low} and {high}"
     tasks = "1 task" if len(found) == 1 else f"{len(found)} tasks"
     text = f"{found[0].ours.method_title} gains {size} points over {over} on {tasks}"
@@ -204,15 +205,14 @@ def _gained(board: Board, found: Sequence[Gain], over: str) -> str:
 
 def _size(gain: Gain) -> str:
     """A gain with its interval, and how far other seeds may change it, to hundredths of a point."""
-    points = gain.points
-    text = f"{points.text()} {points.interval()}".rstrip()
+    shown = gain.points
+    text = f"{shown.text()} {shown.interval()}".rstrip()
     if gain.spread is None:
         return text + {"1": ", one seed", NONE_COMMON: ", no seed in common"}.get(gain.seeds, "")
     gaps = [Number(100 * gap, 2, signed=True).text() for gap in gain.spread.differences]
     text += f"; by seed {_listed(gaps)}"
     if (both := gain.users_and_seeds) is not None:
-        ends = Number(points.value, 2, 100 * both.low, 100 * both.high, signed=True)
-        text += f"; for other seeds too {ends.interval()}"
+        text += f"; for other seeds too {in_points(both).interval()}"
     return text
 
 

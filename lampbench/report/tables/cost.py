@@ -27,13 +27,9 @@ _COUNTS = {
 
 def cost_sections(board: Board) -> list[Section]:
     """A section for each setup, with a table for each column."""
-    return [
-        Section(
-            board.section_title(setup),
-            tuple(cost_table(board, setup, column) for column in board.columns(setup)),
-        )
-        for setup in board.setups()
-    ]
+    return board.sections(
+        lambda setup: (cost_table(board, setup, column) for column in board.columns(setup))
+    )
 
 
 def cost_table(board: Board, setup: Setup, column: Column) -> Table:

@@ -20,11 +20,9 @@ _NOTE = (
 
 def power_sections(board: Board) -> list[Section]:
     """A section for each setup, but for tasks whose answers are from a fixed set."""
-    return [
-        Section(board.section_title(setup), (power_table(board, setup),))
-        for setup in board.setups()
-        if board.text_columns(setup)
-    ]
+    return board.sections(
+        lambda setup: [power_table(board, setup)] if board.text_columns(setup) else []
+    )
 
 
 def power_table(board: Board, setup: Setup) -> Table:
@@ -73,7 +71,7 @@ def power(board: Board, setup: Setup, column: Column) -> dict[str, Any]:
     # the paper's methods last, so that the pair comes from them where two have run
     pair = sorted(scored, key=lambda method: method in cast().main)[-2:]
     theirs, ours = pair if len(pair) == 2 else (None, None)
-    first = next(s for s in board.scores if (s.setup, s.column) == (setup, column))
+    first = board.first(setup, column)
     found: dict[str, Any] = {
         "task": column.task,
         "model": setup.model,
