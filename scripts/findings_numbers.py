@@ -12,6 +12,7 @@ from typing import Any
 from lampbench.report.cell_scores import CellScore, score_cell
 from lampbench.report.common_seeds import common_seeds
 from lampbench.report.contents import Recorded
+from lampbench.report.numbers import in_points
 from lampbench.report.setups import Column, Setup, column_of, setup_of
 from lampbench.report.statistics import Interval, Paired
 from lampbench.report.table import Number
@@ -231,14 +232,14 @@ class Numbers:
         return _known(found, f"{method} of {model} on {task}, {metric}")
 
     def _penalised(self, task: str, penalty: float, method: str, metric: str) -> CellScore:
-        points = [
+        shown = [
             point
             for sweep in penalty_sweeps(self._recorded.sweeps)
             if (sweep.method, sweep.column.task) == (method, task)
             for point in sweep.points
             if point.value == penalty
         ]
-        found = points[0].scores.get(metric) if len(points) == 1 else None
+        found = shown[0].scores.get(metric) if len(shown) == 1 else None
         return _known(found, f"{method} on {task} with penalty {penalty}, {metric}")
 
     def _recent(
@@ -276,5 +277,5 @@ def _known(score: CellScore | None, what: str) -> CellScore:
 
 
 def _points(found: Interval, digits: int, mean: bool) -> str:
-    number = Number(100 * found.mean, digits, 100 * found.low, 100 * found.high, signed=True)
+    number = in_points(found, digits)
     return f"{number.text()} {number.interval()}" if mean else number.interval()

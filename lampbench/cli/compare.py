@@ -114,6 +114,7 @@ def _text(found: "Comparison", most: int) -> list[str]:
 
 def _over_seeds(found: "Comparison") -> list[str]:
     """How far the difference varies between seeds, as far as runs of other seeds tell."""
+    from lampbench.report.numbers import difference_number
     from lampbench.report.table import Number
     from lampbench.scoring.catalog import METRICS
 
@@ -124,9 +125,8 @@ def _over_seeds(found: "Comparison") -> list[str]:
     spread, both = found.seeds.spread, found.seeds.interval
     gaps = zip(spread.seeds, spread.differences, strict=True)
     each = ", ".join(f"{Number(gap, signed=True).text()} (seed {seed})" for seed, gap in gaps)
-    shown = Number(both.mean, low=both.low, high=both.high, signed=True)
-    bounded = both.low == both.low  # not NaN: a single query leaves it open
-    ends = f" {shown.interval()} for other users and other seeds" if bounded else ""
+    shown = difference_number(both)
+    ends = f" {shown.interval()} for other users and other seeds" if both.bounded else ""
     return [f"{title}, A - B with each recorded seed: {each}; mean {shown.text()}{ends}"]
 
 
@@ -136,11 +136,10 @@ def _name(manifest: "Manifest") -> str:
 
 
 def _row(title: str, one: Any) -> list[str]:
-    from lampbench.report.table import Number
+    from lampbench.report.numbers import difference_number
 
-    found, interval = one.paired, one.paired.difference
-    shown = Number(interval.mean, low=interval.low, high=interval.high, signed=True)
-    bounded = interval.low == interval.low  # not NaN: a single query leaves it open
+    found, bounded = one.paired, one.paired.difference.bounded
+    shown = difference_number(found.difference)
     relative = f"{100 * (one.ours / one.theirs - 1):+.2f}%" if one.theirs else "n/a"
     p_values = (found.bootstrap, found.exchange, one.holm)
     users = (found.better, found.equal, found.worse)

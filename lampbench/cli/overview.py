@@ -19,10 +19,6 @@ if TYPE_CHECKING:
     from lampbench.report.example_answers import AnsweredQuery
     from lampbench.report.setups import Column, Setup
 
-METRIC = "rougeL"
-"""The metric by which methods are compared."""
-_METRICS = ("rouge1", METRIC)
-
 
 @click.command(cls=Command)
 @option("--task", metavar="NAME", heading=options.SHOWN, type=PluginName("task"),
@@ -59,6 +55,7 @@ def overview(
     """
     from lampbench.cli.overview_text import lines
     from lampbench.cli.recorded_runs import chosen_runs
+    from lampbench.report.metric_format import MAIN_METRIC
     from lampbench.util.errors import LampbenchError
 
     methods = tuple(dict.fromkeys(methods))
@@ -75,7 +72,7 @@ def overview(
     records = []
     for each in together:
         setup, column = each.setup, each.column
-        cells = [cell for m in each.methods if (cell := board.cell(setup, column, m, METRIC))]
+        cells = [cell for m in each.methods if (cell := board.cell(setup, column, m, MAIN_METRIC))]
         example = _example(board, results, setup, column, cells)
         if form == "json":
             records.append(_record(board, cells, example))
@@ -119,8 +116,10 @@ def _record(
 
 
 def _method(board: "Board", cell: "CellScore", first: "CellScore") -> dict[str, Any]:
+    from lampbench.report.metric_format import MAIN_METRIC, PAPER_METRICS
+
     scores = {}
-    for metric in _METRICS:
+    for metric in PAPER_METRICS:
         found = board.cell(cell.setup, cell.column, cell.method, metric)
         interval = found.interval if found else None
         scores[metric] = {
@@ -133,7 +132,7 @@ def _method(board: "Board", cell: "CellScore", first: "CellScore") -> dict[str, 
         paired, spread = board.paired(cell, first), board.seed_spread(cell, first)
         gain = {
             "over": first.method,
-            "metric": METRIC,
+            "metric": MAIN_METRIC,
             "mean": paired.difference.mean,
             "low": paired.difference.low,
             "high": paired.difference.high,

@@ -47,9 +47,9 @@ def lines(
 def _table(board: "Board", cells: Sequence["CellScore"]) -> str:
 
     from lampbench.report.notes import NO_VALUE
-    from lampbench.report.numbers import score_number
+    from lampbench.report.numbers import difference_number, score_number, span
     from lampbench.report.statistics import POWER
-    from lampbench.report.table import Number, one_line
+    from lampbench.report.table import one_line
     from lampbench.util.fitted_table import fitted_table
 
     first = cells[0]
@@ -64,12 +64,11 @@ def _table(board: "Board", cells: Sequence["CellScore"]) -> str:
             row += [NO_VALUE] * 6
         else:
             found = board.paired(cell, first)
-            gap, bounded = found.difference, cell.interval is not None
-            ends = (gap.low, gap.high) if bounded else (None, None)
+            spread = board.seed_spread(cell, first)
             row += [
-                _shown(Number(gap.mean, low=ends[0], high=ends[1], signed=True)),
-                _by_seed(board, cell, first) or NO_VALUE,
-                f"{found.detectable:.3f}" if bounded else NO_VALUE,
+                _shown(difference_number(found.difference)),
+                span(spread.differences) if spread else NO_VALUE,
+                f"{found.detectable:.3f}" if found.difference.bounded else NO_VALUE,
                 *(str(count) for count in (found.better, found.equal, found.worse)),
             ]
         rows.append(row)
@@ -83,17 +82,6 @@ def _table(board: "Board", cells: Sequence["CellScore"]) -> str:
         f"difference that these queries would show at the\n5% level with {POWER:.0%} power "
         "(docs/statistics.md)."
     )
-
-
-def _by_seed(board: "Board", ours: "CellScore", theirs: "CellScore") -> str:
-    """The lowest and the highest difference with one seed; empty for fewer than two seeds."""
-    from lampbench.report.table import Number
-
-    spread = board.seed_spread(ours, theirs)
-    if spread is None:
-        return ""
-    ends = (min(spread.differences), max(spread.differences))
-    return " to ".join(Number(end, signed=True).text() for end in ends)
 
 
 def _shown(cell: "Cell") -> str:

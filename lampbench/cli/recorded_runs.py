@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from lampbench.report.contents import Recorded
     from lampbench.report.given_runs import ShownTogether
 
-_METRIC = "rougeL"
-"""A method that has no score by this metric on some data is not shown there."""
 _NAMED = 10
 """Folders that are named; of a whole study in an old format there are hundreds."""
 
@@ -63,6 +61,7 @@ def chosen_runs(
     """
     from lampbench.report.find_runs import find_columns
     from lampbench.report.given_runs import ShownTogether, given_runs, recorded_but_not_shown
+    from lampbench.report.metric_format import MAIN_METRIC
 
     if keys:
         return given_runs(results, keys)
@@ -76,7 +75,7 @@ def chosen_runs(
         others = recorded_but_not_shown(found, task, methods, [])
         raise LampbenchError(f"{error}{others}") from error
     missing = {
-        place: [method for method in methods if not board.cell(*place, method, _METRIC)]
+        place: [method for method in methods if not board.cell(*place, method, MAIN_METRIC)]
         for place in places
     }
     complete = [place for place in places if not missing[place]]

@@ -1,6 +1,6 @@
 """All scores arranged for tables: which rows and columns there are, and what they are called."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from lampbench.report.cell_scores import CellScore
 from lampbench.report.common_seeds import compared_scores
 from lampbench.report.metric_format import reads_choices
 from lampbench.report.setups import Column, Setup
+from lampbench.report.table import Section, Table
 from lampbench.scoring.catalog import METRICS
 
 if TYPE_CHECKING:
@@ -51,6 +52,10 @@ class Board:
     def cell(self, setup: Setup, column: Column, method: str, metric: str) -> CellScore | None:
         """The score of one cell, None if no run fills it."""
         return self._cells.get((setup, column, method, metric))
+
+    def first(self, setup: Setup, column: Column) -> CellScore:
+        """The first score of a column that holds a run, for what all its scores share."""
+        return next(s for s in self.scores if (s.setup, s.column) == (setup, column))
 
     def paired(self, ours: CellScore, theirs: CellScore) -> "Paired":
         """The comparison of two scores of one column and metric on common seeds, made once."""
@@ -128,6 +133,11 @@ class Board:
     def model_notes(self, setup: Setup) -> list[str]:
         """What a reader must know about a setup's model."""
         return list(self._model_notes.get(setup, ()))
+
+    def sections(self, tables: Callable[[Setup], Iterable[Table | None]]) -> list[Section]:
+        """A section for each setup that has tables."""
+        made = {setup: tuple(filter(None, tables(setup))) for setup in self.setups()}
+        return [Section(self.section_title(setup), each) for setup, each in made.items() if each]
 
     def section_title(self, setup: Setup) -> str:
         """What all rows of a setup's tables share."""

@@ -1,6 +1,5 @@
 """The scores of a cell: one method on one task's data, averaged over seeds."""
 
-import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -183,7 +182,7 @@ def _interval(scores: "Scores") -> "Interval | None":
     from lampbench.report.statistics import interval
 
     found = interval(scores) if scores else None
-    return None if found is None or math.isnan(found.low) else found
+    return found if found and found.bounded else None
 
 
 def _mean(runs: Sequence[Run], metric: str, over: Literal["queries", "users"]) -> float | None:

@@ -9,7 +9,7 @@ from typing import Any
 from lampbench.record.manifest import PREDICT, Manifest
 from lampbench.record.runs import Run
 from lampbench.report.cell_scores import score_cell
-from lampbench.report.metric_format import judges
+from lampbench.report.metric_format import MAIN_METRIC, goals, judges
 from lampbench.report.other_seeds import SeedComparison, compare_seeds
 from lampbench.report.setups import column_of, setup_of
 from lampbench.report.statistics import Paired, Scores, holm, paired
@@ -18,7 +18,6 @@ from lampbench.scoring.catalog import METRICS
 from lampbench.util.errors import LampbenchError
 from lampbench.util.hashing import canonical
 
-COMPARED = tuple(name for name, metric in METRICS.items() if metric.better == "higher")
 _RESULTS = {
     "key",
     "created",
@@ -121,7 +120,7 @@ def _named(run: Run) -> str:
     return f"{manifest.method} {manifest.task} {manifest.model} seed {manifest.seed}"
 
 
-def compare_runs(ours: Run, theirs: Run, metric: str = "rougeL") -> Comparison:
+def compare_runs(ours: Run, theirs: Run, metric: str = MAIN_METRIC) -> Comparison:
     """Compare two runs on the same queries of the same data.
 
     Raises:
@@ -134,9 +133,7 @@ def compare_runs(ours: Run, theirs: Run, metric: str = "rougeL") -> Comparison:
         for run in (ours, theirs)
     ]
     own = [name for name in both[0] if name not in METRICS and judges(name)]
-    metrics = [
-        name for name in (*own, *COMPARED) if all(name in r and r[name].scores for r in both)
-    ]
+    metrics = [name for name in (*own, *goals()) if all(name in r and r[name].scores for r in both)]
     if metric not in metrics:
         raise LampbenchError(
             f"{ours.path} or {theirs.path} has no {metric}: choose "

@@ -12,13 +12,13 @@ from lampbench.report.board import Board
 from lampbench.report.cell_scores import CellScore
 from lampbench.report.common_seeds import compared_scores
 from lampbench.report.markdown import escaped, heading
+from lampbench.report.metric_format import MAIN_METRIC
 from lampbench.report.setups import Column, Setup
 from lampbench.report.shared_words import pieces
 from lampbench.report.table import one_line
 from lampbench.scoring.score_table import Place
 from lampbench.util.errors import LampbenchError, suggestion
 
-EXAMPLE_METRIC = "rougeL"
 Pick = Literal["drawn", "gain", "loss", "median"]
 HOW = {
     "drawn": "chosen by a hash of user and query, not by score",
@@ -67,9 +67,9 @@ def answered_queries(
     """
     cells = []
     for method in methods:
-        found = board.cell(setup, column, method, EXAMPLE_METRIC)
+        found = board.cell(setup, column, method, MAIN_METRIC)
         if found is None:
-            there = [m for m in board.methods() if board.cell(setup, column, m, EXAMPLE_METRIC)]
+            there = [m for m in board.methods() if board.cell(setup, column, m, MAIN_METRIC)]
             raise LampbenchError(
                 f"no run of method {method!r} on {column.task}: {suggestion(method, there)}"
             )

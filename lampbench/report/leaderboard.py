@@ -10,13 +10,13 @@ from lampbench.paper.published import paper
 from lampbench.report.board import Board
 from lampbench.report.contents import CONTENTS, Content, Recorded
 from lampbench.report.markdown import as_markdown, escaped, link, markdown_table
-from lampbench.report.metric_format import PAPER_METRICS, metric_title
+from lampbench.report.metric_format import MAIN_METRIC, PAPER_METRICS, metric_title
 from lampbench.report.table import Section
 from lampbench.report.tables.ablation import ablation_table
 from lampbench.report.tables.cross_model import cross_model_summary
 from lampbench.report.tables.main import main_table
 from lampbench.report.tables.other_tasks import other_task_sections
-from lampbench.report.takeaways import TAKEAWAY_METRIC, main_setup, takeaways
+from lampbench.report.takeaways import main_setup, takeaways
 
 GENERATED = "<!-- Generated from recorded runs by `lampbench leaderboard`. Do not edit. -->"
 INDEX = "README.md"
@@ -70,23 +70,23 @@ def _leaderboard(board: Board, tables: Path) -> Iterator[str]:
     for takeaway in takeaways(board, setup):
         yield f"- **{escaped(takeaway.question)}** {escaped(takeaway.answer)}"
     yield (
-        f"\nA point is 0.01 {metric_title(TAKEAWAY_METRIC)}. Brackets hold 95% intervals for other "
+        f"\nA point is 0.01 {metric_title(MAIN_METRIC)}. Brackets hold 95% intervals for other "
         "users and, where it says so, for other seeds too.\n"
     )
     for metric in PAPER_METRICS:
         if table := main_table(board, setup, metric):
             title = f"{CONTENTS['main'].title}, {table.title}"
             yield markdown_table(replace(table, title=title), 2)
-    if table := ablation_table(board, setup, TAKEAWAY_METRIC):
+    if table := ablation_table(board, setup, MAIN_METRIC):
         title = f"{CONTENTS['ablation'].title}, {table.title}"
         yield markdown_table(replace(table, title=title), 2)
     for other in board.setups():
         if other != setup and other.model in BUNDLED:
-            if table := main_table(board, other, TAKEAWAY_METRIC):
+            if table := main_table(board, other, MAIN_METRIC):
                 title = f"Bundled model {other.model}, {table.title}"
                 yield markdown_table(replace(table, title=title), 2)
             break
-    if table := cross_model_summary(board, TAKEAWAY_METRIC, MODEL_ROWS):
+    if table := cross_model_summary(board, MAIN_METRIC, MODEL_ROWS):
         yield markdown_table(table, 2)
     links = [link(c.title, (tables / f"{name}.md").as_posix()) for name, c in CONTENTS.items()]
     yield f"In full: {', '.join(links)}.\n"

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lampbench.report.board import Board
 from lampbench.report.cell_scores import CellScore
@@ -33,6 +33,10 @@ class Standing:
 
     mark: Mark = ""
     p: float | None = None
+
+    def entry(self) -> dict[str, Any]:
+        """The mark for programs."""
+        return {"best": self.mark == "best", "p_best": self.p}
 
 
 def standings(

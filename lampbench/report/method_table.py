@@ -61,7 +61,7 @@ def method_table(
                 printed.append(figure)
             if score or figure:
                 found = entry(method, slot.column.task, metric, score, figure)
-                entries.append({**found, "best": stand.mark == "best", "p_best": stand.p})
+                entries.append({**found, **stand.entry()})
         rows.append(tuple(row))
     notes += paper_notes(board, printed)
     notes += seed_notes((title, column.values()) for title, column in columns)

@@ -1,9 +1,11 @@
 """How tables show a metric: its title and its decimals, also where the metric is unknown here."""
 
-from lampbench.scoring.catalog import find_metric
+from lampbench.scoring.catalog import METRICS, find_metric
 
 PAPER_METRICS = ("rouge1", "rougeL")
 """The metrics of the paper's tables."""
+MAIN_METRIC = PAPER_METRICS[-1]
+"""The metric by which methods are compared where one alone is shown."""
 UNKNOWN_DIGITS = 3
 """Decimals of a metric that the registry does not know."""
 
@@ -24,6 +26,11 @@ def is_goal(name: str) -> bool:
     """Whether methods are judged by a metric, which is so where higher is better."""
     metric = find_metric(name)
     return metric is not None and metric.better == "higher"
+
+
+def goals() -> list[str]:
+    """The metrics of every run by which methods are judged, in the order of tables."""
+    return [name for name in METRICS if is_goal(name)]
 
 
 def lower_is_better(name: str) -> bool:

@@ -44,6 +44,11 @@ class Interval:
     high: float
 
     @property
+    def bounded(self) -> bool:
+        """Whether it has ends."""
+        return not math.isnan(self.low)
+
+    @property
     def half_width(self) -> float:
         """About how far a mean must be from zero for the interval to exclude zero."""
         return (self.high - self.low) / 2

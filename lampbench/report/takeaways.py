@@ -10,14 +10,12 @@ from lampbench.paper.published import paper
 from lampbench.report.board import Board
 from lampbench.report.common_seeds import NONE_COMMON
 from lampbench.report.marks import SIGNIFICANT, standings
-from lampbench.report.metric_format import PAPER_METRICS, metric_title
+from lampbench.report.metric_format import MAIN_METRIC, PAPER_METRICS, metric_title
+from lampbench.report.numbers import in_points
 from lampbench.report.setups import Column, Setup
 from lampbench.report.table import Number
 from lampbench.report.tables.gains import Gain, gains
 from lampbench.report.tables.power import power
-
-TAKEAWAY_METRIC = PAPER_METRICS[-1]
-"""The metric of the sentences."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +46,7 @@ def main_setup(board: Board) -> Setup | None:
 
 def _filled(board: Board, setup: Setup, column: Column) -> int:
     """How many of the paper's methods have a score in a column."""
-    cells = (board.cell(setup, column, method, TAKEAWAY_METRIC) for method in cast().main)
+    cells = (board.cell(setup, column, method, MAIN_METRIC) for method in cast().main)
     return sum(cell is not None for cell in cells)
 
 
@@ -76,13 +74,13 @@ def _best(board: Board, setup: Setup) -> str:
     Also where another of the paper's metrics has another leader.
     """
     led: dict[str, list[str]] = {}
-    for leader in _leaders(board, setup, TAKEAWAY_METRIC).values():
+    for leader in _leaders(board, setup, MAIN_METRIC).values():
         led.setdefault(leader.names, []).append(leader.place)
     if not led:
         return "No task has runs of two of the paper's methods."
     said = "; ".join(f"{names} on {_listed(places)}" for names, places in led.items())
     return (
-        f"Highest in {metric_title(TAKEAWAY_METRIC)}, with how many of the paper's other methods "
+        f"Highest in {metric_title(MAIN_METRIC)}, with how many of the paper's other methods "
         f"are significantly worse: {said}.{_disagreement(board, setup)}"
     )
 
@@ -116,7 +114,7 @@ def _leaders(board: Board, setup: Setup, metric: str) -> dict[Column, _Leader]:
 
 def _disagreement(board: Board, setup: Setup) -> str:
     """Where the paper's other metrics have another leader, as sentences; empty where none has."""
-    usual = _leaders(board, setup, TAKEAWAY_METRIC)
+    usual = _leaders(board, setup, MAIN_METRIC)
     text = ""
     for metric in PAPER_METRICS:
         others: dict[str, list[str]] = {}
@@ -159,7 +157,7 @@ def _data(board: Board, setup: Setup) -> str:
     text = f"With {users} test users and {queries} queries per task"
     if made_up := [board.column_title(column) for column in columns if board.synthetic([column])]:
         text += f" ({_listed(made_up)}: synthetic)"
-    detected = [row for row in rows if row[f"detectable_{TAKEAWAY_METRIC}"] is not None]
+    detected = [row for row in rows if row[f"detectable_{MAIN_METRIC}"] is not None]
     if not detected:
         return f"{text}, no difference between two methods can be tested."
     by_pair: dict[tuple[str, str], list[dict[str, Any]]] = {}
@@ -176,7 +174,7 @@ def _data(board: Board, setup: Setup) -> str:
 def _detected(board: Board, pair: tuple[str, str], rows: Sequence[Mapping[str, Any]]) -> str:
     """How small a difference between a pair of methods these tasks can detect."""
     names = " and ".join(board.method_title(name) for name in pair)
-    size = _span([100 * row[f"detectable_{TAKEAWAY_METRIC}"] for row in rows], 1)
+    size = _span([100 * row[f"detectable_{MAIN_METRIC}"] for row in rows], 1)
     by_task = ", depending on the task," if "to" in size else ""
     return f"{size} points{by_task} between {names}"
 
@@ -187,14 +185,14 @@ def _gains(board: Board, setup: Setup, method: str, over: str) -> list[Gain]:
     return [
         gain
         for gain in found
-        if gain.ours.metric == TAKEAWAY_METRIC and gain.column.task in paper().tasks
+        if gain.ours.metric == MAIN_METRIC and gain.column.task in paper().tasks
     ]
 
 
 def _gained(board: Board, found: Sequence[Gain], over: str) -> str:
     """The smallest and largest gain over tasks, and on which tasks gains are significant."""
-    points = sorted(gain.points.value for gain in found)
-    low, high = (Number(each, 1, signed=True).text() for each in (points[0], points[-1]))
+    gained = sorted(gain.points.value for gain in found)
+    low, high = (Number(each, 1, signed=True).text() for each in (gained[0], gained[-1]))
     size = low if low == high else f"between {low} and {high}"
     tasks = "1 task" if len(found) == 1 else f"{len(found)} tasks"
     text = f"{found[0].ours.method_title} gains {size} points over {over} on {tasks}"
@@ -207,15 +205,14 @@ def _gained(board: Board, found: Sequence[Gain], over: str) -> str:
 
 def _size(gain: Gain) -> str:
     """A gain with its interval, and how far other seeds may change it, to hundredths of a point."""
-    points = gain.points
-    text = f"{points.text()} {points.interval()}".rstrip()
+    shown = gain.points
+    text = f"{shown.text()} {shown.interval()}".rstrip()
     if gain.spread is None:
         return text + {"1": ", one seed", NONE_COMMON: ", no seed in common"}.get(gain.seeds, "")
     gaps = [Number(100 * gap, 2, signed=True).text() for gap in gain.spread.differences]
     text += f"; by seed {_listed(gaps)}"
     if (both := gain.users_and_seeds) is not None:
-        ends = Number(points.value, 2, 100 * both.low, 100 * both.high, signed=True)
-        text += f"; for other seeds too {ends.interval()}"
+        text += f"; for other seeds too {in_points(both).interval()}"
     return text
 
 

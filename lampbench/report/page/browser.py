@@ -8,10 +8,10 @@ from lampbench.record.dataset_files import RecordedQuery
 from lampbench.record.manifest import PREDICTIONS
 from lampbench.record.private import PRIVATE, shown_text
 from lampbench.record.runs import Run
-from lampbench.report.page.cells import GOALS, SetupGroup
+from lampbench.report.metric_format import goals, metric_title
+from lampbench.report.page.cells import SetupGroup
 from lampbench.report.setups import Column
 from lampbench.report.shared_words import pieces
-from lampbench.scoring.catalog import METRICS
 from lampbench.scoring.prediction_row import PredictionRow
 from lampbench.util.errors import LampbenchError
 
@@ -78,8 +78,8 @@ def _answer(
     histories: _Histories,
 ) -> dict[str, Any]:
     scores = [
-        [METRICS[metric].title, f"{own[metric]:.3f}"]
-        for metric in GOALS
+        [metric_title(metric), f"{own[metric]:.3f}"]
+        for metric in goals()
         if own.get(metric) is not None
     ]
     shown: dict[str, Any] = {

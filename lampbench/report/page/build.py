@@ -8,9 +8,10 @@ from typing import Any
 from lampbench.record.runs import Run, UnreadableRun, with_runs
 from lampbench.report.board import Board
 from lampbench.report.contents import arrange
+from lampbench.report.metric_format import MAIN_METRIC, metric_title
 from lampbench.report.page.browser import browser_queries
 from lampbench.report.page.cells import groups
-from lampbench.report.page.comparisons import METRIC, compared_tasks
+from lampbench.report.page.comparisons import compared_tasks
 from lampbench.report.page.packing import packed_data, packed_manifests
 from lampbench.report.page.setup_section import (
     ANSWERED,
@@ -28,7 +29,6 @@ from lampbench.report.page.two_files import (
     divided,
 )
 from lampbench.report.takeaways import Takeaway, main_setup, takeaways
-from lampbench.scoring.catalog import METRICS
 
 
 def report_pages(
@@ -79,7 +79,7 @@ def report_files(
     scripts = ["page.js", "comparisons.js"]
     return page(first), _file(
         "comparisons.html", scripts, second, other=names[0], count=count,
-        tasks=[one.name for one in compared], metric=METRICS[METRIC].title,
+        tasks=[one.name for one in compared], metric=metric_title(MAIN_METRIC),
     )  # fmt: skip
 
 

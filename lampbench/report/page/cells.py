@@ -6,12 +6,9 @@ from dataclasses import dataclass, field
 from lampbench.record.runs import Run
 from lampbench.report.board import Board
 from lampbench.report.cell_scores import CellScore, score_cell
+from lampbench.report.metric_format import goals
 from lampbench.report.setups import Column, Setup, column_of, setup_of
 from lampbench.report.statistics import Scores
-from lampbench.scoring.catalog import METRICS
-
-GOALS = tuple(metric.name for metric in METRICS.values() if metric.better == "higher")
-"""The metrics that methods are judged by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +84,7 @@ def scores_of(runs: Sequence[Run]) -> dict[str, Scores]:
     """For each metric that all runs could compute, the mean over runs by (user, query)."""
     measured = score_cell(setup_of(runs[0]), column_of(runs[0]), runs)
     by_name = {record.metric: record for record in measured if record.mean is not None}
-    return {metric: by_name[metric].scores for metric in GOALS if metric in by_name}
+    return {metric: by_name[metric].scores for metric in goals() if metric in by_name}
 
 
 def _cell(record: CellScore) -> PageCell:

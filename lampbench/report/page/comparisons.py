@@ -7,13 +7,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from lampbench.record.private import shown_text
+from lampbench.report.metric_format import MAIN_METRIC
 from lampbench.report.page.browser import FIELD_LENGTH, beginning
 from lampbench.report.page.cells import SetupGroup
 from lampbench.report.page.packing import PackedData, packed_data
 from lampbench.report.setups import Column
-
-METRIC = "rougeL"
-"""The metric by whose difference queries are ordered."""
 
 
 def compared_tasks(shown: Iterable[SetupGroup]) -> list[PackedData]:
@@ -30,7 +28,7 @@ def compared_tasks(shown: Iterable[SetupGroup]) -> list[PackedData]:
         )
         for group in shown
         for column in group.columns()
-        if sum(METRIC in cell.scores for cell in group.of(column)) > 1
+        if sum(MAIN_METRIC in cell.scores for cell in group.of(column)) > 1
     ]
 
 
@@ -40,7 +38,7 @@ def compared_queries(group: SetupGroup, column: Column) -> dict[str, Any]:
     Answers are those of the lowest seed, scores are means over seeds; both are None where a method
     has none.
     """
-    cells = [cell for cell in group.of(column) if METRIC in cell.scores]
+    cells = [cell for cell in group.of(column) if MAIN_METRIC in cell.scores]
     asked = cells[0].runs[0].queries
     answers = [{(row.user, row.query): row for row in cell.runs[0].predictions} for cell in cells]
     queries = []
@@ -53,6 +51,6 @@ def compared_queries(group: SetupGroup, column: Column) -> dict[str, Any]:
             "fields": fields,
             "reference": shown_text(query.reference) if query.sha256 else query.reference,
             "answers": [None if row is None else shown_text(row.prediction) for row in rows],
-            "scores": [cell.scores[METRIC].get(place) for cell in cells],
+            "scores": [cell.scores[MAIN_METRIC].get(place) for cell in cells],
         })  # fmt: skip
     return {"methods": [cell.title for cell in cells], "queries": queries}

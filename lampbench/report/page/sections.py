@@ -10,17 +10,17 @@ from markupsafe import Markup
 
 from lampbench.paper.cast import cast
 from lampbench.report.cell_scores import CellScore
+from lampbench.report.metric_format import MAIN_METRIC, goals, metric_title
+from lampbench.report.notes import NO_RUN, NO_VALUE
 from lampbench.report.page import plots
-from lampbench.report.page.cells import GOALS, PageCell, SetupGroup
+from lampbench.report.page.cells import PageCell, SetupGroup
 from lampbench.report.page.plots import PlottedValue, ScatterPoint
 from lampbench.report.setups import Column
 from lampbench.report.statistics import Interval, holm, interval
 from lampbench.report.user_cost import mean_cost
 from lampbench.scoring.aggregate import mean
-from lampbench.scoring.catalog import METRICS
 
-NO_RUN, NO_VALUE, NOT_RECORDED = "no run", "n/a", "not recorded"
-MAIN = "rougeL"
+NOT_RECORDED = "not recorded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +56,18 @@ def leaderboards(group: SetupGroup) -> Iterator[Grid]:
     """Methods by tasks with 95% intervals, one table per metric; the best of a task is marked."""
     columns = group.columns()
     sizes = tuple(_size(group.of(column)[0]) for column in columns)
-    for metric in (MAIN, *(name for name in GOALS if name != MAIN)):
+    for metric in (MAIN_METRIC, *(name for name in goals() if name != MAIN_METRIC)):
         if not any(metric in cell.scores for cell in group.cells):
             continue
         header = ("Method", *(group.column_title(column) for column in columns))
         rows = _method_rows(group, columns, list(group.methods), metric)
-        yield Grid(METRICS[metric].title, header, ("", *sizes), rows)
+        yield Grid(metric_title(metric), header, ("", *sizes), rows)
 
 
 def differences(group: SetupGroup) -> Iterator[Figure]:
     """ROUGE-L of every method minus the first one's, on the same queries, one plot per task."""
     for column in group.columns():
-        cells = [cell for cell in group.of(column) if MAIN in cell.scores]
+        cells = [cell for cell in group.of(column) if MAIN_METRIC in cell.scores]
         if len(cells) > 1:
             yield _paired_figure(group, cells[0], cells[1:])
 
@@ -85,7 +85,7 @@ def ablation(group: SetupGroup) -> tuple[list[Grid], list[Figure]]:
     grids, figures = [], []
     titles = tuple(group.column_title(column) for column in columns)
     methods = [method for method in ingredients if any(c.method == method for c in cells)]
-    for metric in (MAIN, "rouge1") if columns else ():
+    for metric in (MAIN_METRIC, "rouge1") if columns else ():
         rows = tuple(
             (row[0], *(Entry("yes" if has else "no") for has in ingredients[method]), *row[1:])
             for method, row in zip(
@@ -93,12 +93,12 @@ def ablation(group: SetupGroup) -> tuple[list[Grid], list[Figure]]:
             )
         )
         header = ("Method", "CD", "DPO", *titles)
-        grids.append(Grid(METRICS[metric].title, header, ("",) * len(header), rows, labels=3))
+        grids.append(Grid(metric_title(metric), header, ("",) * len(header), rows, labels=3))
     for column in columns:
         start = group.cell(column, neither)
         rest = [cell for cell in cells if cell.column == column and cell.method != neither]
-        rest = [cell for cell in rest if MAIN in cell.scores]
-        if start is not None and MAIN in start.scores and rest:
+        rest = [cell for cell in rest if MAIN_METRIC in cell.scores]
+        if start is not None and MAIN_METRIC in start.scores and rest:
             figures.append(_paired_figure(group, start, rest))
     return grids, figures
 
@@ -111,7 +111,7 @@ def costs(group: SetupGroup) -> tuple[list[Figure], Grid]:
         points = []
         for cell in group.of(column):
             cost = mean_cost(cell.runs)
-            score = mean(cell.scores[MAIN].values()) if MAIN in cell.scores else None
+            score = mean(cell.scores[MAIN_METRIC].values()) if MAIN_METRIC in cell.scores else None
             entries = [Entry(title), Entry(cell.title), _number(score, 3, NO_VALUE)]
             for name, digits in (("before_tokens", 0), ("answer_tokens", 0),
                                  ("before_seconds", 2), ("answer_seconds", 2)):  # fmt: skip
@@ -133,9 +133,9 @@ def users(group: SetupGroup) -> Iterator[Figure]:
     for column in group.columns():
         rows = []
         for cell in group.of(column):
-            if MAIN in cell.scores:
+            if MAIN_METRIC in cell.scores:
                 values = defaultdict(list)
-                for (user, _), value in cell.scores[MAIN].items():
+                for (user, _), value in cell.scores[MAIN_METRIC].items():
                     values[user].append(value)
                 rows.append((cell.title, [mean(values[user]) for user in sorted(values)]))
         if rows:
@@ -209,7 +209,7 @@ def _by_seed(group: SetupGroup, ours: PageCell, theirs: PageCell) -> tuple[float
 
 
 def _score(group: SetupGroup, cell: PageCell) -> CellScore:
-    found = group.board.cell(cell.setup, cell.column, cell.method, MAIN)
+    found = group.board.cell(cell.setup, cell.column, cell.method, MAIN_METRIC)
     assert found is not None, "the page's cells are those of the board"
     return found
 

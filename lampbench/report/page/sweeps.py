@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 from lampbench.paper.cast import cast
 from lampbench.report.board import Board
+from lampbench.report.metric_format import MAIN_METRIC
 from lampbench.report.page import plots
 from lampbench.report.page.cells import SetupGroup
 from lampbench.report.page.plots import PlottedValue
-from lampbench.report.page.sections import MAIN, Figure
+from lampbench.report.page.sections import Figure
 from lampbench.report.statistics import interval
 from lampbench.report.sweeps import Sweep
 
@@ -22,7 +23,7 @@ def sensitivity(group: SetupGroup, swept: Sequence[Sweep]) -> list[Figure]:
 
 
 def _figure(board: Board, sweep: Sweep) -> Figure | None:
-    marks = plotted_values(sweep, MAIN)
+    marks = plotted_values(sweep, MAIN_METRIC)
     if len(marks) < 2:
         return None
     title = f"{board.method_title(sweep.method)}, {board.column_title(sweep.column)}: {sweep.path}"

@@ -14,14 +14,9 @@ ABLATION_TABLES = (3,)
 
 def ablation_sections(board: Board) -> list[Section]:
     """A section for each setup that has run a method of the ablation that is in no other table."""
-    sections = [
-        Section(
-            board.section_title(setup),
-            tuple(table for m in PAPER_METRICS if (table := ablation_table(board, setup, m))),
-        )
-        for setup in board.setups()
-    ]
-    return [section for section in sections if section.tables]
+    return board.sections(
+        lambda setup: (ablation_table(board, setup, metric) for metric in PAPER_METRICS)
+    )
 
 
 def ablation_table(board: Board, setup: Setup, metric: str) -> Table | None:

@@ -6,7 +6,7 @@ from typing import Any
 from lampbench.record.manifest import PREDICT, StageCost
 from lampbench.report.board import Board
 from lampbench.report.cell_scores import CellScore
-from lampbench.report.metric_format import PAPER_METRICS
+from lampbench.report.metric_format import MAIN_METRIC
 from lampbench.report.notes import NO_VALUE, data_notes, external_notes
 from lampbench.report.setups import Column, Setup
 from lampbench.report.table import Cell, Number, Section, Table
@@ -27,13 +27,9 @@ _COUNTS = {
 
 def cost_sections(board: Board) -> list[Section]:
     """A section for each setup, with a table for each column."""
-    return [
-        Section(
-            board.section_title(setup),
-            tuple(cost_table(board, setup, column) for column in board.columns(setup)),
-        )
-        for setup in board.setups()
-    ]
+    return board.sections(
+        lambda setup: (cost_table(board, setup, column) for column in board.columns(setup))
+    )
 
 
 def cost_table(board: Board, setup: Setup, column: Column) -> Table:
@@ -41,7 +37,7 @@ def cost_table(board: Board, setup: Setup, column: Column) -> Table:
     rows: list[tuple[Cell, ...]] = []
     entries, titles = [], []
     for method in board.methods():
-        score = board.cell(setup, column, method, PAPER_METRICS[-1])
+        score = board.cell(setup, column, method, MAIN_METRIC)
         if score is None:
             continue
         title = board.method_title(method)

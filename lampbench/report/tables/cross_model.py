@@ -81,11 +81,11 @@ def cross_model_summary(board: Board, metric: str, most: int) -> Table | None:
     for (column, setup), (_, scores), stands in zip(places, found, standing, strict=True):
         cells: list[Cell] = []
         for method, score in scores.items():
-            cells.append(_without_interval(score, stands[method].mark))
+            stand = stands[method]
+            cells.append(_without_interval(score, stand.mark))
             if score:
-                stand = stands[method]
                 one = entry(method, column.task, metric, score, None)
-                entries.append({**one, "best": stand.mark == "best", "p_best": stand.p})
+                entries.append({**one, **stand.entry()})
         rows.append((board.column_title(column), board.setup_title(setup, setups), *cells))
     notes = [note.replace("of its column", "of its row") for note in notes]
     notes += seed_notes((title, scores.values()) for title, scores in found)

@@ -30,17 +30,16 @@ Pair = tuple[float, float]
 
 def data_sections(board: Board) -> list[Section]:
     """A section for each setup."""
-    return [
-        Section(board.section_title(s), (fingerprint_table(board, s), statistics_table(board, s)))
-        for s in board.setups()
-    ]
+    return board.sections(
+        lambda setup: [fingerprint_table(board, setup), statistics_table(board, setup)]
+    )
 
 
 def fingerprint_table(board: Board, setup: Setup) -> Table:
     """Which data the columns of a setup hold."""
     rows = []
     for column in board.columns(setup):
-        score = next(s for s in board.scores if (s.setup, s.column) == (setup, column))
+        score = board.first(setup, column)
         counts = (str(score.users), str(score.queries))
         prints = (column.fingerprint, column.query_fingerprint)
         rows.append((board.column_title(column), *prints, *counts))
@@ -54,18 +53,18 @@ def statistics_table(board: Board, setup: Setup) -> Table:
     rows: list[tuple[Cell, ...]] = []
     entries = []
     for column in board.columns(setup):
-        members = [s for s in board.scores if (s.setup, s.column) == (setup, column)]
-        found = members[0].chosen[0].manifest.dataset.statistics
+        score = board.first(setup, column)
+        found = score.chosen[0].manifest.dataset.statistics
         title = board.column_title(column)
         spreads = {name: _known(getattr(found, name)) for name in SPREADS}
-        counts = (str(members[0].users), str(members[0].queries))
+        counts = (str(score.users), str(score.queries))
         train = f"{found.train:,}"
         rows.append((title, train, *(_pair(spreads[name]) for name in SPREADS), *counts))
         printed = paper().data.get(column.task)
         if printed:
             pairs = [_pair(getattr(printed, name)) for name in SPREADS]
             rows.append((f"{title}, paper", f"{printed.train:,}", *pairs, "100", NO_FIGURE))
-        entries.append(_entry(members[0], found.train, spreads, printed))
+        entries.append(_entry(score, found.train, spreads, printed))
     header = ("Task", "#Train", *SPREADS.values(), "Test users", "Queries")
     notes = [STATISTICS_NOTE, *data_notes(board, board.columns(setup), [setup])]
     return Table("Statistics", header, tuple(rows), notes=tuple(notes), entries=lambda: entries)

@@ -1,6 +1,6 @@
 """Methods outside the paper's main table, such as plugins and external runs, beside those in it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 from lampbench.paper.cast import cast
@@ -8,7 +8,8 @@ from lampbench.report.board import Board
 from lampbench.report.method_table import NOTHING, Slot, method_table, task_slots
 from lampbench.report.metric_format import PAPER_METRICS, metric_title
 from lampbench.report.notes import NO_VALUE
-from lampbench.report.table import Section
+from lampbench.report.setups import Setup
+from lampbench.report.table import Section, Table
 from lampbench.report.tables.main import MAIN_TABLES
 
 
@@ -35,11 +36,10 @@ def beside_main(
 
     With `kinds` it says of each method what it is there for, and which seeds it has.
     """
-    sections = []
-    for setup in board.setups():
+
+    def tables(setup: Setup) -> Iterator[Table]:
         own = {score.method for score in board.scores if score.setup == setup}
         methods = [*cast().main, *(method for method in added if method in own)]
-        tables = []
         for metric in PAPER_METRICS:
             slots = task_slots(
                 board, setup, methods, metric, tables=MAIN_TABLES, needed=added,
@@ -47,14 +47,10 @@ def beside_main(
             )  # fmt: skip
             if slots:
                 facts = {"Kind": partial(_kind, board), "Seeds": partial(_seeds, slots)}
-                tables.append(
-                    method_table(
-                        board, metric_title(metric), slots, methods, metric,
-                        facts if kinds else NOTHING,
-                    )
-                )  # fmt: skip
-        sections.append(Section(board.section_title(setup), tuple(tables)))
-    return [section for section in sections if section.tables]
+                told = facts if kinds else NOTHING
+                yield method_table(board, metric_title(metric), slots, methods, metric, told)
+
+    return board.sections(tables)
 
 
 def _kind(board: Board, method: str) -> str:

@@ -13,12 +13,7 @@ from lampbench.scoring.catalog import CONTROLS, METRICS
 
 def further_metric_sections(board: Board) -> list[Section]:
     """A section for each setup that has a run with one of these metrics."""
-    sections = [
-        Section(board.section_title(setup), (table,))
-        for setup in board.setups()
-        if (table := further_metric_table(board, setup))
-    ]
-    return sections
+    return board.sections(lambda setup: [further_metric_table(board, setup)])
 
 
 def further_metric_table(board: Board, setup: Setup) -> Table | None:

@@ -12,7 +12,7 @@ from lampbench.report.common_seeds import NONE_COMMON, common_seeds, compared_sc
 from lampbench.report.machine_readable import entry
 from lampbench.report.metric_format import PAPER_METRICS, metric_title
 from lampbench.report.notes import NO_FIGURE, NO_VALUE, data_notes, external_notes
-from lampbench.report.numbers import p_value
+from lampbench.report.numbers import in_points, p_value, span
 from lampbench.report.setups import Column, Setup
 from lampbench.report.table import Cell, Number, Section, Table
 from lampbench.report.tables.main import MAIN_TABLES
@@ -63,9 +63,7 @@ class Gain:
     @property
     def points(self) -> Number:
         """The difference in hundredths of a score, with its interval."""
-        found, bounded = self.paired.difference, self.ours.interval is not None
-        low, high = (100 * found.low, 100 * found.high) if bounded else (None, None)
-        return Number(100 * found.mean, 2, low, high, signed=True)
+        return in_points(self.paired.difference)
 
     @property
     def seeds(self) -> str:
@@ -82,22 +80,18 @@ class Gain:
     @property
     def by_seed(self) -> str:
         """The lowest and the highest difference with one seed, in points; empty for one seed."""
-        if self.spread is None:
-            return ""
-        ends = (min(self.spread.differences), max(self.spread.differences))
-        return " to ".join(Number(100 * end, 2, signed=True).text() for end in ends)
+        return span((100 * gap for gap in self.spread.differences), 2) if self.spread else ""
 
     @property
     def users_and_seeds(self) -> "Interval | None":
         """The interval of the difference for other users and seeds; None for one seed or query."""
-        if self.spread is None or self.ours.interval is None:
-            return None
-        return self.spread.users_and_seeds(self.paired.difference)
+        found = self.paired.difference
+        return self.spread.users_and_seeds(found) if self.spread and found.bounded else None
 
     @property
     def detectable(self) -> float | None:
         """The smallest true difference that would be found, in points; None for a single query."""
-        return 100 * self.paired.detectable if self.ours.interval is not None else None
+        return 100 * self.paired.detectable if self.paired.difference.bounded else None
 
     @property
     def relative(self) -> float | None:
@@ -121,10 +115,7 @@ def gain_sections(board: Board, baseline: str | None = None) -> list[Section]:
     pairs = planned_pairs()
     if baseline:
         pairs = [(method, baseline) for method in board.methods() if method != baseline]
-    sections = [
-        Section(board.section_title(s), tuple(gain_tables(board, s, pairs))) for s in board.setups()
-    ]
-    return [section for section in sections if section.tables]
+    return board.sections(lambda setup: gain_tables(board, setup, pairs))
 
 
 def planned_pairs() -> list[tuple[str, str]]:
@@ -192,14 +183,14 @@ def _table(board: Board, found: Sequence[Gain]) -> Table:
 
 
 def _row(board: Board, gain: Gain, printed: bool) -> tuple[Cell, ...]:
-    found = gain.paired
+    found, both = gain.paired, gain.users_and_seeds
     return (
         board.column_title(gain.column),
         metric_title(gain.ours.metric),
         gain.points,
         gain.seeds,
         gain.by_seed or NO_VALUE,
-        _ends(gain.users_and_seeds),
+        span((100 * both.low, 100 * both.high), 2) if both else NO_VALUE,
         _hundredths(gain.detectable, NO_VALUE, signed=False),
         _hundredths(gain.relative, NO_VALUE),
         *([_hundredths(gain.printed, NO_FIGURE)] if printed else []),
@@ -230,27 +221,19 @@ def _warnings(board: Board, found: Iterable[Gain]) -> list[str]:
     return [f"{', '.join(where)}: {warning}." for warning, where in about.items()]
 
 
-def _ends(interval: "Interval | None") -> str:
-    """The ends of an interval of a difference, in points."""
-    if interval is None:
-        return NO_VALUE
-    ends = (interval.low, interval.high)
-    return " to ".join(Number(100 * end, 2, signed=True).text() for end in ends)
-
-
 def _entry(gain: Gain) -> dict[str, Any]:
     """A gain for programs. `published` is the paper's relative gain in percent."""
-    ours, found, points, both = gain.ours, gain.paired, gain.points, gain.users_and_seeds
+    ours, found, shown, both = gain.ours, gain.paired, gain.points, gain.users_and_seeds
     return {
         **entry(ours.method, ours.column.task, ours.metric, ours, None),
         "published": gain.printed,
         "published_model": ours.paper_model if gain.printed is not None else None,
         "baseline": gain.theirs.method,
         "baseline_mean": gain.theirs.mean,
-        "points": points.value,
-        "points_low": points.low,
-        "points_high": points.high,
-        "points_half_width": None if points.low is None else 100 * found.difference.half_width,
+        "points": shown.value,
+        "points_low": shown.low,
+        "points_high": shown.high,
+        "points_half_width": None if shown.low is None else 100 * found.difference.half_width,
         "points_detectable": gain.detectable,
         "common_seeds": gain.common_seeds,
         "points_by_seed": [100 * gap for gap in gain.spread.differences] if gain.spread else [],

@@ -29,10 +29,7 @@ _COST_NOTE = (
 def history_sections(series: Sequence[HistorySeries]) -> list[Section]:
     """A section for each setup that has runs on cut histories."""
     board = history_board(series)
-    return [
-        Section(board.section_title(setup), tuple(_tables(board, setup, series)))
-        for setup in board.setups()
-    ]
+    return board.sections(lambda setup: _tables(board, setup, series))
 
 
 def history_board(series: Sequence[HistorySeries]) -> Board:
@@ -131,6 +128,5 @@ def _entry(
         "max_history": length.most,
         "tokens_per_user": cost.tokens if cost else None,
         "seconds_per_user": cost.before_seconds + cost.answer_seconds if cost else None,
-        "best": stand.mark == "best",
-        "p_best": stand.p,
+        **stand.entry(),
     }

@@ -13,15 +13,8 @@ MAIN_TABLES = (1, 2, 5, 6, 7)
 
 def main_sections(board: Board) -> list[Section]:
     """A section for each setup that one of the paper's methods has run in."""
-    sections = []
-    for setup in board.setups():
-        tables = [
-            table
-            for metric in (*PAPER_METRICS, "meteor")
-            if (table := main_table(board, setup, metric))
-        ]
-        sections.append(Section(board.section_title(setup), tuple(tables)))
-    return [section for section in sections if section.tables]
+    metrics = (*PAPER_METRICS, "meteor")
+    return board.sections(lambda setup: (main_table(board, setup, name) for name in metrics))
 
 
 def main_table(board: Board, setup: Setup, metric: str) -> Table | None:

@@ -26,12 +26,13 @@ POOLED_NOTE = (
 
 def other_task_sections(board: Board) -> list[Section]:
     """A section for each setup that has run a task outside the paper, with a table per task."""
-    sections = []
-    for setup in board.setups():
-        others = [c for c in board.columns(setup) if c not in board.paper_columns(setup)]
-        tables = tuple(other_task_table(board, setup, column) for column in others)
-        sections.append(Section(board.section_title(setup), tables))
-    return [section for section in sections if section.tables]
+    return board.sections(
+        lambda setup: (
+            other_task_table(board, setup, column)
+            for column in board.columns(setup)
+            if column not in board.paper_columns(setup)
+        )
+    )
 
 
 def other_task_table(board: Board, setup: Setup, column: Column) -> Table:
@@ -56,7 +57,7 @@ def other_task_table(board: Board, setup: Setup, column: Column) -> Table:
                 row.append(NO_VALUE)
             else:
                 row.append(score_number(score, stand.mark) if stand else mean_number(score))
-                marked = {"best": stand.mark == "best", "p_best": stand.p} if stand else {}
+                marked = stand.entry() if stand else {}
                 entries.append({**entry(method, column.task, name, score, None), **marked})
         rows.append(tuple(row))
     notes += _about(names, [score for one in cells.values() for score in one.values() if score])

@@ -9,10 +9,10 @@ from lampbench.report.cell_scores import CellScore
 from lampbench.report.machine_readable import entry
 from lampbench.report.metric_format import PAPER_METRICS, metric_title
 from lampbench.report.notes import NO_RUN, NO_VALUE, data_notes, seed_notes
-from lampbench.report.numbers import mean_number, score_number
+from lampbench.report.numbers import in_points, mean_number, score_number
 from lampbench.report.setups import Column, Setup
 from lampbench.report.sweeps import Sweep, SweepPoint
-from lampbench.report.table import Cell, Number, Section, Table
+from lampbench.report.table import Cell, Section, Table
 
 if TYPE_CHECKING:
     from lampbench.report.statistics import Paired
@@ -92,7 +92,7 @@ def _gains(board: Board, column: Column, members: Sequence[Sweep], metric: str) 
         cells: list[Cell] = []
         for ours, theirs in pairs:
             found = _paired(board, _at(ours, value), _at(theirs, value), metric)
-            cells.append(_points(found) if found else NO_VALUE)
+            cells.append(in_points(found.difference) if found else NO_VALUE)
             if found:
                 entries.append(_gain_entry(ours, theirs, value, metric, found))
         rows.append((shown, *cells))
@@ -123,12 +123,6 @@ def _paired(
     """The comparison of two points; None where either has no scores."""
     one, other = (point.scores.get(metric) if point else None for point in (ours, theirs))
     return board.paired(one, other) if one and other and one.scores and other.scores else None
-
-
-def _points(found: "Paired") -> Number:
-    difference = found.difference
-    low, high = 100 * difference.low, 100 * difference.high
-    return Number(100 * difference.mean, 2, low, high, signed=True)
 
 
 def _header(board: Board, members: Sequence[Sweep]) -> tuple[str, ...]:
@@ -165,16 +159,16 @@ def _gain_entry(
     ours: Sweep, theirs: Sweep, value: Any, metric: str, found: "Paired"
 ) -> dict[str, Any]:
     """A difference for programs, in points."""
-    points = _points(found)
+    shown = in_points(found.difference)
     point = _at(ours, value)
     assert point is not None
     return {
         **entry(ours.method, ours.column.task, metric, point.scores[metric], None),
         "baseline": theirs.method,
         "penalty": value,
-        "points": points.value,
-        "points_low": points.low,
-        "points_high": points.high,
+        "points": shown.value,
+        "points_low": shown.low,
+        "points_high": shown.high,
         "p_exchange": found.exchange,
         "users_better": found.better,
         "users_worse": found.worse,

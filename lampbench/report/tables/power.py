@@ -4,7 +4,7 @@ from typing import Any
 
 from lampbench.paper.cast import cast
 from lampbench.report.board import Board
-from lampbench.report.metric_format import PAPER_METRICS, metric_title
+from lampbench.report.metric_format import MAIN_METRIC, PAPER_METRICS, metric_title
 from lampbench.report.notes import NO_VALUE, data_notes, external_notes
 from lampbench.report.setups import Column, Setup
 from lampbench.report.table import Cell, Number, Section, Table
@@ -20,11 +20,9 @@ _NOTE = (
 
 def power_sections(board: Board) -> list[Section]:
     """A section for each setup, but for tasks whose answers are from a fixed set."""
-    return [
-        Section(board.section_title(setup), (power_table(board, setup),))
-        for setup in board.setups()
-        if board.text_columns(setup)
-    ]
+    return board.sections(
+        lambda setup: [power_table(board, setup)] if board.text_columns(setup) else []
+    )
 
 
 def power_table(board: Board, setup: Setup) -> Table:
@@ -68,12 +66,12 @@ def power(board: Board, setup: Setup, column: Column) -> dict[str, Any]:
     scored = [
         method
         for method in board.methods()
-        if (cell := board.cell(setup, column, method, PAPER_METRICS[-1])) and cell.scores
+        if (cell := board.cell(setup, column, method, MAIN_METRIC)) and cell.scores
     ]
     # the paper's methods last, so that the pair comes from them where two have run
     pair = sorted(scored, key=lambda method: method in cast().main)[-2:]
     theirs, ours = pair if len(pair) == 2 else (None, None)
-    first = next(s for s in board.scores if (s.setup, s.column) == (setup, column))
+    first = board.first(setup, column)
     found: dict[str, Any] = {
         "task": column.task,
         "model": setup.model,

@@ -15,7 +15,7 @@ from lampbench.scoring.catalog import CONTROLS
 
 def score_sections(board: Board) -> list[Section]:
     """A section for each setup."""
-    return [Section(board.section_title(s), (score_table(board, s),)) for s in board.setups()]
+    return board.sections(lambda setup: [score_table(board, setup)])
 
 
 def score_table(board: Board, setup: Setup) -> Table:

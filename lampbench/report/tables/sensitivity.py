@@ -65,6 +65,5 @@ def _entry(sweep: Sweep, point: SweepPoint, score: CellScore, stand: Standing) -
         "parameter": sweep.path,
         "value": point.value,
         "default": point.default,
-        "best": stand.mark == "best",
-        "p_best": stand.p,
+        **stand.entry(),
     }

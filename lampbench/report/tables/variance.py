@@ -34,10 +34,7 @@ _NOT_DRAWN_NOTE = 'Seeds "none": nothing is drawn, so that all seeds give the sa
 
 def variance_sections(board: Board) -> list[Section]:
     """A section for each setup, with two tables per metric: of differences, and of scores."""
-    return [
-        Section(board.section_title(setup), tuple(_tables(board, setup)))
-        for setup in board.setups()
-    ]
+    return board.sections(lambda setup: _tables(board, setup))
 
 
 def _tables(board: Board, setup: Setup) -> Iterator[Table]:

@@ -101,3 +101,14 @@ def test_programs_get_the_differences(at, call):
              if "baseline" in one and one["metric"] == "rouge1"}  # fmt: skip
     assert gains == {1.0: pytest.approx(0.0), 7.0: pytest.approx(10.0)}
     assert {one["mean"] for one in found if "baseline" not in one and one["metric"] == "rouge1"}
+
+
+def test_a_single_query_leaves_the_interval_open(scored, call, read, cells):
+    for method, score in (("tam", 0.3), ("tam_head", 0.4)):
+        settings = {PATH: {"value": 7.0, "source": "somewhere"}}
+        scored(method, {"a": [score]}, hyperparameters=settings, overrides={PATH: 7.0})
+    table = cells(read("penalty"), "News Headline: differences in ROUGE-1", marks=True)
+    assert table["7.0"]["tam_head over TAM"] == "+10.00"
+    found = json.loads(call("table", "penalty", "--format", "json")[1])
+    gain = next(one for one in found if "baseline" in one)
+    assert (gain["points_low"], gain["points_high"]) == (None, None)
