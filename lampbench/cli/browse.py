@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from lampbench.cli import shared_options as options
-from lampbench.cli.command import Command, option
-from lampbench.cli.names import ModelName, PluginName
+from lampbench.cli.command import Command
 from lampbench.paper.cast import cast as cast_of_paper
 from lampbench.util.errors import LampbenchError
 
@@ -28,14 +27,7 @@ EVERY = 10**9
 
 
 @click.command(cls=Command)
-@option("--task", metavar="NAME", heading=options.SHOWN, type=PluginName("task"),
-        help="Task whose queries are shown.  [default: that of the runs of --run]")  # fmt: skip
-@option("--method", "methods", multiple=True, default=cast_of_paper().examples, show_default=True,
-        metavar="NAME", heading=options.SHOWN, type=PluginName("method"),
-        help="Method to show; repeatable.")  # fmt: skip
-@option("--model", metavar="MODEL", heading=options.SHOWN, type=ModelName(),
-        help="Only runs of this model.")  # fmt: skip
-@options.given_runs
+@options.side_by_side(cast_of_paper().examples)
 @options.results
 def browse(
     task: str | None,
@@ -113,9 +105,8 @@ class Pages:
         if (at.data, at.order) not in self._made:
             one = self._together[at.data]
             found = answered_queries(
-                self._board, self._results, one.column, one.setup, one.methods, PICKS[at.order],
-                EVERY,
-            )  # fmt: skip
+                self._board, one.column, one.setup, one.methods, PICKS[at.order], EVERY
+            )
             if not found and at.order:  # no scores differ: in the order of the draw
                 found = self.queries(Position(data=at.data))
             if not found:

@@ -8,29 +8,13 @@ import click
 from lampbench.cli import shared_options as options
 from lampbench.cli.command import Command, option
 from lampbench.cli.example_record import example_record
-from lampbench.cli.names import ModelName, PluginName
 from lampbench.cli.output import echo_json
 from lampbench.cli.values import COUNT, OneOf
 from lampbench.paper.cast import cast
 
 
 @click.command(cls=Command)
-@option("--task", metavar="NAME", heading=options.SHOWN, type=PluginName("task"),
-        help="Task whose queries are shown.  [default: that of the runs of --run]")  # fmt: skip
-@option(
-    "--method",
-    "methods",
-    multiple=True,
-    default=cast().examples,
-    show_default=True,
-    metavar="NAME",
-    heading=options.SHOWN,
-    type=PluginName("method"),
-    help="Method to show; repeatable.",
-)
-@option("--model", metavar="MODEL", heading=options.SHOWN, type=ModelName(),
-        help="Only runs of this model.")  # fmt: skip
-@options.given_runs
+@options.side_by_side(cast().examples)
 @option(
     "--pick",
     type=OneOf(["drawn", "gain", "loss", "median"]),
@@ -74,7 +58,7 @@ def examples(
     shown = []
     for each in together:
         setup, column, methods = each.setup, each.column, each.methods
-        found = answered_queries(board, results, column, setup, methods, pick, count)
+        found = answered_queries(board, column, setup, methods, pick, count)
         if form == "json":
             shown.append({
                 "model": setup.model, "preset": setup.preset, "data": setup.source,

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lampbench.cli import shared_options as options
-from lampbench.cli.command import Command, option
+from lampbench.cli.command import Command
 from lampbench.cli.example_record import example_record
-from lampbench.cli.names import ModelName, PluginName
 from lampbench.cli.output import echo_json
 from lampbench.paper.cast import cast
 
@@ -21,22 +20,7 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=Command)
-@option("--task", metavar="NAME", heading=options.SHOWN, type=PluginName("task"),
-        help="Task whose runs are shown.  [default: that of the runs of --run]")  # fmt: skip
-@option(
-    "--method",
-    "methods",
-    multiple=True,
-    default=cast().overview,
-    show_default=True,
-    metavar="NAME",
-    heading=options.SHOWN,
-    type=PluginName("method"),
-    help="Method to show; repeatable. Each is compared with the first.",
-)
-@option("--model", metavar="MODEL", heading=options.SHOWN, type=ModelName(),
-        help="Only runs of this model.")  # fmt: skip
-@options.given_runs
+@options.side_by_side(cast().overview, " Each is compared with the first.")
 @options.results
 @options.output_format
 def overview(
@@ -73,7 +57,7 @@ def overview(
     for each in together:
         setup, column = each.setup, each.column
         cells = [cell for m in each.methods if (cell := board.cell(setup, column, m, MAIN_METRIC))]
-        example = _example(board, results, setup, column, cells)
+        example = _example(board, setup, column, cells)
         if form == "json":
             records.append(_record(board, cells, example))
             continue
@@ -85,14 +69,14 @@ def overview(
 
 
 def _example(
-    board: "Board", results: Path, setup: "Setup", column: "Column", cells: Sequence["CellScore"]
+    board: "Board", setup: "Setup", column: "Column", cells: Sequence["CellScore"]
 ) -> "AnsweredQuery":
     """The query of the last method's median gain over the first; any where they never differ."""
     from lampbench.report.example_answers import Pick, answered_queries, differing
 
     pick: Pick = "median" if differing(cells[0], cells[-1]) else "drawn"
     methods = [cell.method for cell in cells]
-    return answered_queries(board, results, column, setup, methods, pick, 1)[0]
+    return answered_queries(board, column, setup, methods, pick, 1)[0]
 
 
 def _record(

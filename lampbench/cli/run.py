@@ -18,16 +18,7 @@ from lampbench.cli.run_record import run_record
 @options.combinations
 @options.datasets
 @options.machine
-@options.hyper
-@options.results
-@options.cache_dir
-@workers.options
-@options.private
-@options.rewards
-@options.force
-@options.dry_run
-@options.max_hours
-@options.output_format
+@workers.recording
 def run(
     results: Path,
     force: bool,

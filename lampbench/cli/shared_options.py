@@ -1,6 +1,6 @@
 """Options that several commands share, under the headings of their help."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -69,11 +69,24 @@ max_hours = option(
     help="End after this many hours, with exit code 75; the same command resumes.  "
          "[default: no limit]",
 )  # fmt: skip
-given_runs = option(
-    "--run", "keys", multiple=True, metavar="KEY", heading=SHOWN,
-    help="Only this run, whatever its settings and users, in place of --task and --method; "
-         "repeatable.",
-)  # fmt: skip
+
+
+def side_by_side(methods: Sequence[str], note: str = "") -> Callable[[Any], Any]:
+    """Which recorded answers are shown side by side; `note` ends what is said of --method."""
+    return apply(
+        option("--task", metavar="NAME", heading=SHOWN, type=PluginName("task"),
+               help="Task whose answers are shown.  [default: that of the runs of --run]"),
+        option("--method", "methods", multiple=True, default=methods, show_default=True,
+               metavar="NAME", heading=SHOWN, type=PluginName("method"),
+               help=f"Method to show; repeatable.{note}"),
+        option("--model", metavar="MODEL", heading=SHOWN, type=ModelName(),
+               help="Only runs of this model."),
+        option("--run", "keys", multiple=True, metavar="KEY", heading=SHOWN,
+               help="Only this run, whatever its settings and users, in place of --task and "
+                    "--method; repeatable."),
+    )  # fmt: skip
+
+
 output_format = option(
     "--format", "form", type=OneOf(["text", "json"]), default="text", show_default=True,
     heading=OUTPUT, help="json: one JSON document on standard output.",

@@ -34,16 +34,7 @@ if TYPE_CHECKING:
     help="Values of one hyper-parameter, for example decoding.alpha=0,0.1,0.3; repeatable: the "
     "grid is every combination.",
 )
-@options.hyper
-@options.results
-@options.cache_dir
-@workers.options
-@options.private
-@options.rewards
-@options.force
-@options.dry_run
-@options.max_hours
-@options.output_format
+@workers.recording
 def sweep(
     results: Path,
     force: bool,

@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 from lampbench.api.processes import EXECUTORS, MOST_WORKERS, ProcessChoices, processes_for
+from lampbench.cli import shared_options as shared
 from lampbench.cli.command import arguments_given, option
-from lampbench.cli.shared_options import apply
 from lampbench.cli.values import OneOf, WholeNumber
 from lampbench.execution.shard import parse_shard
 from lampbench.workers.crew import SHARD_OF_WORKER, Processes
@@ -16,7 +16,7 @@ from lampbench.workers.crew import SHARD_OF_WORKER, Processes
 WORKERS = "Processes"
 _MODULE = "lampbench.cli.worker"
 
-options = apply(
+options = shared.apply(
     option("--workers", type=WholeNumber(1, MOST_WORKERS), metavar="N", heading=WORKERS,
            help="Divide the users among N processes on this machine, each with a GPU of its own "
                 "or a share of the cores; with --executor ray, into N tasks.  [default: this "
@@ -32,6 +32,11 @@ options = apply(
                 "other parts share --cache-dir and --results; the one that ends last records the "
                 "run."),
 )  # fmt: skip
+recording = shared.apply(
+    shared.hyper, shared.results, shared.cache_dir, options, shared.private, shared.rewards,
+    shared.force, shared.dry_run, shared.max_hours, shared.output_format,
+)  # fmt: skip
+"""Options of commands that record runs, after those of what is run, on which data and machine."""
 
 
 def taken_from(choices: dict[str, Any], results: Path) -> Processes:

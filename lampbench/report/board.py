@@ -9,7 +9,7 @@ from lampbench.engine.models import BUNDLED
 from lampbench.paper.cast import cast
 from lampbench.paper.published import paper
 from lampbench.report.cell_scores import CellScore
-from lampbench.report.common_seeds import compared_scores
+from lampbench.report.common_seeds import compared_scores, gaps_by_seed
 from lampbench.report.metric_format import reads_choices
 from lampbench.report.setups import Column, Setup
 from lampbench.report.table import Section, Table
@@ -33,7 +33,7 @@ class Board:
         self.scores = tuple(scores)
         titled = (*self.scores, *also)
         self._cells = {(s.setup, s.column, s.method, s.metric): s for s in self.scores}
-        # with the scores, so that no others get their ids
+        # the scores are kept too, since the ids of deleted objects are used again
         self._paired: dict[tuple[int, int], tuple[Paired, CellScore, CellScore]] = {}
         self._columns = list(dict.fromkeys((s.setup, s.column) for s in self.scores))
         self._setups = sorted({s.setup for s in titled}, key=_pretrained_first)
@@ -67,10 +67,11 @@ class Board:
         return self._paired[pair][0]
 
     def seed_spread(self, ours: CellScore, theirs: CellScore) -> "SeedSpread | None":
-        """How the difference of two scores varies between seeds; None for fewer than two."""
-        from lampbench.report.seed_spread import spread_over_seeds
+        """How the difference of two scores varies between common seeds; None for fewer than two."""
+        from lampbench.report.seed_spread import seed_spread
 
-        return spread_over_seeds(ours, theirs)
+        gaps = gaps_by_seed(ours, theirs)
+        return seed_spread(gaps) if len(gaps) > 1 else None
 
     def setups(self) -> list[Setup]:
         """Every setup that fills a cell: pretrained models first, then the bundled ones."""

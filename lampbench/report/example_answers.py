@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from pathlib import Path
 from statistics import median_low
 from typing import Literal
 
@@ -57,9 +56,8 @@ class AnsweredQuery:
 
 
 def answered_queries(
-    board: Board, results: Path, column: Column, setup: Setup, methods: Sequence[str],
-    pick: Pick, count: int,
-) -> list[AnsweredQuery]:  # fmt: skip
+    board: Board, column: Column, setup: Setup, methods: Sequence[str], pick: Pick, count: int
+) -> list[AnsweredQuery]:
     """`count` queries of one column with the answers of `methods`, from the lowest seed of each.
 
     Raises:
@@ -113,11 +111,11 @@ def differing(first: CellScore, last: CellScore) -> dict[Place, float]:
 
 def _picked(cells: Sequence[CellScore], places: list[Place], pick: Pick) -> list[Place]:
     if pick == "drawn" or len(cells) < 2:
-        return sorted(places, key=_hash)
+        return sorted(places, key=query_hash)
     if pick == "median":
         gains = differing(cells[0], cells[-1])
         middle = median_low(gains.values()) if gains else 0.0
-        return sorted(gains, key=lambda place: (abs(gains[place] - middle), _hash(place)))
+        return sorted(gains, key=lambda place: (abs(gains[place] - middle), query_hash(place)))
     *others, last = compared_scores(*cells)
     scored = [place for place in places if all(place in each for each in (last, *others))]
     sign = 1 if pick == "gain" else -1
@@ -128,8 +126,9 @@ def _picked(cells: Sequence[CellScore], places: list[Place], pick: Pick) -> list
     return sorted(scored, key=lambda place: (-gain(place), place))
 
 
-def _hash(place: Place) -> str:
-    return sha256("\0".join(place).encode("utf-8")).hexdigest()
+def query_hash(place: Place) -> str:
+    """What orders queries as if they were drawn, whatever their scores."""
+    return sha256("\0".join(place).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def examples_as_markdown(found: Sequence[AnsweredQuery], title: str, pick: Pick) -> Iterator[str]:

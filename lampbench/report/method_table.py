@@ -85,10 +85,9 @@ def task_slots(
 ) -> list[Slot]:
     """One slot for each of the paper's tasks of a setup on which a `needed` method has run.
 
-    With `further_tasks` also for other tasks whose answers are free text.
-
-    `needed` are all `methods` unless others are given. `tables` are the paper's tables that are
-    searched for figures, in this order.
+    With `further_tasks` there are slots for other tasks whose answers are free text, too. `needed`
+    are all `methods` unless others are given. `tables` are the paper's tables that are searched for
+    figures, in this order.
     """
     asked = methods if needed is None else needed
     slots = []

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from lampbench.record.runs import Run, read_run
 from lampbench.report.cell_scores import CellScore, score_cell
 from lampbench.report.common_seeds import gaps_by_seed
+from lampbench.report.fill_cells import newest_runs
 from lampbench.report.seed_spread import SeedSpread, seed_spread
 from lampbench.report.setups import age, column_of, settings_of, setup_of
 from lampbench.report.statistics import Interval, interval
@@ -47,9 +48,9 @@ def _of_all_seeds(run: Run) -> Sequence[Run]:
             found.append(read_run(path))
         except LampbenchError:
             continue  # another kind of file, or a run that `lampbench list runs` complains about
-    alike = {one.manifest.seed: one for one in sorted(found, key=age) if _kind(one) == _kind(run)}
-    alike[run.manifest.seed] = run
-    return [alike[seed] for seed in sorted(alike)]
+    alike = [one for one in sorted(found, key=age) if _kind(one) == _kind(run)]
+    chosen, _ = newest_runs([*alike, run])
+    return chosen
 
 
 def _kind(run: Run) -> tuple[object, ...]:

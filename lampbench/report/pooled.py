@@ -1,4 +1,4 @@
-"""Intervals of metrics that are no means, such as F1 over all answers or a root of a mean.
+"""Intervals of metrics that are not means, such as F1 over all answers or a root of a mean.
 
 Users are resampled with all their answers, by the draws that means have, and the metric is computed
 of each resample. The runs of several seeds share the draws, and their numbers are averaged as in

@@ -3,7 +3,7 @@
 Users and seeds are crossed: every seed is run on every user. The variance of a mean difference has
 a part from users and a part from seeds, each with few degrees of freedom of its own. The interval
 with both as random factors adds their half widths as squares, each with its own quantile (Zou and
-Donner 2008: the method of variance estimates recovery). So it never is inside the one for users.
+Donner 2008: the method of variance estimates recovery). It is never narrower than for users alone.
 """
 
 import math
@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lampbench.report.cell_scores import CellScore
-from lampbench.report.common_seeds import gaps_by_seed
 from lampbench.report.statistics import LEVEL, Interval, Scores, grouped_by_user
 
 if TYPE_CHECKING:
@@ -40,12 +38,6 @@ class SeedSpread:
         far = float(stdtrit(len(self.seeds) - 1, (1 + LEVEL) / 2)) * self.error
         low = users.mean - math.hypot(users.mean - users.low, far)
         return Interval(users.mean, low, users.mean + math.hypot(users.high - users.mean, far))
-
-
-def spread_over_seeds(ours: CellScore, theirs: CellScore) -> SeedSpread | None:
-    """How our scores minus theirs vary between common seeds; None for one or none."""
-    gaps = gaps_by_seed(ours, theirs)
-    return seed_spread(gaps) if len(gaps) > 1 else None
 
 
 def seed_spread(gaps: Mapping[int, Scores]) -> SeedSpread:

@@ -81,9 +81,8 @@ class _MeanSquares:
         self.seeds, self.queries = table.shape
         self.sizes, self.users = sizes, len(sizes)
         starts = np.cumsum(sizes) - sizes
-        self.squared = (
-            float((sizes**2).sum()) / self.queries
-        )  # queries of a query's user, on average
+        # how many queries the user of a query has, on average over queries
+        self.squared = float((sizes**2).sum()) / self.queries
         of_users = np.add.reduceat(table, starts, axis=1) / sizes
         of_queries, of_seeds, mean = table.mean(axis=0), table.mean(axis=1), table.mean()
         users = of_users.mean(axis=0)

@@ -1,4 +1,4 @@
-"""`lampbench examples`: answers side by side, shared words marked, nothing cherry-picked unsaid."""
+"""`lampbench examples`: answers side by side, their shared words, and how queries are picked."""
 
 import pytest
 

@@ -1,13 +1,13 @@
 """The data of the example browser: some queries per task, with every method's answer."""
 
 from collections.abc import Mapping
-from hashlib import sha256
 from typing import Any
 
 from lampbench.record.dataset_files import RecordedQuery
 from lampbench.record.manifest import PREDICTIONS
 from lampbench.record.private import PRIVATE, shown_text
 from lampbench.record.runs import Run
+from lampbench.report.example_answers import query_hash
 from lampbench.report.metric_format import goals, metric_title
 from lampbench.report.page.cells import SetupGroup
 from lampbench.report.setups import Column
@@ -39,7 +39,7 @@ def _task(group: SetupGroup, column: Column, count: int) -> dict[str, Any]:
     answers = [{(row.user, row.query): row for row in cell.runs[0].predictions} for cell in cells]
     # of the seed that is shown: a cell's own scores are means over seeds
     scores = [{(s["user"], s["query"]): s for s in cell.runs[0].scores} for cell in cells]
-    queries = sorted({query for each in answers for query in each}, key=_drawn)
+    queries = sorted({query for each in answers for query in each}, key=query_hash)
     shown = []
     for user, query in sorted(queries[:count]):
         rows = [each.get((user, query)) for each in answers]
@@ -109,11 +109,6 @@ def _quoted(run: Run, row: PredictionRow, histories: _Histories) -> dict[str, An
             f"{unknown[0]!r}, which the user's history lacks; run it again with --force"
         )
     return {"history": [history[record] for record in row.quoted]}
-
-
-def _drawn(query: tuple[str, str]) -> tuple[str, tuple[str, str]]:
-    text = "\0".join(query).encode("utf-8", "surrogatepass")
-    return sha256(text).hexdigest(), query
 
 
 def beginning(text: str, most: int) -> str:

@@ -83,11 +83,6 @@ def report_files(
     )  # fmt: skip
 
 
-def page_of(runs: Iterable[Run], count: int) -> str:
-    """The page for some runs; see `report_pages`."""
-    return report_files(runs, count)[0]
-
-
 def _file(template: str, scripts: list[str], contents: FileContents, **facts: Any) -> str:
     style = inline("page.css")
     script = inline("shared.js")

@@ -1,7 +1,6 @@
 """The sections of the page for one setup: tables of text and drawn plots."""
 
 import math
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -16,7 +15,7 @@ from lampbench.report.page import plots
 from lampbench.report.page.cells import PageCell, SetupGroup
 from lampbench.report.page.plots import PlottedValue, ScatterPoint
 from lampbench.report.setups import Column
-from lampbench.report.statistics import Interval, holm, interval
+from lampbench.report.statistics import Interval, grouped_by_user, holm, interval
 from lampbench.report.user_cost import mean_cost
 from lampbench.scoring.aggregate import mean
 
@@ -134,10 +133,8 @@ def users(group: SetupGroup) -> Iterator[Figure]:
         rows = []
         for cell in group.of(column):
             if MAIN_METRIC in cell.scores:
-                values = defaultdict(list)
-                for (user, _), value in cell.scores[MAIN_METRIC].items():
-                    values[user].append(value)
-                rows.append((cell.title, [mean(values[user]) for user in sorted(values)]))
+                by_user = grouped_by_user(cell.scores[MAIN_METRIC])
+                rows.append((cell.title, [mean(map(float, each)) for each in by_user]))
         if rows:
             said = "; ".join(f"{title} median {median(each):.3f}" for title, each in rows)
             drawing = plots.distributions(rows, f"Users' mean ROUGE-L: {said}")

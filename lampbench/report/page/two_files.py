@@ -1,4 +1,4 @@
-"""What of the report is on the page, and what is in the second file."""
+"""Which parts of the report are on the page, and which are in the second file."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -23,7 +23,7 @@ ALONE_NOTE = f"{DEFAULT_NOTE} No run with the default is recorded."
 
 
 def sensitivity_sections(board: Board, sweeps: Sequence[Sweep]) -> list[Section]:
-    """A section for each setup that has a sweep; those over the penalty have a table of theirs."""
+    """A section for each setup that has a sweep; sweeps over the penalty have other tables."""
     shown = [sweep for sweep in sweeps if sweep.path != cast().penalty.parameter]
     return [
         Section(

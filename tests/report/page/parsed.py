@@ -3,11 +3,12 @@
 import gzip
 import json
 from base64 import b64decode
+from collections.abc import Iterable
 from html.parser import HTMLParser
 from typing import Any
 
 from lampbench.record.runs import Run
-from lampbench.report.page.build import page_of
+from lampbench.report.page.build import report_files
 
 
 class Page(HTMLParser):
@@ -68,6 +69,11 @@ class Page(HTMLParser):
         """The example browser's answers, in order."""
         tasks = [task for tasks in self.packed("examples") for task in tasks]
         return [answer for task in tasks for q in task["queries"] for answer in q["answers"]]
+
+
+def page_of(runs: Iterable[Run], count: int) -> str:
+    """The text of the page for some runs."""
+    return report_files(runs, count)[0]
 
 
 def built(*runs: Run, count: int = 12) -> Page:

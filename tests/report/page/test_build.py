@@ -10,10 +10,9 @@ from click.testing import CliRunner
 
 from lampbench.cli.report import report
 from lampbench.record.runs import load_runs
-from lampbench.report.page.build import page_of
 from lampbench.report.statistics import interval, paired
 from lampbench.util.errors import LampbenchError
-from tests.report.page.parsed import built
+from tests.report.page.parsed import built, page_of
 
 
 def scores(run, metric="rougeL"):

@@ -4,8 +4,9 @@ import re
 
 import pytest
 
-from lampbench.report.page.build import encoded, page_of, report_files
+from lampbench.report.page.build import encoded, report_files
 from tests.report.page.browsing import example_is_shown, texts, wait
+from tests.report.page.parsed import page_of
 
 MINUS = "\N{MINUS SIGN}"
 HOSTILE = '</script><img src=x onerror="hacked=1"><script>hacked=1</script>\u2028\u202ekrowten'

@@ -5,10 +5,9 @@ from html import unescape
 
 from lampbench.record.runs import Run
 from lampbench.report.contents import arrange
-from lampbench.report.page.build import page_of
 from lampbench.report.page.template import slug
 from lampbench.report.takeaways import main_setup, takeaways
-from tests.report.page.parsed import built
+from tests.report.page.parsed import built, page_of
 from tests.shared.recorded_fixtures import Recorder
 
 

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from lampbench.record.runs import load_runs
-from lampbench.report.page.build import encoded, page_of, report_files
+from lampbench.report.page.build import encoded, report_files
 from lampbench.report.page.two_files import PAGE_BYTES
 from tests.report.page.browsing import example_is_shown, wait
+from tests.report.page.parsed import page_of
 
 ROOT = Path(__file__).resolve().parents[3]
 MODELS, SEEDS = 5, 2

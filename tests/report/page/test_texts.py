@@ -6,9 +6,9 @@ from hashlib import sha256
 
 import pytest
 
-from lampbench.report.page.build import encoded, page_of
+from lampbench.report.page.build import encoded
 from lampbench.util.errors import LampbenchError
-from tests.report.page.parsed import Page, built
+from tests.report.page.parsed import Page, built, page_of
 
 HOSTILE = "</script><script>hacked=1</script><img src=x onerror=hacked=1>\u2028\u202e{{ 7*7 }}&lt;"
 
