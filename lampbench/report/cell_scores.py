@@ -19,6 +19,7 @@ from lampbench.record.manifest import PREDICT
 from lampbench.record.runs import Run
 from lampbench.report.setups import Column, Setup, age
 from lampbench.scoring.aggregate import mean
+from lampbench.scoring.query_scores import QueryScores
 
 if TYPE_CHECKING:
     from lampbench.report.statistics import Interval, Scores
@@ -89,7 +90,7 @@ class CellScore:
         return self.over_seeds(self.seeds)
 
     @cached_property
-    def by_seed(self) -> Mapping[int, "Scores"]:
+    def by_seed(self) -> Mapping[int, QueryScores]:
         """Each query's score by (user, query), for each seed; empty as `scores`.
 
         Raises:
@@ -97,24 +98,11 @@ class CellScore:
         """
         if self.mean is None or self.pooled:
             return {}
-        return {
-            run.manifest.seed: {
-                place: float(value)
-                for place, value in zip(
-                    run.scores.places, run.scores.columns[self.metric], strict=True
-                )
-                if value is not None
-            }
-            for run in self.chosen
-        }
+        return {run.manifest.seed: run.query_scores(self.metric) for run in self.chosen}
 
-    def over_seeds(self, seeds: Collection[int]) -> "Scores":
+    def over_seeds(self, seeds: Collection[int]) -> QueryScores:
         """Each query's mean over some of the seeds, by user and query in order."""
-        found: dict[tuple[str, str], list[float]] = defaultdict(list)
-        for seed, scores in self.by_seed.items():
-            for place, value in scores.items() if seed in seeds else ():
-                found[place].append(value)
-        return {place: mean(values) for place, values in sorted(found.items())}
+        return QueryScores.mean([one for seed, one in self.by_seed.items() if seed in seeds])
 
     @property
     def draws(self) -> bool:
