@@ -10,7 +10,8 @@ from lampbench.execution.stage_engines import uses_engine
 from lampbench.plugin.context import Recipe
 from lampbench.plugin.hyperparameter import Part, SourcedValue, child_parts
 from lampbench.plugin.identity import label
-from lampbench.record.manifest import PREDICT, Manifest, ModelDetails, RecordedDataset, StageCost
+from lampbench.record.manifest import PREDICT, Manifest, ModelDetails, StageCost
+from lampbench.record.recorded_dataset import RecordedDataset
 from lampbench.record.versions import versions
 from lampbench.scoring import PredictionRow, ScoringDescription
 from lampbench.util.machine import hardware

@@ -16,13 +16,13 @@ from lampbench.core.task import Task
 from lampbench.data.dataset_statistics import dataset_statistics, length_in_words
 from lampbench.record.columns import TableText, column_values
 from lampbench.record.gzip_text import digest_of_blocks, text_blocks, write_compressed
-from lampbench.record.manifest import (
+from lampbench.record.paths import escape
+from lampbench.record.recorded_dataset import (
     DatasetOptions,
     DatasetStatistics,
     RecordedDataset,
     SharedFile,
 )
-from lampbench.record.paths import escape
 from lampbench.record.table_files import naming, read_columns, rows_of, table_texts
 from lampbench.record.typed_json import from_json
 from lampbench.util.atomic import replacing

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import TypeVar
 
 from lampbench.record.dataset_files import RecordedQuery
-from lampbench.record.manifest import MANIFEST, PREDICTIONS, SCORES, Manifest, part_names
-from lampbench.record.table_files import Columns, naming, read_columns, rows_of
+from lampbench.record.manifest import MANIFEST, PREDICTIONS, SCORES, Manifest
+from lampbench.record.table_files import Columns, naming, part_names, read_columns, rows_of
 from lampbench.record.typed_json import brief, from_json
 from lampbench.scoring.aggregate import Means, aggregate, counts
 from lampbench.scoring.catalog import is_built_in
 from lampbench.scoring.prediction_row import PredictionRow
 from lampbench.scoring.score_table import Place, ScoreTable
-from lampbench.util.disk_list import listed
+from lampbench.util.disk_list import BlocksFile, DiskList, listed
 from lampbench.util.ordered_lookup import OrderedLookup
 from lampbench.util.regular_file import open_regular
 
@@ -93,18 +93,18 @@ def read_scores(folder: Path, manifest: Manifest) -> ScoreTable:
     for name, table in tables:
         with naming(name):
             _check_score_columns(table, tables[0][1])
-    columns = {
-        name: _column(chain.from_iterable(table[name] for _, table in tables))
-        for name in tables[0][1]
-    }
+    file = BlocksFile()
+    columns = {name: _column([table[name] for _, table in tables], file) for name in tables[0][1]}
     del tables
     users, queries = columns.pop("user"), columns.pop("query")
     with naming(SCORES):
         return check_scores(ScoreTable(users, queries, columns), manifest)
 
 
-def _column(values: Iterable[T]) -> Sequence[T]:
-    found = listed(values)
+def _column(parts: Sequence[Sequence[T]], file: BlocksFile) -> Sequence[T]:
+    if len(parts) == 1 and isinstance(parts[0], DiskList):
+        return parts[0]
+    found = listed(chain.from_iterable(parts), file)
     return tuple(found) if isinstance(found, list) else found
 
 

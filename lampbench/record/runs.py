@@ -25,13 +25,15 @@ from lampbench.record.dataset_files import (
 )
 from lampbench.record.format_1 import Format1Run
 from lampbench.record.leftovers import TEMPORARY, leftovers, restore, run_of
-from lampbench.record.manifest import MANIFEST, PREDICTIONS, Manifest, SharedFile
+from lampbench.record.manifest import MANIFEST, PREDICTIONS, Manifest
 from lampbench.record.private import shown_text
+from lampbench.record.recorded_dataset import SharedFile
 from lampbench.record.remedy import remedy
 from lampbench.record.run_files import read_predictions, read_scores
 from lampbench.record.run_lock import run_lock_if_free
 from lampbench.record.submission import submission_folders, submitter_of
 from lampbench.scoring.prediction_row import PredictionRow
+from lampbench.scoring.query_scores import Places, QueryScores, places_of
 from lampbench.scoring.score_table import ScoreTable
 from lampbench.util.disk_list import listed
 from lampbench.util.errors import LampbenchError
@@ -85,6 +87,18 @@ class Run:
         if (old := self.format_1) is not None:
             return self._checked(lambda: old.scores(self.manifest))
         return self._checked(lambda: read_scores(self.path, self.manifest))
+
+    def query_scores(self, metric: str) -> QueryScores:
+        """A metric's scores by user and query; queries without a value are left out.
+
+        Raises:
+            KeyError: the run was not scored by the metric.
+        """
+        return QueryScores(self._places, self._places.put_in_order(self.scores.columns[metric]))
+
+    @cached_property
+    def _places(self) -> Places:
+        return places_of(self.scores)
 
     @property
     def asked(self) -> Sequence[RecordedQuery]:

@@ -6,7 +6,7 @@ files: each is a table of its own with the same columns and the next rows.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import groupby
+from itertools import count, groupby, takewhile
 from operator import itemgetter
 from typing import IO, Any
 
@@ -14,7 +14,7 @@ from lampbench.data.json_text import JsonText
 from lampbench.record import gzip_text
 from lampbench.record.columns import TableText, from_text, require_columns, row_texts, to_text
 from lampbench.record.typed_json import brief
-from lampbench.util.disk_list import DiskList
+from lampbench.util.disk_list import BlocksFile, DiskList
 
 PARSED_AT_ONCE = 2**23
 """Bytes of a text that is parsed at once, which is faster than value by value."""
@@ -88,13 +88,14 @@ def naming(file: str) -> Iterator[None]:
 
 def _columns_on_disk(text: JsonText) -> Columns:
     columns: dict[str, DiskList[Any]] = {}
+    file = BlocksFile()
     for name, number, value in text.members():
         if number is None:
             raise ValueError("not an object of lists")
         if number == 1:
             if name in columns:
                 raise ValueError(f"column {brief(name)} is there twice")
-            columns[name] = DiskList()
+            columns[name] = DiskList(file=file)
         columns[name].append(value)
     if text.next_character():
         raise ValueError("something follows the object")
@@ -110,3 +111,14 @@ class _Blocks:
     def read(self, _: int) -> bytes:
         """The next block; empty at the end."""
         return next(self._blocks, b"")
+
+
+def part_name(table: str, number: int) -> str:
+    """The name of a table's file: the first has the table's own, the others have numbers."""
+    return table if number == 1 else table.replace(".", f"-{number}.", 1)
+
+
+def part_names(files: Mapping[str, str], table: str) -> list[str]:
+    """The files of a run's table, in order."""
+    names: Iterator[str] = (part_name(table, number) for number in count(1))
+    return list(takewhile(files.__contains__, names))

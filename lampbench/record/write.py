@@ -16,12 +16,12 @@ from lampbench.record.columns import TableText
 from lampbench.record.dataset_files import recorded_references, shared_path
 from lampbench.record.gzip_text import BLOCK, digest_of_blocks, write_compressed
 from lampbench.record.leftovers import REPLACED, TEMPORARY, new_leftover, put_right
-from lampbench.record.manifest import MANIFEST, PREDICTIONS, SCORES, Manifest, part_name
+from lampbench.record.manifest import MANIFEST, PREDICTIONS, SCORES, Manifest
 from lampbench.record.paths import run_path
 from lampbench.record.portable_paths import portable_value
 from lampbench.record.run_lock import run_lock
 from lampbench.record.runs import Run
-from lampbench.record.table_files import table_texts
+from lampbench.record.table_files import part_name, table_texts
 from lampbench.record.typed_json import from_json, loads
 from lampbench.scoring.aggregate import aggregate, counts
 from lampbench.scoring.prediction_row import PredictionRow

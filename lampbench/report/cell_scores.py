@@ -12,6 +12,7 @@ from lampbench.record.runs import Run
 from lampbench.report.draws import draws
 from lampbench.report.setups import Column, Setup, age
 from lampbench.scoring.aggregate import mean
+from lampbench.scoring.query_scores import QueryScores
 
 if TYPE_CHECKING:
     from lampbench.report.statistics import Interval, Scores
@@ -74,7 +75,7 @@ class CellScore:
         return self.over_runs(self.chosen)
 
     @cached_property
-    def by_seed(self) -> Mapping[int, "Scores"]:
+    def by_seed(self) -> Mapping[int, QueryScores]:
         """Each query's score by (user, query), for each seed; empty as `scores`.
 
         Raises:
@@ -82,28 +83,16 @@ class CellScore:
         """
         if self.mean is None or self.pooled:
             return {}
-        return {
-            run.manifest.seed: {
-                place: float(value)
-                for place, value in zip(
-                    run.scores.places, run.scores.columns[self.metric], strict=True
-                )
-                if value is not None
-            }
-            for run in self.chosen
-        }
+        return {run.manifest.seed: run.query_scores(self.metric) for run in self.chosen}
 
-    def with_seed(self, seed: int) -> "Scores":
+    def with_seed(self, seed: int) -> QueryScores:
         """Each query's score with one seed: the same with any, where nothing is drawn."""
         return self.by_seed[seed if self.draws else min(self.by_seed)]
 
-    def over_runs(self, runs: Iterable[Run]) -> "Scores":
+    def over_runs(self, runs: Iterable[Run]) -> QueryScores:
         """Each query's mean over some of the runs, by user and query in order."""
-        found: dict[tuple[str, str], list[float]] = defaultdict(list)
-        for run in runs:
-            for place, value in self.by_seed.get(run.manifest.seed, {}).items():
-                found[place].append(value)
-        return {place: mean(values) for place, values in sorted(found.items())}
+        seeds = {run.manifest.seed for run in runs}
+        return QueryScores.mean([one for seed, one in self.by_seed.items() if seed in seeds])
 
     @property
     def draws(self) -> bool:

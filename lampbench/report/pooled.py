@@ -26,8 +26,9 @@ def pooled_interval(name: str, runs: Sequence[Run]) -> Interval | None:
     metric = find_metric(name)
     if metric is None:
         return None
-    tables = [_known(run, name) for run in runs]
-    places = sorted(set.intersection(*(set(table) for table in tables)))
+    tables = [run.query_scores(name) for run in runs]
+    first, *others = tables
+    places = [place for place in first if all(place in table for table in others)]
     units, owner = _owners([user for user, _ in places])
     if units < 2:
         return None
@@ -39,11 +40,6 @@ def pooled_interval(name: str, runs: Sequence[Run]) -> Interval | None:
 
     numbers = [number(times) for chunk in drawn_users(units, RESAMPLES) for times in chunk]
     return resampled_interval(number(np.ones(units)), np.asarray(numbers), units)
-
-
-def _known(run: Run, name: str) -> dict[tuple[str, str], float]:
-    pairs = zip(run.scores.places, run.scores.columns[name], strict=True)
-    return {place: float(value) for place, value in pairs if value is not None}
 
 
 def _owners(users: Sequence[str]) -> tuple[int, "np.ndarray[tuple[int], np.dtype[np.intp]]"]:

@@ -16,6 +16,7 @@ import numpy as np
 
 from lampbench.report.concentration import Concentration, concentration
 from lampbench.report.resampling import DECIMALS, Floats, bootstrap_means, exchange_p
+from lampbench.scoring.query_scores import QueryScores
 
 Scores = Mapping[tuple[str, str], float]
 """A score by (user, query)."""
@@ -125,9 +126,7 @@ def paired(ours: Scores, theirs: Scores) -> Paired:
     Raises:
         ValueError: the two have scores of different queries, or there are none.
     """
-    if ours.keys() != theirs.keys():
-        raise ValueError("scores of different queries cannot be paired")
-    gaps = grouped_by_user({query: ours[query] - theirs[query] for query in ours})
+    gaps = grouped_by_user(_differences(ours, theirs))
     resampled = _Resampled(_units(gaps))
     sums = np.round([user.sum() for user in gaps], DECIMALS)
     return Paired(
@@ -239,6 +238,18 @@ def grouped_by_user(scores: Scores) -> list[Floats]:
     if not scores:
         raise ValueError("no scores")
     grouped: dict[str, list[float]] = {}
-    for (user, _), value in sorted(scores.items()):
+    in_order = scores.items() if isinstance(scores, QueryScores) else sorted(scores.items())
+    for (user, _), value in in_order:
         grouped.setdefault(user, []).append(value)
     return [np.asarray(values) for values in grouped.values()]
+
+
+def _differences(ours: Scores, theirs: Scores) -> Scores:
+    """What ours exceeds theirs by, for each query."""
+    if isinstance(ours, QueryScores) and isinstance(theirs, QueryScores):
+        found = ours.minus(theirs)
+        if found is not None:
+            return found
+    if ours.keys() != theirs.keys():
+        raise ValueError("scores of different queries cannot be paired")
+    return {query: ours[query] - theirs[query] for query in ours}

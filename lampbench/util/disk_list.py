@@ -28,6 +28,7 @@ class DiskList(Sequence[T]):
         items: what it has at the beginning.
         plain: makes of an item what is pickled; by default it is pickled as it is.
         made: makes the item again.
+        file: where several lists are kept, so that not each of them needs an open file.
     """
 
     def __init__(
@@ -35,8 +36,9 @@ class DiskList(Sequence[T]):
         items: Iterable[T] = (),
         plain: Callable[[T], Any] | None = None,
         made: Callable[[Any], T] | None = None,
+        file: "BlocksFile | None" = None,
     ) -> None:
-        self._stored: _Stored[T] = _Stored(plain, made)
+        self._stored: _Stored[T] = _Stored(plain, made, file or BlocksFile())
         self._chosen: range | None = None
         self.extend(items)
 
@@ -84,29 +86,61 @@ class DiskList(Sequence[T]):
         return islice(self._stored.read(places.start), len(places))
 
 
-def listed(items: Iterable[T]) -> Sequence[T]:
-    """Items as a list where they are few, otherwise as a `DiskList`.
+def listed(items: Iterable[T], file: "BlocksFile | None" = None) -> Sequence[T]:
+    """Items as a list where they are few, otherwise as a `DiskList` (in a file with others).
 
     Raises:
         FullDisk: the disk of temporary files is full.
     """
     rest = iter(items)
     first = list(islice(rest, FEW + 1))
-    return first if len(first) <= FEW else DiskList(chain(first, rest))
+    return first if len(first) <= FEW else DiskList(chain(first, rest), file=file)
+
+
+class BlocksFile:
+    """A temporary file of blocks, which is deleted with this object; made for the first block."""
+
+    def __init__(self) -> None:
+        self._file: IO[bytes] | None = None
+        self._end = 0
+
+    def add(self, block: bytes) -> int:
+        """Write a block; where it begins.
+
+        Raises:
+            FullDisk: the disk of temporary files is full.
+        """
+        with writing(Path(tempfile.gettempdir())):
+            if self._file is None:
+                self._file = tempfile.TemporaryFile()  # noqa: SIM115 (closed with this object)
+                close_with(self, self._file)
+            self._file.write(block)
+            self._file.flush()
+        self._end += len(block)
+        return self._end - len(block)
+
+    def read(self, begin: int, length: int) -> bytes:
+        """A block."""
+        assert self._file is not None
+        return os.pread(self._file.fileno(), length, begin)
 
 
 class _Stored(Generic[T]):
     """Items in blocks: all but the last one are in a file."""
 
-    def __init__(self, plain: Callable[[T], Any] | None, made: Callable[[Any], T] | None) -> None:
-        self._plain, self._made = plain, made
-        self._file: IO[bytes] | None = None
-        self._ends = [0]
+    def __init__(
+        self,
+        plain: Callable[[T], Any] | None,
+        made: Callable[[Any], T] | None,
+        file: BlocksFile,
+    ) -> None:
+        self._plain, self._made, self._file = plain, made, file
+        self._blocks: list[tuple[int, int]] = []  # where each begins, and its length
         self._last: list[T] = []
 
     @property
     def count(self) -> int:
-        return (len(self._ends) - 1) * _TOGETHER + len(self._last)
+        return len(self._blocks) * _TOGETHER + len(self._last)
 
     def add(self, item: T) -> None:
         self._last.append(item)
@@ -116,24 +150,17 @@ class _Stored(Generic[T]):
     def _write(self) -> None:
         items = self._last if self._plain is None else list(map(self._plain, self._last))
         content = pickle.dumps(items, pickle.HIGHEST_PROTOCOL)
-        with writing(Path(tempfile.gettempdir())):
-            if self._file is None:
-                self._file = tempfile.TemporaryFile()  # noqa: SIM115 (closed with this object)
-                close_with(self, self._file)
-            self._file.write(content)
-            self._file.flush()
-        self._ends.append(self._ends[-1] + len(content))
+        self._blocks.append((self._file.add(content), len(content)))
         self._last = []
 
     def read(self, number: int) -> Iterator[T]:
         """The items from one on."""
         first, within = divmod(number, _TOGETHER)
-        blocks = map(self._block, range(first, len(self._ends)))
+        blocks = map(self._block, range(first, len(self._blocks) + 1))
         return islice(chain.from_iterable(blocks), within, None)
 
     def _block(self, number: int) -> Sequence[T]:
-        if self._file is None or number == len(self._ends) - 1:
+        if number == len(self._blocks):
             return self._last
-        start, end = self._ends[number : number + 2]
-        items = pickle.loads(os.pread(self._file.fileno(), end - start, start))
+        items = pickle.loads(self._file.read(*self._blocks[number]))
         return items if self._made is None else list(map(self._made, items))

@@ -11,10 +11,15 @@ from lampbench.data import users_on_disk
 from lampbench.engine.protocol import Completion
 from lampbench.execution import make_answers
 from lampbench.execution.runner import execute
-from lampbench.record import columns, gzip_text, write
-from lampbench.scoring import score
+from lampbench.record import columns, gzip_text, table_files, write
+from lampbench.record.import_export import export_predictions
+from lampbench.record.runs import Run, read_run
+from lampbench.registry import Registry
+from lampbench.scoring import PredictionRow, ScoreTable, score
 from lampbench.util import disk_list
+from tests.shared.recorded import record_rows
 
+TASK = Registry().task("news_headline")
 LENGTH = 3_000
 """Characters of ids, texts and answers: what must not be in memory for all users at once."""
 MOST = 2_000
@@ -44,6 +49,8 @@ def small_parts(monkeypatch):
         monkeypatch.setattr(users_on_disk, "IN_MEMORY", users)
         monkeypatch.setattr(make_answers, "AT_ONCE", users)
         monkeypatch.setattr(disk_list, "_TOGETHER", users)
+        monkeypatch.setattr(disk_list, "FEW", users)
+        monkeypatch.setattr(table_files, "PARSED_AT_ONCE", 1_000)
         monkeypatch.setattr(score, "SCORES_IN_MEMORY", users)
         monkeypatch.setattr(columns, "_ROWS", users)
         monkeypatch.setattr(columns, "_IN_MEMORY", 16)
@@ -96,3 +103,39 @@ def test_memory_does_not_grow_with_the_users(planner, tmp_path, monkeypatch, sma
     # not fewer than two groups: one is let go when the next has been read
     few, many = peak(60), peak(180)
     assert (many - few) / 120 < MOST
+
+
+def test_reading_takes_no_memory_per_user(tmp_path, monkeypatch, small_parts):
+    small_parts(20)
+    monkeypatch.setattr(gzip_text, "BLOCK", 2**12)
+
+    def peaks(count):
+        names = [f"{n:0{LENGTH}}" for n in range(count)]
+        rows = [PredictionRow(name, f"{name}q", "x" * LENGTH, "y" * LENGTH) for name in names]
+        scores = ScoreTable(names, [row.query for row in rows], {"reference_words": [1] * count})
+        texts = {"text": "z" * LENGTH}
+        folder = record_rows(tmp_path / str(count), rows, scores, fields=texts, history=texts).path
+        del names, rows, scores
+        found = {}
+        for part in ("scores", "predictions", "asked", "past_records", "exported"):
+            tracemalloc.start()
+            run = read_run(folder)
+            if part == "exported":
+                export_predictions(run, TASK, tmp_path / f"{count}.json")
+            else:
+                assert sum(1 for _ in getattr(run, part)) == count
+            found[part] = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+        return found
+
+    few, many = peaks(60), peaks(180)
+    assert {part: grown for part in few if (grown := (many[part] - few[part]) / 120) >= MOST} == {}
+
+
+def test_a_run_again_reads_no_answer_unless_rewards_are_asked_for(planner, tmp_path, monkeypatch):
+    plan = planner("base")
+    folder = execute(plan, "", tmp_path / "results")
+    read = []
+    monkeypatch.setattr(Run, "predictions", property(read.append))
+    monkeypatch.setattr(Run, "scores", property(read.append))
+    assert execute(planner("base"), "", tmp_path / "results") == folder and read == []

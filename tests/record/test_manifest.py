@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from lampbench.record.manifest import FORMAT, Manifest, SharedFile
+from lampbench.record.manifest import FORMAT, Manifest
+from lampbench.record.recorded_dataset import SharedFile
 
 
 @pytest.fixture
