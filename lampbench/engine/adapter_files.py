@@ -23,6 +23,8 @@ _VARIANTS = ("use_dora", "lora_bias", "modules_to_save", "trainable_token_indice
              "target_parameters", "layer_replication", "use_qalora", "use_bdlora",
              "alora_invocation_tokens", "arrow_config", "kasa_config")  # fmt: skip
 
+# What gives layers other ranks or scales than alpha / rank, which training does not.
+_BY_LAYER = ("use_rslora", "rank_pattern", "alpha_pattern")
 # Initialisations that leave the base model's weights as they are.
 _LARGEST_SCALE = 1e6
 _LONGEST_PATTERN, _MOST_REPEATS = 200, 3
@@ -49,11 +51,13 @@ class AdapterFile:
         Raises:
             LampbenchError: it differs in rank, alpha or target layers, or a layer is missing.
         """
-        found = (self.config.r, self.config.lora_alpha, self.targets, self.config.use_rslora)
-        if found != (lora.rank, lora.alpha, set(lora.targets), False):
+        config = self.config
+        found = (config.r, config.lora_alpha, self.targets)
+        odd = [name for name in _BY_LAYER if getattr(config, name)]
+        if found != (lora.rank, lora.alpha, set(lora.targets)) or odd:
             raise LampbenchError(
                 f"adapter {self.path} has rank {found[0]}, alpha {found[1]} and targets "
-                f"{','.join(sorted(self.targets))}{' with rsLoRA' if found[3] else ''}; training "
+                f"{','.join(sorted(self.targets))}{f' with {odd[0]}' if odd else ''}; training "
                 f"needs rank {lora.rank}, alpha {lora.alpha}, {','.join(lora.targets)}: set these "
                 "hyper-parameters to the adapter's, or train it again"
             )

@@ -99,7 +99,13 @@ def load_model(
     model = _weights(spec, dtype, arguments, chosen)
     _keep_layout(model)
     model.eval().requires_grad_(False)
-    context = int(model.config.get_text_config().max_position_embeddings)
+    context = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    if not isinstance(context, int):
+        raise LampbenchError(
+            f"model {spec.location}: its config.json has no context length "
+            "(max_position_embeddings), as models without rotary or learned positions; choose "
+            "another model"
+        )
     if tokenizer.model_max_length and tokenizer.model_max_length < _NO_LIMIT:
         context = min(context, int(tokenizer.model_max_length))
     # Prompts are fitted into `context`, and what is dropped is counted: no warning is needed.

@@ -13,7 +13,8 @@ from lampbench.engine.protocol import LoraSpec
 LoraMatrices = dict[str, tuple[Tensor, Tensor]]
 """A [rank, inputs] and B [outputs, rank] of an adapter, by the name of their linear layer."""
 
-_OTHER_TOWERS = re.compile(r"(vision|visual|multi_modal|audio)")
+OTHER_TOWERS = re.compile(r"(vision|visual|multi_modal|audio)")
+"""What the names of modules have in common that are not the text decoder's."""
 
 
 def linear_layers(model: Any) -> dict[str, Any]:
@@ -23,7 +24,7 @@ def linear_layers(model: Any) -> dict[str, Any]:
         for name, module in model.named_modules()
         if hasattr(module, "in_features")
         and module is not model.get_output_embeddings()
-        and not _OTHER_TOWERS.search(name)
+        and not OTHER_TOWERS.search(name)
     }
 
 
@@ -63,13 +64,13 @@ def peft_config(model: Any, lora: LoraSpec, base: str) -> Any:
     """PEFT's configuration of a new adapter; `base` is where the model was loaded from."""
     from peft import LoraConfig
 
-    towers = any(_OTHER_TOWERS.search(name) for name, _ in model.named_modules())
+    towers = any(OTHER_TOWERS.search(name) for name, _ in model.named_modules())
     return LoraConfig(
         r=lora.rank,
         lora_alpha=lora.alpha,
         lora_dropout=lora.dropout,
         target_modules=list(lora.targets),
-        exclude_modules=f".*{_OTHER_TOWERS.pattern}.*" if towers else None,
+        exclude_modules=f".*{OTHER_TOWERS.pattern}.*" if towers else None,
         task_type="CAUSAL_LM",
         base_model_name_or_path=base,
         inference_mode=True,

@@ -54,10 +54,14 @@ def test_a_start_of_another_shape_is_refused(engine, adapters, tmp_path, kind):
         list(engine().train([asked], no_hook))
 
 
-def test_a_start_with_another_scale_is_refused(engine, adapters, copied, tmp_path):
+@pytest.mark.parametrize(
+    "change",
+    [{"use_rslora": True}, {"alpha_pattern": {"q_proj": 4}}, {"rank_pattern": {"v_proj": 4}}],
+)
+def test_a_start_with_scales_of_its_own_is_refused(engine, adapters, copied, tmp_path, change):
     tam, user, _ = adapters()
-    scaled = copied(user, {"use_rslora": True})
-    with pytest.raises(LampbenchError, match=r"targets q_proj,v_proj with rsLoRA"):
+    scaled = copied(user, change)
+    with pytest.raises(LampbenchError, match=f"targets q_proj,v_proj with {next(iter(change))}"):
         list(engine().train([job(tmp_path, "u", frozen=(tam,), start=scaled)], no_hook))
 
 

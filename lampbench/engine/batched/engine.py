@@ -22,6 +22,7 @@ from lampbench.engine.batched.response_scorer import ResponseScorer, ScoredTree
 from lampbench.engine.batched.shared_adapters import SharedAdapters, split_shared
 from lampbench.engine.batched.stacked_lora import StackedLora
 from lampbench.engine.batched.step_kinds import require_step_kind
+from lampbench.engine.batched.supported_model import require_supported
 from lampbench.engine.batched.training_loop import TrainingLoop
 from lampbench.engine.batched.training_run import TrainingExample, TrainingRun
 from lampbench.engine.combine_adapters import combine_adapters
@@ -82,8 +83,8 @@ class BatchedEngine:
     every `checkpoint_seconds`; `say` takes messages about damaged ones.
 
     Raises:
-        LampbenchError: the model cannot be loaded, or has no chat template; it, or the processor,
-            cannot be `batch_invariant`.
+        LampbenchError: the model cannot be loaded, is not supported, or has no chat template; it,
+            or the processor, cannot be `batch_invariant`.
     """
 
     def __init__(
@@ -105,7 +106,9 @@ class BatchedEngine:
         loaded = load_model(spec, device, dtype, arguments)
         self._model = loaded.model
         self.device = loaded.device
+        context = min(loaded.context, context or loaded.context)
         require_step_kind(step, self.device)
+        require_supported(self._model, context)
         self._step = step
         self._base = spec.location
         self._checkpoint_seconds = checkpoint_seconds
@@ -119,7 +122,7 @@ class BatchedEngine:
             loaded.tokenizer,
             self._model.config.model_type,
             chat_template,
-            min(loaded.context, context or loaded.context),
+            context,
             fidelity,
         )
         pad = loaded.tokenizer.pad_token_id
@@ -245,6 +248,7 @@ class BatchedEngine:
         )
         while left:
             try:
+                self._shared.apply(kind.shared)  # again: the one below may have failed
                 # no variable holds it: its memory must be free when a smaller one is made
                 answers = DecodingLoop(
                     self._forward, self._stacked, settings, slots, tokens, self._step

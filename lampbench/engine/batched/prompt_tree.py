@@ -40,32 +40,39 @@ def branch_logprobs(
     device = forward.model.device
     length = forward.length(max(tree.tokens for tree in trees))
     tokens = torch.full((len(trees), length), pad)
-    positions = torch.arange(length).repeat(len(trees), 1)
+    places = torch.arange(length)
+    positions = torch.zeros_like(tokens)  # padding is at the start, where every position is known
     branch = torch.full((len(trees), length), -1)  # 0 is the prompt, -1 padding
     rows: list[int] = []
     columns: list[int] = []  # of the token after which a label is expected
     for row, tree in enumerate(trees):
         begin = len(tree.prompt)
-        tokens[row, :begin] = torch.tensor(tree.prompt)
+        tokens[row, :begin] = torch.tensor(tree.prompt, dtype=torch.long)
+        positions[row, :begin] = places[:begin]
         branch[row, :begin] = 0
         for number, ids in enumerate(tree.branches, start=1):
             span = slice(begin, begin + len(ids))
             tokens[row, span] = torch.tensor(ids, dtype=torch.long)
-            positions[row, span] = torch.arange(len(ids)) + len(tree.prompt)
+            positions[row, span] = places[: len(ids)] + len(tree.prompt)
             branch[row, span] = number
             rows += [row] * len(ids)
             columns += [len(tree.prompt) - 1, *range(begin, span.stop - 1)][: len(ids)]
             begin = span.stop
-    labels = torch.tensor([i for tree in trees for ids in tree.branches for i in ids])
+    labels = torch.tensor(
+        [i for tree in trees for ids in tree.branches for i in ids], dtype=torch.long
+    )
     mask = None
     if any(len(tree.branches) > 1 for tree in trees):
         where = positions.to(device)
         mask = forward.masks(_allowed(branch.to(device)), where, where)
     logits = forward.logits(
         tokens.to(device),
-        positions.to(device) if mask is not None else positions[:1].to(device),
+        (places.unsqueeze(0) if mask is None else positions).to(device),
         mask=mask,
-        at=(torch.tensor(rows, device=device), torch.tensor(columns, device=device)),
+        at=(
+            torch.tensor(rows, dtype=torch.long, device=device),
+            torch.tensor(columns, dtype=torch.long, device=device),
+        ),
     )
     logs = -cross_entropy(logits, labels.to(device), reduction="none")
     return logs, [len(ids) for tree in trees for ids in tree.branches]

@@ -59,7 +59,8 @@ class ResponseScorer:
             _, (own,) = split_shared(request.weights)
             if request.format == "raw":
                 ids = self._encoder.encode_raw(request.prompt.text, request.response)
-                yield ScoredTree((request.id,), own, PromptTree(ids[:1], (ids[1:],)))
+                first = ids[:1] or (self._pad,)  # a pass needs a token, though none is scored
+                yield ScoredTree((request.id,), own, PromptTree(first, (ids[1:],)))
                 continue
             encoded = self._encoder.encode_responses(request.id, request.prompt, [request.response])
             (response,) = encoded.responses

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lampbench.engine.lora_init import OTHER_TOWERS
 from lampbench.util.errors import LampbenchError
 
 ROWS = 16
@@ -47,6 +48,9 @@ def require_row_products(model: Any, attention: bool) -> None:
     if not attention:
         kind = model.config.get_text_config()._attn_implementation
         raise _refused(f"it needs a model with sdpa attention, and this one's is {kind}")
+    experts = [name for name, values in model.named_parameters() if values.dim() == 3]
+    if experts := [name for name in experts if not OTHER_TOWERS.search(name)]:
+        raise _refused(f"an expert's product ({experts[0]}) has as many rows as tokens choose it")
     seen = set()
     for name, layer in model.named_modules():
         if hasattr(layer, "in_features"):

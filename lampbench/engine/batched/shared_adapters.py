@@ -22,7 +22,7 @@ class SharedAdapters:
 
     def __init__(self, model: Any, cache: AdapterCache, stacked: StackedLora) -> None:
         self._model, self._cache, self._stacked = model, cache, stacked
-        self._applied: tuple[tuple[Any, ...], ...] = ()
+        self._applied: tuple[tuple[Any, ...], ...] | None = ()  # None if that failed
         self._pristine: dict[str, Tensor] = {}
 
     def apply(self, weights: Weights) -> None:
@@ -35,6 +35,7 @@ class SharedAdapters:
         if signatures == self._applied:
             return
         adapters = self._cache.scaled(weights)
+        self._applied = None  # until it is done: a full memory may end it halfway
         self._restore()
         rest: list[tuple[LoraMatrices, dict[str, float]]] = []
         with torch.no_grad():
@@ -63,7 +64,6 @@ class SharedAdapters:
                 self._model.get_submodule(name).weight.copy_(weight)
         self._pristine.clear()
         self._stacked.share([])
-        self._applied = ()
 
 
 def split_shared(weights: Weights, *others: Weights) -> tuple[Weights, tuple[Weights, ...]]:

@@ -206,6 +206,8 @@ class ReferenceEngine:
 
     def _logprobs(self, model: Any, prompt: TokenIds, response: TokenIds) -> Tensor:
         """Log p(token | everything before it) of each token of the response."""
+        if not response:  # of a raw text of one token, which has nothing before it
+            return torch.zeros(0)
         tokens = torch.tensor([[*prompt, *response]], device=self.device)
         steered = {"answer_from": len(prompt) - 1} if isinstance(model, SteeredModel) else {}
         logits: Tensor = model(input_ids=tokens, use_cache=False, **steered).logits

@@ -5,7 +5,11 @@ import math
 import pytest
 import torch
 
+from lampbench.core.fidelity import PAPER
+from lampbench.core.prompt import Piece, Prompt
+from lampbench.engine.models import resolve_model
 from lampbench.engine.protocol import ScoreRequest
+from lampbench.engine.reference.engine import ReferenceEngine
 from tests.engine.engine_inputs import MODELS, prompt
 
 RESPONSES = ["Storm closes harbour", "The quick brown fox jumps over the old bridge", "x", ""]
@@ -68,6 +72,21 @@ def test_raw_text_scores_prompt_and_response(engine, merged_model):
     tokens = made._encoder.tokenizer
     ids = [*tokens(prompt(1).text)["input_ids"], *tokens(RESPONSES[1])["input_ids"]]
     assert found["s1"] == pytest.approx(unbatched(merged_model("llama"), ids, 1), abs=2e-4)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_a_raw_text_of_one_token_has_nothing_to_score(engine, model_folder, engine_device, count):
+    """Qwen's tokenizer adds no BOS, so that nothing is before the first token."""
+    spec = resolve_model(str(model_folder("qwen")))
+    options = {"device": engine_device, "dtype": "float32", "chat_template": None}
+    slow = ReferenceEngine(spec, fidelity=PAPER, **options)
+    asked = [
+        ScoreRequest(str(n), Prompt("", (Piece("a" * (n > 0)),)), "b" * (n > 1), (), "raw")
+        for n in range(count)
+    ]
+    for made in (engine("qwen"), slow):
+        found = scored(made, asked)
+        assert [len(found[request.id]) for request in asked] == [0, 0, 1][:count]
 
 
 @pytest.mark.parametrize("tokens", [1, 300, 10_000])

@@ -6,6 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from lampbench.engine.batched.shared_adapters import SharedAdapters
 from lampbench.engine.protocol import GenerateRequest, GenerationSpec, ScoreRequest
 from tests.engine.engine_inputs import MODELS, job, no_hook, prompt
 
@@ -96,6 +97,29 @@ def test_the_base_model_stays_untouched(engine, merged_model, adapters, logits, 
     ours, theirs = dict(made._model.named_parameters()), dict(fresh.named_parameters())
     assert ours.keys() == theirs.keys()
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_a_merge_that_fails_halfway_leaves_no_weight_changed(engine, adapters, monkeypatch):
+    """As where the memory is full: what is asked next is computed with its own weights."""
+    tam, user, _ = adapters()
+    made = engine()
+    merged: list[str] = []
+    request = ScoreRequest("s", prompt(), "Storm closes", (user,))
+    (before,) = made.score([request])
+    merge = SharedAdapters._merge
+
+    def failing(self, name, pair, factor):
+        if merged:
+            raise torch.OutOfMemoryError("out of memory")
+        merged.append(name)
+        merge(self, name, pair, factor)
+
+    monkeypatch.setattr(SharedAdapters, "_merge", failing)
+    with pytest.raises(torch.OutOfMemoryError):
+        list(made.score([ScoreRequest("s", prompt(), "Storm closes", (tam, user))]))
+    assert merged
+    (after,) = made.score([request])
+    assert after == before
 
 
 def test_a_shared_adapter_keeps_its_digits_in_lower_precision(adapters, logits, merged_model):
