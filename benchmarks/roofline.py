@@ -55,7 +55,7 @@ def trained_share(work: Workload, jobs: Sequence[TrainJob], seconds: float) -> f
     operations = 0
     for job in jobs:
         passes = 4 * job.optim.epochs + (2 if job.dpo else 0)
-        trees = [example.tree for example in engine._training_run(job).examples]
+        trees = [example.tree for example in engine._training_data.run(job).examples]
         operations += passes * sum(body * tree.tokens + head * tree.labels for tree in trees)
     return round(operations / products / seconds, 3)
 

@@ -107,9 +107,10 @@ class Vllm(EnginePlugin):
     def open(self, setup: EngineSetup) -> Engine:
         """The client, which starts its server when it is first asked something."""
         from lampbench.engine.vllm.engine import VllmEngine
+        from lampbench.engine.vllm.joined_server import JoinedServer
         from lampbench.engine.vllm.merged_checkpoint import merged_model
         from lampbench.engine.vllm.model_shapes import model_shapes
-        from lampbench.engine.vllm.servers import JoinedServer, OwnServer, Server, ServerSettings
+        from lampbench.engine.vllm.servers import OwnServer, Server, ServerSettings
         from lampbench.engine.vllm.vllm_environment import vllm_environment
 
         self.check(setup)
@@ -178,7 +179,7 @@ def _version(setup: EngineSetup) -> str:
     Raises:
         LampbenchError: there is none, or no server.
     """
-    from lampbench.engine.vllm.servers import server_version_at
+    from lampbench.engine.vllm.joined_server import server_version_at
     from lampbench.engine.vllm.vllm_environment import vllm_environment
 
     _require_one_server(setup)
@@ -201,12 +202,12 @@ def _of_server(url: str) -> tuple[bool, bool]:
         LampbenchError: no vLLM server answers there.
     """
     from lampbench.engine.vllm.http_client import ServerGone
+    from lampbench.engine.vllm.joined_server import server_version_at
     from lampbench.engine.vllm.server_checks import (
         contrasts_per_request,
         has_plugin,
         served_model,
     )
-    from lampbench.engine.vllm.servers import server_version_at
 
     client = _client(url)
     server_version_at(client)

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 import torch
 
-from lampbench.engine.batched import training_loop
+from lampbench.engine.batched import training_mode
 from lampbench.engine.batched.decoding_loop import DecodingLoop
 from lampbench.engine.protocol import (
     Contrast,
@@ -215,7 +215,7 @@ def test_answers_between_the_rounds_of_a_training_that_recomputes(engine, tmp_pa
     """Recomputation leaves the key/value cache out, so it must be off while answers are made."""
     asked = [ask(n, (), GenerationSpec(6)) for n in range(3)]
     expected = answers(engine(), asked)
-    monkeypatch.setattr(training_loop, "_LARGE", 0)
+    monkeypatch.setattr(training_mode, "_LARGE", 0)
     short = job(tmp_path, "short", data=examples(2))
     trained = engine().train([short, job(tmp_path, "long")], no_hook)
     assert next(trained).id == "short"
@@ -229,7 +229,7 @@ def test_a_base_models_dropout_stays_off_where_activations_are_recomputed(
     layer = engine()._model.model.layers[0]
     seen = []
     hook = layer.self_attn.register_forward_pre_hook(lambda module, _: seen.append(module.training))
-    monkeypatch.setattr(training_loop, "_LARGE", 0)
+    monkeypatch.setattr(training_mode, "_LARGE", 0)
     list(engine().train([job(tmp_path, "u")], no_hook))
     hook.remove()
     assert seen and not any(seen)
@@ -243,7 +243,7 @@ def test_recomputed_activations_give_the_same_result(engine, tmp_path, monkeypat
     hook = layer.register_forward_pre_hook(lambda *_: calls.append(1))
     (expected,) = engine().train([plain], no_hook)
     assert len(calls) == 4
-    monkeypatch.setattr(training_loop, "_LARGE", 0)
+    monkeypatch.setattr(training_mode, "_LARGE", 0)
     (result,) = engine().train([again], no_hook)
     hook.remove()
     assert len(calls) == 4 + 2 * 4

@@ -157,6 +157,15 @@ def model(name: str, tokens: Any, head_dim: int = 8) -> Any:
             case "gemma-windows":
                 shared = t.Gemma3TextConfig(**{**text, "tie_word_embeddings": True})
                 return _with_noise(t.Gemma3ForCausalLM(shared))
+            case "qwen-norms":
+                normed: dict[str, Any] = {**shape, "head_dim": head_dim}
+                return _with_noise(t.Qwen3ForCausalLM(t.Qwen3Config(**normed)))
+            case "gemma-caps":
+                caps: dict[str, Any] = {
+                    "attn_logit_softcapping": 5.0,
+                    "final_logit_softcapping": 8.0,
+                }
+                return t.Gemma2ForCausalLM(t.Gemma2Config(**text, **caps))
             case "llama":
                 return t.LlamaForCausalLM(t.LlamaConfig(**shape))
             case "mistral":

@@ -8,7 +8,7 @@ from operator import attrgetter
 from typing import TypeVar
 
 from lampbench.core.fidelity import Fidelity
-from lampbench.engine.adapter_files import read_start, write_adapter
+from lampbench.engine.adapter_files import write_adapter
 from lampbench.engine.batched.adapter_cache import AdapterCache
 from lampbench.engine.batched.adapter_layout import new_layout
 from lampbench.engine.batched.answer_slot import EncodedRequest
@@ -17,20 +17,20 @@ from lampbench.engine.batched.decoding_loop import DecodingLoop
 from lampbench.engine.batched.decoding_settings import DecodingSettings
 from lampbench.engine.batched.forward_pass import ForwardPass
 from lampbench.engine.batched.packing import PassLimits
-from lampbench.engine.batched.prompt_tree import PromptTree
-from lampbench.engine.batched.response_scorer import ResponseScorer, ScoredTree
+from lampbench.engine.batched.response_scorer import ResponseScorer
 from lampbench.engine.batched.shared_adapters import SharedAdapters, split_shared
 from lampbench.engine.batched.stacked_lora import StackedLora
 from lampbench.engine.batched.step_kinds import require_step_kind
 from lampbench.engine.batched.supported_model import require_supported
+from lampbench.engine.batched.training_data import TrainingData
 from lampbench.engine.batched.training_loop import TrainingLoop
-from lampbench.engine.batched.training_run import TrainingExample, TrainingRun
+from lampbench.engine.batched.training_run import TrainingRun
 from lampbench.engine.combine_adapters import combine_adapters
 from lampbench.engine.decoded_answer import DecodedAnswer, completion, encode_sides
 from lampbench.engine.device_memory import halved
 from lampbench.engine.flush_denormals import flush_denormals
 from lampbench.engine.load_model import load_model
-from lampbench.engine.lora_init import initial_matrices, peft_config
+from lampbench.engine.lora_init import peft_config
 from lampbench.engine.model_arguments import NOTHING_GIVEN, ModelArguments
 from lampbench.engine.models import ModelSpec
 from lampbench.engine.prompt_encoder import prompt_encoders
@@ -39,10 +39,8 @@ from lampbench.engine.protocol import (
     Completion,
     GenerateRequest,
     GenerationSpec,
-    PreferencePair,
     ScoreRequest,
     ScoreResult,
-    SFTExample,
     StepHook,
     TrainFailure,
     TrainJob,
@@ -137,6 +135,9 @@ class BatchedEngine:
             self._planner,
             self._pad,
         )
+        self._training_data = TrainingData(
+            self._model, self._base, self._training_encoder, self._scorer, self._shared
+        )
 
     @property
     def batching(self) -> dict[str, int]:
@@ -211,7 +212,7 @@ class BatchedEngine:
             loop = TrainingLoop(
                 self._forward, self._stacked, layout, self._pad, limits, slots, self._say
             )
-            runs = self._training_runs(group, slots)
+            runs = self._training_data.runs(group, slots)
             self._shared.apply(frozen)
             for ended in loop.run(runs, on_step, self._checkpoint_seconds):
                 if isinstance(ended, TrainingRun):
@@ -262,53 +263,6 @@ class BatchedEngine:
                 limits = settings.limits
                 smaller = PassLimits(max(1, limits.tokens // 2), limits.labels)
                 settings = replace(settings, limits=smaller)
-
-    def _training_runs(self, jobs: Sequence[TrainJob], ahead: int) -> Iterator[TrainingRun]:
-        """Jobs with their data encoded, `ahead` at a time.
-
-        The reference model of DPO never changes: it is scored here, once for all epochs.
-        """
-        for begin in range(0, len(jobs), ahead):
-            runs = [self._training_run(job) for job in jobs[begin : begin + ahead]]
-            if runs[0].job.dpo is not None:
-                self._score_reference(runs, runs[0].job.frozen, runs[0].job.dpo.reference)
-            yield from runs
-
-    def _training_run(self, job: TrainJob) -> TrainingRun:
-        data: Sequence[SFTExample | PreferencePair] = job.data
-        encoded = [
-            self._training_encoder.encode_responses(
-                f"{job.id}, example {number}", item.prompt, item.responses
-            )
-            for number, item in enumerate(data, start=1)
-        ]
-        examples = [TrainingExample(PromptTree(each.prompt, each.responses)) for each in encoded]
-        if job.start is None:
-            start = initial_matrices(self._model, job.lora, job.seed)
-        else:
-            start = read_start(job.start, self._model, self._base, job.lora)
-        return TrainingRun(job, examples, start, sum(each.shortened for each in encoded))
-
-    def _score_reference(
-        self, runs: Sequence[TrainingRun], frozen: Weights, reference: Weights
-    ) -> None:
-        """Fill in the reference model's log-probabilities of all runs' examples."""
-        shared = frozen
-        if reference[: len(shared)] != shared:
-            shared = split_shared(reference)[0]
-        own = reference[len(shared) :]
-        trees = [
-            ScoredTree((f"{r} {i} 0", f"{r} {i} 1"), own, example.tree)
-            for r, run in enumerate(runs)
-            for i, example in enumerate(run.examples)
-        ]
-        sums = {each.id: sum(each.logprobs) for each in self._scorer.score(shared, trees)}
-        for r, run in enumerate(runs):
-            run.examples = [
-                replace(example, reference=(sums[f"{r} {i} 0"], sums[f"{r} {i} 1"]))
-                for i, example in enumerate(run.examples)
-            ]
-        self._shared.apply(frozen)
 
 
 def _without_weights(spec: GenerationSpec) -> tuple[GenerationSpec, list[Weights]]:

@@ -80,8 +80,9 @@ def branch_logprobs(
 
 def branch_sums(logs: Tensor, lengths: Sequence[int]) -> Tensor:
     """Sums [branches] of the log-probabilities [labels] of branches of these lengths."""
-    of = torch.repeat_interleave(torch.arange(len(lengths)), torch.tensor(lengths)).to(logs.device)
-    return logs.new_zeros(len(lengths)).index_add(0, of, logs)
+    of = [branch for branch, length in enumerate(lengths) for _ in range(length)]
+    index = torch.tensor(of, dtype=torch.long, device=logs.device)
+    return logs.new_zeros(len(lengths)).index_add(0, index, logs)
 
 
 def _allowed(branch: Tensor) -> Tensor:

@@ -24,6 +24,8 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 NAME = "lampbench"
+DEVICES = ("cpu", "cuda")
+"""Kinds of devices for which this is known to be right, and to be worth it."""
 
 RowGroups = Sequence[tuple[int, int]]
 """Groups of neighbouring rows: where each ends, and how many tokens its rows attend to."""
@@ -33,12 +35,12 @@ _block: ContextVar[int] = ContextVar("block", default=0)
 
 
 def install(model: Any) -> None:
-    """Use this attention in a model on a CPU or with CUDA, if it would use the fused kernel.
+    """Use this attention in a model on one of `DEVICES`, if it would use the fused kernel.
 
     Models that need more than the softmax of products do not use that kernel, and stay as they are.
     """
     config = model.config.get_text_config()
-    if model.device.type in ("cpu", "cuda") and config._attn_implementation == "sdpa":
+    if model.device.type in DEVICES and config._attn_implementation == "sdpa":
         AttentionInterface.register(NAME, attend)
         AttentionMaskInterface.register(NAME, sdpa_mask)
         model.set_attn_implementation(NAME)

@@ -10,9 +10,7 @@ passes of the size that suits the device.
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -24,17 +22,15 @@ from lampbench.engine.batched.packing import PassLimits, pack
 from lampbench.engine.batched.prompt_tree import branch_logprobs, branch_sums
 from lampbench.engine.batched.stacked_lora import RowAdapters, StackedLora
 from lampbench.engine.batched.training_checkpoints import TrainingCheckpoints
+from lampbench.engine.batched.training_mode import training_mode
 from lampbench.engine.batched.training_run import TrainingExample, TrainingRun
 from lampbench.engine.device_memory import halved
 from lampbench.engine.divergence import divergence
 from lampbench.engine.dpo_loss import dpo_loss
 from lampbench.engine.lora_dropout import LoraDropout
 from lampbench.engine.protocol import StepHook, TrainFailure
-from lampbench.engine.quiet_libraries import quiet_libraries
 from lampbench.engine.training_schedule import batch_indices, dropout_seed, learning_rate
 from lampbench.util.interrupt import Stopped, unbroken
-
-_LARGE = 1_000_000_000  # parameters of a model whose activations are recomputed
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +96,7 @@ class TrainingLoop:
             complete = False
             try:
                 # within a round only: between two, the caller may ask the model for answers
-                with unbroken(), _training_mode(self._forward.model):
+                with unbroken(), training_mode(self._forward.model):
                     failures = self._round(active)
                     complete = True
             except Stopped:
@@ -276,36 +272,3 @@ def _parameters(
         first.grad, second.grad = slopes[name]
         parameters[name] = first, second
     return parameters
-
-
-@contextmanager
-def _training_mode(model: Any) -> Iterator[None]:
-    """Inside, kernels are deterministic where the device has others too.
-
-    A large model recomputes its activations in the backward pass: they, not its weights, would fill
-    the memory.
-    """
-    recompute = sum(parameter.numel() for parameter in model.parameters()) > _LARGE
-    strict = torch.are_deterministic_algorithms_enabled()
-    with quiet_libraries():
-        if recompute:
-            _recompute(model, "enable")
-            for module in model.modules():
-                # transformers recomputes in this mode alone, in which dropout would act below
-                module.training = hasattr(module, "gradient_checkpointing")
-        if model.device.type == "cuda" and not strict:
-            torch.use_deterministic_algorithms(True, warn_only=True)
-        try:
-            yield
-        finally:
-            model.eval()
-            if recompute:
-                _recompute(model, "disable")
-            if model.device.type == "cuda" and not strict:
-                torch.use_deterministic_algorithms(False)
-
-
-def _recompute(model: Any, switch: str) -> None:
-    """Enable or disable it, under its new name in transformers or the old one."""
-    new = getattr(model, f"activation_checkpointing_{switch}", None)
-    (new or getattr(model, f"gradient_checkpointing_{switch}"))()

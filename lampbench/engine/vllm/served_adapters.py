@@ -85,12 +85,12 @@ class ServedAdapters:
             LampbenchError: an adapter cannot be used, or the server refuses it.
             ServerGone: the server does not answer.
         """
-        folder = self._folders.of(weights)
-        name = folder.name
+        name = self._folders.of(weights).name
         with self._free:
             self._free.wait_for(lambda: name in self._users or self._has_room())
             if name not in self._users:
-                self._load(name, folder)
+                # again: while this one waited, another may have unloaded and dropped it
+                self._load(name, self._folders.of(weights))
                 self._users[name] = 0
             self._users[name] += 1
             self._users.move_to_end(name)

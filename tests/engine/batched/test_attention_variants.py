@@ -33,6 +33,8 @@ VARIANTS: dict[str, tuple[str, dict[str, Any], str | None]] = {
         "mistral", {"tie_word_embeddings": True, "sliding_window": 9}, None
     ),
     "tied weights and biases": ("qwen", {"tie_word_embeddings": True}, None),
+    "norms of queries and keys": ("qwen-norms", {}, None),
+    "capped logits and scores": ("gemma-caps", {}, None),
     "eager attention": ("gemma", {}, "eager"),
     "eager attention, no window": ("llama", {}, "eager"),
 }  # fmt: skip

@@ -1,6 +1,7 @@
 """Log-probabilities of responses: the ingredients of equation 5."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -78,7 +79,7 @@ def test_raw_text_scores_prompt_and_response(engine, merged_model):
 def test_a_raw_text_of_one_token_has_nothing_to_score(engine, model_folder, engine_device, count):
     """Qwen's tokenizer adds no BOS, so that nothing is before the first token."""
     spec = resolve_model(str(model_folder("qwen")))
-    options = {"device": engine_device, "dtype": "float32", "chat_template": None}
+    options: Any = {"device": engine_device, "dtype": "float32", "chat_template": None}
     slow = ReferenceEngine(spec, fidelity=PAPER, **options)
     asked = [
         ScoreRequest(str(n), Prompt("", (Piece("a" * (n > 0)),)), "b" * (n > 1), (), "raw")
