@@ -85,7 +85,7 @@ def answered_queries(
             ShownAnswer(
                 cell.method_title,
                 _pieces(row.prediction, reference),
-                cell.by_seed.get(cell.chosen[0].manifest.seed, {}).get((user, query)),
+                _score(cell, (user, query)),
             )
             for cell, row in zip(cells, texts, strict=True)
         ]
@@ -94,6 +94,12 @@ def answered_queries(
         history = list(histories.get(user, {}).values())
         made.append(AnsweredQuery(user, query, history, fields, reference, answers))
     return made
+
+
+def _score(cell: CellScore, asked: tuple[str, str]) -> float | None:
+    """The score of the answer that is shown: the first run's."""
+    scores = cell.by_seed.get(cell.chosen[0].manifest.seed)
+    return None if scores is None else scores.get(asked)
 
 
 def _pieces(prediction: str | None, reference: str | None) -> Sequence[str]:
