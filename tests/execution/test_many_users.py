@@ -135,7 +135,7 @@ def test_reading_takes_no_memory_per_user(tmp_path, monkeypatch, small_parts):
 def test_a_run_again_reads_no_answer_unless_rewards_are_asked_for(planner, tmp_path, monkeypatch):
     plan = planner("base")
     folder = execute(plan, "", tmp_path / "results")
-    read = []
+    read: list[Run] = []
     monkeypatch.setattr(Run, "predictions", property(read.append))
     monkeypatch.setattr(Run, "scores", property(read.append))
     assert execute(planner("base"), "", tmp_path / "results") == folder and read == []
