@@ -167,7 +167,7 @@ def _read_checkpoint(folder: Path) -> None:
     from lampbench.engine.batched.training_checkpoints import TrainingCheckpoints
     from tests.engine.engine_inputs import job
 
-    state = TrainingCheckpoints(job(folder, "ann"), lambda _: None).load()
+    state = TrainingCheckpoints(job(folder, "ann"), lambda _: None).load(4)
     assert state is None or (state["step"] == 3 and state["weights"].sum() == 66)
 
 

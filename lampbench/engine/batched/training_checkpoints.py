@@ -24,23 +24,20 @@ class TrainingCheckpoints:
         self._job = _identity(job)
         self._say = say
 
-    def load(self) -> dict[str, Any] | None:
+    def load(self, steps: int) -> dict[str, Any] | None:
         """The state saved last, on the CPU; None if there is none that can be used.
 
-        A damaged checkpoint, or one of another job, is reported and renamed: training begins anew.
+        A damaged checkpoint, or one of another job, or of more steps than the job's (an earlier
+        version could train on past the end), is reported and renamed: training begins anew.
         """
         if not self._file.is_file():
             return None
         try:
-            content = self._content()
+            return self._saved(steps)
         except CheckpointDamage as damage:
             self._file.replace(self._file.with_name(_DAMAGED))
             self._say(f"{self._file}: {damage}; renamed to {_DAMAGED}, this training begins anew")
             return None
-        saved: dict[str, Any] = torch.load(
-            io.BytesIO(content), map_location="cpu", weights_only=True
-        )
-        return saved
 
     def save(self, state: dict[str, Any]) -> None:
         """Replace the saved state; if the process is killed, one of the two is left.
@@ -53,11 +50,16 @@ class TrainingCheckpoints:
         self._file.parent.mkdir(parents=True, exist_ok=True)
         replace(self._file, sealed(self._job, stream.getvalue()))
 
-    def _content(self) -> bytes:
+    def _saved(self, steps: int) -> dict[str, Any]:
         job, content = unsealed(read_regular(self._file))
         if job != self._job:
             raise CheckpointDamage("a checkpoint of another job")
-        return content
+        saved: dict[str, Any] = torch.load(
+            io.BytesIO(content), map_location="cpu", weights_only=True
+        )
+        if saved["step"] > steps:
+            raise CheckpointDamage(f"{saved['step']} steps are done of {steps}")
+        return saved
 
 
 def _identity(job: TrainJob) -> str:

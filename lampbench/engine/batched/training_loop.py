@@ -122,7 +122,7 @@ class TrainingLoop:
                 optimizer.values[slot] = self._layout.flatten([(run.start, unit)])
                 for state in (optimizer.first, optimizer.second, optimizer.gradients):
                     state[slot] = 0
-                if saved := TrainingCheckpoints(run.job, self._say).load():
+                if saved := TrainingCheckpoints(run.job, self._say).load(run.steps):
                     run.done, run.losses, run.margins = (
                         saved[name] for name in ("step", "losses", "margins")
                     )

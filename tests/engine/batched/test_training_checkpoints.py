@@ -186,11 +186,27 @@ def test_a_damaged_checkpoint_is_reported_and_training_begins_anew(
     assert saved(asked) == expected
 
 
+def test_a_checkpoint_past_the_end_is_refused(engine, interrupted, monkeypatch):
+    """An earlier version went on training after the last step: no number of steps ends that."""
+    asked, expected = interrupted
+    kept = TrainingCheckpoints(asked, pytest.fail)
+    state = kept.load(4)
+    assert state is not None
+    kept.save({**state, "step": 5})
+    said, steps = resume(engine, asked, monkeypatch)
+    file = asked.scratch / "checkpoint.pt"
+    assert said == [
+        f"{file}: 5 steps are done of 4; renamed to checkpoint.damaged, this training begins anew"
+    ]
+    assert steps == [1, 2, 3, 4]
+    assert saved(asked) == expected
+
+
 def test_one_flipped_bit_anywhere_in_a_checkpoint_is_found(interrupted):
     asked, _ = interrupted
     file = asked.scratch / "checkpoint.pt"
     sound = file.read_bytes()
-    state = TrainingCheckpoints(asked, pytest.fail).load()
+    state = TrainingCheckpoints(asked, pytest.fail).load(4)
     assert state is not None
     assert state["step"] == 2
     places = {*range(200), *range(200, len(sound), max(1, len(sound) // 300)), len(sound) - 1}
@@ -199,11 +215,11 @@ def test_one_flipped_bit_anywhere_in_a_checkpoint_is_found(interrupted):
         data[place] ^= 1 << place % 8
         file.write_bytes(data)
         said: list[str] = []
-        assert TrainingCheckpoints(asked, said.append).load() is None, place
+        assert TrainingCheckpoints(asked, said.append).load(4) is None, place
         assert "damaged checkpoint" in said[0]
     for cut in (0, 10, 120, len(sound) // 2, len(sound) - 1):
         file.write_bytes(sound[:cut])
-        assert TrainingCheckpoints(asked, said.append).load() is None, cut
+        assert TrainingCheckpoints(asked, said.append).load(4) is None, cut
 
 
 @pytest.mark.parametrize("kind", ["sft", "dpo"])
