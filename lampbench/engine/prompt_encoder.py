@@ -80,7 +80,8 @@ class PromptEncoder:
         among these the last piece first, each from its end.
 
         Raises:
-            LampbenchError: it does not fit even without these pieces; the message names `request`.
+            LampbenchError: it does not fit even without these pieces, or the template leaves
+                nothing of it; the message names `request`.
         """
         texts = [piece.text for piece in prompt.pieces]
         order = sorted(
@@ -89,6 +90,8 @@ class PromptEncoder:
         )
         ids = self._ids(prompt.system, "".join(texts), generation_prompt)
         whole = len(ids)
+        if not ids:
+            raise LampbenchError(f"{request}: the chat template renders no token; {_CHOOSE}")
         for i in order:
             while len(ids) > room and texts[i]:
                 texts[i] = self._shortened(texts[i], len(ids) - room)

@@ -146,6 +146,14 @@ TURN_OPENERS = {  # templates whose BOS opens every turn
 }
 
 
+def test_a_template_that_renders_nothing_is_refused():
+    silent = tokenizer(FAMILIES["qwen"])
+    silent.chat_template = "{% for message in messages %}{% endfor %}"
+    made = PromptEncoder(silent, None, CONTEXT, PAPER)
+    with pytest.raises(LampbenchError, match="q: the chat template renders no token"):
+        made.encode_prompt("q", prompt(), CONTEXT)
+
+
 def chatml(template):
     """A tokenizer like SmolLM2's: <|im_start|> is its BOS, and plain text gets none."""
     family = replace(FAMILIES["qwen"], bos="<|im_start|>", special=("<|endoftext|>",))
