@@ -24,7 +24,12 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from lampbench.execution.options import RunOptions, engine_pool, grid_plans  # noqa: E402
+from lampbench.execution.options import (  # noqa: E402
+    RunOptions,
+    engine_pool,
+    grid_plans,
+    resolve_method,
+)
 from lampbench.execution.plan import Plan  # noqa: E402
 from lampbench.execution.runner import execute  # noqa: E402
 from lampbench.paper.presets import defaults  # noqa: E402
@@ -163,21 +168,14 @@ def tune(name: str, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     part = PARTS[name]
     progress = Progress()
     chosen = dict(part.start)
-    order = list(dict.fromkeys(method for method, _, _ in part.steps))
-    above = {path: order.index(method) for method, path, _ in part.steps}
     preset = defaults(part.preset, Registry().task(part.tasks[0]))
     for method, path, values in part.steps:
-        settled = [
-            f"{known}={value}"
-            for known, value in chosen.items()
-            if above[known] <= order.index(method) and known != path
-        ]
         choices = RunOptions(
             methods=[method],
             tasks=part.tasks,
             models=[part.model],
             splits=("dev",),
-            assignments=settled,
+            assignments=settled(part, chosen, method, path),
             cache_dir=options.cache_dir,
         )
         current = chosen.get(path, preset[path].value)
@@ -194,6 +192,22 @@ def tune(name: str, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
         chosen[path] = best
         progress.say(f"{name}: {path} = {best} ({method}: {means[best]:.4f})")
         yield {"method": method, "path": path, "scores": scores, "means": means, "best": best}
+
+
+def settled(part: Part, chosen: Mapping[str, Any], method: str, path: str) -> list[str]:
+    """The values chosen so far for a step, as of --set: those that its method has, but for what
+    the step tries and what is tuned on a later method.
+    """
+    order = list(dict.fromkeys(name for name, _, _ in part.steps))
+    later = {name for tuned, name, _ in part.steps if order.index(tuned) > order.index(method)}
+    registry = Registry()
+    task = registry.task(part.tasks[0])
+    _, has = resolve_method(registry.method(method), task, part.preset, {})
+    return [
+        f"{name}={value}"
+        for name, value in chosen.items()
+        if name in has and name != path and name not in later
+    ]
 
 
 def mean_rouge(run: Run) -> float:
