@@ -65,7 +65,7 @@ def write_run(
         ValueError: scores and predictions are of different queries, a reference is not that of
             the dataset's queries, or a text is missing, or in a private run is not.
     """
-    if not _same_queries(predictions, scores):
+    if not same_queries(predictions, scores):
         raise ValueError("predictions and scores must hold the same queries, once, in one order")
     if any((row.prediction is None) != manifest.private for row in predictions):
         raise ValueError("predictions must have texts, or none where the manifest says private")
@@ -164,7 +164,7 @@ def _check_references(root: Path, manifest: Manifest, predictions: Sequence[Pred
         )
 
 
-def _same_queries(predictions: Sequence[PredictionRow], scores: ScoreTable) -> bool:
+def same_queries(predictions: Sequence[PredictionRow], scores: ScoreTable) -> bool:
     """Whether both hold the same queries, once, in one order."""
     if len(predictions) != len(scores):
         return False

@@ -13,7 +13,7 @@ import pytest
 
 from lampbench.record.columns import to_text
 from lampbench.record.gzip_text import compress
-from lampbench.record.manifest import MANIFEST, SCORES, Manifest
+from lampbench.record.manifest import MANIFEST, PREDICTIONS, SCORES, Manifest
 from lampbench.record.runs import Run, load_runs
 from lampbench.record.submission import SUBMISSION
 from lampbench.record.write import write_run
@@ -158,6 +158,20 @@ def test_answers_that_are_left_out_are_refused(folder: Path, base: Run) -> None:
     rows = base.predictions
     write_run(folder, base.manifest, [rows[i] for i in kept], fewer, replace=True)
     assert any("queries are not answered" in line for line in refused(verify_submission(folder)))
+
+
+@pytest.mark.parametrize("kept", [slice(None, -1), slice(None, None, -1), slice(0)])
+def test_answers_to_other_queries_than_the_scores_are_refused(folder: Path, kept: slice) -> None:
+    """No score can be computed again where one answer is missing; other answers would be scored."""
+    place = run_folder(folder)
+    columns = json.loads(gzip.decompress((place / PREDICTIONS).read_bytes()))
+    content = compress(to_text({name: values[kept] for name, values in columns.items()}))
+    (place / PREDICTIONS).write_bytes(content)
+    manifest = Manifest.from_json((place / MANIFEST).read_bytes())
+    files = {**manifest.files, PREDICTIONS: sha256(content).hexdigest()}
+    (place / MANIFEST).write_bytes(replace(manifest, files=files).to_json())
+    (line,) = refused(verify_submission(folder))
+    assert line == "answers and scores are not of the same queries in one order"
 
 
 def _name(folder: Path) -> None:
