@@ -63,7 +63,7 @@ def forget_in_results(
 def _forget(run: Run, results: Path, user: str, say: Callable[[str], object]) -> Iterator[str]:
     with run_lock(run.path, say):
         run = read_run(run.path)
-        scores, rows = run.scores, run.predictions
+        rows, scores = run.answers_and_scores
         queries, past = run.asked, run.past_records
         failed = run.manifest.failed_users
         was_asked = any(query.user == user for query in queries)

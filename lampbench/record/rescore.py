@@ -133,7 +133,7 @@ def _rescore(
         scoring = replace(scoring, histories=texts)
         if texts is None:
             missing.update({m.name: why for m in metrics if m.reads_history})
-    predictions, before = run.predictions, run.scores
+    predictions, before = run.answers_and_scores
     fresh = score_predictions(predictions, report, scoring)
     kept = {
         name for name in missing if any(value is not None for value in before.columns.get(name, ()))

@@ -119,6 +119,16 @@ def _tables(folder: Path, manifest: Manifest, first: str) -> Iterator[tuple[str,
         yield name, columns
 
 
+def same_queries(predictions: Sequence[PredictionRow], scores: ScoreTable) -> bool:
+    """Whether both hold the same queries, once, in one order."""
+    if len(predictions) != len(scores):
+        return False
+    places = zip(scores.users, scores.queries, strict=True)
+    if any((p.user, p.query) != place for p, place in zip(predictions, places, strict=True)):
+        return False
+    return scores.has_each_query_once()
+
+
 def check_scores(found: ScoreTable, manifest: Manifest) -> ScoreTable:
     """The scores, if their means are those of the manifest.
 

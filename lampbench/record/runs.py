@@ -25,11 +25,11 @@ from lampbench.record.dataset_files import (
 )
 from lampbench.record.format_1 import Format1Run
 from lampbench.record.leftovers import TEMPORARY, leftovers, restore, run_of
-from lampbench.record.manifest import MANIFEST, PREDICTIONS, Manifest
+from lampbench.record.manifest import MANIFEST, PREDICTIONS, SCORES, Manifest
 from lampbench.record.private import shown_text
 from lampbench.record.recorded_dataset import SharedFile
 from lampbench.record.remedy import remedy
-from lampbench.record.run_files import read_predictions, read_scores
+from lampbench.record.run_files import read_predictions, read_scores, same_queries
 from lampbench.record.run_lock import run_lock_if_free
 from lampbench.record.submission import submission_folders, submitter_of
 from lampbench.scoring.prediction_row import PredictionRow
@@ -87,6 +87,12 @@ class Run:
         if (old := self.format_1) is not None:
             return self._checked(lambda: old.scores(self.manifest))
         return self._checked(lambda: read_scores(self.path, self.manifest))
+
+    @property
+    def answers_and_scores(self) -> tuple[Sequence[PredictionRow], ScoreTable]:
+        """`predictions` and `scores`, checked to be of the same queries in one order."""
+        rows, scores = self.predictions, self.scores
+        return self._checked(lambda: _matched(rows, scores))
 
     def query_scores(self, metric: str) -> QueryScores:
         """A metric's scores by user and query; queries without a value are left out.
@@ -177,6 +183,14 @@ class Run:
                 ) from error
             how = remedy(self.path, self.manifest)
             raise DamagedRun(UnreadableRun(self.path, str(error), how)) from error
+
+
+def _matched(
+    rows: Sequence[PredictionRow], scores: ScoreTable
+) -> tuple[Sequence[PredictionRow], ScoreTable]:
+    if not same_queries(rows, scores):
+        raise ValueError(f"{PREDICTIONS} and {SCORES} are not of the same queries in one order")
+    return rows, scores
 
 
 @dataclass(frozen=True, slots=True)

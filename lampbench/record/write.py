@@ -19,6 +19,7 @@ from lampbench.record.leftovers import REPLACED, TEMPORARY, new_leftover, put_ri
 from lampbench.record.manifest import MANIFEST, PREDICTIONS, SCORES, Manifest
 from lampbench.record.paths import run_path
 from lampbench.record.portable_paths import portable_value
+from lampbench.record.run_files import same_queries
 from lampbench.record.run_lock import run_lock
 from lampbench.record.runs import Run
 from lampbench.record.table_files import part_name, table_texts
@@ -162,16 +163,6 @@ def _check_references(root: Path, manifest: Manifest, predictions: Sequence[Pred
             f"query {row.query!r} of user {row.user!r} is not in {data.queries_file.name}, or has "
             "another reference there"
         )
-
-
-def same_queries(predictions: Sequence[PredictionRow], scores: ScoreTable) -> bool:
-    """Whether both hold the same queries, once, in one order."""
-    if len(predictions) != len(scores):
-        return False
-    places = zip(scores.users, scores.queries, strict=True)
-    if any((p.user, p.query) != place for p, place in zip(predictions, places, strict=True)):
-        return False
-    return scores.has_each_query_once()
 
 
 def _prediction_texts(predictions: Sequence[PredictionRow]) -> Iterator[TableText]:

@@ -106,7 +106,7 @@ def copy_runs(runs: Sequence[Run], root: Path, *, private: bool = False) -> None
             _copy_without_texts(run, root)
         elif run.format_1 is not None:
             run.format_1.write_shared_files(run.manifest, root)
-            write_run(root, run.manifest, run.predictions, run.scores)
+            write_run(root, run.manifest, *run.answers_and_scores)
         else:
             _copy(run, root)
 
@@ -149,7 +149,7 @@ def _place(run: Run) -> Path:
 
 
 def _copy(run: Run, root: Path) -> None:
-    _ = run.predictions, run.scores, run.past_records  # refuses a damaged run
+    _ = run.answers_and_scores, run.past_records  # refuses a damaged run
     source = run.path.absolute()
     target = root / _place(run)
     data = run.manifest.dataset
@@ -179,5 +179,5 @@ def _copy_without_texts(run: Run, root: Path) -> None:
     )
     service = manifest.service and manifest.service.without_requests()
     private = replace(manifest, dataset=data, private=True, prompt_head=(), service=service)
-    rows = listed(without_texts(row) for row in run.predictions)
-    write_run(root, private, rows, run.scores)
+    rows, scores = run.answers_and_scores
+    write_run(root, private, listed(without_texts(row) for row in rows), scores)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from lampbench.record.columns import to_text
+from lampbench.record.forget import forget_in_results
 from lampbench.record.gzip_text import compress
 from lampbench.record.manifest import MANIFEST, PREDICTIONS, SCORES, Manifest
 from lampbench.record.runs import Run, load_runs
@@ -171,7 +172,9 @@ def test_answers_to_other_queries_than_the_scores_are_refused(folder: Path, kept
     files = {**manifest.files, PREDICTIONS: sha256(content).hexdigest()}
     (place / MANIFEST).write_bytes(replace(manifest, files=files).to_json())
     (line,) = refused(verify_submission(folder))
-    assert line == "answers and scores are not of the same queries in one order"
+    assert "are not of the same queries in one order" in line
+    removed, left = forget_in_results(folder, columns["user"][0], print)
+    assert removed == [] and "are not of the same queries" in left[0], "nobody else's is touched"
 
 
 def _name(folder: Path) -> None:
