@@ -3,9 +3,10 @@
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError
 from importlib.util import find_spec
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -229,15 +230,27 @@ class TestWordLlama:
         assert "wordllama" not in sys.modules  # importing it takes seconds
 
     def test_another_version_than_the_installed_is_refused(self, monkeypatch) -> None:
-        monkeypatch.setattr(packaged_encoder, "find_spec", lambda _: True)
-        monkeypatch.setattr(packaged_encoder, "version", lambda _: "9.9")
+        monkeypatch.setattr(
+            packaged_encoder, "distribution", lambda _: SimpleNamespace(version="9.9")
+        )
         with pytest.raises(LampbenchError, match=r"--set embeddings\.revision=9\.9") as told:
             packaged_encoder.WordLlama("0.4")
         assert "\n" not in str(told.value)
 
-    def test_without_the_package_one_line_says_how_to_get_it(self, monkeypatch) -> None:
+    def test_a_missing_file_is_named(self, monkeypatch, tmp_path) -> None:
+        found = SimpleNamespace(version="0.4", locate_file=lambda name: tmp_path / name)
+        monkeypatch.setattr(packaged_encoder, "distribution", lambda _: found)
+        with pytest.raises(LampbenchError, match=r"l2_supercat_256.safetensors: not there"):
+            packaged_encoder.WordLlama("0.4")
+
+    def test_without_the_package_one_line_says_how_to_get_it(self, monkeypatch, tmp_path) -> None:
+        def missing(name: str) -> None:
+            raise PackageNotFoundError(name)
+
+        (tmp_path / "wordllama").mkdir()  # a folder of that name is not the package
+        monkeypatch.syspath_prepend(tmp_path)
         monkeypatch.setattr(dense, "find_spec", lambda _: True)
-        monkeypatch.setattr(packaged_encoder, "find_spec", lambda _: None)
+        monkeypatch.setattr(packaged_encoder, "distribution", missing)
         part = ready(WORDLLAMA).embeddings
         assert "wordllama is a package" in (part.missing_package() or "")
         assert ready(Dense()).embeddings.missing_package() is None
