@@ -142,7 +142,7 @@ def _encoder(model: str, revision: str) -> Any:
         raise LampbenchError(
             f"the embedding model {model} ({revision}) cannot be loaded "
             f"({type(error).__name__}: {cause}); download it first, or give another with "
-            "--set embeddings.model=MODEL"
+            "--set embeddings.model=MODEL and its --set embeddings.revision=NAME"
         ) from error
 
 

@@ -106,7 +106,7 @@ def column_values(stream: IO[bytes], name: str) -> Iterator[Any]:
     """The values of one column of a table's text, of which few at a time are in memory.
 
     Raises:
-        ValueError: it is no table, or has no such column.
+        ValueError: it is no table. A column that is not there has no values.
     """
     found = False
     for column, number, value in JsonText(stream, _CHUNK).members():
