@@ -26,13 +26,8 @@ class FramedRun(Protocol):
         ...
 
     @property
-    def predictions(self) -> Sequence[PredictionRow]:
-        """One row per query."""
-        ...
-
-    @property
-    def scores(self) -> ScoreTable:
-        """The scores of each query."""
+    def answers_and_scores(self) -> tuple[Sequence[PredictionRow], ScoreTable]:
+        """A prediction per query, and the scores of the same queries in the same order."""
         ...
 
 
@@ -40,8 +35,8 @@ def query_frame(run: FramedRun) -> "pandas.DataFrame":
     """One row per query: user, query, prediction, reference, and a column per metric."""
     import pandas
 
-    texts = [(row.prediction, row.reference) for row in run.predictions]
-    scores = run.scores
+    rows, scores = run.answers_and_scores
+    texts = [(row.prediction, row.reference) for row in rows]
     columns: dict[str, Sequence[Any]] = {
         "user": scores.users,
         "query": scores.queries,

@@ -173,7 +173,7 @@ def export_predictions(run: Run, task: Task, file: Path) -> int:
             f"{run.path}: a private run, which recorded no answers; run it again with --force and "
             "without --private to export them"
         )
-    rows = run.predictions
+    rows, _ = run.answers_and_scores
     _check_distinct((row.query for row in rows), str(run.path))
     if file.exists():
         raise LampbenchError(f"{file}: is there already; name a new file")
