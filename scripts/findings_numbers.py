@@ -172,25 +172,6 @@ class Numbers:
         ours, theirs = (self._penalised(task, penalty, name, metric) for name in (method, over))
         return self._gain(ours, theirs)
 
-    def recent(
-        self, model: str, task: str, most: int | None, method: str, metric: str = "rougeL"
-    ) -> str:
-        """A method's mean where users have at most their `most` latest records (None: all)."""
-        return f"{self._recent(model, task, most, method, metric).mean:.3f}"
-
-    def recent_gain(
-        self,
-        model: str,
-        task: str,
-        most: int | None,
-        method: str,
-        over: str,
-        metric: str = "rougeL",
-    ) -> Gain:
-        """What a method with so many records gains over one that reads none or all of them."""
-        theirs = self._cell(model, task, over, metric)
-        return self._gain(self._recent(model, task, most, method, metric), theirs)
-
     def diagnosis(self, name: str) -> Diagnosed:
         """A diagnosis that is kept, by model and task."""
         return Diagnosed(DIAGNOSES / f"{name}.json")
@@ -241,19 +222,6 @@ class Numbers:
         ]
         found = shown[0].scores.get(metric) if len(shown) == 1 else None
         return _known(found, f"{method} on {task} with penalty {penalty}, {metric}")
-
-    def _recent(
-        self, model: str, task: str, most: int | None, method: str, metric: str
-    ) -> CellScore:
-        found = [
-            length.scores.get(metric)
-            for series in self._recorded.histories
-            if (series.setup.model, series.column.task, series.method) == (model, task, method)
-            for length in series.lengths
-            if length.most == most
-        ]
-        score = found[0] if len(found) == 1 else None
-        return _known(score, f"{method} of {model} on {task} with {most} records, {metric}")
 
     def _under(self, settings: Settings, task: str, method: str, metric: str) -> CellScore:
         runs = [

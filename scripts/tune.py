@@ -143,7 +143,7 @@ PARTS = {
             ("tam", "decoding.repetition_penalty", (1.0, 1.2, 2.0)),
             ("oppu_cd", "decoding.alpha", (0.1, 0.3, 0.7)),
         ),
-        {"user_sft.batch_size": 4},
+        {},
         "65 queries of 12 users.",
     ),
     "longlamp-personal": Part(

@@ -22,13 +22,12 @@ _SUFFIXES = (".lora_A.weight", ".lora_B.weight")
 _VARIANTS = ("use_dora", "lora_bias", "modules_to_save", "trainable_token_indices",
              "target_parameters", "layer_replication", "use_qalora", "use_bdlora",
              "alora_invocation_tokens", "arrow_config", "kasa_config")  # fmt: skip
-
 # What gives layers other ranks or scales than alpha / rank, which training does not.
 _BY_LAYER = ("use_rslora", "rank_pattern", "alpha_pattern")
-# Initialisations that leave the base model's weights as they are.
 _LARGEST_SCALE = 1e6
 _LONGEST_PATTERN, _MOST_REPEATS = 200, 3
 _REPEATED = re.compile(r"\)[*+?{]")  # a repeated group may take for ever
+# Initialisations that leave the base model's weights as they are.
 _INITS = (True, False, "gaussian", "orthogonal", "eva")
 
 

@@ -80,7 +80,7 @@ class QueryScores(Mapping[Place, float]):
         return (pair for pair in pairs if pair[1] == pair[1])
 
     def minus(self, other: "QueryScores") -> "QueryScores | None":
-        """The differences, where both have scores of the same of the same places; else None."""
+        """The differences, of two tables that have scores of the same queries; else None."""
         if self._places is not other._places:
             return None
         found = QueryScores(self._places, array("d", map(sub, self._values, other._values)))

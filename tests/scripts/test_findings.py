@@ -138,11 +138,6 @@ def sides(name, args, files):
             if name == "gain_over_preset":
                 named[1] = (args[3], {})
             task = args[1]
-        case "recent":
-            named, task = [(args[3], {"model": args[0], "most": args[2]})], args[1]
-        case "recent_gain":
-            named = [(args[3], {"model": args[0], "most": args[2]}), (args[4], {"model": args[0]})]
-            task = args[1]
         case _:
             raise AssertionError(f"{name}: not recomputed")
     found = [files.by_seed(metric, task, each, **given) for each, given in named]
