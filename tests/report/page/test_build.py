@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from lampbench.cli.report import report
 from lampbench.record.runs import load_runs
+from lampbench.report.page.build import encoded, report_files
 from lampbench.report.statistics import interval, paired
 from lampbench.util.errors import LampbenchError
 from tests.report.page.parsed import built, page_of
@@ -22,6 +23,14 @@ def scores(run, metric="rougeL"):
 def test_the_same_runs_give_the_same_bytes(record):
     runs = [record("cope"), record("base", good=3), record("base", task="review_writing")]
     assert page_of(runs, 12) == page_of(reversed(runs), 12)
+
+
+def test_the_page_is_never_larger_than_it_may_be(record):
+    runs = [record("base", task=task) for task in ("news_headline", "review_writing")]
+    whole, bare = (len(encoded(report_files(runs, 12, largest=size)[0])) for size in (10**7, 0))
+    for largest in (*range(whole - 60, whole + 1, 4), *range(bare + 600, whole, 1000)):
+        assert len(encoded(report_files(runs, 12, largest=largest)[0])) <= largest
+    assert len(encoded(report_files(runs, 12, largest=whole)[0])) == whole
 
 
 def test_scores_are_means_over_seeds_with_their_intervals(record):
