@@ -10,9 +10,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from lampbench.record.runs import Run
-from lampbench.report.resampling import Floats, drawn_users
+from lampbench.report.resampling import MOST_DRAWN, Floats, drawn_users
 from lampbench.report.statistics import RESAMPLES, Interval, resampled_interval
 from lampbench.scoring.catalog import find_metric
+
+FOR_AN_ERROR = 1_000
+"""How many resamples give a standard error: to 2% of its size."""
 
 
 def pooled_interval(name: str, runs: Sequence[Run]) -> Interval | None:
@@ -38,7 +41,8 @@ def pooled_interval(name: str, runs: Sequence[Run]) -> Interval | None:
         weights = times[owner] / times[owner].sum()
         return float(np.mean([metric.summary(values, weights) for values in columns]))
 
-    numbers = [number(times) for chunk in drawn_users(units, RESAMPLES) for times in chunk]
+    resamples = RESAMPLES if units <= MOST_DRAWN else FOR_AN_ERROR
+    numbers = [number(times) for chunk in drawn_users(units, resamples) for times in chunk]
     return resampled_interval(number(np.ones(units)), np.asarray(numbers), units)
 
 

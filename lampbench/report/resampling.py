@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 SEED = 0
+MOST_DRAWN = 10_000
+"""Of more users nothing is drawn: what draws would show is then normal, with a variance that a
+formula gives (Davison and Hinkley 1997, section 2.7.2)."""
 _CHUNK = 2_000_000
 """How many numbers are drawn at once."""
 _KEPT = 4_000_000
@@ -46,9 +49,12 @@ def exchange_p(sums: Floats, exchanges: int) -> float:
 
     It is the share of exchanges whose total is at least as far from zero as the observed total.
     All 2^users exchanges are counted where these are at most `exchanges`; otherwise the observed
-    one and `exchanges` random ones are.
+    one and `exchanges` random ones are. Of more than `MOST_DRAWN` users it is the share of a normal
+    distribution with the variance of all exchanges.
     """
     users = len(sums)
+    if users > MOST_DRAWN:
+        return _normal_exchange_p(sums)
     observed = abs(np.round(sums.sum(), DECIMALS))
 
     def as_far(signs: Iterable[Floats]) -> int:
@@ -59,6 +65,19 @@ def exchange_p(sums: Floats, exchanges: int) -> float:
         return as_far(_all_signs(users)) / float(2**users)
     draw = _kept_signs if users * exchanges <= _KEPT else _signs
     return (as_far(draw(users, exchanges)) + 1) / (exchanges + 1)
+
+
+def standard_error(sums: Floats, sizes: Floats) -> float:
+    """What the standard deviation of `bootstrap_means` tends to with many users."""
+    residuals = sums - sums.sum() / sizes.sum() * sizes
+    return float(np.sqrt((residuals**2).sum()) / sizes.sum())
+
+
+def _normal_exchange_p(sums: Floats) -> float:
+    from scipy.special import ndtr
+
+    spread = float(np.sqrt((sums**2).sum()))
+    return 2 * float(ndtr(-abs(float(sums.sum())) / spread)) if spread else 1.0
 
 
 def _multiplicities(users: int, resamples: int) -> Iterator[Floats]:

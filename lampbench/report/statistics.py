@@ -15,7 +15,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from lampbench.report.concentration import Concentration, concentration
-from lampbench.report.resampling import DECIMALS, Floats, bootstrap_means, exchange_p
+from lampbench.report.resampling import (
+    DECIMALS,
+    MOST_DRAWN,
+    Floats,
+    bootstrap_means,
+    exchange_p,
+    standard_error,
+)
 from lampbench.scoring.query_scores import QueryScores
 
 Scores = Mapping[tuple[str, str], float]
@@ -107,8 +114,9 @@ def interval(scores: Scores) -> Interval:
 
     It lies between two percentiles of resampled means, further out than 2.5% and 97.5%, because
     plain percentiles are too narrow for few users, as a normal interval is compared with Student's
-    (Hesterberg 2015, section 4.2). With two to four users it is Student's t interval from the
-    bootstrap's standard error. With a single user, it describes that user's queries.
+    (Hesterberg 2015, section 4.2). With two to four users, and with more than 10,000, it is
+    Student's t interval from the bootstrap's standard error. With a single user, it describes that
+    user's queries.
 
     Raises:
         ValueError: no scores.
@@ -121,7 +129,8 @@ def paired(ours: Scores, theirs: Scores) -> Paired:
 
     The p-value of approximate randomization is the share of exchanges of both methods' scores, user
     by user, whose difference is at least as far from zero: of all 2^users exchanges where that is
-    fewer than 10,000, and of 9,999 random ones otherwise.
+    fewer than 10,000, and of 9,999 random ones otherwise. Of more than 10,000 users it is the share
+    of a normal distribution with the variance of all exchanges.
 
     Raises:
         ValueError: the two have scores of different queries, or there are none.
@@ -155,47 +164,67 @@ def holm(values: Sequence[float]) -> list[float]:
 def resampled_interval(value: float, resampled: Floats, units: int) -> Interval:
     """The 95% interval of a number, from its values in resamples of two units or more.
 
-    Its ends are percentiles, widened for few units; of fewer than five, it is Student's.
+    Its ends are percentiles, widened for few units; of fewer than five, and of more than 10,000, it
+    is Student's.
     """
     from scipy.special import ndtr
 
+    if not FEWEST_RESAMPLED <= units <= MOST_DRAWN:
+        return _student(value, float(resampled.std(ddof=1)), units)
     reach = _errors((1 + LEVEL) / 2, units)
-    if units < FEWEST_RESAMPLED:
-        far = reach * float(resampled.std(ddof=1))
-        return Interval(value, value - far, value + far)
     outside = max(1, int((len(resampled) + 1) * float(ndtr(-reach))))
     ordered = np.sort(resampled)
     return Interval(value, float(ordered[outside - 1]), float(ordered[-outside]))
 
 
+def _student(value: float, error: float, units: int) -> Interval:
+    """The 95% interval of a number with the bootstrap's standard error."""
+    far = _errors((1 + LEVEL) / 2, units) * error
+    return Interval(value, value - far, value + far)
+
+
 class _Resampled:
-    """What follows from the resampled means of some independent units, each with its scores."""
+    """What follows from resampling some independent units, each with its scores.
+
+    Attributes:
+        means: of each resample; None of a single unit, and of more than `MOST_DRAWN`.
+        error: the standard error of the bootstrap; NaN of a single unit.
+    """
 
     def __init__(self, units: Sequence[Floats]) -> None:
         sums = np.asarray([unit.sum() for unit in units])
         sizes = np.asarray([float(len(unit)) for unit in units])
         self.units = len(units)
         self.mean = float(np.mean(np.concatenate(units)))
-        self.means = bootstrap_means(sums, sizes, RESAMPLES) if self.units > 1 else None
+        self.means: Floats | None = None
+        if self.units == 1:
+            self.error = math.nan
+        elif self.units > MOST_DRAWN:
+            self.error = standard_error(sums, sizes)
+        else:
+            self.means = bootstrap_means(sums, sizes, RESAMPLES)
+            self.error = float(self.means.std(ddof=1))
 
     def interval(self) -> Interval:
         """The mean and its 95% interval; the ends are NaN of a single unit."""
-        if self.means is None:
+        if self.units == 1:
             return Interval(self.mean, math.nan, math.nan)
+        if self.means is None:
+            return _student(self.mean, self.error, self.units)
         return resampled_interval(self.mean, self.means, self.units)
 
     def p_value(self) -> float:
         """One minus the level of the interval that ends at zero."""
         from scipy.special import ndtri, stdtr
 
-        if self.means is None:
+        if self.units == 1:
             return 1.0
-        error, least = self._error(), 2 / (len(self.means) + 1)
-        if self.units >= FEWEST_RESAMPLED:
+        least = 2 / (len(self.means) + 1) if self.means is not None else 0.0
+        if self.means is not None and self.units >= FEWEST_RESAMPLED:
             side = min(int((self.means <= 0).sum()), int((self.means >= 0).sum()))
             far = -float(ndtri(min(0.5, (side + 1) / (len(self.means) + 1))))
-        elif error > 0:
-            far = abs(self.mean) / error
+        elif self.error > 0:
+            far = abs(self.mean) / self.error
         else:
             far = math.inf if self.mean else 0.0
         freedom = self.units - 1
@@ -204,14 +233,10 @@ class _Resampled:
 
     def detectable(self) -> float:
         """(1.96 + 0.84) standard errors for many units, more for few; NaN for a single one."""
-        if self.means is None:
+        if self.units == 1:
             return math.nan
         reach = _errors((1 + LEVEL) / 2, self.units) + _errors(POWER, self.units)
-        return reach * self._error()
-
-    def _error(self) -> float:
-        """The standard error of the bootstrap."""
-        return 0.0 if self.means is None else float(self.means.std(ddof=1))
+        return reach * self.error
 
 
 def _errors(share: float, units: int) -> float:

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import permutation_test
 
 from lampbench.report import resampling
-from lampbench.report.resampling import bootstrap_means, exchange_p
+from lampbench.report.resampling import bootstrap_means, exchange_p, standard_error
 
 SIZES = np.array([3.0, 1.0, 7.0, 2.0, 2.0])
 
@@ -94,3 +94,17 @@ def test_no_exchange_is_rarer_than_once_in_all():
     assert exchange_p(np.ones(200), 9_999) == 1 / 10_000
     assert exchange_p(np.zeros(200), 9_999) == 1.0
     assert exchange_p(np.array([0.7]), 9_999) == 1.0
+
+
+@pytest.mark.parametrize("skewed", [False, True])
+def test_of_many_users_formulas_say_what_draws_would(skewed, monkeypatch):
+    rng = np.random.default_rng(12)
+    sizes = rng.integers(1, 9, size=3_000).astype(float)
+    errors = rng.exponential(size=3_000) - 1 if skewed else rng.standard_normal(3_000)
+    sums = sizes * (0.02 + errors)
+    error = standard_error(sums, sizes)
+    assert error == pytest.approx(bootstrap_means(sums, sizes, 10_000).std(), rel=0.03)
+    drawn = exchange_p(sums, 9_999)
+    monkeypatch.setattr(resampling, "MOST_DRAWN", 2_999)
+    assert exchange_p(sums, 9_999) == pytest.approx(drawn, abs=0.02)
+    assert exchange_p(np.zeros(3_000), 9_999) == 1.0

@@ -50,6 +50,25 @@ def test_the_bootstraps_p_value_decides_as_its_interval(users):
     assert decided == {True, False}
 
 
+def test_many_users_need_no_draws(monkeypatch):
+    """Intervals and p-values are those of the draws, but for what draws differ by."""
+    rng = np.random.default_rng(13)
+    ours = drawn(rng, users=2_000, effect=0.0085)
+    zero = dict.fromkeys(ours, 0.0)
+    by_draws = paired(ours, zero)
+    monkeypatch.setattr(statistics, "MOST_DRAWN", 1_999)
+    monkeypatch.setattr(statistics, "bootstrap_means", None)
+    found = paired(ours, zero)
+    width = by_draws.difference.half_width
+    for end in ("mean", "low", "high"):
+        assert getattr(found.difference, end) == pytest.approx(
+            getattr(by_draws.difference, end), abs=0.05 * width
+        )
+    assert found.detectable == pytest.approx(by_draws.detectable, rel=0.03)
+    assert 0.01 < found.bootstrap == pytest.approx(by_draws.bootstrap, abs=0.01)
+    assert (found.bootstrap <= 0.05) == found.difference.excludes_zero
+
+
 def test_queries_of_a_user_count_as_one_where_they_are_equal(quick):
     """Ten copies of every query tell nothing new, however the bootstrap draws."""
     once = drawn(np.random.default_rng(11), users=9)
