@@ -15,7 +15,8 @@ from lampbench.record.columns import to_text
 from lampbench.record.forget import forget_in_results
 from lampbench.record.gzip_text import compress
 from lampbench.record.manifest import MANIFEST, PREDICTIONS, SCORES, Manifest
-from lampbench.record.runs import Run, load_runs
+from lampbench.record.recorded_run import Run
+from lampbench.record.runs import load_runs
 from lampbench.record.submission import SUBMISSION
 from lampbench.record.write import write_run
 from lampbench.scoring.aggregate import aggregate
