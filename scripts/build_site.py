@@ -35,7 +35,11 @@ REFERENCE = {
     "plugin": ("What authors of plugins import", "lampbench.plugin"),
 }
 """Pages of the reference: title, and the package whose exports are shown."""
-RECORD = ("lampbench.record.runs.Run", "lampbench.record.runs.Runs", "lampbench.record.manifest")
+RECORD = (
+    "lampbench.record.recorded_run.Run",
+    "lampbench.record.runs.Runs",
+    "lampbench.record.manifest",
+)
 
 
 def page_names(root: Path = ROOT, kind: str = "*.md") -> list[str]:

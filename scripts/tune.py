@@ -34,7 +34,7 @@ from lampbench.execution.plan import Plan  # noqa: E402
 from lampbench.execution.runner import execute  # noqa: E402
 from lampbench.paper.presets import defaults  # noqa: E402
 from lampbench.plugin.hyperparameter import SourcedValue  # noqa: E402
-from lampbench.record.runs import Run, read_run  # noqa: E402
+from lampbench.record.recorded_run import Run, read_run  # noqa: E402
 from lampbench.registry import Registry  # noqa: E402
 from lampbench.study.diagnose import diagnose_plan  # noqa: E402
 from lampbench.util.errors import LampbenchError  # noqa: E402

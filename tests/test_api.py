@@ -11,7 +11,8 @@ import pytest
 
 import lampbench
 from lampbench.plugin import Method, Prediction, Query, Record, Task, User
-from lampbench.record.runs import Run, Runs
+from lampbench.record.recorded_run import Run
+from lampbench.record.runs import Runs
 from lampbench.study.replan import Replanner
 from lampbench.util.errors import LampbenchError
 

@@ -11,7 +11,8 @@ from lampbench.execution.runner import execute, forget_answers, record_shards
 from lampbench.execution.shard import ALL_USERS, Shard
 from lampbench.execution.shard_answers import complete_division
 from lampbench.execution.stage_titles import stage_rows
-from lampbench.record.runs import DamagedRun, Runs, read_run
+from lampbench.record.recorded_run import DamagedRun, read_run
+from lampbench.record.runs import Runs
 from lampbench.util.disk import writable
 from lampbench.util.errors import LampbenchError
 from lampbench.workers.crew import RETRIES, Crew, Processes

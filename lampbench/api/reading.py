@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lampbench.record.runs import Run, Runs, UnreadableRun, with_runs
+from lampbench.record.recorded_run import Run, UnreadableRun
+from lampbench.record.runs import Runs, with_runs
 from lampbench.util.defaults import LEADERBOARD, RESULTS
 
 if TYPE_CHECKING:

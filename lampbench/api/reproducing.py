@@ -11,7 +11,7 @@ from lampbench.api.settings import EXPERIMENTS, RunSettings, as_list
 from lampbench.api.worker_call import WorkerCall, worker_call
 from lampbench.execution.check_plans import require_runnable
 from lampbench.execution.plan import Plan
-from lampbench.record.runs import DamagedRun
+from lampbench.record.recorded_run import DamagedRun
 from lampbench.util.defaults import RESULTS
 from lampbench.util.disk import could_be_written
 from lampbench.util.errors import LampbenchError, suggestion

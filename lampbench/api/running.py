@@ -23,7 +23,8 @@ from lampbench.engine.pool import EnginePool
 from lampbench.execution.check_plans import installed_plans, require_runnable
 from lampbench.execution.options import RunOptions, engine_pool, grid_plans
 from lampbench.execution.plan import Plan
-from lampbench.record.runs import DamagedRun, Run, Runs
+from lampbench.record.recorded_run import DamagedRun, Run
+from lampbench.record.runs import Runs
 from lampbench.util.defaults import CACHE_DIR, RESULTS
 from lampbench.util.disk import could_be_written
 from lampbench.util.errors import LampbenchError

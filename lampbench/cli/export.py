@@ -11,7 +11,7 @@ from lampbench.cli.names import RunName
 from lampbench.cli.submit import private, with_texts
 
 if TYPE_CHECKING:
-    from lampbench.record.runs import Run
+    from lampbench.record.recorded_run import Run
 
 
 @click.command(cls=Command)

@@ -9,7 +9,7 @@ import click
 from lampbench.util.errors import LampbenchError, suggestion
 
 if TYPE_CHECKING:
-    from lampbench.record.runs import UnreadableRun
+    from lampbench.record.recorded_run import UnreadableRun
     from lampbench.report.board import Board
     from lampbench.report.contents import Recorded
     from lampbench.report.given_runs import ShownTogether

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from lampbench.core.findings import leaks_first
 
 if TYPE_CHECKING:
-    from lampbench.record.runs import Run
+    from lampbench.record.recorded_run import Run
 
 
 def run_record(run: "Run") -> dict[str, Any]:

@@ -12,7 +12,7 @@ from lampbench.cli.names import PluginName, RunName
 from lampbench.cli.recorded_runs import echo_left_out, require
 
 if TYPE_CHECKING:
-    from lampbench.record.runs import Run, UnreadableRun
+    from lampbench.record.recorded_run import Run, UnreadableRun
 
 _WHAT = "What to score"
 

@@ -16,7 +16,7 @@ from lampbench.cli.recorded_runs import require_sound
 from lampbench.cli.run_record import run_record
 
 if TYPE_CHECKING:
-    from lampbench.record.runs import Run
+    from lampbench.record.recorded_run import Run
 
 
 @click.command(cls=Command)

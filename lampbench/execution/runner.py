@@ -22,8 +22,8 @@ from lampbench.plugin.method import Prediction
 from lampbench.plugin.prompting import plain_prompt
 from lampbench.record.dataset_files import record_dataset
 from lampbench.record.private import without_texts
+from lampbench.record.recorded_run import read_run
 from lampbench.record.run_lock import run_lock
-from lampbench.record.runs import read_run
 from lampbench.record.unused_files import remove_unused_files
 from lampbench.record.write import write_run
 from lampbench.scoring import (

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lampbench.record.paths import run_path
+from lampbench.record.recorded_run import Run
 from lampbench.record.run_lock import run_lock
-from lampbench.record.runs import Run, load_runs
+from lampbench.record.runs import load_runs
 from lampbench.record.submission import SUBMISSIONS, read_submission, submitter_of
 from lampbench.record.write_submission import copy_runs, folder_name, write_folder
 from lampbench.util.errors import LampbenchError

@@ -10,8 +10,9 @@ from lampbench.record.dataset_files import write_histories, write_queries
 from lampbench.record.format_1 import INPUT_LINES, forget_inputs
 from lampbench.record.leftovers import put_right, run_of
 from lampbench.record.paths import unescape
+from lampbench.record.recorded_run import Run, UnreadableRun, read_run
 from lampbench.record.run_lock import run_lock
-from lampbench.record.runs import Run, UnreadableRun, load_runs, read_run
+from lampbench.record.runs import load_runs
 from lampbench.record.submission import submission_folders
 from lampbench.record.table_files import read_columns
 from lampbench.record.unused_files import remove_unused_files, shared_files

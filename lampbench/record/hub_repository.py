@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from lampbench.record.manifest import MANIFEST
-from lampbench.record.runs import Run
+from lampbench.record.recorded_run import Run
 from lampbench.record.submission import SUBMISSION
 from lampbench.record.write_submission import check_publishable, copy_runs
 from lampbench.util.errors import LampbenchError

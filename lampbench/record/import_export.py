@@ -21,7 +21,7 @@ from lampbench.record.dataset_files import record_dataset
 from lampbench.record.manifest import ExternalFile, Manifest, ModelDetails
 from lampbench.record.paths import run_path
 from lampbench.record.private import without_texts
-from lampbench.record.runs import Run, read_run
+from lampbench.record.recorded_run import Run, read_run
 from lampbench.record.unused_files import remove_unused_files
 from lampbench.record.versions import versions
 from lampbench.record.write import RecordedAlready, write_run

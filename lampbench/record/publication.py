@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from lampbench.record.runs import Run
+from lampbench.record.recorded_run import Run
 from lampbench.util.secrets import has_secret
 
 PUBLIC_DATA = "bundled"

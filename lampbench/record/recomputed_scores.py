@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from lampbench.core.dataset import Dataset
 from lampbench.core.task import Task
 from lampbench.plugin.metric import Metric, Value
-from lampbench.record.runs import Run
+from lampbench.record.recorded_run import Run
 from lampbench.scoring import METRICS, Scoring, histories, score_predictions
 
 

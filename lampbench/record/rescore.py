@@ -7,8 +7,8 @@ from typing import Any
 from lampbench.data import DataOptions, load_dataset
 from lampbench.plugin.metric import Metric
 from lampbench.record.manifest import Manifest
+from lampbench.record.recorded_run import Run, read_run
 from lampbench.record.run_lock import run_lock
-from lampbench.record.runs import Run, read_run
 from lampbench.record.write import write_run
 from lampbench.registry import Registry
 from lampbench.scoring import (

@@ -19,9 +19,9 @@ from lampbench.record.leftovers import REPLACED, TEMPORARY, new_leftover, put_ri
 from lampbench.record.manifest import MANIFEST, PREDICTIONS, SCORES, Manifest
 from lampbench.record.paths import run_path
 from lampbench.record.portable_paths import portable_value
+from lampbench.record.recorded_run import Run
 from lampbench.record.run_files import same_queries
 from lampbench.record.run_lock import run_lock
-from lampbench.record.runs import Run
 from lampbench.record.table_files import part_name, table_texts
 from lampbench.record.typed_json import from_json, loads
 from lampbench.scoring.aggregate import aggregate, counts

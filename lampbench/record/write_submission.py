@@ -14,8 +14,8 @@ from lampbench.record.manifest import MANIFEST
 from lampbench.record.paths import run_path
 from lampbench.record.private import without_texts
 from lampbench.record.publication import has_public_data, publication_findings
+from lampbench.record.recorded_run import Run
 from lampbench.record.run_lock import LOCKS
-from lampbench.record.runs import Run
 from lampbench.record.submission import SUBMISSION, Submission
 from lampbench.record.write import write_run
 from lampbench.util.atomic import replacing

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from lampbench.core.findings import leaks_first
 from lampbench.paper.published import paper
-from lampbench.record.runs import Run
+from lampbench.record.recorded_run import Run
 from lampbench.report.draws import draws
 from lampbench.report.setups import Column, Setup, age
 from lampbench.scoring.aggregate import mean

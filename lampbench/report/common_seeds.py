@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from lampbench.record.runs import Run
+from lampbench.record.recorded_run import Run
 from lampbench.report.cell_scores import CellScore
 from lampbench.report.draws import draws
 

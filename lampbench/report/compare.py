@@ -7,7 +7,7 @@ from html import escape
 from typing import Any
 
 from lampbench.record.manifest import PREDICT, Manifest
-from lampbench.record.runs import Run
+from lampbench.record.recorded_run import Run
 from lampbench.report.cell_scores import score_cell
 from lampbench.report.metric_format import MAIN_METRIC, goals, judges
 from lampbench.report.other_seeds import SeedComparison, compare_seeds

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from lampbench.record.runs import Run
+from lampbench.record.recorded_run import Run
 from lampbench.report.board import Board
 from lampbench.report.fill_cells import ExcludedRun, fill_cells
 from lampbench.report.histories import HistorySeries, history_series

@@ -10,7 +10,7 @@ from lampbench.plugin.retrieval import BM25, Recent
 from lampbench.plugin.side import OwnPrompting, OwnWeights, Side
 from lampbench.plugin.weighted_sides import Contrastive, ExpertGuided, Guided
 from lampbench.record.manifest import PREDICT
-from lampbench.record.runs import Run
+from lampbench.record.recorded_run import Run
 
 _STEADY = (
     Plain, RetrievalAugmented, BM25, Recent, Dense, Embeddings, Side, OwnPrompting, OwnWeights,

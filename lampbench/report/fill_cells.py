@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from operator import attrgetter, eq
 
 from lampbench.record.manifest import Manifest
-from lampbench.record.runs import Run
+from lampbench.record.recorded_run import Run
 from lampbench.report.cell_scores import CellScore, row_name, score_cell
 from lampbench.report.setups import (
     Column,

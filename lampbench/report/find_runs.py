@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from lampbench.record.manifest import MANIFEST
-from lampbench.record.runs import Run, load_runs, read_run
+from lampbench.record.recorded_run import Run, read_run
+from lampbench.record.runs import load_runs
 from lampbench.report.board import Board
 from lampbench.report.setups import Column, Setup
 from lampbench.util.errors import LampbenchError, suggestion

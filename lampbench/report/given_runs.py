@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lampbench.record.runs import Run
+from lampbench.record.recorded_run import Run
 from lampbench.report.board import Board
 from lampbench.report.cell_scores import CellScore, score_cell
 from lampbench.report.contents import Recorded

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from lampbench.record.runs import Run
+from lampbench.record.recorded_run import Run
 from lampbench.report.cell_scores import CellScore, score_cell
 from lampbench.report.common_seeds import on_common_seeds
 from lampbench.report.fill_cells import ExcludedRun, fill_cells, in_order

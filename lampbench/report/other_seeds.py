@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lampbench.record.runs import Run, read_run
+from lampbench.record.recorded_run import Run, read_run
 from lampbench.report.cell_scores import CellScore, score_cell
 from lampbench.report.common_seeds import gaps_by_seed
 from lampbench.report.fill_cells import newest_runs

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lampbench.record.runs import Run
+from lampbench.record.recorded_run import Run
 from lampbench.report.resampling import MOST_DRAWN, Floats, drawn_users
 from lampbench.report.statistics import RESAMPLES, Interval, resampled_interval
 from lampbench.scoring.catalog import find_metric

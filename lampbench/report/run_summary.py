@@ -7,7 +7,7 @@ import click
 
 from lampbench.core.findings import LEAK, is_leak, leaks_first
 from lampbench.record.manifest import PREDICT, Manifest
-from lampbench.record.runs import Run, read_run
+from lampbench.record.recorded_run import Run, read_run
 from lampbench.report.metric_format import metric_digits, metric_title, reads_choices
 from lampbench.scoring import METRICS
 from lampbench.util.fitted_table import fitted_table, fitted_text

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from lampbench.engine.model_arguments import SHOWN_ELSEWHERE
 from lampbench.engine.pool import DEFAULT_ENGINE
-from lampbench.record.runs import Run
+from lampbench.record.recorded_run import Run
 from lampbench.util.hashing import canonical, digest
 
 

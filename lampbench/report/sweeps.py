@@ -10,7 +10,7 @@ from lampbench.paper.published import paper
 from lampbench.plugin.decoding import Greedy
 from lampbench.plugin.prompting import Plain
 from lampbench.plugin.weighted_sides import Contrastive
-from lampbench.record.runs import Run
+from lampbench.record.recorded_run import Run
 from lampbench.report.cell_scores import CellScore, score_cell
 from lampbench.report.common_seeds import on_common_seeds
 from lampbench.report.fill_cells import (

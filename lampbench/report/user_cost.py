@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 from lampbench.record.manifest import PREDICT
-from lampbench.record.runs import Run
+from lampbench.record.recorded_run import Run
 from lampbench.scoring.aggregate import mean
 
 

@@ -16,7 +16,7 @@ from lampbench.engine.pool import EnginePool
 from lampbench.execution.options import GridPoint, RunOptions, engine_pool, grid_plans
 from lampbench.execution.plan import Plan
 from lampbench.execution.runner import execute
-from lampbench.record.runs import read_run
+from lampbench.record.recorded_run import read_run
 from lampbench.study.cost_profile import CostProfile, Rate, rate_place
 from lampbench.study.estimate import stage_estimates
 from lampbench.study.token_cost import Lengths

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lampbench.record.runs import Run
+from lampbench.record.recorded_run import Run
 from lampbench.record.submission import Submission
 
 

@@ -8,7 +8,7 @@ import click
 
 from lampbench.execution.options import GridPoint
 from lampbench.plugin.hyperparameter import SourcedValue, parse_value
-from lampbench.record.runs import Run
+from lampbench.record.recorded_run import Run
 from lampbench.util.errors import LampbenchError
 from lampbench.util.fitted_table import fitted_table
 

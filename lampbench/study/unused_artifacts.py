@@ -13,7 +13,8 @@ from lampbench.engine.packaged_model import KIND, converted_key
 from lampbench.execution.cache import DAMAGED, LOCKS, PARTIAL
 from lampbench.execution.cache_contents import artifacts, disk_bytes, entries_below, folders
 from lampbench.record.paths import unescape
-from lampbench.record.runs import Run, load_runs
+from lampbench.record.recorded_run import Run
+from lampbench.record.runs import load_runs
 from lampbench.study.replan import Replanner
 from lampbench.util.disk_set import DiskSet
 from lampbench.util.errors import LampbenchError

@@ -10,7 +10,7 @@ from lampbench.data import DataOptions, load_dataset
 from lampbench.record.dataset_files import record_dataset
 from lampbench.record.publication import PUBLIC_DATA
 from lampbench.record.recorded_dataset import DatasetOptions, RecordedDataset
-from lampbench.record.runs import Run
+from lampbench.record.recorded_run import Run
 from lampbench.registry import Registry
 from lampbench.study.submission_findings import SubmissionFindings
 

@@ -12,7 +12,7 @@ from lampbench.plugin.hyperparameter import SourcedValue
 from lampbench.record.import_export import external_key
 from lampbench.record.manifest import PREDICT, Manifest
 from lampbench.record.publication import PUBLIC_DATA
-from lampbench.record.runs import Run
+from lampbench.record.recorded_run import Run
 from lampbench.registry import Registry
 from lampbench.study.replan import Replanner
 from lampbench.study.submission_findings import SubmissionFindings

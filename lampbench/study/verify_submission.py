@@ -11,8 +11,9 @@ from lampbench.record.manifest import MANIFEST
 from lampbench.record.paths import run_path
 from lampbench.record.publication import publication_findings
 from lampbench.record.recomputed_scores import recompute_scores
+from lampbench.record.recorded_run import Run
 from lampbench.record.run_lock import LOCKS
-from lampbench.record.runs import Run, load_runs
+from lampbench.record.runs import load_runs
 from lampbench.record.submission import SUBMISSION, Submission, read_submission
 from lampbench.scoring.prediction_row import PredictionRow
 from lampbench.study.submission_findings import SubmissionFindings, VerifiedSubmission

@@ -9,7 +9,7 @@ import pytest
 import lampbench
 from lampbench.engine import model_arguments
 from lampbench.engine.models import resolve_model
-from lampbench.record.runs import read_run
+from lampbench.record.recorded_run import read_run
 from lampbench.report.setups import setup_of
 from lampbench.study.replan import Replanner
 

@@ -6,7 +6,7 @@ import torch
 from lampbench.execution.options import RunOptions, engine_pool, grid_plans
 from lampbench.execution.runner import execute
 from lampbench.plugin.prompting import Plain
-from lampbench.record.runs import read_run
+from lampbench.record.recorded_run import read_run
 from lampbench.util.progress import Progress
 from tests.engine.test_methods_end_to_end import data  # noqa: F401 (a fixture)
 

@@ -10,7 +10,7 @@ from lampbench.execution.artifact_files import META
 from lampbench.execution.cache import Cache
 from lampbench.execution.journal import Journal
 from lampbench.execution.runner import execute
-from lampbench.record.runs import read_run
+from lampbench.record.recorded_run import read_run
 from lampbench.util.errors import LampbenchError
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from lampbench.engine.models import resolve_model
 from lampbench.execution.runner import execute
-from lampbench.record.runs import read_run
+from lampbench.record.recorded_run import read_run
 
 PLUGIN = """
 from lampbench.plugin import Method, Prediction, register_method

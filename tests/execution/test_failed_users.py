@@ -10,7 +10,8 @@ from lampbench.execution.run_shard import execute_shard
 from lampbench.execution.runner import execute
 from lampbench.execution.shard import Shard
 from lampbench.plugin.borrowing import another_user
-from lampbench.record.runs import load_runs, read_run
+from lampbench.record.recorded_run import read_run
+from lampbench.record.runs import load_runs
 from lampbench.report.contents import arrange
 from lampbench.report.leaderboard import pages
 from lampbench.report.run_summary import print_summary

@@ -3,7 +3,7 @@
 import pytest
 
 from lampbench.execution.runner import execute
-from lampbench.record.runs import read_run
+from lampbench.record.recorded_run import read_run
 
 SPREADS = ("train_in", "train_out", "profile", "profile_in", "profile_out")
 

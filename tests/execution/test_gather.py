@@ -8,7 +8,7 @@ from lampbench.core.prompt import Piece, Prompt
 from lampbench.engine.protocol import GenerateRequest, GenerationSpec, Sampling, ScoreRequest
 from lampbench.execution.gather import request_digest
 from lampbench.execution.runner import execute
-from lampbench.record.runs import read_run
+from lampbench.record.recorded_run import read_run
 from lampbench.scoring import PredictionRow
 
 TWICE = """

@@ -7,7 +7,7 @@ import pytest
 
 from lampbench.execution.executor import PREDICTIONS
 from lampbench.execution.runner import execute
-from lampbench.record.runs import read_run
+from lampbench.record.recorded_run import read_run
 from lampbench.util.atomic import replace
 from lampbench.util.lock import hold
 from tests.shared.fake_runs import Killed

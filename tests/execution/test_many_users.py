@@ -13,7 +13,7 @@ from lampbench.execution import make_answers
 from lampbench.execution.runner import execute
 from lampbench.record import columns, gzip_text, table_files, write
 from lampbench.record.import_export import export_predictions
-from lampbench.record.runs import Run, read_run
+from lampbench.record.recorded_run import Run, read_run
 from lampbench.registry import Registry
 from lampbench.scoring import PredictionRow, ScoreTable, score
 from lampbench.util import disk_list

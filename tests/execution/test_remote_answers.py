@@ -12,7 +12,7 @@ from lampbench.execution.run_shard import answer_shard, execute_shard
 from lampbench.execution.runner import execute, forget_answers, record_shards
 from lampbench.execution.shard import Shard
 from lampbench.execution.shard_answers import SHARD_ANSWERS
-from lampbench.record.runs import read_run
+from lampbench.record.recorded_run import read_run
 from lampbench.util.errors import LampbenchError
 from tests.shared.fake_runs import Killed, person
 

@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from lampbench.execution.runner import execute
-from lampbench.record.runs import load_runs, read_run
+from lampbench.record.recorded_run import read_run
+from lampbench.record.runs import load_runs
 from lampbench.scoring import Scoring, histories, score_predictions
 from lampbench.util.errors import LampbenchError
 

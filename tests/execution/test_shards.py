@@ -11,7 +11,7 @@ from lampbench.execution.run_shard import execute_shard
 from lampbench.execution.runner import execute
 from lampbench.execution.shard import Shard, parse_shard
 from lampbench.execution.shard_answers import SHARD_ANSWERS
-from lampbench.record.runs import read_run
+from lampbench.record.recorded_run import read_run
 from lampbench.util.errors import LampbenchError
 from tests.shared.fake_runs import Killed, person
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from lampbench.record.recorded_run import Run
 from lampbench.record.rescore import HistorySource, rescore
-from lampbench.record.runs import Run, load_runs
+from lampbench.record.runs import load_runs
 from lampbench.registry import Registry
 from lampbench.scoring import PredictionRow, Scoring, aggregate, score_predictions
 

@@ -10,7 +10,7 @@ from lampbench.engine.protocol import GateSpec, PiecesSpec
 from lampbench.execution.forget_artifacts import forget_in_cache
 from lampbench.execution.runner import execute
 from lampbench.plugin.borrowing import another_user, with_shuffled_history
-from lampbench.record.runs import read_run
+from lampbench.record.recorded_run import read_run
 from lampbench.util.errors import LampbenchError
 from tests.shared.fake_runs import adapter_name, person
 

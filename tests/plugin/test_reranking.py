@@ -9,7 +9,7 @@ from lampbench.engine.models import resolve_model
 from lampbench.engine.protocol import GenerateRequest, GenerationSpec, Sampling, ScoreRequest
 from lampbench.execution.runner import execute
 from lampbench.plugin import CandidateAnswers
-from lampbench.record.runs import read_run
+from lampbench.record.recorded_run import read_run
 from lampbench.registry import Registry
 from lampbench.study.token_cost import Lengths, answer_cost
 from lampbench.util.errors import LampbenchError

@@ -9,7 +9,7 @@ from lampbench.execution.make_answers import build
 from lampbench.execution.runner import execute
 from lampbench.plugin import Contrastive, Plain, Side, TaskSFT
 from lampbench.plugin.identity import identity
-from lampbench.record.runs import read_run
+from lampbench.record.recorded_run import read_run
 from lampbench.study.diagnose import diagnose_plan
 from lampbench.study.token_cost import Lengths, answer_cost
 from lampbench.util.errors import LampbenchError

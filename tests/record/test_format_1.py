@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from lampbench.record.manifest import FORMAT, MANIFEST, PREDICTIONS
-from lampbench.record.runs import Run, load_runs, read_run
+from lampbench.record.recorded_run import Run, read_run
+from lampbench.record.runs import load_runs
 from tests.shared.recorded_fixtures import Call
 
 RUN = "results/news_headline/bundled/cope/1c171340f2cc606f"

@@ -20,8 +20,9 @@ from lampbench.record.columns import from_text, to_text
 from lampbench.record.forget import forget_in_results
 from lampbench.record.gzip_text import compress, text_blocks
 from lampbench.record.manifest import MANIFEST, Manifest
+from lampbench.record.recorded_run import read_run
 from lampbench.record.rescore import HistorySource, rescore
-from lampbench.record.runs import load_runs, read_run
+from lampbench.record.runs import load_runs
 from lampbench.record.table_files import part_names, read_columns, table_texts
 from lampbench.record.write_submission import write_folder
 from lampbench.registry import Registry

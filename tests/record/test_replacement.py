@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from lampbench.record.leftovers import REPLACED, TEMPORARY, leftovers
+from lampbench.record.recorded_run import RunReplaced, read_run
 from lampbench.record.run_lock import run_lock, run_lock_if_free
-from lampbench.record.runs import RunReplaced, load_runs, read_run
+from lampbench.record.runs import load_runs
 from lampbench.scoring import PredictionRow, ScoreTable
 from lampbench.util.errors import LampbenchError
 from tests.shared.recorded import record_rows
@@ -47,7 +48,8 @@ def python(code, *arguments, timeout=100):
 KILLS = """
 import sys
 from pathlib import Path
-from lampbench.record.runs import load_runs, read_run
+from lampbench.record.recorded_run import read_run
+from lampbench.record.runs import load_runs
 from tests.record.kills import at_every_change
 from tests.record.test_replacement import version_of, write
 
@@ -195,7 +197,8 @@ def test_what_was_recorded_again_is_told_apart_from_damage(tmp_path):
 RACE = """
 import sys, time
 from pathlib import Path
-from lampbench.record.runs import RunReplaced, load_runs
+from lampbench.record.recorded_run import RunReplaced
+from lampbench.record.runs import load_runs
 from lampbench.util.errors import LampbenchError
 from tests.record.test_replacement import version_of, write
 

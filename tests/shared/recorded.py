@@ -12,7 +12,7 @@ from lampbench.record.dataset_files import (
     write_queries,
 )
 from lampbench.record.manifest import Manifest
-from lampbench.record.runs import Run
+from lampbench.record.recorded_run import Run
 from lampbench.record.typed_json import from_json
 from lampbench.record.write import write_run
 from lampbench.scoring import PredictionRow, ScoreTable, score_predictions

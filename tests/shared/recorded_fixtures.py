@@ -10,7 +10,8 @@ import pytest
 
 from lampbench.cli.main import main
 from lampbench.record.manifest import Manifest
-from lampbench.record.runs import Run, load_runs
+from lampbench.record.recorded_run import Run
+from lampbench.record.runs import load_runs
 from lampbench.report.contents import arrange
 from lampbench.report.leaderboard import pages
 from lampbench.scoring import PredictionRow, ScoreTable

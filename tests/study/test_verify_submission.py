@@ -1,4 +1,4 @@
-"""`lampbench submit` and `lampbench verify`: what is refused, and what cannot be checked."""
+"""`lampbench verify`: what is refused in a submission, and what cannot be checked."""
 
 import gzip
 import json
@@ -15,14 +15,15 @@ from lampbench.record.columns import to_text
 from lampbench.record.forget import forget_in_results
 from lampbench.record.gzip_text import compress
 from lampbench.record.manifest import MANIFEST, PREDICTIONS, SCORES, Manifest
-from lampbench.record.runs import Run, load_runs
+from lampbench.record.recorded_run import Run
+from lampbench.record.runs import load_runs
 from lampbench.record.submission import SUBMISSION
 from lampbench.record.write import write_run
 from lampbench.scoring.aggregate import aggregate
 from lampbench.scoring.score_table import ScoreTable
 from lampbench.study.submission_findings import VerifiedSubmission
 from lampbench.study.verify_submission import verify_submission
-from tests.shared.recorded_fixtures import Call, Recorder
+from tests.shared.recorded_fixtures import Call
 
 Change = Callable[[Manifest, ScoreTable], tuple[Manifest, ScoreTable]]
 COMMITTED = "news_headline/bundled/base"
@@ -269,85 +270,3 @@ def test_private_runs_say_that_their_scores_cannot_be_checked(
     texts = b"".join(gzip.decompress(p.read_bytes()) for p in (tmp_path / "sent").rglob("*.gz"))
     assert base.predictions[0].prediction
     assert base.predictions[0].prediction.encode() not in texts
-
-
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        ({"command": "lampbench run --data /home/ann/x"}, "a path in somebody's home folder"),
-        ({"command": "x --model-arg token=abc"}, "what looks like a secret"),
-        (
-            {"command": """x --engine-arg 'fields={"api_key":"SECRET"}'"""},
-            "what looks like a secret",
-        ),
-        ({"overrides": {"prompting.api_key": "SECRET"}}, "what looks like a secret"),
-        ({"failed_users": {"ann@example.org": "diverged"}}, "an e-mail address"),
-    ],
-)
-def test_a_manifest_that_says_too_much_is_not_submitted(
-    record: Recorder, call: Call, tmp_path: Path, changes: dict[str, Any], said: str
-) -> None:
-    run = record("base", **changes)
-    for option in ("--private", "--with-texts"):
-        code, _, err = call("submit", run.path, "--name", "X", option)
-        assert (code, len(err.splitlines())) == (2, 1)
-        assert said in err
-    assert not (tmp_path / "results" / "submissions").exists()
-
-
-def test_texts_of_users_are_submitted_on_request_alone(
-    record: Recorder, call: Call, amend: Recorder, tmp_path: Path
-) -> None:
-    run = record("base")
-    code, _, err = call("submit", run.path, "--name", "X")
-    assert (code, "may not be yours to publish" in err) == (2, True)
-    assert call("submit", run.path, "--name", "X", "--with-texts")[0] == 0
-    run = amend(run, lambda row: {"prediction": f"{row.prediction} ann@example.org"})
-    code, _, err = call("submit", run.path, "--name", "Y", "--with-texts")
-    assert (code, "have an e-mail address, first answer 0" in err) == (2, True)
-
-
-def test_submitted_runs_are_listed_and_marked_apart(
-    record: Recorder, call: Call, read: Callable[..., str], tmp_path: Path
-) -> None:
-    ours = record("base", good=5)
-    theirs = record("mine", good=6, method_title="Mine")
-    assert call("submit", theirs.path, "--name", "Group X", "--with-texts")[0] == 0
-    shutil.rmtree(theirs.path)
-    code, _, err = call("submit", "mine-0", "--name", "Y", "--with-texts")
-    assert (code, "was submitted by Group X" in err) == (2, True)
-    listed = json.loads(call("list", "runs", "--format", "json")[1])["runs"]
-    assert {run["key"]: run["submitted_by"] for run in listed} == {
-        ours.manifest.key: None, theirs.manifest.key: "Group X",
-    }  # fmt: skip
-    page = read("further-methods")
-    assert "| Mine (Group X) §" in page and "§ Submitted: others ran lampbench" in page
-    assert "§" not in read("main")
-    assert call("score")[0] == 0
-    assert verify_submission(tmp_path / "results/submissions/group-x").whole.refused == []
-
-
-def test_a_submission_of_one_of_our_methods_leaves_our_row_as_it_was(
-    record: Recorder, call: Call, read: Callable[..., str], cells: Callable[..., Any]
-) -> None:
-    ours = record("base", good=5)
-    before = read("main")
-    shutil.copytree(ours.path.parents[3], ours.path.parents[3].with_name("kept"))
-    theirs = record("base", good=9, created="2027-01-01T00:00:00+00:00", key="theirs")
-    call("submit", theirs.path, "--name", "Group X", "--with-texts")
-    shutil.rmtree(theirs.path)
-    assert read("main") == before
-    assert "Base (Group X) §" in read("further-methods")
-
-
-def test_forgotten_users_are_removed_from_submissions(
-    record: Recorder, call: Call, tmp_path: Path
-) -> None:
-    run = record("base")
-    call("submit", run.path, "--name", "X", "--with-texts")
-    code, out, _ = call("forget", "b")
-    assert code == 0 and "results/submissions/x/news_headline" in out
-    for found in load_runs(tmp_path / "results")[0]:
-        assert set(found.scores.users) == {"a"}
-    texts = b"".join(gzip.decompress(p.read_bytes()) for p in tmp_path.rglob("*.queries.json.gz"))
-    assert b'"b"' not in texts

@@ -6,7 +6,7 @@ from typing import Any
 from lampbench.record.dataset_files import RecordedQuery
 from lampbench.record.manifest import PREDICTIONS
 from lampbench.record.private import PRIVATE, shown_text
-from lampbench.record.runs import Run
+from lampbench.record.recorded_run import Run
 from lampbench.report.example_answers import query_hash
 from lampbench.report.metric_format import goals, metric_title
 from lampbench.report.page.cells import SetupGroup

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lampbench.record.runs import Run, UnreadableRun, with_runs
+from lampbench.record.recorded_run import Run, UnreadableRun
+from lampbench.record.runs import with_runs
 from lampbench.report.board import Board
 from lampbench.report.contents import arrange
 from lampbench.report.metric_format import MAIN_METRIC, metric_title

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from lampbench.record.runs import Run
+from lampbench.record.recorded_run import Run
 from lampbench.report.board import Board
 from lampbench.report.cell_scores import CellScore, score_cell
 from lampbench.report.metric_format import goals

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from markupsafe import Markup
 
 from lampbench.record.gzip_text import compress
-from lampbench.record.runs import Run
+from lampbench.record.recorded_run import Run
 from lampbench.util.hashing import canonical
 
 

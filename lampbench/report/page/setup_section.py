@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
 
-from lampbench.record.runs import Run
+from lampbench.record.recorded_run import Run
 from lampbench.report.contents import Recorded
 from lampbench.report.fill_cells import ExcludedRun, changes, in_order
 from lampbench.report.histories import HistorySeries

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from html.parser import HTMLParser
 from typing import Any
 
-from lampbench.record.runs import Run
+from lampbench.record.recorded_run import Run
 from lampbench.report.page.build import report_files
 
 

@@ -3,7 +3,7 @@
 import re
 from html import unescape
 
-from lampbench.record.runs import Run
+from lampbench.record.recorded_run import Run
 from lampbench.report.contents import arrange
 from lampbench.report.page.template import slug
 from lampbench.report.takeaways import main_setup, takeaways
