@@ -140,8 +140,8 @@ PARTS = {
         "smollm2-135m",
         ("topic_writing",),
         (
-            ("tam", "decoding.repetition_penalty", (1.0, 1.2, 2.0)),
-            ("oppu_cd", "decoding.alpha", (0.1, 0.3, 0.7)),
+            ("tam", "decoding.repetition_penalty", (1.0, 1.2, 1.5, 2.0, 4.0)),
+            ("oppu_cd", "decoding.alpha", (0.1, 0.3, 0.5, 0.7, 0.9)),
         ),
         {},
         "65 queries of 12 users.",
