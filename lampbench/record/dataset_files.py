@@ -23,13 +23,13 @@ from lampbench.record.recorded_dataset import (
     RecordedDataset,
     SharedFile,
 )
+from lampbench.record.recorded_file import open_recorded
 from lampbench.record.table_files import naming, read_columns, rows_of, table_texts
 from lampbench.record.typed_json import from_json
 from lampbench.util.atomic import replacing
 from lampbench.util.disk import writing
 from lampbench.util.errors import LampbenchError
 from lampbench.util.hashing import canonical
-from lampbench.util.regular_file import open_regular
 
 T = TypeVar("T")
 
@@ -190,19 +190,8 @@ def check_content(path: Path, expected: str) -> None:
     Raises:
         ValueError: it has not, or is missing or damaged.
     """
-    with _opened(path) as stream:
+    with open_recorded(path) as stream:
         _require_content(path, stream, expected)
-
-
-@contextlib.contextmanager
-def _opened(path: Path) -> Iterator[IO[bytes]]:
-    if not path.is_file():
-        raise ValueError(f"{path.name} is missing")
-    try:
-        with open_regular(path) as stream:
-            yield stream
-    except OSError as error:
-        raise ValueError(f"{path.name} cannot be read ({error})") from error
 
 
 def _require_content(path: Path, stream: IO[bytes], expected: str) -> None:
@@ -251,7 +240,7 @@ def _write_one(results: Path, task: str, kind: str, text: TableText) -> SharedFi
 
 
 def _read(path: Path, expected: str, kind: type[T]) -> Iterator[T]:
-    with _opened(path) as stream:
+    with open_recorded(path) as stream:
         _require_content(path, stream, expected)
         with naming(path.name):
             columns = read_columns(stream)
