@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from lampbench.plugin.metric import Answer, Metric, Value
-from lampbench.scoring.score import metric_values
+from lampbench.scoring.metric_values import metric_values
 
 _TEXTS = (
     ("the old bridge is closed", "the old bridge was closed on monday"),

@@ -14,7 +14,7 @@ from typing import IO, Any, TypeVar, cast
 from lampbench.core.dataset import Dataset, User
 from lampbench.core.task import Task
 from lampbench.data.dataset_statistics import dataset_statistics, length_in_words
-from lampbench.record.columns import TableText, column_values
+from lampbench.record.columns import TableText, column_values, from_text
 from lampbench.record.gzip_text import digest_of_blocks, text_blocks, write_compressed
 from lampbench.record.paths import escape
 from lampbench.record.recorded_dataset import (
@@ -23,13 +23,20 @@ from lampbench.record.recorded_dataset import (
     RecordedDataset,
     SharedFile,
 )
-from lampbench.record.table_files import naming, read_columns, rows_of, table_texts
+from lampbench.record.recorded_file import open_recorded
+from lampbench.record.table_files import (
+    Columns,
+    naming,
+    read_columns,
+    rows_of,
+    short_text,
+    table_texts,
+)
 from lampbench.record.typed_json import from_json
 from lampbench.util.atomic import replacing
 from lampbench.util.disk import writing
 from lampbench.util.errors import LampbenchError
 from lampbench.util.hashing import canonical
-from lampbench.util.regular_file import open_regular
 
 T = TypeVar("T")
 
@@ -190,26 +197,25 @@ def check_content(path: Path, expected: str) -> None:
     Raises:
         ValueError: it has not, or is missing or damaged.
     """
-    with _opened(path) as stream:
+    with open_recorded(path) as stream:
         _require_content(path, stream, expected)
 
 
-@contextlib.contextmanager
-def _opened(path: Path) -> Iterator[IO[bytes]]:
-    if not path.is_file():
-        raise ValueError(f"{path.name} is missing")
-    try:
-        with open_regular(path) as stream:
-            yield stream
-    except OSError as error:
-        raise ValueError(f"{path.name} cannot be read ({error})") from error
-
-
 def _require_content(path: Path, stream: IO[bytes], expected: str) -> None:
-    try:
+    with _unpacking(path):
         found = digest_of_blocks(text_blocks(stream))
+    _require_digest(path, found, expected)
+
+
+@contextlib.contextmanager
+def _unpacking(path: Path) -> Iterator[None]:
+    try:
+        yield
     except ValueError as error:
         raise ValueError(f"{path.name} cannot be read ({error})") from error
+
+
+def _require_digest(path: Path, found: str, expected: str) -> None:
     if found != expected:
         raise ValueError(f"{path.name} was changed after the run")
 
@@ -251,13 +257,23 @@ def _write_one(results: Path, task: str, kind: str, text: TableText) -> SharedFi
 
 
 def _read(path: Path, expected: str, kind: type[T]) -> Iterator[T]:
-    with _opened(path) as stream:
-        _require_content(path, stream, expected)
-        with naming(path.name):
-            columns = read_columns(stream)
+    columns = _columns(path, expected)
     with naming(path.name):
         for row in rows_of(columns):
             yield from_json(kind, row)
+
+
+def _columns(path: Path, expected: str) -> Columns:
+    """The columns of a shared file; a short one is unpacked once, for its digest and its values."""
+    with open_recorded(path) as stream:
+        with _unpacking(path):
+            text = short_text(stream)
+        if text is None:
+            _require_content(path, stream, expected)
+        else:
+            _require_digest(path, sha256(text).hexdigest(), expected)
+        with naming(path.name):
+            return read_columns(stream) if text is None else from_text(text)
 
 
 def _lists(asked: Mapping[str, Any]) -> dict[str, Any]:

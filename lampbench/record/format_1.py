@@ -20,6 +20,7 @@ from lampbench.record.dataset_files import (
 )
 from lampbench.record.manifest import MANIFEST, Manifest
 from lampbench.record.paths import escape
+from lampbench.record.recorded_file import open_recorded
 from lampbench.record.run_files import check_scores, checked_content
 from lampbench.record.typed_json import from_json, loads
 from lampbench.scoring.prediction_row import PredictionRow
@@ -152,11 +153,8 @@ class Format1Run:
         file = self._path.absolute().parents[2] / f"{fingerprint}.{INPUT_LINES}"
         if not file.is_file():
             return []
-        try:
-            content = read_regular(file)
-        except OSError as error:
-            raise ValueError(f"{file.name} cannot be read ({error.strerror})") from error
-        rows = list(_rows(file.name, content))
+        with open_recorded(file) as stream:
+            rows = list(_rows(file.name, stream.read()))
         if any(not {"user", "history", "queries"} <= row.keys() for row in rows):
             raise ValueError(f"{file.name}: a line has no user, history or queries")
         return rows

@@ -3,7 +3,6 @@
 import hashlib
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from io import BufferedReader
 from itertools import chain
@@ -12,6 +11,7 @@ from typing import TypeVar
 
 from lampbench.record.dataset_files import RecordedQuery
 from lampbench.record.manifest import MANIFEST, PREDICTIONS, SCORES, Manifest
+from lampbench.record.recorded_file import open_recorded
 from lampbench.record.table_files import Columns, naming, part_names, read_columns, rows_of
 from lampbench.record.typed_json import brief, from_json
 from lampbench.scoring.aggregate import Means, aggregate, counts
@@ -20,7 +20,6 @@ from lampbench.scoring.prediction_row import PredictionRow
 from lampbench.scoring.score_table import Place, ScoreTable
 from lampbench.util.disk_list import BlocksFile, DiskList, listed
 from lampbench.util.ordered_lookup import OrderedLookup
-from lampbench.util.regular_file import open_regular
 
 T = TypeVar("T")
 
@@ -31,7 +30,7 @@ def checked_content(file: Path, expected: str) -> bytes:
     Raises:
         ValueError: the file is missing, unreadable or has other content.
     """
-    with _opened(file) as stream:
+    with open_recorded(file) as stream:
         _require(file, stream, expected)
         stream.seek(0)
         return stream.read()
@@ -43,19 +42,8 @@ def check_run_file(file: Path, expected: str) -> None:
     Raises:
         ValueError: the file is missing, unreadable or has other content.
     """
-    with _opened(file) as stream:
+    with open_recorded(file) as stream:
         _require(file, stream, expected)
-
-
-@contextmanager
-def _opened(file: Path) -> Iterator[BufferedReader]:
-    if not file.is_file():
-        raise ValueError(f"{file.name} is missing")
-    try:
-        with open_regular(file) as stream:
-            yield stream
-    except OSError as error:
-        raise ValueError(f"{file.name} cannot be read: {error.strerror}") from error
 
 
 def _require(file: Path, stream: BufferedReader, expected: str) -> None:
@@ -112,7 +100,7 @@ def _tables(folder: Path, manifest: Manifest, first: str) -> Iterator[tuple[str,
     """The files of a table, each with its name."""
     for name in part_names(manifest.files, first):
         file = folder / name
-        with _opened(file) as stream:
+        with open_recorded(file) as stream:
             _require(file, stream, manifest.files[name])
             with naming(name):
                 columns = read_columns(stream)

@@ -66,10 +66,22 @@ def read_columns(stream: IO[bytes]) -> Columns:
         OSError: the file cannot be read.
         FullDisk: the disk of temporary files is full.
     """
-    blocks = gzip_text.text_blocks(stream)
-    if gzip_text.claimed_length(stream) <= PARSED_AT_ONCE:
-        return from_text(b"".join(blocks))
-    return _columns_on_disk(JsonText(_Blocks(blocks)))
+    text = short_text(stream)
+    if text is not None:
+        return from_text(text)
+    return _columns_on_disk(JsonText(_Blocks(gzip_text.text_blocks(stream))))
+
+
+def short_text(stream: IO[bytes]) -> bytes | None:
+    """The text of a gzip file that is short enough to be parsed at once; None of a longer one.
+
+    Raises:
+        ValueError: it is not one whole gzip file, or its text is longer than `LARGEST` bytes.
+        OSError: the file cannot be read.
+    """
+    if gzip_text.claimed_length(stream) > PARSED_AT_ONCE:
+        return None
+    return b"".join(gzip_text.text_blocks(stream))
 
 
 def rows_of(columns: Columns) -> Iterator[dict[str, Any]]:

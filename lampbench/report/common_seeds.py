@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from lampbench.record.recorded_run import Run
 from lampbench.report.cell_scores import CellScore
 from lampbench.report.draws import draws
+from lampbench.scoring.query_scores import score_differences
 
 if TYPE_CHECKING:
     from lampbench.report.statistics import Scores
@@ -47,10 +48,13 @@ def compared_scores(*scores: CellScore) -> "list[Scores]":
 
 
 def gaps_by_seed(ours: CellScore, theirs: CellScore) -> "Mapping[int, Scores]":
-    """Our scores minus theirs for each common seed; empty where either has no scores."""
+    """Our scores minus theirs for each common seed; empty where either has no scores.
+
+    Raises:
+        LampbenchError: the two have scores of different queries.
+    """
     gaps: dict[int, Scores] = {}
     if ours.scores and theirs.scores:
         for seed in common_seeds((ours.chosen, theirs.chosen)):
-            one, other = ours.with_seed(seed), theirs.with_seed(seed)
-            gaps[seed] = {place: score - other[place] for place, score in one.items()}
+            gaps[seed] = score_differences(ours.with_seed(seed), theirs.with_seed(seed))
     return gaps

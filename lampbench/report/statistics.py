@@ -23,7 +23,7 @@ from lampbench.report.resampling import (
     exchange_p,
     standard_error,
 )
-from lampbench.scoring.query_scores import QueryScores
+from lampbench.scoring.query_scores import QueryScores, score_differences
 
 Scores = Mapping[tuple[str, str], float]
 """A score by (user, query)."""
@@ -133,9 +133,10 @@ def paired(ours: Scores, theirs: Scores) -> Paired:
     of a normal distribution with the variance of all exchanges.
 
     Raises:
-        ValueError: the two have scores of different queries, or there are none.
+        LampbenchError: the two have scores of different queries.
+        ValueError: there are none.
     """
-    gaps = grouped_by_user(_differences(ours, theirs))
+    gaps = grouped_by_user(score_differences(ours, theirs))
     resampled = _Resampled(_units(gaps))
     sums = np.round([user.sum() for user in gaps], DECIMALS)
     return Paired(
@@ -267,14 +268,3 @@ def grouped_by_user(scores: Scores) -> list[Floats]:
     for (user, _), value in in_order:
         grouped.setdefault(user, []).append(value)
     return [np.asarray(values) for values in grouped.values()]
-
-
-def _differences(ours: Scores, theirs: Scores) -> Scores:
-    """What ours exceeds theirs by, for each query."""
-    if isinstance(ours, QueryScores) and isinstance(theirs, QueryScores):
-        found = ours.minus(theirs)
-        if found is not None:
-            return found
-    if ours.keys() != theirs.keys():
-        raise ValueError("scores of different queries cannot be paired")
-    return {query: ours[query] - theirs[query] for query in ours}

@@ -8,12 +8,8 @@ from lampbench.scoring.aggregate import Counts, Means, aggregate, counts
 from lampbench.scoring.catalog import CONTROLS, METRICS
 from lampbench.scoring.past_texts import Histories, HistoriesInOrder, histories
 from lampbench.scoring.prediction_row import PredictionRow
-from lampbench.scoring.score import (
-    Scoring,
-    ScoringDescription,
-    iter_scores,
-    score_predictions,
-)
+from lampbench.scoring.score import Scoring, ScoringDescription, iter_scores
+from lampbench.scoring.score_in_processes import score_predictions
 from lampbench.scoring.score_table import ScoreTable
 
 __all__ = [

@@ -11,6 +11,7 @@ from weakref import WeakValueDictionary
 from lampbench.plugin.metric import Value
 from lampbench.scoring.aggregate import mean
 from lampbench.scoring.score_table import Place, ScoreTable
+from lampbench.util.errors import LampbenchError
 
 
 class Places:
@@ -100,6 +101,28 @@ class QueryScores(Mapping[Place, float]):
                 for table in tables
             ]
         return cls(places, array("d", map(_mean_of_known, zip(*columns, strict=True))))
+
+
+def score_differences(
+    ours: Mapping[Place, float], theirs: Mapping[Place, float]
+) -> Mapping[Place, float]:
+    """Each query's score minus its score in another table; both have the same queries.
+
+    Raises:
+        LampbenchError: a query has a score in one of them only.
+    """
+    if isinstance(ours, QueryScores) and isinstance(theirs, QueryScores):
+        found = ours.minus(theirs)
+        if found is not None:
+            return found
+    if ours.keys() != theirs.keys():
+        alone = len(ours.keys() - theirs.keys()), len(theirs.keys() - ours.keys())
+        raise LampbenchError(
+            f"scores of different queries cannot be compared: {alone[0]} are only in the first run "
+            f"and {alone[1]} only in the second; score both again (lampbench score), with a metric "
+            "that has a value of the same queries for both"
+        )
+    return {place: score - theirs[place] for place, score in ours.items()}
 
 
 def _mean_of_known(values: Iterable[float]) -> float:

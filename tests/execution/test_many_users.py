@@ -15,7 +15,7 @@ from lampbench.record import columns, gzip_text, table_files, write
 from lampbench.record.import_export import export_predictions
 from lampbench.record.recorded_run import Run, read_run
 from lampbench.registry import Registry
-from lampbench.scoring import PredictionRow, ScoreTable, score
+from lampbench.scoring import PredictionRow, ScoreTable, score_in_processes
 from lampbench.util import disk_list
 from tests.shared.recorded import record_rows
 
@@ -51,7 +51,7 @@ def small_parts(monkeypatch):
         monkeypatch.setattr(disk_list, "_TOGETHER", users)
         monkeypatch.setattr(disk_list, "FEW", users)
         monkeypatch.setattr(table_files, "PARSED_AT_ONCE", 1_000)
-        monkeypatch.setattr(score, "SCORES_IN_MEMORY", users)
+        monkeypatch.setattr(score_in_processes, "SCORES_IN_MEMORY", users)
         monkeypatch.setattr(columns, "_ROWS", users)
         monkeypatch.setattr(columns, "_IN_MEMORY", 16)
         monkeypatch.setattr(write, "_IN_MEMORY", 16)
@@ -83,7 +83,8 @@ def test_memory_does_not_grow_with_the_users(planner, tmp_path, monkeypatch, sma
 
     monkeypatch.setattr(engine, "generate", answers)
     small_parts(20)
-    monkeypatch.setattr(score, "usable_cores", lambda: 1)  # other processes are given some ahead
+    # other processes are given some ahead
+    monkeypatch.setattr(score_in_processes, "usable_cores", lambda: 1)
     monkeypatch.setattr(columns, "_CHUNK", 2**10)
     for module in (gzip_text, columns, write):
         monkeypatch.setattr(module, "BLOCK", 2**12)

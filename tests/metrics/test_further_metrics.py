@@ -16,9 +16,10 @@ from lampbench.scoring import (
     Scoring,
     aggregate,
     histories,
+    iter_scores,
     score_predictions,
 )
-from lampbench.scoring import score as module
+from lampbench.scoring import score_in_processes as module
 from lampbench.util.errors import LampbenchError
 
 
@@ -175,7 +176,7 @@ def test_other_processes_know_the_histories(monkeypatch):
     ]
     known = {"u0": tuple(HISTORY), "u1": ("walked along the 60",), "u3": ()}
     scoring = Scoring(("history_copy", "style"), histories=known)
-    expected = list(module.iter_scores(rows, scoring))
+    expected = list(iter_scores(rows, scoring))
     assert list(score_predictions(rows, None, scoring)) == expected
     assert [row["history_copy"] for row in expected[::50]] == [0.5, 0.0, None, 0.0]
     assert expected[60]["history_copy"] == 0.5

@@ -1,11 +1,8 @@
 """Scores against values worked out by hand and against rouge_score as `evaluate` calls it."""
 
 import json
-import os
-import signal
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +12,12 @@ from lampbench.scoring import (
     METRICS,
     Counts,
     Means,
-    PredictionRow,
     ScoreTable,
     aggregate,
     counts,
-    iter_scores,
     score_predictions,
 )
-from lampbench.scoring import score as module
-from lampbench.util.machine import usable_cores
-
-
-def row(prediction, reference, user="u", query="q", truncated=False):
-    return PredictionRow(user, query, prediction, reference, truncated=truncated)
+from tests.metrics.scored_texts import python, row, texts
 
 
 def score(prediction, reference):
@@ -223,140 +213,15 @@ def test_importing_the_metrics_loads_no_scoring_library():
     assert done.stdout.strip() == "[]", done.stderr
 
 
-def _texts(n: int) -> tuple[str, str]:
-    import random
-
-    draw = random.Random(n)
-    words = [
-        "the",
-        "a",
-        "of",
-        "storm",
-        "review",
-        "Review",
-        "film,",
-        "plot!",
-        "it's",
-        "1999",
-        "naïve",
-        "...",
-        "town",
-        "to-day",
-    ]
-    first, second = (" ".join(draw.choices(words, k=draw.randint(0, 60))) for _ in range(2))
-    return first, second
-
-
 def test_rouge_is_rouge_scores_own_to_the_bit():
     from rouge_score.rouge_scorer import RougeScorer
 
     scorer = RougeScorer(["rouge1", "rougeL"], use_stemmer=False)
     for n in range(300):
-        prediction, reference = _texts(n)
+        prediction, reference = texts(n)
         found, expected = score(prediction, reference), scorer.score(reference, prediction)
         assert found["rouge1"] == expected["rouge1"].fmeasure
         assert found["rougeL"] == expected["rougeL"].fmeasure
-
-
-@pytest.fixture
-def elsewhere(monkeypatch):
-    """Everything after the first prediction is scored by two other processes."""
-    monkeypatch.setattr(module, "_TRIAL", 0.0)
-    monkeypatch.setattr(module, "_STARTING", -1.0)
-    monkeypatch.setattr(module, "usable_cores", lambda: 2)
-
-
-def test_other_processes_give_the_same_scores_in_the_same_order(elsewhere, monkeypatch):
-    rows = [row(*_texts(n), user=f"u{n}", truncated=n % 3 == 0) for n in range(300)]
-    expected = list(iter_scores(rows))
-    real, started = module._elsewhere, []
-
-    def noted(rows, n, *rest):
-        started.append((len(rows), n))
-        return real(rows, n, *rest)
-
-    monkeypatch.setattr(module, "_elsewhere", noted)
-    seen: list[int] = []
-    assert list(score_predictions(rows, seen.append)) == expected
-    assert seen == list(range(1, 301))
-    assert started == [(299, 2)]
-
-
-def test_an_error_elsewhere_is_the_same_error(elsewhere):
-    with pytest.raises(ValueError, match="private run has no texts"):
-        private = replace(
-            row("a", "x"), prediction=None, prediction_sha256="0", prediction_length=1
-        )
-        score_predictions([row("a", "b"), private])
-
-
-def python(code):
-    root = Path(__file__).parents[2]
-    return subprocess.Popen(
-        [sys.executable, "-c", code],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=root,
-        start_new_session=True,
-    )
-
-
-def test_few_predictions_start_no_process():
-    """In a new process, where the first score also loads the libraries."""
-    code = """
-from lampbench.scoring import PredictionRow, score
-score._elsewhere = None
-row = PredictionRow("u", "q", "a b", "b a", truncated=False)
-print(len(score.score_predictions([row] * 200)))
-"""
-    out, err = python(code).communicate(timeout=120)
-    assert out == "200\n", err
-
-
-LONG = """
-import signal, sys
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
-from lampbench.scoring import PredictionRow, score
-score._TRIAL, score._STARTING = 0.0, -1.0
-score.usable_cores = lambda: 2
-text = "the cat sat on the mat " * 50
-row = PredictionRow("u", "q", text, text, truncated=False)
-try:
-    score.score_predictions([row] * 200_000, lambda n: print(n, flush=True))
-except KeyboardInterrupt:
-    sys.exit(130)
-"""
-
-
-@pytest.mark.parametrize("scored", [1, 200])
-def test_ctrl_c_ends_all_processes_quietly(scored):
-    """As a terminal does it: every process of the group gets the signal."""
-    running = python(LONG)
-    _until(running, scored)
-    os.killpg(running.pid, signal.SIGINT)
-    _, err = running.communicate(timeout=60)
-    assert (running.returncode, err) == (130, "")
-
-
-def test_no_process_outlives_a_killed_run():
-    running = python(LONG)
-    _until(running, 200)
-    running.kill()
-    running.communicate(timeout=60)  # ends when nobody holds the other end any more
-
-
-def _until(running, scored):
-    while int(running.stdout.readline()) < scored:
-        pass
-
-
-def test_cores_are_those_this_process_may_use(monkeypatch):
-    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {3, 5}, raising=False)
-    assert usable_cores() == 2
-    monkeypatch.delattr(os, "sched_getaffinity")
-    monkeypatch.setattr(os, "cpu_count", lambda: None)
-    assert usable_cores() == 1
 
 
 def test_meteor_is_nltks_own_to_the_bit(nltk_data):
@@ -376,5 +241,5 @@ for _ in range(200):
     assert score(ours, theirs) == plain, (ours, theirs)
 print("equal")
 """
-    out, err = python(code).communicate(timeout=120)
+    out, err = python(code).communicate(timeout=900)
     assert out == "equal\n", err

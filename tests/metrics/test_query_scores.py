@@ -6,7 +6,8 @@ import pytest
 
 from lampbench.scoring import ScoreTable
 from lampbench.scoring.aggregate import mean
-from lampbench.scoring.query_scores import Places, QueryScores, places_of
+from lampbench.scoring.query_scores import Places, QueryScores, places_of, score_differences
+from lampbench.util.errors import LampbenchError
 
 
 def table(random, users, missing=0.2):
@@ -74,3 +75,15 @@ def test_differences_are_those_of_the_same_queries(tables):
     assert whole.minus(gaps) is None and gaps.minus(whole) is None
     assert whole.minus(elsewhere) is None
     assert QueryScores(Places(()), Places(()).put_in_order(())) == {}
+
+
+def test_differences_of_other_queries_are_refused(tables):
+    gaps, elsewhere, whole = map(scores, tables)
+    again = scores(table(Random(3), 7))
+    assert list(score_differences(whole, plain(tables[2])).values()) == [0.0] * len(whole)
+    assert list(score_differences(gaps, again).values()) == [0.0] * len(gaps)
+    for one, other in ((whole, gaps), (gaps, whole), (dict(whole), elsewhere)):
+        alone = len(one.keys() - other.keys()), len(other.keys() - one.keys())
+        said = f"{alone[0]} are only in the first run and {alone[1]} only in the second"
+        with pytest.raises(LampbenchError, match=said):
+            score_differences(one, other)

@@ -1,9 +1,17 @@
 """The queries of a dataset are recorded once, beside the runs on it."""
 
+import zlib
+
 import pytest
 
 from lampbench.execution.runner import execute
-from lampbench.record.dataset_files import shared_path
+from lampbench.record import table_files
+from lampbench.record.dataset_files import (
+    RecordedQuery,
+    read_queries,
+    shared_path,
+    write_queries,
+)
 from lampbench.record.runs import load_runs
 from lampbench.util.errors import LampbenchError
 
@@ -62,3 +70,23 @@ def test_text_that_utf8_cannot_hold_is_kept(planner, dataset, tmp_path):
     execute(planner("base", data=data), "", tmp_path / "results")
     (run,), _ = load_runs(tmp_path / "results")
     assert run.queries["ann", "ann-q0"].fields["text"] == "half \ud83d \u2028 line"
+
+
+@pytest.mark.parametrize(("at_once", "times"), [(2**20, 1), (10, 2)])
+def test_a_short_file_is_unpacked_once(tmp_path, monkeypatch, at_once, times):
+    """A long one is unpacked twice, and never in memory as a whole."""
+    queries = [RecordedQuery("u", str(number), {"text": "x"}, None) for number in range(9)]
+    (file,) = write_queries(tmp_path, "news_headline", queries)
+    unpack, started = zlib.decompressobj, []
+
+    def counted(**options):
+        started.append(options)
+        return unpack(**options)
+
+    monkeypatch.setattr(table_files, "PARSED_AT_ONCE", at_once)
+    monkeypatch.setattr(zlib, "decompressobj", counted)
+    path = shared_path(tmp_path, "news_headline", file)
+    assert list(read_queries(path, file.sha256)) == queries
+    assert len(started) == times
+    with pytest.raises(ValueError, match="was changed after the run"):
+        list(read_queries(path, "0" * 64))

@@ -2,7 +2,10 @@
 
 import pytest
 
-from lampbench.report.common_seeds import common_seeds, on_common_seeds
+from lampbench.report.cell_scores import score_cell
+from lampbench.report.common_seeds import common_seeds, gaps_by_seed, on_common_seeds
+from lampbench.report.setups import column_of, setup_of
+from lampbench.util.errors import LampbenchError
 
 STEADY = {"adaptation": None, "decoding": {"part": "greedy"}}
 """Parts of a method that draws nothing."""
@@ -88,3 +91,16 @@ def test_more_runs_of_a_method_that_draws_nothing_tell_nothing_of_seeds(group, r
     alone = row()
     group("tam", 1, 2, steady=True)
     assert row() == alone and "n/a" in alone
+
+
+@pytest.mark.parametrize("more", ["ours", "theirs"])
+def test_differences_by_seed_are_of_the_same_queries(scored, more):
+    """Queries that only one of two methods has a score of are not left out in silence."""
+    few = {f"u{i}": [0.5] for i in range(8)}
+    runs = [
+        scored(name, {**few, "other": [0.1]} if name == more else few)
+        for name in ("ours", "theirs")
+    ]
+    cells = [score_cell(setup_of(run), column_of(run), [run])[0] for run in runs]
+    with pytest.raises(LampbenchError, match="scores of different queries cannot be compared"):
+        gaps_by_seed(*cells)

@@ -6,6 +6,7 @@ from scipy.stats import binomtest, t
 
 from lampbench.report import statistics
 from lampbench.report.statistics import holm, interval, paired
+from lampbench.util.errors import LampbenchError
 
 
 def drawn(rng, users=25, queries=6, effect=0.3, spread=0.2, noise=0.2):
@@ -196,7 +197,7 @@ def test_holm_by_hand():
 
 
 def test_other_queries_cannot_be_paired():
-    with pytest.raises(ValueError, match="different queries"):
+    with pytest.raises(LampbenchError, match="different queries"):
         paired({("a", "1"): 1.0}, {("a", "2"): 1.0})
     with pytest.raises(ValueError, match="no scores"):
         interval({})

@@ -1,9 +1,6 @@
 """Requests to a server that is joined."""
 
-from lampbench.engine.protocol import (
-    GenerateRequest,
-    GenerationSpec,
-)
+from lampbench.engine.protocol import GenerateRequest, GenerationSpec
 from tests.engine.engine_inputs import prompt
 
 GREEDY = GenerationSpec(8)
