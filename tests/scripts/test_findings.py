@@ -132,6 +132,8 @@ def sides(name, args, files):
         case "penalised" | "penalised_gain":
             count = 4 if name == "penalised_gain" else 3
             named = [(each, {"penalty": args[1]}) for each in args[2:count]]
+            # All penalties of a method are compared on the same seeds.
+            named += [(each, {"penalty": 1.0}) for each in args[2:count]]
             task = args[0]
         case "gain_under" | "gain_over_preset":
             named = [(each, {"settings": args[0]}) for each in args[2:4]]
@@ -141,10 +143,11 @@ def sides(name, args, files):
         case _:
             raise AssertionError(f"{name}: not recomputed")
     found = [files.by_seed(metric, task, each, **given) for each, given in named]
-    common = set.intersection(*map(set, found))
-    if len(found) == 2 and not STEADY & {each for each, _ in named}:
-        return [means(each, common) for each in found]
-    return [means(each) for each in found]
+    asked = found[: 1 if name in ("score", "penalised") else 2]
+    if len(found) > 1 and not STEADY & {each for each, _ in named}:
+        common = set.intersection(*map(set, found))
+        return [means(each, common) for each in asked]
+    return [means(each) for each in asked]
 
 
 def test_every_number_is_that_of_the_files(asked, files):
