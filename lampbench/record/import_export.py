@@ -6,7 +6,6 @@ what the code of OPPU and CoPe writes, with the answers in place of the referenc
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from textwrap import indent
@@ -18,7 +17,7 @@ from lampbench.data.loaders.references import is_same_task
 from lampbench.data.parse_values import as_id, as_text, json_type
 from lampbench.engine.models import BUNDLED, MODEL_PRESETS
 from lampbench.record.dataset_files import record_dataset
-from lampbench.record.manifest import ExternalFile, Manifest, ModelDetails
+from lampbench.record.manifest import MANIFEST, ExternalFile, Manifest, ModelDetails
 from lampbench.record.paths import run_path
 from lampbench.record.private import without_texts
 from lampbench.record.recorded_run import Run, read_run
@@ -30,6 +29,7 @@ from lampbench.util.atomic import replacing
 from lampbench.util.disk_set import DiskSet
 from lampbench.util.errors import LampbenchError, short_repr
 from lampbench.util.hashing import digest_of_list, file_digest
+from lampbench.util.regular_file import read_regular
 
 EXTERNAL = "external"
 """The preset and the fidelity of a run whose settings the harness does not know."""
@@ -104,20 +104,24 @@ def import_predictions(
 ) -> Run:
     """Score a file of predictions and record it as an external run.
 
-    Its key is the digest of what it holds, so that the same file is recorded once. Where it is
-    `private`, no text of the users or the model is recorded.
+    Its key is the digest of what it holds, so that the same file is recorded once, privately or
+    with texts. Where it is `private`, no text of the users or the model is recorded.
 
     Raises:
         LampbenchError: as `read_prediction_file`.
         RecordedAlready: this file was imported before.
     """
     rows = read_prediction_file(file, task, dataset)
+    answers = (row.prediction for row in rows)
+    key = _external_key(method, task.name, model, seed, dataset.fingerprint, answers)
+    folder = run_path(results, task.name, model, method, key)
+    _require_not_recorded_otherwise(folder, private)  # before any text is written
     scoring = Scoring((*METRICS, *task.metrics), plugins, histories(dataset), task.choices)
     spec = MODEL_PRESETS.get(model)
     location = "lampbench.bundled" if model in BUNDLED else spec.location if spec else model
     data = record_dataset(results, dataset, task, private=private)
     manifest = Manifest(
-        key="",
+        key=key,
         method=method,
         method_title=title,
         task=task.name,
@@ -137,28 +141,42 @@ def import_predictions(
         external=ExternalFile(file.name, file_digest(file)),
         private=private,
     )
-    manifest = replace(manifest, key=external_key(manifest, (row.prediction for row in rows)))
     scores = score_predictions(rows, None, scoring)
     if private:
         rows = [without_texts(row) for row in rows]
     try:
         return write_run(results, manifest, rows, scores, metrics=scoring.load())
     except RecordedAlready as error:
-        folder = run_path(results, manifest.task, manifest.model, manifest.method, manifest.key)
-        what = "nothing is left to do"
-        if private and not read_run(folder).manifest.private:
-            what = f"and with their texts: delete {folder} and give the command again"
-        raise RecordedAlready(f"{error} with these predictions; {what}") from error
+        read_run(folder)  # it may be damaged
+        raise RecordedAlready(f"{error} with these predictions; nothing is left to do") from error
     finally:
         if private:
             remove_unused_files(results, task.name)  # those of a record with texts
 
 
+def _require_not_recorded_otherwise(folder: Path, private: bool) -> None:
+    try:
+        recorded = Manifest.from_json(read_regular(folder / MANIFEST))
+    except (OSError, ValueError):
+        return  # not there, or damaged, which is said when it is not replaced
+    if recorded.private != private:
+        how = "with their texts" if private else "privately, without their texts"
+        raise RecordedAlready(
+            f"{folder}: this run is recorded already with these predictions, {how}: delete "
+            f"{folder} and give the command again"
+        )
+
+
 def external_key(manifest: Manifest, answers: Iterable[str | None]) -> str:
     """The key of an external run: the digest of what was run and of the answers, in order."""
     m = manifest
-    settings = EXTERNAL, m.method, m.task, m.model, m.seed, m.dataset.fingerprint
-    return digest_of_list([*settings, iter(answers)])
+    return _external_key(m.method, m.task, m.model, m.seed, m.dataset.fingerprint, answers)
+
+
+def _external_key(
+    method: str, task: str, model: str, seed: int, data: str, answers: Iterable[str | None]
+) -> str:
+    return digest_of_list([EXTERNAL, method, task, model, seed, data, iter(answers)])
 
 
 def export_predictions(run: Run, task: Task, file: Path) -> int:

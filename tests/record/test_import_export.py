@@ -211,7 +211,7 @@ def test_a_record_with_texts_is_not_taken_for_a_private_import(give, answers, tm
     run = only(tmp_path)
     before = sorted(tmp_path.rglob("*.json.gz"))
     code, _, err = give(answers, "--private")
-    assert code == 2
+    assert code == 2 and len(err.splitlines()) == 1
     assert f"with their texts: delete {run.path.relative_to(tmp_path)} and give" in err
     assert sorted(tmp_path.rglob("*.json.gz")) == before, "nothing is left over"
     shutil.rmtree(run.path)
@@ -220,5 +220,28 @@ def test_a_record_with_texts_is_not_taken_for_a_private_import(give, answers, tm
     text = only(tmp_path).queries
     assert all(query.fields == {} for query in text.values())
     assert len(list(tmp_path.rglob("*.queries.json.gz"))) == 1, "the file with texts is deleted"
+    code, _, err = give(answers, "--private")
+    assert code == 2 and "nothing is left to do" in err
+
+
+def test_a_private_import_is_not_taken_for_a_record_with_texts(give, answers, tmp_path):
+    assert give(answers, "--private")[0] == 0
+    run = only(tmp_path)
+    before = sorted(tmp_path.rglob("*.json.gz"))
+    code, _, err = give(answers)
+    assert code == 2 and len(err.splitlines()) == 1
+    assert f"without their texts: delete {run.path.relative_to(tmp_path)} and give" in err
+    assert sorted(tmp_path.rglob("*.json.gz")) == before, "no text is written"
+    shutil.rmtree(run.path)
+    assert give(answers)[0] == 0
+    assert not only(tmp_path).manifest.private and only(tmp_path).predictions[0].prediction
     code, _, err = give(answers)
     assert code == 2 and "nothing is left to do" in err
+
+
+def test_a_damaged_import_is_not_taken_for_a_sound_one(give, answers, tmp_path):
+    assert give(answers)[0] == 0
+    (only(tmp_path).path / "scores.json.gz").write_bytes(b"")
+    code, _, err = give(answers)
+    assert code == 2 and len(err.splitlines()) == 1
+    assert "scores.json.gz was changed after the run" in err and "delete it and repeat" in err
