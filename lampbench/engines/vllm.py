@@ -124,11 +124,17 @@ class Vllm(EnginePlugin):
             store=setup.store,
         )
         batch_size = setup.batch_size or _BATCH_SIZE
+        has_plugin = Capability.SCORES_PENALTY in self.able(setup)
         folder = setup.store.partial("vllm", secrets.token_hex(8))  # where joined servers can read
         server: Server
         if arguments["url"]:
             server = JoinedServer(
-                _client(arguments["url"]), spec, shapes, merged, arguments["patience"], setup.say
+                _client(arguments["url"]),
+                shapes,
+                merged,
+                plugin=has_plugin,
+                patience=arguments["patience"],
+                say=setup.say,
             )
         else:
             server = OwnServer(
@@ -154,7 +160,7 @@ class Vllm(EnginePlugin):
             folder=folder,
             most_adapters=max(arguments["max_loras"], arguments["max_cpu_loras"]),
             window=2 * batch_size,
-            has_plugin=Capability.SCORES_PENALTY in self.able(setup),
+            has_plugin=has_plugin,
         )
 
     def close(self, engine: Engine) -> None:

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from lampbench.engine.models import ModelSpec
 from lampbench.engine.protocol import Weights
@@ -51,6 +51,14 @@ class Server(Protocol):
 
     def revive(self, stopped: threading.Event) -> None:
         """Come back after the server stopped answering; its adapters are gone."""
+        ...
+
+    def require_same(self, answer: Any) -> None:
+        """Make sure that an answer is of the server that was prepared.
+
+        Raises:
+            LampbenchError: another one has taken its place.
+        """
         ...
 
     def stop(self) -> None:
@@ -146,6 +154,9 @@ class OwnServer:
             self._say(f"the vLLM server ended ({process.cause()}); starting it again")
         self.stop()
         self._start(stopped)
+
+    def require_same(self, answer: Any) -> None:
+        """Nothing: no other server has its key."""
 
     def stop(self) -> None:
         """End the server."""

@@ -174,7 +174,8 @@ class StandIn:
         try:
             self.meanwhile(model)
             choices = [self._choice(n, body) for n in range(body.get("n", 1))]
-            return 200, {"choices": choices}
+            fingerprint = f"vllm-{self.version}-{seed_from(self.root)}"
+            return 200, {"choices": choices, "system_fingerprint": fingerprint}
         finally:
             with self.lock:
                 self._under_way.remove(model)
