@@ -106,6 +106,15 @@ def test_an_adapter_on_the_output_layer_is_refused(client, server, random_adapte
         list(client().generate(requests((bad,))))
 
 
+def test_a_server_that_bounds_all_answers_is_refused(client, server):
+    """A server takes max_new_tokens from the model's generation_config.json, if it reads one."""
+    engine = client()
+    engine._stop = frozenset({0})
+    server.most_new = 5
+    with pytest.raises(LampbenchError, match=r"after 5 tokens, and 8 .*generation-config vllm"):
+        list(engine.generate(requests(())))
+
+
 ANSWERS = {
     "none": {},
     "without ids": {"choices": [{"index": 0, "text": "x", "finish_reason": "stop"}]},
