@@ -1,6 +1,5 @@
 """What a vLLM server is to the engine, and the one that lampbench starts and stops."""
 
-import shlex
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from lampbench.engine.models import ModelSpec
 from lampbench.engine.protocol import Weights
 from lampbench.engine.vllm.http_client import ServerGone, VllmClient
 from lampbench.engine.vllm.model_shapes import ModelShapes
+from lampbench.engine.vllm.server_arguments import server_arguments
 from lampbench.engine.vllm.server_checks import contrasts_per_request
 from lampbench.engine.vllm.server_process import ServerProcess
 from lampbench.engine.vllm.serving import Serving
@@ -208,7 +208,7 @@ class OwnServer:
             found += ["--logits-processors", PROCESSOR]
         if contrast:
             found += ["--hf-overrides", contrastive_override(self._shapes)]
-        return [*found, *shlex.split(settings.more)]
+        return [*found, *server_arguments(settings.more)]
 
 
 def contrastive_override(shapes: ModelShapes) -> str:
