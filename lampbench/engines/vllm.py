@@ -70,7 +70,7 @@ class Vllm(EnginePlugin):
 
     def able(self, setup: EngineSetup) -> frozenset[Capability]:
         """Contrast and penalties on log-probabilities need lampbench-vllm in the server."""
-        _require_one_server(setup)
+        _require_sound(setup)
         found = set(_ALWAYS)
         has_form = model_type(setup.model) in _CONTRASTIVE
         if setup.arguments["url"]:
@@ -92,7 +92,7 @@ class Vllm(EnginePlugin):
 
         Raises:
             LampbenchError: a way of loading the model, or both an environment and a server, is
-                given; there is no vLLM, or no server.
+                given; `server_args` cannot be used; there is no vLLM, or no server.
         """
         given = setup.model_arguments
         for name in ("quantization", "device_map", "attn_implementation"):
@@ -124,11 +124,17 @@ class Vllm(EnginePlugin):
             store=setup.store,
         )
         batch_size = setup.batch_size or _BATCH_SIZE
+        has_plugin = Capability.SCORES_PENALTY in self.able(setup)
         folder = setup.store.partial("vllm", secrets.token_hex(8))  # where joined servers can read
         server: Server
         if arguments["url"]:
             server = JoinedServer(
-                _client(arguments["url"]), spec, shapes, merged, arguments["patience"], setup.say
+                _client(arguments["url"]),
+                shapes,
+                merged,
+                plugin=has_plugin,
+                patience=arguments["patience"],
+                say=setup.say,
             )
         else:
             server = OwnServer(
@@ -154,7 +160,7 @@ class Vllm(EnginePlugin):
             folder=folder,
             most_adapters=max(arguments["max_loras"], arguments["max_cpu_loras"]),
             window=2 * batch_size,
-            has_plugin=Capability.SCORES_PENALTY in self.able(setup),
+            has_plugin=has_plugin,
         )
 
     def close(self, engine: Engine) -> None:
@@ -165,12 +171,15 @@ class Vllm(EnginePlugin):
 _BATCH_SIZE = 64
 
 
-def _require_one_server(setup: EngineSetup) -> None:
+def _require_sound(setup: EngineSetup) -> None:
+    from lampbench.engine.vllm.server_arguments import server_arguments
+
     given = setup.arguments
     if given["url"] and (given["python"] or given["server_args"]):
         raise LampbenchError(
             "--vllm-url joins a server that runs; leave out --vllm-python and server_args"
         )
+    server_arguments(given["server_args"] or "")
 
 
 def _version(setup: EngineSetup) -> str:
@@ -182,7 +191,7 @@ def _version(setup: EngineSetup) -> str:
     from lampbench.engine.vllm.joined_server import server_version_at
     from lampbench.engine.vllm.vllm_environment import vllm_environment
 
-    _require_one_server(setup)
+    _require_sound(setup)
     if setup.arguments["url"]:
         return server_version_at(_client(setup.arguments["url"]))
     return vllm_environment(setup.arguments["python"]).version

@@ -1,6 +1,7 @@
 """One HTTP request to an API: a deadline for the whole of it, a bound on the reply's size."""
 
 import json
+import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -9,10 +10,12 @@ from threading import Lock
 from typing import Any
 
 from lampbench.engine.openai.api_options import ApiOptions
+from lampbench.util.errors import LampbenchError
 from lampbench.util.version import VERSION
 
 _LARGEST = 64 * 2**20  # bytes of a reply: log-probabilities of a prompt are the longest
 _CONNECT = 10.0  # seconds
+_OF_THE_ENVIRONMENT = ("http_proxy", "https_proxy", "all_proxy", "ssl_cert_file", "ssl_cert_dir")
 
 
 class NoReply(Exception):
@@ -53,6 +56,9 @@ class ApiClient:
 
     Redirects are not followed, so that the key goes to no other address. The proxies of the
     environment are used, but not for this machine.
+
+    Raises:
+        LampbenchError: a proxy or the certificates that the environment names cannot be used.
     """
 
     def __init__(self, options: ApiOptions, key: str | None) -> None:
@@ -64,13 +70,23 @@ class ApiClient:
         headers = {"User-Agent": f"lampbench/{VERSION}", "Accept": "application/json"}
         if key is not None:
             headers["Authorization"] = f"Bearer {key}"
-        self._client = httpx2.Client(
-            headers=headers,
-            timeout=httpx2.Timeout(options.timeout, connect=min(_CONNECT, options.timeout)),
-            limits=httpx2.Limits(max_connections=options.concurrency),
-            follow_redirects=False,
-            trust_env=not options.on_this_machine,
-        )
+        try:
+            self._client = httpx2.Client(
+                headers=headers,
+                timeout=httpx2.Timeout(options.timeout, connect=min(_CONNECT, options.timeout)),
+                limits=httpx2.Limits(max_connections=options.concurrency),
+                follow_redirects=False,
+                trust_env=not options.on_this_machine,
+            )
+        except (ImportError, OSError, ValueError, httpx2.InvalidURL) as error:
+            named = [name for name in os.environ if name.lower() in _OF_THE_ENVIRONMENT]
+            # no words of an address: it may hold a password
+            missing = isinstance(error, ImportError)
+            cause = str(error).partition(". ")[0] if missing else type(error).__name__
+            raise LampbenchError(
+                f"a proxy or certificates of the environment cannot be used ({cause}): mend or "
+                f"unset {', '.join(named) or 'the certificates of this system'}"
+            ) from error
 
     def post(self, path: str, payload: Mapping[str, Any]) -> ApiReply:
         """Send a JSON object to a path under the address.
@@ -138,6 +154,8 @@ class ApiClient:
             raise NoReply(self._too_slow, unsent=False) from error
         except (httpx2.UnsupportedProtocol, httpx2.LocalProtocolError, httpx2.InvalidURL) as error:
             raise NoReply(str(error), unsent=True, lasting=True) from error
+        except UnicodeError as error:  # a host of which no name server can be asked
+            raise NoReply(f"no address ({error})", unsent=True, lasting=True) from error
         except httpx2.DecodingError as error:
             raise NoReply(f"its reply cannot be decompressed ({error})", unsent=False) from error
         except httpx2.TransportError as error:

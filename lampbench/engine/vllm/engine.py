@@ -162,7 +162,7 @@ class VllmEngine:
         ids = prompts[0].ids
 
         def read(found: object) -> list[Completion]:
-            answers = token_answers(found, ids, self._stop)
+            answers = token_answers(found, ids, self._stop, request.spec.max_new_tokens)
             if request.spec.sampling is None:
                 answers *= request.samples
             if len(answers) != request.samples:

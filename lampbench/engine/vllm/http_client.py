@@ -6,7 +6,7 @@ import socket
 import threading
 from contextlib import suppress
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from lampbench.util.errors import LampbenchError, short_repr
 
@@ -41,22 +41,20 @@ class VllmClient:
     `key` is sent as a bearer token. Proxies of the environment are not used.
 
     Raises:
-        LampbenchError: `url` is no address of a server.
+        LampbenchError: `url` is no address of a server or holds a password, or no header can hold
+            the key.
     """
 
     def __init__(self, url: str, key: str | None = None) -> None:
-        parts = urlsplit(url if "//" in url else f"//{url}", scheme="http")
-        try:
-            port = parts.port
-        except ValueError:
-            port = -1
-        if parts.scheme not in ("http", "https") or not parts.hostname or port == -1:
+        parts = _address(url)
+        if key and not (key.isascii() and key.isprintable()):
             raise LampbenchError(
-                f"{short_repr(url)} is no address of a server; write http://HOST:PORT"
+                "the environment variable VLLM_API_KEY holds characters that no key has; set it "
+                "again"
             )
-        self.url = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+        self.url = f"{parts.scheme}://{parts.netloc}"
         self._secure = parts.scheme == "https"
-        self._host, self._port = parts.hostname, port
+        self._host, self._port = str(parts.hostname), parts.port
         # servers are often named with the path of their API, as OpenAI's clients want it
         self._path = parts.path.rstrip("/").removesuffix("/v1")
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
@@ -119,6 +117,28 @@ class VllmClient:
                 self._open.discard(connection)
             connection.close()
         return _checked(status, content)
+
+
+def _address(url: str) -> SplitResult:
+    """The parts of a server's address.
+
+    Raises:
+        LampbenchError: it is none, or it holds a password, which messages would show.
+    """
+    try:
+        parts = urlsplit(url if "//" in url else f"//{url}", scheme="http")
+        (parts.hostname or "").encode("idna")
+        sound = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        sound = False
+    if "@" in url:
+        raise LampbenchError(
+            "--vllm-url: leave user and password out of the address; the server's key is read from "
+            "the environment variable VLLM_API_KEY"
+        )
+    if not sound or not url.isprintable() or " " in url or not parts.path.isascii():
+        raise LampbenchError(f"{short_repr(url)} is no address of a server; write http://HOST:PORT")
+    return parts
 
 
 def _checked(status: int, content: bytes) -> Any:

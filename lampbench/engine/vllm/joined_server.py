@@ -3,13 +3,16 @@
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 from lampbench.engine.models import ModelSpec
 from lampbench.engine.protocol import Weights
 from lampbench.engine.vllm.http_client import ServerGone, VllmClient
 from lampbench.engine.vllm.model_shapes import ModelShapes
 from lampbench.engine.vllm.server_checks import (
+    ServedModel,
     contrasts_per_request,
+    has_plugin,
     require_lora_loading,
     require_model,
     require_vocabulary,
@@ -18,46 +21,60 @@ from lampbench.engine.vllm.server_checks import (
 )
 from lampbench.engine.vllm.servers import POLL_SECONDS, PROCESSOR, contrastive_override
 from lampbench.engine.vllm.serving import Serving
-from lampbench.util.errors import LampbenchError
+from lampbench.util.errors import LampbenchError, short_repr
 
 
 class JoinedServer:
     """A server that somebody else runs; it is waited for when it stops answering.
 
-    `patience` is how long, in seconds.
+    `patience` is how long, in seconds, and `plugin` whether the server has the logits processor of
+    lampbench-vllm. It may be replaced by another server at any time, so that it is checked
+    whenever it is prepared.
+
+    Raises:
+        LampbenchError: nothing answers, or it is no vLLM.
     """
 
     def __init__(
         self,
         client: VllmClient,
-        spec: ModelSpec,
         shapes: ModelShapes,
         merged: Callable[[Weights], ModelSpec],
+        *,
+        plugin: bool,
         patience: float,
         say: Callable[[str], object],
     ) -> None:
         self.client = client
         self.troubled = False
-        self._spec, self._shapes, self._merged = spec, shapes, merged
+        self._shapes, self._merged, self._plugin = shapes, merged, plugin
         self._patience, self._say = patience, say
-        self._ready: set[tuple[Weights, bool, bool]] = set()
+        self._fingerprints: dict[str, Any] = {}
         self._version = server_version_at(client)
-        self.name = served_model(client).name
+        try:
+            self.name = served_model(client).name
+        except ServerGone as gone:
+            raise LampbenchError(
+                f"the server at {client.url} stopped answering ({gone}); run the same command again"
+            ) from gone
 
     def prepare(self, serving: Serving, rank: int, stopped: threading.Event) -> bool:
-        """Check that the server is what is asked for."""
-        asked = serving.merged, serving.contrast, serving.adapted
-        if asked in self._ready:
-            return False
-        self._check(serving)
-        self._ready.add(asked)
+        """Check that the server is what is asked for, and still what the plan says."""
+        if (version := server_version(self.client)) != self._version:
+            raise LampbenchError(
+                f"the server at {self.client.url} is vLLM {version} now, after {self._version}; "
+                "run the same command again"
+            )
+        served = served_model(self.client)
+        self._check(served, serving)
+        self.name = served.name
         return False
 
     def revive(self, stopped: threading.Event) -> None:
-        """Wait until the server answers again, and check that it is the same.
+        """Wait until the server answers again.
 
         Raises:
-            LampbenchError: it does not come back, or it is another one.
+            LampbenchError: it does not come back.
         """
         end = time.monotonic() + self._patience
         told = False
@@ -79,20 +96,37 @@ class JoinedServer:
                     told = True
                 if stopped.wait(POLL_SECONDS):
                     raise
-        if (version := server_version(self.client)) != self._version:
+
+    def require_same(self, answer: Any) -> None:
+        """Compare what an answer says of the server's configuration with what the first one said.
+
+        vLLM's `system_fingerprint` has its version and a digest of the model and its options; a
+        proxy may lead to another server while no request fails.
+
+        Raises:
+            LampbenchError: they differ.
+        """
+        found = answer.get("system_fingerprint") if isinstance(answer, dict) else None
+        if found is None:
+            return
+        before = self._fingerprints.setdefault("first", found)
+        if before != found:
             raise LampbenchError(
-                f"the server at {self.client.url} came back as vLLM {version}, after "
-                f"{self._version}; run the same command again"
+                f"{self.client.url} answers with another model or other options than before "
+                f"(fingerprint {short_repr(found)}, before {short_repr(before)}); start the server "
+                "as it was and run the same command again"
             )
-        self.name = served_model(self.client).name
-        self._ready.clear()
 
     def stop(self) -> None:
         """Nothing: the server is somebody else's."""
 
-    def _check(self, serving: Serving) -> None:
-        served = served_model(self.client)
+    def _check(self, served: ServedModel, serving: Serving) -> None:
         model = self._merged(serving.merged)
+        if self._plugin and not has_plugin(self.client, served.name):
+            raise LampbenchError(
+                f"the server at {self.client.url} does not have lampbench-vllm any more; start it "
+                f"with --logits-processors {PROCESSOR} and run the same command again"
+            )
         if serving.contrast and not contrasts_per_request(self.client, served.name):
             raise LampbenchError(
                 f"the server at {self.client.url} does not decode contrastively; install "

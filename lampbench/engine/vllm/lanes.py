@@ -21,6 +21,11 @@ class Lanes(Generic[K]):
         self._passing = 0
         self._changed = threading.Condition()
 
+    def forget(self) -> None:
+        """Prepare the server again before the next request, whatever its kind is."""
+        with self._changed:
+            self._kind = None
+
     @contextlib.contextmanager
     def take(self, kind: K, stopped: threading.Event) -> Iterator[None]:
         """A time in which no request of another kind is under way."""

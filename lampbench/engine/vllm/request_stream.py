@@ -65,6 +65,7 @@ class RequestStream:
         """
         self._lost = None
         self._fruitless = 0
+        self._lanes.forget()  # a joined server may have been replaced since
         waiting: set[Future[T]] = set()
         stopped = threading.Event()
         coming = iter(asks)
@@ -99,6 +100,7 @@ class RequestStream:
             except ServerGone as gone:
                 if stopped.is_set():
                     raise
+                self._lanes.forget()  # whatever answers next is checked first
                 cause, lost, tries = str(gone), epoch, tries + gone.asked
             except ServerRefused as refused:
                 if refused.status != _NOT_FOUND or not ask.adapters:
@@ -121,7 +123,9 @@ class RequestStream:
 
     def _complete(self, model: str, ask: Ask[T], stopped: threading.Event) -> Any:
         body = {**ask.body, "model": model}
-        return self._server.client.post("/v1/completions", body, stopped)
+        found = self._server.client.post("/v1/completions", body, stopped)
+        self._server.require_same(found)
+        return found
 
     def _enter(self, kind: tuple[Serving, int], stopped: threading.Event) -> None:
         if self._server.prepare(*kind, stopped):

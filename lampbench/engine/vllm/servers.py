@@ -1,16 +1,16 @@
 """What a vLLM server is to the engine, and the one that lampbench starts and stops."""
 
-import shlex
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from lampbench.engine.models import ModelSpec
 from lampbench.engine.protocol import Weights
 from lampbench.engine.vllm.http_client import ServerGone, VllmClient
 from lampbench.engine.vllm.model_shapes import ModelShapes
+from lampbench.engine.vllm.server_arguments import server_arguments
 from lampbench.engine.vllm.server_checks import contrasts_per_request
 from lampbench.engine.vllm.server_process import ServerProcess
 from lampbench.engine.vllm.serving import Serving
@@ -51,6 +51,14 @@ class Server(Protocol):
 
     def revive(self, stopped: threading.Event) -> None:
         """Come back after the server stopped answering; its adapters are gone."""
+        ...
+
+    def require_same(self, answer: Any) -> None:
+        """Make sure that an answer is of the server that was prepared.
+
+        Raises:
+            LampbenchError: another one has taken its place.
+        """
         ...
 
     def stop(self) -> None:
@@ -147,6 +155,9 @@ class OwnServer:
         self.stop()
         self._start(stopped)
 
+    def require_same(self, answer: Any) -> None:
+        """Nothing: no other server has its key."""
+
     def stop(self) -> None:
         """End the server."""
         if self._process is not None:
@@ -197,7 +208,7 @@ class OwnServer:
             found += ["--logits-processors", PROCESSOR]
         if contrast:
             found += ["--hf-overrides", contrastive_override(self._shapes)]
-        return [*found, *shlex.split(settings.more)]
+        return [*found, *server_arguments(settings.more)]
 
 
 def contrastive_override(shapes: ModelShapes) -> str:

@@ -102,26 +102,37 @@ def score_body(prompt: TokenIds, response: TokenIds) -> dict[str, Any]:
     }
 
 
-def token_answers(found: Any, prompt: TokenIds, stop: Collection[int]) -> list[DecodedAnswer]:
-    """The answers in what a server sent, in the order of their numbers.
+def token_answers(
+    found: Any, prompt: TokenIds, stop: Collection[int], budget: int
+) -> list[DecodedAnswer]:
+    """The answers in what a server sent, in the order of their numbers; `budget` tokens were
+    allowed.
 
     Raises:
-        LampbenchError: it is no answer to this prompt.
+        LampbenchError: it is no answer to this prompt, or ended before the budget was spent.
     """
     try:
         choices = sorted(found["choices"], key=lambda choice: int(choice["index"]))
-        return [_token_answer(choice, prompt, stop) for choice in choices]
+        return [_token_answer(choice, prompt, stop, budget) for choice in choices]
     except (KeyError, TypeError, ValueError) as error:
         raise _unusable("token ids", error) from error
 
 
-def _token_answer(choice: Any, prompt: TokenIds, stop: Collection[int]) -> DecodedAnswer:
+def _token_answer(
+    choice: Any, prompt: TokenIds, stop: Collection[int], budget: int
+) -> DecodedAnswer:
     if choice["prompt_token_ids"] != list(prompt):
         raise ValueError("it answers another prompt")
     ids = tuple(int(token) for token in choice["token_ids"])
     reason = choice["finish_reason"]
     if reason not in ("stop", "length"):
         raise ValueError(f"it ended with {reason!r}")
+    if len(ids) > budget or (reason == "length" and len(ids) < budget):
+        raise LampbenchError(
+            f"the server ended an answer after {len(ids)} tokens, and {budget} were asked for: "
+            "max_new_tokens in its model's generation_config.json bounds all answers; start it "
+            "with --generation-config vllm"
+        )
     if reason == "stop":
         if not ids or ids[-1] not in stop:
             raise ValueError("it stopped without a stop token")

@@ -1,11 +1,13 @@
 """The API engine with a server that throttles, fails, hangs and lies."""
 
+import builtins
 import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
 
+from lampbench.util.errors import LampbenchError
 from tests.engine.openai.asking import answers, many, refusal, request
 from tests.shared.api_server import MODEL, Answer, completion
 
@@ -131,6 +133,35 @@ def test_a_redirection_is_not_followed_with_the_key(api_server, engine, monkeypa
 def test_no_server_at_the_address(engine):
     told = refusal(engine(address="http://127.0.0.1:9/v1"))
     assert "no connection" in told and "--api-base" in told
+
+
+def test_a_host_that_no_name_server_can_be_asked_of(engine):
+    assert "check --api-base" in refusal(engine(address="http://a..b/v1"))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ALL_PROXY", "socks5://user:hidden@127.0.0.1:9"),
+        ("HTTPS_PROXY", "http://user:hidden"),
+        ("SSL_CERT_FILE", "/nowhere/hidden"),
+    ],
+)
+def test_an_environment_that_cannot_be_used_is_told_in_one_line(engine, monkeypatch, name, value):
+    monkeypatch.setenv(name, value)
+    monkeypatch.setattr("builtins.__import__", _without_socks(builtins.__import__))
+    with pytest.raises(LampbenchError, match=f"unset .*{name}") as raised:
+        engine(address="https://api.example/v1")
+    assert "hidden" not in str(raised.value) and "\n" not in str(raised.value)
+
+
+def _without_socks(load):
+    def find(name, *rest):
+        if name == "socksio":
+            raise ImportError(name)
+        return load(name, *rest)
+
+    return find
 
 
 def test_a_server_that_hangs(api_server, engine):

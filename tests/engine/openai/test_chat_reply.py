@@ -99,6 +99,18 @@ def test_a_prompt_that_was_cut_is_told():
         read(sound(**usage(1_000, 3)), characters=9_000)
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["<think>\nA title.</think>\n\nA title", "\n<think>The user wants", "So.\n</think>A",
+     "<|channel|>analysis<|message|>So"],
+)  # fmt: skip
+def test_an_answer_with_reasoning_in_it_is_told(text):
+    with pytest.raises(WrongReply, match="the model's reasoning in it") as told:
+        read(sound(text))
+    assert len(str(told.value)) < 200  # longer messages are cut
+    assert read(sound("I think <b>so</b>")).text == "I think <b>so</b>"
+
+
 def test_another_model_is_told():
     with pytest.raises(WrongReply, match="'large-7' answered where 'tiny-1' was asked"):
         read(sound(model="large-7"))

@@ -43,6 +43,7 @@ class StandIn:
         self.name = name
         self.root, self.vocabulary, self.tokenize = root, vocabulary, tokenize
         self.version, self.context, self.key = "0.32.0", 256, ""
+        self.most_new = 1000  # as max_new_tokens in a generation_config.json says
         self.max_rank, self.lora, self.plugin = 64, True, "none"
         self.fault: Callable[[str, Any], Reply | str | None] = lambda path, body: None
         self.asked: list[dict[str, Any]] = []
@@ -174,7 +175,8 @@ class StandIn:
         try:
             self.meanwhile(model)
             choices = [self._choice(n, body) for n in range(body.get("n", 1))]
-            return 200, {"choices": choices}
+            fingerprint = f"vllm-{self.version}-{seed_from(self.root)}"
+            return 200, {"choices": choices, "system_fingerprint": fingerprint}
         finally:
             with self.lock:
                 self._under_way.remove(model)
@@ -183,7 +185,7 @@ class StandIn:
         ids: list[int] = []
         prompt, stop = body["prompt"], set(body.get("stop_token_ids", []))
         reason = "length"
-        for _ in range(body["max_tokens"]):
+        for _ in range(min(body["max_tokens"], self.most_new)):
             ids.append(self._next([*prompt, *ids], body, number))
             if ids[-1] in stop:
                 reason = "stop"

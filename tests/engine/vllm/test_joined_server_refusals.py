@@ -45,10 +45,34 @@ def test_no_server_at_the_address(setup_of, server):
     server.start()
 
 
-@pytest.mark.parametrize("url", ["", "ftp://x", "http://", "http://h:port"])
+@pytest.mark.parametrize(
+    "url",
+    ["", "ftp://x", "http://", "http://h:port", "http://h:0", "http://a..b", "http://[::1",
+     "http://a b", "http://h/\u00e4"],
+)  # fmt: skip
 def test_what_is_no_address(setup_of, url):
     with pytest.raises(LampbenchError, match=r"no address|give a text"):
         vllm.Vllm().check(setup_of(url=url))
+
+
+def test_neither_a_password_nor_a_key_that_cannot_be_sent(setup_of, server, monkeypatch):
+    with pytest.raises(LampbenchError, match="leave user and password out") as raised:
+        vllm.Vllm().check(setup_of(url="http://me:hidden@host"))
+    assert "hidden" not in str(raised.value)
+    for key in ("schl\u00fcssel", "two\nlines"):
+        monkeypatch.setenv("VLLM_API_KEY", key)
+        with pytest.raises(LampbenchError, match="VLLM_API_KEY holds characters") as raised:
+            vllm.Vllm().check(setup_of(url=server.url))
+        assert key not in str(raised.value)
+
+
+@pytest.mark.parametrize("fault", [(503, {}), "hang up"])
+def test_a_server_that_ends_while_it_is_joined(setup_of, server, fault):
+    setup = setup_of(url=server.url)
+    vllm.Vllm().able(setup)
+    server.fault = lambda path, body: fault if path == "/v1/models" else None
+    with pytest.raises(LampbenchError, match="stopped answering"):
+        vllm.Vllm().open(setup)
 
 
 def test_a_server_without_loading_of_adapters(client, server, random_adapters):
@@ -104,6 +128,15 @@ def test_an_adapter_on_the_output_layer_is_refused(client, server, random_adapte
     save_file(tensors, file)
     with pytest.raises(LampbenchError, match="output layer"):
         list(client().generate(requests((bad,))))
+
+
+def test_a_server_that_bounds_all_answers_is_refused(client, server):
+    """A server takes max_new_tokens from the model's generation_config.json, if it reads one."""
+    engine = client()
+    engine._stop = frozenset({0})
+    server.most_new = 5
+    with pytest.raises(LampbenchError, match=r"after 5 tokens, and 8 .*generation-config vllm"):
+        list(engine.generate(requests(())))
 
 
 ANSWERS = {

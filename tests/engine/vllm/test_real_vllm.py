@@ -225,7 +225,7 @@ def test_one_alpha_and_tau_for_a_whole_server(side, tmp_path):
         def ask(number):
             ids = encoder.encode_prompt("q", prompt(number), 200).ids
             body = generation_body(GenerationSpec(NEW), 1, 0, ids, stop) | {"model": "user"}
-            (answer,) = token_answers(server.client.post("/v1/completions", body), ids, stop)
+            (answer,) = token_answers(server.client.post("/v1/completions", body), ids, stop, NEW)
             return answer.ids
 
         with ThreadPoolExecutor(6) as pool:
@@ -261,7 +261,7 @@ def test_the_trap_of_base_rows_is_still_there(side):
             ids = engine._encoder.encode_prompt("q", request.prompt, 200).ids
             body = generation_body(request.spec, 1, 0, ids, stop)
             (answer,) = token_answers(
-                client.post("/v1/completions", {**body, "model": model}), ids, stop
+                client.post("/v1/completions", {**body, "model": model}), ids, stop, NEW
             )
             return answer.ids
 
