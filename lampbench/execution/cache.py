@@ -253,13 +253,13 @@ class Cache:
         for begun in {path.name for path in (self.root / PARTIAL / kind).glob("*")} & {*keys}:
             self.drop_partial(kind, begun)
 
-    def drop_if_free(self, kind: str, key: str, lock: str) -> None:
-        """As `drop_partial`, unless another process holds a lock."""
-        if (self.root / PARTIAL / kind / key).is_dir():
-            file = self.root / LOCKS / lock
+    def drop_if_free(self, kind: str, keys: Iterable[str], lock: str) -> None:
+        """As `drop_finished`, for whoever does not hold the lock; nothing while others hold it."""
+        file = self.root / LOCKS / lock
+        if any((self.root / PARTIAL / kind).glob("*")):
             with contextlib.suppress(Timeout, OSError), FileLock(file, 0):
                 if not any_part_is_held(file):
-                    self.drop_partial(kind, key)
+                    self.drop_finished(kind, keys)
 
     def _move_away(self, folder: Path, kind: str, key: str, damage: str) -> None:
         parent = self.root / DAMAGED

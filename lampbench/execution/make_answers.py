@@ -74,8 +74,11 @@ def build(plan: Plan, stage: Stage, shard: Shard = ALL_USERS) -> int:
     executor, part = plan.executor, stage.part(shard)
     title, run = stage_title(plan, stage.name), plan.folder.name
     place = UNDIVIDED if stage.of_task else (shard.index, shard.count)
-    if shard != ALL_USERS and not part.missing(executor):  # then there is nothing to wait for
+    lock = executor.keys.shared(stage.recipe)
+    if not part.missing(executor):  # then there is nothing to wait for
         made = part.made(executor)
+        keys = (executor.keys.of(stage.recipe, owner) for owner in made)
+        executor.cache.drop_if_free(stage.name, keys, lock)
         executor.books.reuse(stage.recipe, made)
         executor.progress.reuse(title, len(made), run=run, part=place)
         return len(made)
@@ -84,7 +87,7 @@ def build(plan: Plan, stage: Stage, shard: Shard = ALL_USERS) -> int:
         shard = ALL_USERS
     elif shard != ALL_USERS:
         what += f", shard {shard}"
-    with executor.cache.lock(executor.keys.shared(stage.recipe), what, shard):
+    with executor.cache.lock(lock, what, shard):
         missing = _feasible(plan, stage.recipe, part.missing(executor))
         made = part.made(executor)
         executor.cache.drop_finished(

@@ -93,7 +93,7 @@ def _recorded(plan: Plan, *, again: bool) -> bool:
     executor, name = plan.executor, plan.folder.name
     executor.progress.say(f"already recorded: {plan.folder} (--force runs it again)")
     # a killed process left it
-    executor.cache.drop_if_free(PREDICTIONS, name, f"run-{name}")
+    executor.cache.drop_if_free(PREDICTIONS, [name], f"run-{name}")
     return True
 
 

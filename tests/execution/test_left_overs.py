@@ -77,6 +77,30 @@ def test_unfinished_work_on_finished_artifacts_is_dropped_by_the_next_command(
     assert partial() == []
 
 
+def test_finished_adapters_are_taken_while_another_process_makes_others(
+    planner, engine, partial, tmp_path
+):
+    """Of other users, say, under the same lock; then nothing is cleared away either."""
+    first = planner("oppu")
+    run(first, tmp_path)
+    stage, keys = first.stages[-1], first.executor.keys
+    for owner in stage.made(first.executor):
+        first.executor.cache.partial(stage.name, keys.of(stage.recipe, owner))
+    left = partial()
+    lock = tmp_path / "cache" / "locks" / keys.shared(stage.recipe)
+
+    def wait(text):
+        raise AssertionError(text)
+
+    with hold(lock, stage.name, print):
+        plan = planner("oppu_head")
+        plan.executor.cache.say = wait
+        run(plan, tmp_path)
+        assert partial() == left != []
+    run(planner("oppu_cd"), tmp_path)
+    assert partial() == []
+
+
 def test_stale_temporary_files_are_removed_when_their_file_is_written(tmp_path):
     stale, live, other = (tmp_path / name for name in
                           (".a.json.01234567", ".a.json.89abcdef", ".b.json.01234567"))  # fmt: skip
