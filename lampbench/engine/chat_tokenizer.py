@@ -7,6 +7,7 @@ from typing import Any
 from lampbench.core.fidelity import Fidelity
 from lampbench.engine.chat_template import CHAT_TEMPLATES, load_chat_template
 from lampbench.util.errors import LampbenchError
+from lampbench.util.whole_characters import whole_characters
 
 # Llama's own template writes a date into the prompt; newer ones take today's date unless told.
 _DATE = "26 Jul 2024"
@@ -136,6 +137,7 @@ class ChatTokenizer:
 
         Data is data: a review that contains <s> or </s> neither begins nor ends a sequence.
         """
+        text = whole_characters(text)
         return self._special.sub(lambda match: f"{match[0][0]} {match[0][1:]}", text)
 
     def _require_one_beginning(self, ids: list[int], bos: int) -> None:

@@ -1,6 +1,7 @@
 """What a model's files say of how it can be run, without its weights. Does not import torch."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +32,20 @@ def model_type(spec: ModelSpec) -> str | None:
 
 def context_length(spec: ModelSpec) -> int | None:
     """The model's context length in tokens, as it is when the model is loaded; None if unknown."""
-    config = _read(spec, "config.json")
-    inner = config.get("text_config", config)
-    positions = inner.get("max_position_embeddings") if isinstance(inner, dict) else None
+    positions = text_config(spec).get("max_position_embeddings")
     known = [positions, _read(spec, "tokenizer_config.json").get("model_max_length")]
     numbers = [int(one) for one in known if isinstance(one, int | float) and one > 0]
     return min(numbers) if isinstance(positions, int) and numbers else None
+
+
+def text_config(spec: ModelSpec) -> Mapping[str, Any]:
+    """What config.json says of the model, or of its language model where it has several.
+
+    Empty where the file is not there or cannot be read.
+    """
+    config = _read(spec, "config.json")
+    inner = config.get("text_config", config)
+    return inner if isinstance(inner, dict) else {}
 
 
 def quantization_method(spec: ModelSpec) -> str | None:

@@ -9,6 +9,7 @@ from lampbench.core.prompt import Prompt
 from lampbench.engine.chat_template import paper_chat_template
 from lampbench.engine.chat_tokenizer import CHOOSE_TEMPLATE, ChatTokenizer
 from lampbench.util.errors import LampbenchError
+from lampbench.util.whole_characters import whole_characters
 
 TokenIds = tuple[int, ...]
 
@@ -65,7 +66,7 @@ class PromptEncoder:
             LampbenchError: it does not fit even without these pieces, or the template leaves
                 nothing of it; the message names `request`.
         """
-        texts = [piece.text for piece in prompt.pieces]
+        texts = [whole_characters(piece.text) for piece in prompt.pieces]
         order = sorted(
             (i for i, piece in enumerate(prompt.pieces) if piece.shrink),
             key=lambda i: (-prompt.pieces[i].shrink, -i),

@@ -52,8 +52,13 @@ class Batched(EnginePlugin):
         return {Reference.name: Reference.version} if needed & _NOT_STACKED else {}
 
     def check(self, setup: EngineSetup) -> None:
-        """Also make sure that the device can carry out steps of the asked kind."""
+        """Also make sure that the device can carry out steps of the asked kind, and that no row of
+        the model would depend on the others.
+        """
         super().check(setup)
+        from lampbench.engine.batched.supported_model import require_supported_files
+
+        require_supported_files(setup.model, setup.model_arguments)
         if setup.arguments.get("batch_invariant"):
             _require_invariant(setup)
         if setup.arguments.get("step") == "graph":

@@ -20,6 +20,7 @@ from lampbench.plugin.packaged_encoder import (
 )
 from lampbench.plugin.retrieval import Item, Retriever
 from lampbench.util.errors import LampbenchError
+from lampbench.util.whole_characters import whole_characters
 
 if TYPE_CHECKING:
     import numpy as np
@@ -84,7 +85,8 @@ class Embeddings(UserRecipe):
         encoder = _encoder(self.model, self.revision)
         if not texts:
             return np.zeros((0, 0), np.float32)
-        found = encoder.encode(list(texts), convert_to_numpy=True, show_progress_bar=False)
+        whole = [whole_characters(text) for text in texts]
+        found = encoder.encode(whole, convert_to_numpy=True, show_progress_bar=False)
         return np.asarray(found, np.float32)
 
 

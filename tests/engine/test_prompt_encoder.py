@@ -216,6 +216,17 @@ def test_reference_has_no_bos_in_training_and_two_in_inference(encoder):
     assert raw.count(bos) == 2
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_half_a_surrogate_pair_is_read_as_an_unknown_character(encoder, name):
+    """Data that was made in Python may have one, and no tokenizer takes it."""
+    made = encoder(name)
+    half, whole = (prompt(article=f"storm {odd} " * 90) for odd in ("\ud83d", "\ufffd"))
+    for room in (10_000, 120):
+        assert made.encode_prompt("q", half, room) == made.encode_prompt("q", whole, room)
+    assert made.encode_response("a \udc00") == made.encode_response("a \ufffd")
+    assert made.encode_raw("\ud83d\ude00", "b") == made.encode_raw("\U0001f600", "b")
+
+
 @pytest.mark.parametrize(("name", "template"), EACH)
 def test_only_the_article_is_shortened(encoder, name, template):
     made = encoder(name, template)

@@ -171,6 +171,16 @@ def test_a_model_that_is_not_there_is_one_line(monkeypatch, encoder) -> None:
     assert "\n" not in str(told.value)
 
 
+@pytest.mark.parametrize("part", [CONTRIEVER, WORDLLAMA])
+def test_half_a_surrogate_pair_is_an_unknown_character(encoder, part) -> None:
+    """Data that was made in Python may have one, and no tokenizer takes it."""
+    encode = ready(part).embeddings.encode
+    half, whole = ["cat \ud83d", "dog \udc00 sun"], ["cat \ufffd", "dog \ufffd sun"]
+    assert np.array_equal(encode(half), encode(whole))
+    if part is CONTRIEVER:
+        assert encoder.encoded == [whole, whole]
+
+
 def test_importing_the_plugins_loads_no_encoder(python) -> None:
     code = "import lampbench.plugin, sys; print('sentence_transformers' in sys.modules)"
     assert python("-c", code).stdout.strip() == "False"

@@ -106,7 +106,7 @@ class BatchedEngine:
         self.device = loaded.device
         context = min(loaded.context, context or loaded.context)
         require_step_kind(step, self.device)
-        require_supported(self._model, context)
+        require_supported(self._model.config, spec.location, context)
         self._step = step
         self._base = spec.location
         self._checkpoint_seconds = checkpoint_seconds

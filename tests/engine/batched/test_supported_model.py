@@ -1,5 +1,7 @@
 """Models of which a row's numbers would depend on the batch, or be wrong, are refused."""
 
+import json
+
 import pytest
 import torch
 import transformers
@@ -9,6 +11,7 @@ from lampbench.engine.batched.engine import BatchedEngine
 from lampbench.engine.batched.prompt_tree import PromptTree
 from lampbench.engine.batched.response_scorer import ScoredTree
 from lampbench.engine.models import resolve_model
+from lampbench.engine.quiet_libraries import quiet_libraries
 from lampbench.util.errors import LampbenchError
 from tests.engine import tiny_models
 
@@ -31,7 +34,8 @@ def saved(tmp_path):
         with torch.random.fork_rng():
             torch.manual_seed(0)
             model = transformers.AutoModelForCausalLM.from_config(kind(**SIZES | ids | options))
-        model.save_pretrained(tmp_path)
+        with quiet_libraries():
+            model.save_pretrained(tmp_path)
         tokens.save_pretrained(tmp_path)
         return resolve_model(str(tmp_path))
 
@@ -54,6 +58,70 @@ def test_frequencies_that_the_longest_row_chooses_are_refused(saved):
     spec = saved(transformers.LlamaConfig, rope_parameters=LONG_ROPE)
     with pytest.raises(LampbenchError, match=r"of more than 96 tokens .*--engine reference"):
         opened(spec)
+
+
+DRY_RUN = ("run", "--method", "base", "--task", "news_headline", "--users", "2", "--dry-run")
+LLAMA_4 = {"attention_chunk_size": 8, "num_local_experts": 2}
+
+
+def without_kinds(config):
+    """As Llama 4 is on the hub: transformers works out the kinds of layers."""
+    text = {name: value for name, value in config.items() if name != "layer_types"}
+    return {"model_type": "llama4", "text_config": text}
+
+
+def in_old_words(config):
+    """As Phi-3.5 is on the hub."""
+    rotary = config.pop("rope_parameters")
+    return config | {"rope_theta": rotary.pop("rope_theta"),
+                     "rope_scaling": rotary | {"type": rotary.pop("rope_type")}}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "as_written", "said"),
+    [
+        (transformers.Llama4TextConfig, LLAMA_4, dict, "chunked_attention"),
+        (transformers.Llama4TextConfig, LLAMA_4, without_kinds, "chunked_attention"),
+        (transformers.LlamaConfig, {"rope_parameters": LONG_ROPE}, dict, "of more than 96 tokens"),
+        (transformers.LlamaConfig, {"rope_parameters": LONG_ROPE}, in_old_words, "more than 96"),
+    ],
+)
+def test_a_dry_run_refuses_them_without_their_weights(
+    saved, call, monkeypatch, kind, options, as_written, said
+):
+    spec = saved(kind, **options)
+    file = spec.folder / "config.json"
+    file.write_text(json.dumps(as_written(json.loads(file.read_text()))))
+    monkeypatch.setattr(transformers.AutoModelForCausalLM, "from_pretrained", None)
+    dry = (*DRY_RUN, "--model", spec.location)
+    code, _, err = call(*dry)
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert said in err and "use --engine reference" in err
+    assert call(*dry, "--engine", "reference")[0] == 0
+
+
+@pytest.mark.parametrize("most", [FIRST, FIRST + 1])
+def test_a_dry_run_refuses_what_loading_refuses(saved, call, most):
+    """LongRoPE's second set is for contexts beyond the first one's border."""
+    spec = saved(transformers.LlamaConfig, rope_parameters=LONG_ROPE, max_position_embeddings=most)
+    code, _, err = call(*DRY_RUN, "--model", spec.location, "--set", "decoding.max_new_tokens=4")
+    if most == FIRST:
+        opened(spec)
+        assert (code, err) == (0, "")
+    else:
+        with pytest.raises(LampbenchError) as raised:
+            opened(spec)
+        assert code == 2 and str(raised.value) in err
+
+
+@pytest.mark.parametrize("odd", [{"layer_types": 5}, {"layer_types": [[1]]}, {"rope_scaling": 7},
+                                 {"attention_chunk_size": "x"}])  # fmt: skip
+def test_what_a_damaged_configuration_says_is_found_when_it_is_loaded(saved, call, odd):
+    spec = saved(transformers.LlamaConfig)
+    file = spec.folder / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | odd))
+    code, _, err = call(*DRY_RUN, "--model", spec.location)
+    assert (code, err) == (0, "")
 
 
 def test_below_their_border_padding_does_not_choose_others(saved):
