@@ -43,6 +43,7 @@ class StandIn:
         self.name = name
         self.root, self.vocabulary, self.tokenize = root, vocabulary, tokenize
         self.version, self.context, self.key = "0.32.0", 256, ""
+        self.processed_logprobs = False
         self.most_new = 1000  # as max_new_tokens in a generation_config.json says
         self.max_rank, self.lora, self.plugin = 64, True, "none"
         self.fault: Callable[[str, Any], Reply | str | None] = lambda path, body: None
@@ -196,7 +197,8 @@ class StandIn:
             made["prompt_logprobs"] = [None, *(self._log(prompt[:n], prompt[n], body["model"])
                                                for n in range(1, len(prompt)))]  # fmt: skip
             last = self._log(prompt, ids[0], body["model"])
-            made["logprobs"] = {"token_logprobs": [last[str(ids[0])]["logprob"]]}
+            log = 0.0 if self.processed_logprobs else last[str(ids[0])]["logprob"]
+            made["logprobs"] = {"token_logprobs": [log]}
         return made
 
     def _next(self, seen: list[int], body: Any, number: int) -> int:

@@ -9,9 +9,11 @@ from lampbench.engine.capability import Capability
 from lampbench.engine.protocol import (
     Contrast,
     GenerationSpec,
+    ScoreRequest,
 )
 from lampbench.engines import vllm
 from lampbench.util.errors import LampbenchError
+from tests.engine.engine_inputs import prompt
 from tests.engine.vllm.joined_requests import requests
 
 REFUSALS = {
@@ -137,6 +139,15 @@ def test_a_server_that_bounds_all_answers_is_refused(client, server):
     server.most_new = 5
     with pytest.raises(LampbenchError, match=r"after 5 tokens, and 8 .*generation-config vllm"):
         list(engine.generate(requests(())))
+
+
+def test_log_probabilities_after_a_restriction_are_refused(client, server):
+    """Only the last token is restricted to one, so that only its number would be wrong."""
+    server.processed_logprobs = True
+    engine = client()
+    assert list(engine.generate(requests(())))  # needs none
+    with pytest.raises(LampbenchError, match="--logprobs-mode raw_logprobs"):
+        list(engine.score([ScoreRequest("s", prompt(), "Storm closes harbour", ())]))
 
 
 ANSWERS = {
