@@ -17,8 +17,10 @@ Reply = tuple[int, Any]
 
 
 def chosen(seen: Sequence[int], model: str, vocabulary: int) -> int:
-    """The token that a model of this name chooses after others."""
-    return seed_from(list(seen), model) % vocabulary
+    """The token that a model of this name chooses after others; an adapter's name ends with a
+    digest of what it holds.
+    """
+    return seed_from(list(seen), model.rpartition("-")[2]) % vocabulary
 
 
 class StandIn:
