@@ -176,7 +176,6 @@ def test_contrast_needs_the_plugin_in_the_server(client, setup_of, server, rando
     assert Capability.CONTRAST not in vllm.Vllm().able(setup_of(url=server.url))
     with pytest.raises(LampbenchError, match="without lampbench-vllm cannot decode contrastively"):
         list(client().generate(requests((user,), spec=spec)))
-    vllm._of_server.cache_clear()
     server.plugin = "twin"
     assert Capability.CONTRAST in vllm.Vllm().able(setup_of(url=server.url))
     list(client().generate(requests((user,), spec=spec)))
@@ -192,7 +191,6 @@ def test_a_penalty_on_scores_needs_the_plugin_alone(client, setup_of, server):
     spec = GenerationSpec(8, 1.2)
     with pytest.raises(LampbenchError, match="repetition penalty to log-probabilities"):
         list(client().generate(requests((), spec=spec)))
-    vllm._of_server.cache_clear()
     server.plugin = "processor"
     able = vllm.Vllm().able(setup_of(url=server.url))
     assert Capability.SCORES_PENALTY in able
