@@ -45,7 +45,7 @@ def server_version(client: VllmClient) -> str:
 
 
 def served_model(client: VllmClient) -> ServedModel:
-    """The base model of a server.
+    """The base model of a server, which may have several names.
 
     Raises:
         LampbenchError: it does not say, or refuses the key.
@@ -53,7 +53,9 @@ def served_model(client: VllmClient) -> ServedModel:
     """
     try:
         cards: Any = client.get("/v1/models")["data"]
-        (base,) = [card for card in cards if not card.get("parent")]
+        base, *others = [card for card in cards if not card.get("parent")]
+        if any(each["root"] != base["root"] for each in others):
+            raise ValueError("several models")
         return ServedModel(str(base["id"]), str(base["root"]), int(base["max_model_len"]))
     except ServerRefused as refused:
         if refused.status in _KEY_REFUSED:

@@ -46,7 +46,8 @@ class StandIn:
         self.root, self.vocabulary, self.tokenize = root, vocabulary, tokenize
         self.version, self.context, self.key = "0.32.0", 256, ""
         self.processed_logprobs = False
-        self.most_new = 1000  # as max_new_tokens in a generation_config.json says
+        self.aliases: tuple[str, ...] = ()
+        self.most_new = 1000  # as max_new_tokens of a generation config says
         self.max_rank, self.lora, self.plugin = 64, True, "none"
         self.fault: Callable[[str, Any], Reply | str | None] = lambda path, body: None
         self.asked: list[dict[str, Any]] = []
@@ -132,7 +133,8 @@ class StandIn:
                         "max_model_len": self.context}  # fmt: skip
                 adapters = [{"id": name, "root": at, "parent": self.name}
                             for name, at in self.loaded.items()]  # fmt: skip
-                return 200, {"data": [card, *adapters]}
+                aliases = [{**card, "id": alias} for alias in self.aliases]
+                return 200, {"data": [card, *aliases, *adapters]}
             case "/tokenize":
                 return 200, {"tokens": self.tokenize(body["prompt"])}
             case "/v1/load_lora_adapter":

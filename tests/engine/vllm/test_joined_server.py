@@ -227,6 +227,12 @@ def test_the_servers_version_is_part_of_what_the_engine_is(setup_of, server):
     assert server.url not in str(first)
 
 
+def test_a_server_may_have_several_names_for_its_model(client, server):
+    server.aliases = ("another",)
+    assert len(list(client().generate(requests(())))) == 1
+    assert {body["model"] for body in server.asked} == {"served"}
+
+
 def test_proxies_of_the_environment_are_not_used(client, server, monkeypatch):
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
         monkeypatch.setitem(os.environ, name, "http://127.0.0.1:9")

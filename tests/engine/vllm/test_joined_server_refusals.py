@@ -133,7 +133,7 @@ def test_an_adapter_on_the_output_layer_is_refused(client, server, random_adapte
 
 
 def test_a_server_that_bounds_all_answers_is_refused(client, server):
-    """A server takes max_new_tokens from the model's generation_config.json, if it reads one."""
+    """As --override-generation-config '{"max_new_tokens": 5}' does."""
     engine = client()
     engine._stop = frozenset({0})
     server.most_new = 5
