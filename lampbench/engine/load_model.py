@@ -99,7 +99,19 @@ def load_model(
     model = _weights(spec, dtype, arguments, chosen)
     _keep_layout(model)
     model.eval().requires_grad_(False)
-    context = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    context = usable_context(spec, model.config, tokenizer)
+    return LoadedModel(model, tokenizer, context, chosen or _only_device(spec, model, arguments))
+
+
+def usable_context(spec: ModelSpec, config: Any, tokenizer: Any) -> int:
+    """The context length in tokens of a model with its tokenizer, whose own bound is lifted:
+    prompts are fitted into the context, and what is dropped is counted, so that no warning is
+    needed.
+
+    Raises:
+        LampbenchError: the model's configuration has none.
+    """
+    context = getattr(config.get_text_config(), "max_position_embeddings", None)
     if not isinstance(context, int):
         raise LampbenchError(
             f"model {spec.location}: its config.json has no context length "
@@ -108,9 +120,8 @@ def load_model(
         )
     if tokenizer.model_max_length and tokenizer.model_max_length < _NO_LIMIT:
         context = min(context, int(tokenizer.model_max_length))
-    # Prompts are fitted into `context`, and what is dropped is counted: no warning is needed.
     tokenizer.model_max_length = _NO_LIMIT
-    return LoadedModel(model, tokenizer, context, chosen or _only_device(spec, model, arguments))
+    return context
 
 
 def load_tokenizer(spec: ModelSpec, arguments: ModelArguments = NOTHING_GIVEN) -> Any:

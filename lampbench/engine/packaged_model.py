@@ -46,6 +46,10 @@ class ArtifactStore(Protocol):
         """Whether an artifact is finished and sound."""
         ...
 
+    def meta(self, kind: str, key: str) -> dict[str, Any]:
+        """The description of a finished artifact."""
+        ...
+
     def lock(self, name: str, what: str) -> contextlib.AbstractContextManager[None]:
         """Keep other processes from making the same artifact."""
         ...

@@ -3,7 +3,7 @@
 import os
 import secrets
 from collections.abc import Mapping
-from functools import lru_cache, partial
+from functools import partial
 from typing import TYPE_CHECKING
 
 from lampbench.engine.capability import Capability
@@ -20,6 +20,7 @@ from lampbench.util.errors import LampbenchError
 
 if TYPE_CHECKING:
     from lampbench.engine.vllm.http_client import VllmClient
+    from lampbench.engine.vllm.vllm_environment import VllmEnvironment
 
 _ALWAYS = frozenset({
     Capability.GENERATE, Capability.SAMPLE, Capability.LOGITS_PENALTY, Capability.MIN_NEW_TOKENS,
@@ -52,6 +53,11 @@ class Vllm(EnginePlugin):
         EngineArgument("server_args", str, "further arguments of a server that is started"),
     )  # fmt: skip
 
+    def __init__(self) -> None:
+        # for one command: in a notebook both may be mended before the next
+        self._servers: dict[str, tuple[bool, bool]] = {}
+        self._environments: dict[str | None, VllmEnvironment] = {}
+
     def missing(self) -> tuple[str, ...]:
         """VLLM."""
         from importlib.util import find_spec
@@ -74,18 +80,19 @@ class Vllm(EnginePlugin):
         found = set(_ALWAYS)
         has_form = model_type(setup.model) in _CONTRASTIVE
         if setup.arguments["url"]:
-            plugin, twin = _of_server(setup.arguments["url"])
+            url = setup.arguments["url"]
+            if url not in self._servers:
+                self._servers[url] = _of_server(url)
+            plugin, twin = self._servers[url]
             found |= _WITH_PROCESSOR if plugin else set()
             return frozenset(found | _WITH_TWIN if twin and has_form else found)
-        from lampbench.engine.vllm.vllm_environment import vllm_environment
-
-        if vllm_environment(setup.arguments["python"]).contrast:
+        if self._environment(setup).contrast:
             found |= _WITH_PROCESSOR | (_WITH_TWIN if has_form else set())
         return frozenset(found)
 
     def identity(self, setup: EngineSetup) -> Mapping[str, str]:
         """The engine, vLLM's version, and arguments that may change an answer."""
-        return {**super().identity(setup), "vllm": _version(setup)}
+        return {**super().identity(setup), "vllm": self._version(setup)}
 
     def check(self, setup: EngineSetup) -> None:
         """Refuse what is not passed on to the server.
@@ -101,7 +108,7 @@ class Vllm(EnginePlugin):
                     f"--model-arg {name} is not passed on to vLLM; leave it out, or give vLLM's "
                     "own option by --engine-arg server_args='...'"
                 )
-        _version(setup)
+        self._version(setup)
         check_model_files(setup)
 
     def open(self, setup: EngineSetup) -> Engine:
@@ -111,7 +118,6 @@ class Vllm(EnginePlugin):
         from lampbench.engine.vllm.merged_checkpoint import merged_model
         from lampbench.engine.vllm.model_shapes import model_shapes
         from lampbench.engine.vllm.servers import OwnServer, Server, ServerSettings
-        from lampbench.engine.vllm.vllm_environment import vllm_environment
 
         self.check(setup)
         spec, arguments = setup.local_model(), setup.arguments
@@ -138,7 +144,7 @@ class Vllm(EnginePlugin):
             )
         else:
             server = OwnServer(
-                vllm_environment(arguments["python"]),
+                self._environment(setup),
                 shapes,
                 ServerSettings(
                     dtype=setup.dtype,
@@ -167,6 +173,28 @@ class Vllm(EnginePlugin):
         """Stop a server that was started here."""
         engine.close()  # type: ignore[attr-defined]
 
+    def _version(self, setup: EngineSetup) -> str:
+        """The version of vLLM that will answer.
+
+        Raises:
+            LampbenchError: there is none, or no server.
+        """
+        from lampbench.engine.vllm.joined_server import server_version_at
+
+        _require_sound(setup)
+        if setup.arguments["url"]:
+            return server_version_at(_client(setup.arguments["url"]))
+        return self._environment(setup).version
+
+    def _environment(self, setup: EngineSetup) -> "VllmEnvironment":
+        """What the environment of the server that will be started has, looked up once."""
+        from lampbench.engine.vllm.vllm_environment import vllm_environment
+
+        python = setup.arguments["python"]
+        if python not in self._environments:
+            self._environments[python] = vllm_environment(python)
+        return self._environments[python]
+
 
 _BATCH_SIZE = 64
 
@@ -182,28 +210,12 @@ def _require_sound(setup: EngineSetup) -> None:
     server_arguments(given["server_args"] or "")
 
 
-def _version(setup: EngineSetup) -> str:
-    """The version of vLLM that will answer.
-
-    Raises:
-        LampbenchError: there is none, or no server.
-    """
-    from lampbench.engine.vllm.joined_server import server_version_at
-    from lampbench.engine.vllm.vllm_environment import vllm_environment
-
-    _require_sound(setup)
-    if setup.arguments["url"]:
-        return server_version_at(_client(setup.arguments["url"]))
-    return vllm_environment(setup.arguments["python"]).version
-
-
 def _client(url: str) -> "VllmClient":
     from lampbench.engine.vllm.http_client import VllmClient
 
     return VllmClient(url, os.environ.get("VLLM_API_KEY"))
 
 
-@lru_cache
 def _of_server(url: str) -> tuple[bool, bool]:
     """Whether a running server has lampbench-vllm, and whether its model has a twin.
 

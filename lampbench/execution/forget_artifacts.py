@@ -2,8 +2,9 @@
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from lampbench.engine.packaged_model import KIND as MODEL
 from lampbench.execution.cache import DAMAGED, PARTIAL
@@ -34,13 +35,14 @@ def forget_in_cache(root: Path, user: str) -> tuple[list[str], list[str]]:
     shared = 0
     for artifact in artifacts(root):
         meta = artifact.description()
-        if meta.get("owner") == user or user in meta.get("others", ()):
+        if meta.get("owner") == user or user in meta.get("others", ()) or _of_nobody_known(meta):
             shutil.rmtree(artifact.folder)
             removed.append(f"{artifact.folder}: {artifact.kind} of {meta.get('task')}")
         elif not meta:
             left.append(f"{artifact.folder}: cannot be read; `lampbench cache verify` names it")
         else:
-            shared += meta.get("owner") is None and artifact.kind != MODEL
+            whole = artifact.kind == MODEL and "merged" not in meta
+            shared += meta.get("owner") is None and not whole
     if (store := store_of(root)) is not None:
         removed += _forget_published(store, user, left)
         left.append(
@@ -57,6 +59,13 @@ def forget_in_cache(root: Path, user: str) -> tuple[list[str], list[str]]:
     return removed, left
 
 
+def _of_nobody_known(meta: Mapping[str, Any]) -> bool:
+    """Whether it is a model with adapters merged into it that does not say whose they are, because
+    an earlier version made it.
+    """
+    return "merged" in meta and "others" not in meta
+
+
 def _forget_published(store: RemoteStore, user: str, left: list[str]) -> Iterator[str]:
     for kind in store.kinds():
         for key in sorted(store.keys(kind)):
@@ -67,7 +76,7 @@ def _forget_published(store: RemoteStore, user: str, left: list[str]) -> Iterato
             except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
                 left.append(f"{store.url}/{kind}/{key}: does not say whose it is; look at it")
                 continue
-            if user in whose:
+            if user in whose or _of_nobody_known(meta):
                 store.remove(kind, key)
                 yield f"{store.url}/{kind}/{key}: {kind} of {meta.get('task')}"
 

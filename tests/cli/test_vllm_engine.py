@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from lampbench.engine.models import resolve_model
-from lampbench.engines import vllm
 from tests.engine.vllm.stand_in import StandIn
 
 RUN = ("run", "--method", "base", "--task", "news_headline", "--users", "3", "--engine", "vllm",
@@ -21,7 +20,6 @@ def server() -> Iterator[StandIn]:
 
     folder = resolve_model("bundled").location
     tokens = AutoTokenizer.from_pretrained(folder)
-    vllm._of_server.cache_clear()
     made = StandIn(
         folder, len(tokens), lambda text: list(tokens(text, add_special_tokens=False).input_ids)
     )

@@ -1,7 +1,7 @@
 """Answers and scores from a model behind an OpenAI-compatible API."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Event
 from typing import Any, NoReturn
 
@@ -145,11 +145,18 @@ class ApiEngine:
         characters = len(request.prompt.system) + len(request.prompt.text)
 
         def read(content: Any) -> ChatReply:
-            return read_chat_reply(
+            reply = read_chat_reply(
                 content,
                 model=self._model,
                 characters=characters,
                 most_new=request.spec.max_new_tokens,
+            )
+            words, without_key = self._errors.words_of, self._errors.without_key
+            return replace(
+                reply,
+                text=without_key(reply.text),
+                model=reply.model and words(reply.model),
+                fingerprint=reply.fingerprint and words(reply.fingerprint),
             )
 
         try:

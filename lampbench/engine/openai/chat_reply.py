@@ -51,8 +51,8 @@ def read_chat_reply(content: Any, *, model: str, characters: int, most_new: int)
 
     Raises:
         MalformedReply: there is not exactly one complete choice of the known form.
-        WrongReply: another model answered, the budget was not kept, the prompt was cut, or the
-            answer has the model's reasoning in it.
+        WrongReply: another model answered, the prompt or the answer was cut, the budget was not
+            kept, or the answer has the model's reasoning in it.
     """
     if not isinstance(content, Mapping):
         raise MalformedReply("the reply is no JSON object")
@@ -83,9 +83,15 @@ def read_chat_reply(content: Any, *, model: str, characters: int, most_new: int)
             "scored; have the server leave it out, or switch reasoning off (docs/api-models.md)"
         )
     withheld = _withheld(text, finish, message)
+    truncated = str(finish).lower() in _CUT
+    if truncated and not withheld and counted is not None and counted.written < most_new - 1:
+        raise WrongReply(
+            f"it ended an answer after {counted.written:,} tokens for its length, and {most_new:,} "
+            "were allowed: its context is full, or it bounds all answers (docs/api-models.md)"
+        )
     return ChatReply(
         text="" if withheld else text,
-        truncated=str(finish).lower() in _CUT,
+        truncated=truncated,
         withheld=withheld,
         model=answered_by,
         fingerprint=_text_or_none(content.get("system_fingerprint")),

@@ -6,6 +6,7 @@ the same conversation without it ends.
 """
 
 import math
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from threading import Event, Lock
@@ -18,7 +19,7 @@ from lampbench.engine.openai.chat_request import chat_messages, most_tokens
 from lampbench.engine.openai.persistent_request import PersistentRequests
 from lampbench.engine.openai.token_account import TokenCount
 from lampbench.engine.protocol import ScoreRequest, ScoreResult
-from lampbench.util.errors import LampbenchError
+from lampbench.util.errors import LampbenchError, short_repr
 
 _CHAT = "/chat/completions"
 
@@ -75,7 +76,16 @@ class PromptScores:
                 f"{request.id}: {self._options.place} does not put an answer after the tokens of "
                 "its prompt, so that it cannot be scored; use an engine that runs the model itself"
             )
-        return ScoreResult(request.id, tuple(one.logprob for one in _answer(whole[begin:])))
+        turn = _turn(whole[begin:], request.response)
+        if turn is None:
+            text = "".join(one.text or "" for one in whole[begin:])
+            raise LampbenchError(
+                f"{request.id}: the chat template of {self._options.place} writes an answer as "
+                f"{short_repr(text)}, which is not the response with a token that ends its turn, "
+                "so that it cannot be scored; switch reasoning off (docs/api-models.md), or use an "
+                "engine that runs the model itself"
+            )
+        return ScoreResult(request.id, tuple(one.logprob for one in turn))
 
     def _prompt(self, request: ScoreRequest, stop: Event) -> tuple[_ScoredToken, ...]:
         known = self._prompts.get(request.prompt)
@@ -152,12 +162,30 @@ def _rank(held: Any) -> int:
     return rank
 
 
-def _answer(tokens: tuple[_ScoredToken, ...]) -> tuple[_ScoredToken, ...]:
-    """Without the white space that templates put behind the token that ends the turn."""
-    end = len(tokens)
-    while end > 1 and (text := tokens[end - 1].text) is not None and not text.strip():
-        end -= 1
-    return tokens[:end]
+def _turn(tokens: tuple[_ScoredToken, ...], response: str) -> tuple[_ScoredToken, ...] | None:
+    """The tokens of a response and the one that ends its turn, without what follows it; None if
+    these are not there, as where a template writes the end of reasoning before an answer.
+
+    White space plays no part. Where the server does not give a token's text, or only a part of a
+    character, all tokens are taken but white space at the end.
+    """
+    texts = [one.text for one in tokens]
+    if any(text is None or "\ufffd" in text for text in texts):
+        end = len(tokens)
+        while end > 1 and (text := texts[end - 1]) is not None and not text.strip():
+            end -= 1
+        return tokens[:end]
+    wanted, seen = _bare(response), ""
+    for number, text in enumerate(map(str, texts)):
+        if text.strip() and _bare(seen) == wanted:
+            return tokens[: number + 1]
+        seen += text
+    return None
+
+
+def _bare(text: str) -> str:
+    """The text without white space, in the form that tokenizers which change characters use."""
+    return "".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
 def _count(usage: Any) -> TokenCount | None:

@@ -61,10 +61,12 @@ class ServerErrors:
 
     def words_of(self, text: object) -> str:
         """A server's own words for a message: one line, short, without the key."""
-        line = " ".join(str(text).split())
-        if self._key:
-            line = line.replace(self._key, "[key]")
+        line = self.without_key(" ".join(str(text).split()))
         return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 3]}..."
+
+    def without_key(self, text: str) -> str:
+        """A text of the server as messages and files may have it."""
+        return text.replace(self._key, "[key]") if self._key else text
 
     def refusal(self, reply: ApiReply, what: str) -> Exception:
         """The exception for a reply with an error; `what` names the request that it answers."""

@@ -94,14 +94,12 @@ class VllmEngine:
             LampbenchError: as in `generate`.
         """
         for kind, rank, group in _grouped(requests):
-            encoded = {request.id: self._encoded(request) for request in group}
-            for request in group:
-                if not encoded[request.id][1]:  # a raw text of a single token
+            encoded = [(request, self._encoded(request)) for request in group]
+            for request, (_, response) in encoded:
+                if not response:  # a raw text of a single token
                     yield ScoreResult(request.id, ())
             yield from self._stream.run(
-                self._ask_score(request, encoded[request.id], kind, rank)
-                for request in group
-                if encoded[request.id][1]
+                self._ask_score(request, ids, kind, rank) for request, ids in encoded if ids[1]
             )
 
     def train(

@@ -15,6 +15,7 @@ from lampbench.engine.vllm.server_checks import (
     has_plugin,
     require_lora_loading,
     require_model,
+    require_raw_logprobs,
     require_vocabulary,
     served_model,
     server_version,
@@ -136,6 +137,8 @@ class JoinedServer:
             )
         require_model(self.client, served, model)
         require_vocabulary(self.client, served, self._shapes)
+        if serving.scores:
+            require_raw_logprobs(self.client, served)
         if serving.adapted:
             require_lora_loading(self.client, served)
 

@@ -63,8 +63,24 @@ def _merge(
     with writing(folder, size), quiet_libraries():
         model.save_pretrained(folder)
         loaded.tokenizer.save_pretrained(folder)
-    meta = {"model": spec.name, "merged": [str(path) for path in adapters], "owner": None}
+    meta = {
+        "model": spec.name,
+        "merged": [str(path) for path in adapters],
+        "owner": None,
+        "others": sorted(_contributors(adapters, store)),
+    }
     store.commit(KIND, key, folder, meta)
+
+
+def _contributors(adapters: Weights, store: ArtifactStore) -> set[str]:
+    """The users whose data is in adapters of the store: they may ask to be forgotten."""
+    found: set[str] = set()
+    for path in adapters:
+        kind, key = path.parts[-3:-1]
+        if path.parent == store.path(kind, key):
+            meta = store.meta(kind, key)
+            found |= {meta["owner"] or "", *meta.get("others", ())} - {""}
+    return found
 
 
 def _add(adapter: Any, model: Any) -> None:

@@ -4,15 +4,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from lampbench.engine.load_model import load_tokenizer
+from lampbench.engine.load_model import load_tokenizer, usable_context
 from lampbench.engine.lora_init import linear_layers
 from lampbench.engine.model_arguments import ModelArguments
 from lampbench.engine.model_files import commit_of
 from lampbench.engine.models import ModelSpec
 from lampbench.engine.quiet_libraries import quiet_libraries
 from lampbench.util.errors import LampbenchError
-
-_NO_LIMIT = 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +67,4 @@ def model_shapes(spec: ModelSpec, arguments: ModelArguments) -> ModelShapes:
         with suppress(OSError):  # a model without one: what its configuration says is there already
             model.generation_config = GenerationConfig.from_pretrained(spec.location, **options)
     model.name_or_path = spec.location
-    context = int(config.get_text_config().max_position_embeddings)
-    if tokenizer.model_max_length and tokenizer.model_max_length < _NO_LIMIT:
-        context = min(context, int(tokenizer.model_max_length))
-    tokenizer.model_max_length = _NO_LIMIT
-    return ModelShapes(model, tokenizer, context)
+    return ModelShapes(model, tokenizer, usable_context(spec, config, tokenizer))

@@ -6,10 +6,12 @@ is exact (r1 + r2 columns), and its scale is 1.
 """
 
 import contextlib
+import secrets
 import shutil
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,16 +30,19 @@ _NOT_FOUND = 404
 class AdapterFolders:
     """Writes the adapters that are served into `folder`, each once.
 
-    `model` has the shapes of the model's layers, and `base` is where the model is.
+    `model` has the shapes of the model's layers, and `base` is where the model is. Their names are
+    no other process's: a server reads an adapter's files again when it needs to, and another
+    process that used the same adapter would delete them.
     """
 
     def __init__(self, folder: Path, model: Any, base: str) -> None:
         self._folder, self._model, self._base = folder, model, base
+        self._prefix = f"lampbench-{secrets.token_hex(8)}"
         self._made: dict[Any, Path] = {}
         self._lock = threading.Lock()
 
     def of(self, weights: Weights) -> Path:
-        """The folder of the sum of some adapters; its name is a digest of what it holds.
+        """The folder of the sum of some adapters; its name ends with a digest of what it holds.
 
         Raises:
             LampbenchError: an adapter is missing, damaged, more than a plain LoRA, on the output
@@ -60,10 +65,17 @@ class AdapterFolders:
         terms = tuple((path, 1.0) for path in weights)
         combine_adapters(CombineJob(terms, made), self._model, self._base)
         content = [file_digest(file) for file in sorted(made.iterdir())]
-        named = self._folder / f"lampbench-{digest(content)}"
+        named = self._folder / f"{self._prefix}-{digest(content)}"
         shutil.rmtree(named, ignore_errors=True)
         made.rename(named)
         return named
+
+
+@dataclass(slots=True)
+class _Loaded:
+    """One loading of an adapter: `users` are its requests that are under way."""
+
+    users: int = 0
 
 
 class ServedAdapters:
@@ -74,7 +86,7 @@ class ServedAdapters:
 
     def __init__(self, server: Server, folders: AdapterFolders, most: int) -> None:
         self._server, self._folders, self._most = server, folders, most
-        self._users: OrderedDict[str, int] = OrderedDict()
+        self._loaded: OrderedDict[str, _Loaded] = OrderedDict()
         self._free = threading.Condition()
 
     @contextlib.contextmanager
@@ -87,19 +99,18 @@ class ServedAdapters:
         """
         name = self._folders.of(weights).name
         with self._free:
-            self._free.wait_for(lambda: name in self._users or self._has_room())
-            if name not in self._users:
+            self._free.wait_for(lambda: name in self._loaded or self._has_room())
+            if name not in self._loaded:
                 # again: while this one waited, another may have unloaded and dropped it
                 self._load(name, self._folders.of(weights))
-                self._users[name] = 0
-            self._users[name] += 1
-            self._users.move_to_end(name)
+            loaded = self._loaded.setdefault(name, _Loaded())
+            loaded.users += 1
+            self._loaded.move_to_end(name)
         try:
             yield name
         finally:
             with self._free:
-                if name in self._users:  # the server has not lost it
-                    self._users[name] = max(0, self._users[name] - 1)
+                loaded.users -= 1
                 self._free.notify_all()
 
     def refresh(self) -> None:
@@ -110,35 +121,37 @@ class ServedAdapters:
         """
         with self._free:
             there = adapter_names(self._server.client)
-            self._users = OrderedDict(
-                (name, users) for name, users in self._users.items() if name in there
+            self._loaded = OrderedDict(
+                (name, loaded) for name, loaded in self._loaded.items() if name in there
             )
             self._free.notify_all()
 
     def unload_all(self) -> None:
         """Take all adapters out of the server, if it still answers."""
         with self._free, contextlib.suppress(ServerGone):
-            for name in list(self._users):
+            for name in list(self._loaded):
                 self._unload(name)
 
     def _has_room(self) -> bool:
-        return len(self._users) < self._most or 0 in self._users.values()
+        return len(self._loaded) < self._most or any(
+            not loaded.users for loaded in self._loaded.values()
+        )
 
     def _load(self, name: str, folder: Path) -> None:
-        while len(self._users) >= self._most:
-            self._unload(next(one for one, users in self._users.items() if not users))
+        while len(self._loaded) >= self._most:
+            self._unload(next(one for one, loaded in self._loaded.items() if not loaded.users))
         try:
             self._server.client.post(
                 "/v1/load_lora_adapter", {"lora_name": name, "lora_path": str(folder.resolve())}
             )
         except ServerRefused as refused:
-            if "already been loaded" not in str(refused):  # by an earlier run: the same content
+            if "already been loaded" not in str(refused):  # for a reply that was lost
                 raise LampbenchError(_refusal(folder, refused)) from refused
 
     def _unload(self, name: str) -> None:
         with contextlib.suppress(ServerRefused):  # it is not there
             self._server.client.post("/v1/unload_lora_adapter", {"lora_name": name})
-        del self._users[name]
+        del self._loaded[name]
         self._folders.drop(name)
 
 

@@ -1,5 +1,6 @@
 """Whether a server is the one that is needed: vLLM, this model, this vocabulary, this plugin."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,11 +9,12 @@ from typing import Any
 from lampbench.engine.models import ModelSpec
 from lampbench.engine.vllm.http_client import ServerRefused, VllmClient
 from lampbench.engine.vllm.model_shapes import ModelShapes
-from lampbench.engine.vllm.wire_format import probe_body
+from lampbench.engine.vllm.wire_format import probe_body, response_logprobs, score_body
 from lampbench.util.errors import LampbenchError, short_repr
 
 _PROBE_TEXT = "The storm reached the coast on Monday, 26 July.\n\nnaïve 日本 12345"
 _PROBED = (11, 22)
+_ROUNDING = 1e-3
 _NOT_FOUND = 404
 _KEY_REFUSED = (401, 403)
 
@@ -43,7 +45,7 @@ def server_version(client: VllmClient) -> str:
 
 
 def served_model(client: VllmClient) -> ServedModel:
-    """The base model of a server.
+    """The base model of a server, which may have several names.
 
     Raises:
         LampbenchError: it does not say, or refuses the key.
@@ -51,7 +53,9 @@ def served_model(client: VllmClient) -> ServedModel:
     """
     try:
         cards: Any = client.get("/v1/models")["data"]
-        (base,) = [card for card in cards if not card.get("parent")]
+        base, *others = [card for card in cards if not card.get("parent")]
+        if any(each["root"] != base["root"] for each in others):
+            raise ValueError("several models")
         return ServedModel(str(base["id"]), str(base["root"]), int(base["max_model_len"]))
     except ServerRefused as refused:
         if refused.status in _KEY_REFUSED:
@@ -170,6 +174,34 @@ def _probe(client: VllmClient, name: str, token: int) -> int | None:
         return int(answer["choices"][0]["token_ids"][0])
     except (ServerRefused, TypeError, KeyError, IndexError):
         return None
+
+
+def require_raw_logprobs(client: VllmClient, served: ServedModel) -> None:
+    """Make sure that a server's log-probabilities are the model's.
+
+    With another `--logprobs-mode` they may be those after a restriction to the tokens that a
+    request allows, which are 0 for a single one; here two tokens after the same one have less than
+    all of the probability together.
+
+    Raises:
+        LampbenchError: they are not.
+        ServerGone: nothing answers.
+    """
+    before, logs = _PROBED[:1], list[float]()
+    for token in _PROBED:
+        body = {"model": served.name, **score_body(before, (token,))}
+        try:
+            logs += response_logprobs(client.post("/v1/completions", body), before, (token,))
+        except ServerRefused as refused:
+            raise LampbenchError(
+                f"{client.url}: the server gives no log-probabilities ({refused}); start it "
+                "without --max-logprobs"
+            ) from refused
+    if sum(map(math.exp, logs)) > 1.0 + _ROUNDING:
+        raise LampbenchError(
+            f"{client.url}: the server's log-probabilities are not those of the model; start it "
+            "with --logprobs-mode raw_logprobs"
+        )
 
 
 def require_lora_loading(client: VllmClient, served: ServedModel) -> None:

@@ -33,11 +33,13 @@ class Serving:
             without, in a batch with others, is answered under the adapter in the last slot; so
             they are never under way together. A spare slot hides that only until as many adapters
             have been used as there are slots.
+        scores: whether its log-probabilities are needed.
     """
 
     merged: Weights
     contrast: bool
     adapted: bool
+    scores: bool = False
 
 
 def serving(request: GenerateRequest | ScoreRequest) -> tuple[Serving, Weights]:
@@ -48,7 +50,8 @@ def serving(request: GenerateRequest | ScoreRequest) -> tuple[Serving, Weights]:
     """
     contrast = request.spec.contrast if isinstance(request, GenerateRequest) else None
     if contrast is None:
-        return Serving((), False, bool(request.weights)), request.weights
+        scores = isinstance(request, ScoreRequest)
+        return Serving((), False, bool(request.weights), scores), request.weights
     merged = contrast.against
     if request.weights[: len(merged)] != merged:
         raise LampbenchError(

@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 from dataclasses import dataclass
-from functools import lru_cache
 
 from lampbench.util.errors import LampbenchError
 
@@ -40,7 +39,6 @@ class VllmEnvironment:
     contrast: bool
 
 
-@lru_cache
 def vllm_environment(python: str | None) -> VllmEnvironment:
     """What is installed in an interpreter's environment; None is the one that runs lampbench.
 

@@ -130,8 +130,8 @@ def _token_answer(
     if len(ids) > budget or (reason == "length" and len(ids) < budget):
         raise LampbenchError(
             f"the server ended an answer after {len(ids)} tokens, and {budget} were asked for: "
-            "max_new_tokens in its model's generation_config.json bounds all answers; start it "
-            "with --generation-config vllm"
+            "max_new_tokens of its --generation-config or --override-generation-config bounds all "
+            "answers; start it with --generation-config vllm"
         )
     if reason == "stop":
         if not ids or ids[-1] not in stop:

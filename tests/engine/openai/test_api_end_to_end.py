@@ -139,6 +139,16 @@ def test_a_model_that_the_server_does_not_list_is_noted(run, api_server):
     assert code == 0 and "does not list model 'tiny-2'" in err and MODEL in err
 
 
+def test_what_a_vllm_server_takes_from_the_models_files_is_noted(run, api_server):
+    models = {"data": [{"id": MODEL, "owned_by": "vllm"}]}
+    api_server.list_models = lambda request: api_server._write(request, Answer(models))
+    code, _, err = run("--method", "base", "--dry-run")
+    assert code == 0 and "--generation-config vllm" in err
+    given = 'fields={"repetition_penalty": 1.0}'
+    code, _, err = run("--method", "base", "--dry-run", "--engine-arg", given)
+    assert code == 0 and "--generation-config vllm" not in err
+
+
 def test_an_error_keeps_what_was_answered_and_the_same_command_resumes(run, api_server):
     def revoked(body, number):
         return Answer({"error": "revoked"}, 403) if number >= 9 else None

@@ -91,6 +91,16 @@ def test_the_key_is_sent_and_never_told(api_server, engine, said, monkeypatch):
     assert "sk-secret" not in told + "".join(said)
 
 
+def test_a_key_that_the_server_repeats_in_an_answer_is_taken_out(api_server, engine, monkeypatch):
+    monkeypatch.setenv("LAMPBENCH_API_KEY", "sk-secret")
+    api_server.behaviour = lambda body, number: Answer(
+        completion(body, "sk-secret!", model=f"sk-secret/{MODEL}", system_fingerprint="sk-secret")
+    )
+    (found,) = engine().generate([request()])
+    assert "sk-secret" not in repr(found)
+    assert found.text == "[key]!"
+
+
 def test_a_server_that_wants_a_key_where_there_is_none(api_server, engine):
     api_server.behaviour = lambda body, number: Answer({"error": "no"}, 401)
     assert "no key was sent; set LAMPBENCH_API_KEY" in refusal(engine())

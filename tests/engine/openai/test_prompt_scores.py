@@ -80,6 +80,34 @@ def test_a_template_that_moves_the_prompt_is_refused(api_server, score):
         score(request())
 
 
+def reasoning(body):
+    """Qwen3's template writes an empty thought before the last answer, and none into a prompt."""
+    return [part for word in rendered(body) for part in
+            ([word, "<think>", "</think>"] if word == "<assistant>" and
+             not body["add_generation_prompt"] else [word])]  # fmt: skip
+
+
+def endless(body):
+    return [word for word in rendered(body) if word != "<end>"]
+
+
+@pytest.mark.parametrize("template", [reasoning, endless])
+def test_a_template_that_writes_something_else_than_the_answer_is_refused(
+    api_server, score, template
+):
+    api_server.behaviour = lambda body, number: vllm(body, number, template)
+    with pytest.raises(LampbenchError, match="not the response with a token that ends its turn"):
+        score(request())
+
+
+def test_what_a_template_writes_after_the_end_of_a_turn_is_not_scored(api_server, score):
+    def more(body):
+        return [*rendered(body), *([] if body["add_generation_prompt"] else ["</s>", "\n"])]
+
+    api_server.behaviour = lambda body, number: vllm(body, number, more)
+    assert score(request()) == {"q": (-1.0, -3.0, -5.0, -5.0)}
+
+
 @pytest.mark.parametrize(
     ("entries", "told"),
     [

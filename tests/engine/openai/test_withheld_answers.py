@@ -42,7 +42,7 @@ def test_a_prompt_that_is_filtered_is_an_answer_that_is_withheld(api_server, eng
 
 
 def test_an_answer_cut_by_its_budget_is_truncated(api_server, engine):
-    api_server.behaviour = one_of(1, _finish_reason="length")
+    api_server.behaviour = one_of(1, _finish_reason="length", usage=None)
     found, _ = answers(engine(), many(2))
     assert [found[f"q{n}", 0].truncated for n in (0, 1)] == [False, True]
 

@@ -22,7 +22,6 @@ def server(model_folder: Callable[[str], Path]) -> Iterator[StandIn]:
 
     folder = model_folder("llama")
     tokens = AutoTokenizer.from_pretrained(folder)
-    vllm._of_server.cache_clear()
     made = StandIn(
         str(folder),
         len(tokens),
@@ -55,12 +54,13 @@ def setup_of(model_folder: Callable[[str], Path], tmp_path: Path) -> Callable[..
 @pytest.fixture
 def client(setup_of: Callable[..., EngineSetup], server: StandIn) -> Iterator[Callable[..., Any]]:
     """Engines that have joined the stand-in; closed afterwards."""
-    plugin, made = vllm.Vllm(), []
+    made: list[Any] = []
 
     def open_one(**arguments: Any) -> Any:
-        made.append(plugin.open(setup_of(**{"url": server.url, "patience": 5} | arguments)))
+        setup = setup_of(**{"url": server.url, "patience": 5} | arguments)
+        made.append(vllm.Vllm().open(setup))
         return made[-1]
 
     yield open_one
     for each in made:
-        plugin.close(each)
+        vllm.Vllm().close(each)

@@ -17,8 +17,10 @@ Reply = tuple[int, Any]
 
 
 def chosen(seen: Sequence[int], model: str, vocabulary: int) -> int:
-    """The token that a model of this name chooses after others."""
-    return seed_from(list(seen), model) % vocabulary
+    """The token that a model of this name chooses after others; an adapter's name ends with a
+    digest of what it holds.
+    """
+    return seed_from(list(seen), model.rpartition("-")[2]) % vocabulary
 
 
 class StandIn:
@@ -43,7 +45,9 @@ class StandIn:
         self.name = name
         self.root, self.vocabulary, self.tokenize = root, vocabulary, tokenize
         self.version, self.context, self.key = "0.32.0", 256, ""
-        self.most_new = 1000  # as max_new_tokens in a generation_config.json says
+        self.processed_logprobs = False
+        self.aliases: tuple[str, ...] = ()
+        self.most_new = 1000  # as max_new_tokens of a generation config says
         self.max_rank, self.lora, self.plugin = 64, True, "none"
         self.fault: Callable[[str, Any], Reply | str | None] = lambda path, body: None
         self.asked: list[dict[str, Any]] = []
@@ -129,7 +133,8 @@ class StandIn:
                         "max_model_len": self.context}  # fmt: skip
                 adapters = [{"id": name, "root": at, "parent": self.name}
                             for name, at in self.loaded.items()]  # fmt: skip
-                return 200, {"data": [card, *adapters]}
+                aliases = [{**card, "id": alias} for alias in self.aliases]
+                return 200, {"data": [card, *aliases, *adapters]}
             case "/tokenize":
                 return 200, {"tokens": self.tokenize(body["prompt"])}
             case "/v1/load_lora_adapter":
@@ -196,7 +201,8 @@ class StandIn:
             made["prompt_logprobs"] = [None, *(self._log(prompt[:n], prompt[n], body["model"])
                                                for n in range(1, len(prompt)))]  # fmt: skip
             last = self._log(prompt, ids[0], body["model"])
-            made["logprobs"] = {"token_logprobs": [last[str(ids[0])]["logprob"]]}
+            log = 0.0 if self.processed_logprobs else last[str(ids[0])]["logprob"]
+            made["logprobs"] = {"token_logprobs": [log]}
         return made
 
     def _next(self, seen: list[int], body: Any, number: int) -> int:

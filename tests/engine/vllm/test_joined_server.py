@@ -3,8 +3,6 @@
 import os
 import threading
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
@@ -14,7 +12,6 @@ from lampbench.engine.protocol import (
     ScoreRequest,
 )
 from lampbench.engine.vllm.engine import VllmEngine
-from lampbench.engine.vllm.served_adapters import AdapterFolders, ServedAdapters
 from lampbench.engines import vllm
 from lampbench.util.errors import LampbenchError
 from tests.engine.engine_inputs import prompt
@@ -76,7 +73,6 @@ def test_greedy_samples_are_asked_for_once(client, server):
 
 def test_adapters_of_a_request_are_one_with_their_ranks_added(client, server, random_adapters):
     import json
-    from pathlib import Path
 
     first, _, third = random_adapters()[:3]
     ranks = []
@@ -97,32 +93,6 @@ def test_no_more_adapters_are_loaded_than_the_server_holds(client, server, rando
     answers = list(client(max_loras=1, max_cpu_loras=2).generate(requests(*stacks)))
     assert len(answers) == 12
     assert server.most_loaded == 2
-
-
-def test_an_adapter_that_is_dropped_while_it_waits_is_written_again(
-    engine, random_adapters, tmp_path
-):
-    """Another thread unloads the same adapter between its writing and its loading."""
-    made = engine()
-    loaded: list[list[str]] = []
-
-    class Dropping(AdapterFolders):
-        def of(self, weights):
-            found = super().of(weights)
-            if not dropped:
-                dropped.append(found)
-                self.drop(found.name)
-            return found
-
-    def post(path, body):
-        loaded.append(sorted(file.name for file in Path(body["lora_path"]).iterdir()))
-
-    dropped: list[Path] = []
-    server: Any = SimpleNamespace(client=SimpleNamespace(post=post))
-    folders = Dropping(tmp_path, made._model, made._base)
-    with ServedAdapters(server, folders, 1).use(random_adapters()[:1]) as name:
-        assert name == dropped[0].name
-    assert loaded == [["adapter_config.json", "adapter_model.safetensors"]]
 
 
 def test_rows_without_an_adapter_are_never_under_way_with_others(client, server, random_adapters):
@@ -255,6 +225,12 @@ def test_the_servers_version_is_part_of_what_the_engine_is(setup_of, server):
     assert first["vllm"] == "0.32.0"
     assert vllm.Vllm().identity(setup_of(url=server.url))["vllm"] == "0.33.0"
     assert server.url not in str(first)
+
+
+def test_a_server_may_have_several_names_for_its_model(client, server):
+    server.aliases = ("another",)
+    assert len(list(client().generate(requests(())))) == 1
+    assert {body["model"] for body in server.asked} == {"served"}
 
 
 def test_proxies_of_the_environment_are_not_used(client, server, monkeypatch):

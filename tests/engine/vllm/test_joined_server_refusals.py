@@ -9,9 +9,11 @@ from lampbench.engine.capability import Capability
 from lampbench.engine.protocol import (
     Contrast,
     GenerationSpec,
+    ScoreRequest,
 )
 from lampbench.engines import vllm
 from lampbench.util.errors import LampbenchError
+from tests.engine.engine_inputs import prompt
 from tests.engine.vllm.joined_requests import requests
 
 REFUSALS = {
@@ -131,12 +133,21 @@ def test_an_adapter_on_the_output_layer_is_refused(client, server, random_adapte
 
 
 def test_a_server_that_bounds_all_answers_is_refused(client, server):
-    """A server takes max_new_tokens from the model's generation_config.json, if it reads one."""
+    """As --override-generation-config '{"max_new_tokens": 5}' does."""
     engine = client()
     engine._stop = frozenset({0})
     server.most_new = 5
     with pytest.raises(LampbenchError, match=r"after 5 tokens, and 8 .*generation-config vllm"):
         list(engine.generate(requests(())))
+
+
+def test_log_probabilities_after_a_restriction_are_refused(client, server):
+    """Only the last token is restricted to one, so that only its number would be wrong."""
+    server.processed_logprobs = True
+    engine = client()
+    assert list(engine.generate(requests(())))  # needs none
+    with pytest.raises(LampbenchError, match="--logprobs-mode raw_logprobs"):
+        list(engine.score([ScoreRequest("s", prompt(), "Storm closes harbour", ())]))
 
 
 ANSWERS = {
@@ -165,7 +176,6 @@ def test_contrast_needs_the_plugin_in_the_server(client, setup_of, server, rando
     assert Capability.CONTRAST not in vllm.Vllm().able(setup_of(url=server.url))
     with pytest.raises(LampbenchError, match="without lampbench-vllm cannot decode contrastively"):
         list(client().generate(requests((user,), spec=spec)))
-    vllm._of_server.cache_clear()
     server.plugin = "twin"
     assert Capability.CONTRAST in vllm.Vllm().able(setup_of(url=server.url))
     list(client().generate(requests((user,), spec=spec)))
@@ -181,7 +191,6 @@ def test_a_penalty_on_scores_needs_the_plugin_alone(client, setup_of, server):
     spec = GenerationSpec(8, 1.2)
     with pytest.raises(LampbenchError, match="repetition penalty to log-probabilities"):
         list(client().generate(requests((), spec=spec)))
-    vllm._of_server.cache_clear()
     server.plugin = "processor"
     able = vllm.Vllm().able(setup_of(url=server.url))
     assert Capability.SCORES_PENALTY in able

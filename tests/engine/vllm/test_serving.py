@@ -19,9 +19,9 @@ def request(weights, contrast=None):
 
 @pytest.mark.parametrize("weights", [(), (TAM,), (TAM, USER)])
 def test_without_contrast_the_adapters_are_added_up(weights):
-    expected = Serving((), False, bool(weights)), weights
-    assert serving(request(weights)) == expected
-    assert serving(ScoreRequest("s", prompt(), "x", weights)) == expected
+    assert serving(request(weights)) == (Serving((), False, bool(weights)), weights)
+    scored = Serving((), False, bool(weights), scores=True)
+    assert serving(ScoreRequest("s", prompt(), "x", weights)) == (scored, weights)
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,6 @@ def fake_python(tmp_path, request):
         program = tmp_path / "python"
         program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{script}" "$@"\n')
         program.chmod(0o755)
-        environments.vllm_environment.cache_clear()
         return str(program)
 
     return make
