@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy
@@ -196,8 +197,16 @@ def test_one_run_has_one_length_of_histories():
 def test_one_run_has_one_seed():
     misspelled: Any = {"seeds": 3}
     for function in (lampbench.run, lampbench.diagnose, lampbench.show_prompt):
-        with pytest.raises(LampbenchError, match="seeds=3: this is for one run; give seed, or"):
+        with pytest.raises(LampbenchError, match="seeds=3: this is for one run; give one seed, or"):
             function("oppu", "news_headline", **misspelled)
+
+
+@pytest.mark.parametrize("name", ["method", "task", "model", "seed"])
+def test_one_run_has_one_of_each(name):
+    given: Any = {"method": "oppu", "task": "news_headline", name: ["a", "b"]}
+    for function in (lampbench.run, lampbench.diagnose, lampbench.show_prompt):
+        with pytest.raises(LampbenchError, match=f"^{name}=.*: this is for one run; give one"):
+            function(**given)
 
 
 def test_a_table_is_a_frame_and_the_leaderboard_is_written(folder):
@@ -245,6 +254,7 @@ def test_reproduce_plans_the_paper(engine):
         ({"hyperparameters": {"decoding.alfa": 1}}, "did you mean decoding.alpha"),
         ({"hyperparameters": {"decoding.alpha": "x"}}, "give a value of type float"),
         ({"data": "nowhere"}, "nowhere"),
+        ({"data": Path("data")}, "give the source as text"),
         ({"user": 2}, "did you mean users"),
         ({"users": "2"}, "whole number from 1"),
         ({"users": True}, "whole number from 1"),

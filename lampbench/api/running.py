@@ -27,7 +27,7 @@ from lampbench.record.recorded_run import DamagedRun, Run
 from lampbench.record.runs import Runs
 from lampbench.util.defaults import CACHE_DIR, RESULTS
 from lampbench.util.disk import could_be_written
-from lampbench.util.errors import LampbenchError
+from lampbench.util.errors import LampbenchError, short_repr
 from lampbench.workers.worker_progress import new_progress
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def run(
         LampbenchError: an option is invalid (nothing was computed then), or data or a model is; or
             a worker failed (finished work is kept).
     """
-    known = one_length(settings)
+    known = of_one_run(settings, method=method, task=task, model=model, seed=seed)
     found = run_all(
         [method], [task], models=[model], seeds=[seed], results=results, force=force,
         workers=workers, executor=executor, address=address, **known,
@@ -218,7 +218,7 @@ def one_plan(
     Raises:
         LampbenchError: an option is invalid, or the settings are those of several runs.
     """
-    known = one_length(settings)
+    known = of_one_run(settings, method=method, task=task, model=model, seed=seed)
     (found,) = plan([method], [task], models=[model], seeds=[seed], **known)
     with closing([found]):
         yield found
@@ -236,16 +236,22 @@ def _require_values(chosen: RunOptions, axes: Mapping[str, Sequence[Any]]) -> No
             raise LampbenchError(f"{name}=[]: there is nothing to run; give at least one value")
 
 
-def one_length(settings: RunSettings) -> dict[str, Any]:
+def of_one_run(settings: RunSettings, **named: Any) -> dict[str, Any]:
     """Settings of one run; refuses several lengths of histories.
+
+    `named` are the method, the task, the model and the seed.
 
     Raises:
         LampbenchError: there is not exactly one length, or there are lists, such as of seeds.
     """
     known = readable_again(settings)
-    if many := sorted({"methods", "tasks", "models", "seeds"} & known.keys()):
+    many = [(name, known[name]) for name in sorted({f"{one}s" for one in named} & known.keys())]
+    many += [(one, each) for one, each in named.items() if isinstance(each, (list, tuple, set))]
+    if many:
+        name, value = many[0]
         raise LampbenchError(
-            f"{many[0]}={known[many[0]]}: this is for one run; give {many[0][:-1]}, or call run_all"
+            f"{name}={short_repr(value)}: this is for one run; give one {name.removesuffix('s')}, "
+            "or call run_all"
         )
     if len(lengths := as_list(known.get("max_history"))) != 1:
         raise LampbenchError(

@@ -148,6 +148,11 @@ def checked_settings(given: Mapping[str, Any]) -> dict[str, Any]:
         elif name in _CHOICES and value not in _CHOICES[name]:
             usual = ", ".join(repr(one) for one in _CHOICES[name] if one is not None)
             raise LampbenchError(f"{name}={short_repr(value)}: choose one of {usual}")
+        elif name == "data" and not isinstance(value, str):
+            raise LampbenchError(
+                f"data={short_repr(value)}: give the source as text, such as 'lampbench:DIR' "
+                "(docs/own-data.md)"
+            )
         elif name in ("private", "rewards") and not isinstance(value, bool):
             raise LampbenchError(f"{name}={short_repr(value)}: give True or False")
     return known
