@@ -31,6 +31,7 @@ from lampbench.engine.vllm.served_adapters import AdapterFolders, ServedAdapters
 from lampbench.engine.vllm.servers import Server
 from lampbench.engine.vllm.serving import Serving, require_rank, serving
 from lampbench.engine.vllm.wire_format import (
+    LEAST_TEMPERATURE,
     generation_body,
     needs_plugin,
     response_logprobs,
@@ -149,6 +150,11 @@ class VllmEngine:
             raise LampbenchError(
                 f"{request.id}: vLLM applies a repetition penalty to contrastive scores, not to "
                 "logits; leave decoding.penalty_on=logits out, or use --engine batched"
+            )
+        if spec.sampling is not None and spec.sampling.temperature < LEAST_TEMPERATURE:
+            raise LampbenchError(
+                f"{request.id}: vLLM samples at a temperature of {LEAST_TEMPERATURE} at least; "
+                "raise it, or use --engine batched"
             )
         if len(set(request.prompts)) > 1:
             raise LampbenchError(

@@ -70,14 +70,20 @@ class VllmClient:
         """
         return self._ask("GET", path, None, timeout)
 
-    def post(self, path: str, body: Any, stopped: threading.Event | None = None) -> Any:
-        """What the server answers to a JSON body, however long it takes.
+    def post(
+        self,
+        path: str,
+        body: Any,
+        stopped: threading.Event | None = None,
+        timeout: float | None = None,
+    ) -> Any:
+        """What the server answers to a JSON body, however long it takes if `timeout` is None.
 
         Raises:
             ServerGone: it does not answer, or `stopped` is set before it is asked.
             ServerRefused: it answers with an error.
         """
-        return self._ask("POST", path, json.dumps(body), None, stopped)
+        return self._ask("POST", path, json.dumps(body), timeout, stopped)
 
     def hang_up(self) -> None:
         """Close all connections: whoever waits for an answer gets `ServerGone`."""
@@ -101,6 +107,7 @@ class VllmClient:
         try:
             connection.connect()
             connection.sock.settimeout(timeout)
+            _keep_alive(connection.sock)
             with self._lock:
                 self._open.add(connection)
             if stopped is not None and stopped.is_set():  # `hang_up` may have come before
@@ -139,6 +146,16 @@ def _address(url: str) -> SplitResult:
     if not sound or not url.isprintable() or " " in url or not parts.path.isascii():
         raise LampbenchError(f"{short_repr(url)} is no address of a server; write http://HOST:PORT")
     return parts
+
+
+def _keep_alive(connection: socket.socket) -> None:
+    """Notice within two minutes when the server's machine or the way to it is gone, from which no
+    message comes.
+    """
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4)):
+        if hasattr(socket, name):
+            connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def _checked(status: int, content: bytes) -> Any:

@@ -25,6 +25,7 @@ from lampbench.util.errors import LampbenchError
 from lampbench.util.hashing import digest, file_digest
 
 _NOT_FOUND = 404
+_UNLOAD_SECONDS = 30.0
 
 
 class AdapterFolders:
@@ -127,10 +128,10 @@ class ServedAdapters:
             self._free.notify_all()
 
     def unload_all(self) -> None:
-        """Take all adapters out of the server, if it still answers."""
+        """Take all adapters out of the server, if it still answers soon."""
         with self._free, contextlib.suppress(ServerGone):
             for name in list(self._loaded):
-                self._unload(name)
+                self._unload(name, timeout=_UNLOAD_SECONDS)
 
     def _has_room(self) -> bool:
         return len(self._loaded) < self._most or any(
@@ -148,9 +149,11 @@ class ServedAdapters:
             if "already been loaded" not in str(refused):  # for a reply that was lost
                 raise LampbenchError(_refusal(folder, refused)) from refused
 
-    def _unload(self, name: str) -> None:
+    def _unload(self, name: str, timeout: float | None = None) -> None:
         with contextlib.suppress(ServerRefused):  # it is not there
-            self._server.client.post("/v1/unload_lora_adapter", {"lora_name": name})
+            self._server.client.post(
+                "/v1/unload_lora_adapter", {"lora_name": name}, timeout=timeout
+            )
         del self._loaded[name]
         self._folders.drop(name)
 

@@ -12,6 +12,9 @@ from lampbench.engine.prompt_encoder import TokenIds
 from lampbench.engine.protocol import GenerationSpec
 from lampbench.util.errors import LampbenchError
 
+LEAST_TEMPERATURE = 0.01
+"""vLLM raises lower ones to this, without an error."""
+
 _PLAIN = {
     "n": 1,
     "temperature": 0.0,

@@ -1,6 +1,7 @@
 """The engine against a server that is joined: what is sent and what comes back."""
 
 import os
+import socket
 import threading
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from lampbench.engine.protocol import (
     Sampling,
     ScoreRequest,
 )
+from lampbench.engine.vllm import served_adapters
 from lampbench.engine.vllm.engine import VllmEngine
 from lampbench.engines import vllm
 from lampbench.util.errors import LampbenchError
@@ -225,6 +227,40 @@ def test_the_servers_version_is_part_of_what_the_engine_is(setup_of, server):
     assert first["vllm"] == "0.32.0"
     assert vllm.Vllm().identity(setup_of(url=server.url))["vllm"] == "0.33.0"
     assert server.url not in str(first)
+
+
+def test_a_server_that_hangs_does_not_keep_lampbench(
+    setup_of, server, random_adapters, monkeypatch
+):
+    monkeypatch.setattr(served_adapters, "_UNLOAD_SECONDS", 0.1)
+    engine = vllm.Vllm().open(setup_of(url=server.url))
+    list(engine.generate(requests((random_adapters()[0],))))
+    over = threading.Event()
+
+    def hang(path, body):
+        over.wait(120)
+
+    server.fault = hang
+    closing = threading.Thread(target=vllm.Vllm().close, args=(engine,), daemon=True)
+    closing.start()
+    closing.join(60)
+    assert not closing.is_alive()
+    over.set()
+
+
+def test_a_server_whose_machine_is_gone_is_noticed(client, server):
+    """The system asks whether the other side is there while an answer is waited for."""
+    engine = client(batch_size=1)
+    found = []
+
+    def look(model):
+        under_way = list(engine.server.client._open)
+        found.extend(each.sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+                     for each in under_way)  # fmt: skip
+
+    server.meanwhile = look
+    list(engine.generate(requests(())))
+    assert set(found) == {1}
 
 
 def test_a_server_may_have_several_names_for_its_model(client, server):

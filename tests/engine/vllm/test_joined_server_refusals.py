@@ -9,6 +9,7 @@ from lampbench.engine.capability import Capability
 from lampbench.engine.protocol import (
     Contrast,
     GenerationSpec,
+    Sampling,
     ScoreRequest,
 )
 from lampbench.engines import vllm
@@ -198,6 +199,13 @@ def test_a_penalty_on_scores_needs_the_plugin_alone(client, setup_of, server):
     list(client().generate(requests((), spec=spec)))
     assert server.asked[-1]["vllm_xargs"] == {"lampbench_log_probabilities": 1.0}
     assert server.asked[-1]["repetition_penalty"] == 1.2
+
+
+def test_a_temperature_that_vllm_would_raise_is_refused(client, server):
+    spec = GenerationSpec(8, sampling=Sampling(0.009, 1.0))
+    with pytest.raises(LampbenchError, match=r"q0: .* temperature of 0.01 at least"):
+        list(client().generate(requests((), spec=spec)))
+    assert not [body for body in server.asked if "stop_token_ids" in body]
 
 
 def test_it_does_not_train(client):

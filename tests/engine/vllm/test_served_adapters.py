@@ -23,7 +23,7 @@ def test_an_adapter_that_is_dropped_while_it_waits_is_written_again(
                 self.drop(found.name)
             return found
 
-    def post(path, body):
+    def post(path, body, **_):
         loaded.append(sorted(file.name for file in Path(body["lora_path"]).iterdir()))
 
     dropped: list[Path] = []
@@ -39,7 +39,7 @@ def test_an_adapter_that_is_loaded_again_is_in_use_until_its_new_requests_end(
 ):
     """Somebody unloads it; the requests that were under way before end after it is loaded again."""
     made = engine()
-    client = SimpleNamespace(post=lambda path, body: None, get=lambda path: {"data": []})
+    client = SimpleNamespace(post=lambda path, body, **_: None, get=lambda path: {"data": []})
     folders = AdapterFolders(tmp_path, made._model, made._base)
     adapters = ServedAdapters(SimpleNamespace(client=client), folders, 1)
     weights = random_adapters()[:1]
