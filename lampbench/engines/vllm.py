@@ -117,7 +117,8 @@ class Vllm(EnginePlugin):
         from lampbench.engine.vllm.joined_server import JoinedServer
         from lampbench.engine.vllm.merged_checkpoint import merged_model
         from lampbench.engine.vllm.model_shapes import model_shapes
-        from lampbench.engine.vllm.servers import OwnServer, Server, ServerSettings
+        from lampbench.engine.vllm.server import Server
+        from lampbench.engine.vllm.started_server import ServerSettings, StartedServer
 
         self.check(setup)
         spec, arguments = setup.local_model(), setup.arguments
@@ -143,7 +144,7 @@ class Vllm(EnginePlugin):
                 say=setup.say,
             )
         else:
-            server = OwnServer(
+            server = StartedServer(
                 self._environment(setup),
                 shapes,
                 ServerSettings(

@@ -28,7 +28,7 @@ from lampbench.engine.protocol import (
 from lampbench.engine.vllm.model_shapes import ModelShapes
 from lampbench.engine.vllm.request_stream import Ask, RequestStream
 from lampbench.engine.vllm.served_adapters import AdapterFolders, ServedAdapters
-from lampbench.engine.vllm.servers import Server
+from lampbench.engine.vllm.server import Server
 from lampbench.engine.vllm.serving import Serving, require_rank, serving
 from lampbench.engine.vllm.wire_format import (
     LEAST_TEMPERATURE,

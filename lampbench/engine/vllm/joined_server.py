@@ -7,8 +7,10 @@ from typing import Any
 
 from lampbench.engine.models import ModelSpec
 from lampbench.engine.protocol import Weights
+from lampbench.engine.vllm.contrastive_form import PROCESSOR, contrastive_override
 from lampbench.engine.vllm.http_client import ServerGone, VllmClient
 from lampbench.engine.vllm.model_shapes import ModelShapes
+from lampbench.engine.vllm.server import POLL_SECONDS
 from lampbench.engine.vllm.server_checks import (
     ServedModel,
     contrasts_per_request,
@@ -20,7 +22,6 @@ from lampbench.engine.vllm.server_checks import (
     served_model,
     server_version,
 )
-from lampbench.engine.vllm.servers import POLL_SECONDS, PROCESSOR, contrastive_override
 from lampbench.engine.vllm.serving import Serving
 from lampbench.util.errors import LampbenchError, short_repr
 

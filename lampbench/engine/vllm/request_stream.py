@@ -11,7 +11,7 @@ from lampbench.engine.protocol import Weights
 from lampbench.engine.vllm.http_client import ServerGone, ServerRefused
 from lampbench.engine.vllm.lanes import Lanes
 from lampbench.engine.vllm.served_adapters import ServedAdapters
-from lampbench.engine.vllm.servers import Server
+from lampbench.engine.vllm.server import Server
 from lampbench.engine.vllm.serving import Serving
 from lampbench.util.errors import LampbenchError
 

@@ -19,8 +19,8 @@ from lampbench.engine.adapter_files import file_signature
 from lampbench.engine.combine_adapters import combine_adapters
 from lampbench.engine.protocol import CombineJob, Weights
 from lampbench.engine.vllm.http_client import ServerGone, ServerRefused
+from lampbench.engine.vllm.server import Server
 from lampbench.engine.vllm.server_checks import adapter_names
-from lampbench.engine.vllm.servers import Server
 from lampbench.util.errors import LampbenchError
 from lampbench.util.hashing import digest, file_digest
 

@@ -251,7 +251,7 @@ def test_a_server_that_hangs_does_not_keep_lampbench(
 def test_a_server_whose_machine_is_gone_is_noticed(client, server):
     """The system asks whether the other side is there while an answer is waited for."""
     engine = client(batch_size=1)
-    found = []
+    found: list[int] = []
 
     def look(model):
         under_way = list(engine.server.client._open)

@@ -7,7 +7,7 @@ import torch
 
 from lampbench.engine.next_token import contrastive_scores
 from lampbench.engine.protocol import Contrast
-from lampbench.engine.vllm.servers import ARCHITECTURES
+from lampbench.engine.vllm.contrastive_form import ARCHITECTURES
 from lampbench.engine.vllm.wire_format import generation_body, probe_body
 
 

@@ -25,9 +25,9 @@ from lampbench.engine.protocol import (
     Sampling,
     ScoreRequest,
 )
+from lampbench.engine.vllm.contrastive_form import contrastive_override
 from lampbench.engine.vllm.model_shapes import model_shapes
 from lampbench.engine.vllm.server_process import ServerProcess
-from lampbench.engine.vllm.servers import contrastive_override
 from lampbench.engine.vllm.wire_format import generation_body, token_answers
 from lampbench.engines.vllm import Vllm
 from lampbench.execution.cache import Cache
@@ -204,7 +204,7 @@ def test_a_contrast_with_tam_is_served_by_a_merged_checkpoint(side):
 
 
 def test_one_alpha_and_tau_for_a_whole_server(side, tmp_path):
-    """Without a logits processor, as README.md of lampbench-vllm says; lampbench joins no such."""
+    """Without a logits processor, as README.md of lampbench-vllm says."""
     side.close()
     adapter, alpha, tau = side.adapters[2], 0.6, 0.05
     shapes = model_shapes(side.spec, NOTHING_GIVEN)

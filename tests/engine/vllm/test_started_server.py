@@ -14,7 +14,7 @@ from lampbench.engine.protocol import Contrast, GenerateRequest, GenerationSpec
 from lampbench.engine.vllm import vllm_environment as environments
 from lampbench.engine.vllm.http_client import ServerGone
 from lampbench.engine.vllm.server_process import ServerProcess
-from lampbench.engine.vllm.servers import OwnServer, ServerSettings
+from lampbench.engine.vllm.started_server import ServerSettings, StartedServer
 from lampbench.engines import vllm
 from lampbench.util.errors import LampbenchError
 from tests.engine.engine_inputs import prompt
@@ -289,7 +289,7 @@ def test_no_contrastive_form_of_an_architecture(model_folder, fake_python, tmp_p
     from lampbench.engine.vllm.serving import Serving
 
     spec = resolve_model(str(model_folder("gemma-vision")))
-    server = OwnServer(
+    server = StartedServer(
         environments.vllm_environment(fake_python()),
         model_shapes(spec, NOTHING_GIVEN),
         ServerSettings(dtype="float32", max_loras=1, max_cpu_loras=1, batch_size=1),

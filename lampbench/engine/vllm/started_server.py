@@ -1,15 +1,17 @@
-"""What a vLLM server is to the engine, and the one that lampbench starts and stops."""
+"""A vLLM server that lampbench starts and stops."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from lampbench.engine.models import ModelSpec
 from lampbench.engine.protocol import Weights
+from lampbench.engine.vllm.contrastive_form import PROCESSOR, contrastive_override
 from lampbench.engine.vllm.http_client import ServerGone, VllmClient
 from lampbench.engine.vllm.model_shapes import ModelShapes
+from lampbench.engine.vllm.server import POLL_SECONDS
 from lampbench.engine.vllm.server_arguments import server_arguments
 from lampbench.engine.vllm.server_checks import contrasts_per_request
 from lampbench.engine.vllm.server_process import ServerProcess
@@ -17,53 +19,7 @@ from lampbench.engine.vllm.serving import Serving
 from lampbench.engine.vllm.vllm_environment import VllmEnvironment
 from lampbench.util.errors import LampbenchError
 
-ARCHITECTURES = ("Llama", "Mistral", "Qwen2", "Gemma3")
-"""Those that lampbench-vllm has a contrastive form of, without ForCausalLM."""
-
-PROCESSOR = "lampbench_vllm.per_request:ContrastPerRequest"
-"""The logits processor of lampbench-vllm, as vLLM names it."""
-POLL_SECONDS = 0.5
-"""Between two questions whether a server answers."""
-
 _SERVED = "served"
-
-
-class Server(Protocol):
-    """Where requests go; `name` is what the model without adapters is called there, and `troubled`
-    is whether its output may be needed.
-    """
-
-    name: str
-    troubled: bool
-
-    @property
-    def client(self) -> VllmClient:
-        """The way to the server.
-
-        Raises:
-            ServerGone: it does not run.
-        """
-        ...
-
-    def prepare(self, serving: Serving, rank: int, stopped: threading.Event) -> bool:
-        """Be ready for requests of this kind; whether adapters that were loaded are gone."""
-        ...
-
-    def revive(self, stopped: threading.Event) -> None:
-        """Come back after the server stopped answering; its adapters are gone."""
-        ...
-
-    def require_same(self, answer: Any) -> None:
-        """Make sure that an answer is of the server that was prepared.
-
-        Raises:
-            LampbenchError: another one has taken its place.
-        """
-        ...
-
-    def stop(self) -> None:
-        """Give back what was taken."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +43,7 @@ class ServerSettings:
     more: str = ""
 
 
-class OwnServer:
+class StartedServer:
     """Starts a server when it is first needed, and another one when it must hold another model.
 
     `merged` is the model with some adapters merged into it, and `log` the file of its output.
@@ -209,18 +165,3 @@ class OwnServer:
         if contrast:
             found += ["--hf-overrides", contrastive_override(self._shapes)]
         return [*found, *server_arguments(settings.more)]
-
-
-def contrastive_override(shapes: ModelShapes) -> str:
-    """What makes a server use the contrastive form of a model (`--hf-overrides`).
-
-    Raises:
-        LampbenchError: lampbench-vllm has none.
-    """
-    names: Sequence[str] = shapes.model.config.architectures or [type(shapes.model).__name__]
-    if names[0].removesuffix("ForCausalLM") not in ARCHITECTURES:
-        raise LampbenchError(
-            f"lampbench-vllm has no contrastive form of {names[0]}; it has those of "
-            f"{', '.join(ARCHITECTURES)}: use --engine batched"
-        )
-    return f'{{"architectures": ["Contrastive{names[0]}"]}}'
