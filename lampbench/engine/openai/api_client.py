@@ -1,4 +1,4 @@
-"""One HTTP request to an API: a deadline for the whole of it, a bound on the reply's size."""
+"""One HTTP request to an API: a deadline for the reply's body, a bound on its size."""
 
 import json
 import os

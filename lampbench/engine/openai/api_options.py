@@ -20,7 +20,8 @@ OPENAI_HOST = "api.openai.com"
 
 _EXAMPLE = "for example https://api.openai.com/v1 or http://localhost:8000/v1"
 _OURS = ("model", "messages", "n", "stream", "max_tokens", "max_completion_tokens", "temperature",
-         "top_p", "logprobs", "prompt_logprobs", "echo", "stop", "tools")  # fmt: skip
+         "top_p", "logprobs", "prompt_logprobs", "echo", "stop", "tools", "add_generation_prompt",
+         "continue_final_message")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -122,6 +122,12 @@ class ServerErrors:
                 "prompting.k=N, --set profile.records=N, --max-history N), or choose a model with "
                 "a longer context"
             )
+        if "temperature" in said:
+            return LampbenchError(
+                f"{what}: the model does not take the temperature of the method's decoding "
+                f"({self.words_of(said)}); many models that reason decode neither greedily nor at "
+                "another temperature than 1: choose another model"
+            )
         if _FILTERED.search(said):
             return PromptFiltered(self.words_of(said))
         return None

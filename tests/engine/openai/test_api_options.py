@@ -85,7 +85,7 @@ def test_fields_are_a_json_object_of_names_that_are_not_ours():
     for text in ("", "[]", "{", '{"a": NaN}', "[" * 100_000):
         with pytest.raises(LampbenchError, match="fields"):
             parse_fields(text)
-    for name in ("messages", "temperature", "n", "max_tokens", "stream"):
+    for name in ("messages", "temperature", "n", "max_tokens", "stream", "add_generation_prompt"):
         with pytest.raises(LampbenchError, match=name):
             options(fields={name: 1})
     with pytest.raises(LampbenchError, match="--seed"):
