@@ -75,11 +75,11 @@ def _merge(
 def _contributors(adapters: Weights, store: ArtifactStore) -> set[str]:
     """The users whose data is in adapters of the store: they may ask to be forgotten."""
     found: set[str] = set()
-    for path in adapters:
-        kind, key = path.parts[-3:-1]
-        if path.parent == store.path(kind, key):
+    for folder in (path.parent for path in adapters):
+        kind, key = folder.parent.name, folder.name
+        if folder == store.path(kind, key):
             meta = store.meta(kind, key)
-            found |= {meta["owner"] or "", *meta.get("others", ())} - {""}
+            found |= {meta.get("owner") or "", *meta.get("others", ())} - {""}
     return found
 
 
