@@ -36,6 +36,7 @@ def test_an_answer_is_read_with_what_the_server_says_of_it():
 
 def test_an_answer_cut_by_the_budget_is_truncated():
     assert read(sound(_finish_reason="length", **usage(8, 16))).truncated
+    assert read(sound(_finish_reason="length", **usage(8, 14))).truncated
     assert read(sound(_finish_reason="length", usage=None)).truncated
     with pytest.raises(WrongReply, match="after 9 tokens for its length, and 16 were allowed"):
         read(sound(_finish_reason="length", **usage(8, 9)))
