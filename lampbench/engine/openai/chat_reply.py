@@ -63,12 +63,7 @@ def read_chat_reply(content: Any, *, model: str, characters: int, most_new: int)
     text, finish = message.get("content"), choice.get("finish_reason")
     if not isinstance(text, str | None):
         raise MalformedReply(f"the message's content is {type(text).__name__}, not text")
-    answered_by = _text_or_none(content.get("model"))
-    if answered_by is not None and not same_model(model, answered_by):
-        raise WrongReply(
-            f"model {answered_by!r} answered where {model!r} was asked; give --model {answered_by} "
-            "if it is meant"
-        )
+    answered_by = answering_model(content, model)
     text = text or ""
     counted = _count(content.get("usage"), bool(text.strip()), most_new)
     if counted is not None and characters > max(_SHORT, _DENSE * counted.read):
@@ -164,6 +159,21 @@ def _count(usage: Any, has_text: bool, most_new: int) -> TokenCount | None:
             "the token budget, or counts wrongly; use another server"
         )
     return TokenCount(read, (total or read + written) - read)
+
+
+def answering_model(content: Mapping[str, Any], asked: str) -> str | None:
+    """The model that a reply says answered; None where it does not say.
+
+    Raises:
+        WrongReply: it is not the one that was asked.
+    """
+    found = _text_or_none(content.get("model"))
+    if found is not None and not same_model(asked, found):
+        raise WrongReply(
+            f"model {found!r} answered where {asked!r} was asked; give --model {found} if it is "
+            "meant"
+        )
+    return found
 
 
 def same_model(asked: str, answered: str) -> bool:

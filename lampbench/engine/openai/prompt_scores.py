@@ -14,7 +14,7 @@ from typing import Any
 
 from lampbench.core.prompt import Prompt
 from lampbench.engine.openai.api_options import ApiOptions
-from lampbench.engine.openai.chat_reply import MalformedReply, WrongReply, same_model
+from lampbench.engine.openai.chat_reply import MalformedReply, WrongReply, answering_model
 from lampbench.engine.openai.chat_request import chat_messages, most_tokens
 from lampbench.engine.openai.persistent_request import PersistentRequests
 from lampbench.engine.openai.token_account import TokenCount
@@ -119,13 +119,7 @@ class PromptScores:
     def _read(self, content: Any) -> _ScoredPrompt:
         if not isinstance(content, Mapping):
             raise MalformedReply("the reply is no JSON object")
-        answered_by = content.get("model")
-        if (
-            isinstance(answered_by, str)
-            and answered_by
-            and not same_model(self._model, answered_by)
-        ):
-            raise WrongReply(f"model {answered_by!r} answered where {self._model!r} was asked")
+        answering_model(content, self._model)
         found = content.get("prompt_logprobs")
         if found is None:
             raise WrongReply(

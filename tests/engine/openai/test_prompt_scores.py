@@ -64,6 +64,14 @@ def test_a_prompt_is_asked_for_once(api_server, score):
     assert len(api_server.seen) == 4
 
 
+def test_scores_of_another_model_are_refused_as_its_answers_are(api_server, score):
+    api_server.behaviour = lambda body, number: Answer(
+        completion(body, "x", prompt_logprobs=[None], model="other")
+    )
+    with pytest.raises(LampbenchError, match="give --model other if it is meant"):
+        score(request())
+
+
 @pytest.mark.parametrize("given", [{"format": "raw"}])
 def test_what_an_api_cannot_score_is_refused(api_server, score, given):
     with pytest.raises(LampbenchError, match="without a chat template"):

@@ -67,7 +67,7 @@ def test_the_scores_of_its_chat_api_are_the_reference_engines(side, server):
     """Those of a prompt's tokens are the model's, whatever the mode is."""
     date = {"chat_template_kwargs": {"date_string": "26 Jul 2024"}}
     options = ApiOptions(address=f"{server.client.url}/v1", fields=date)
-    api = ApiEngine("another", options, TokenAccount(options), print)
+    api = ApiEngine("served", options, TokenAccount(options), print)
     found = {one.id: one.logprobs for one in api.score(SCORED)}
     api.close()
     for expected in side.reference.score(SCORED):
