@@ -32,9 +32,11 @@ if TYPE_CHECKING:
         sweep,
         table,
     )
+    from lampbench.util.errors import LampbenchError
     from lampbench.util.version import VERSION as __version__
 
 __all__ = [
+    "LampbenchError",
     "RunSettings",
     "__version__",
     "compare",
@@ -63,6 +65,10 @@ def __getattr__(name: str) -> "Any":
         from lampbench.util.version import VERSION
 
         return VERSION
+    if name == "LampbenchError":
+        from lampbench.util.errors import LampbenchError
+
+        return LampbenchError
     if name in __all__:
         from lampbench import api
 

@@ -156,6 +156,14 @@ def test_a_call_that_names_nothing_to_run_is_an_error(empty):
             function(**study)
 
 
+@pytest.mark.parametrize("given", [["decoding.alpha=0.5"], "decoding.alpha=0.5", {1: 2}, 3])
+def test_hyperparameters_are_given_by_name(given):
+    with pytest.raises(lampbench.LampbenchError, match=r"^hyperparameters=.*give a mapping"):
+        lampbench.plan("cope", "news_headline", users=2, hyperparameters=given)
+    with pytest.raises(lampbench.LampbenchError, match=r"^grid=.*give a mapping of names"):
+        lampbench.sweep("cope", "news_headline", given, users=2)
+
+
 def test_nothing_that_is_installed_is_an_error(monkeypatch):
     monkeypatch.setattr(lampbench.api.running, "installed_plans", lambda *_: [])
     with pytest.raises(LampbenchError, match="nothing is left to run; install what"):
@@ -180,6 +188,11 @@ def test_a_recorded_length_is_planned_again_as_it_was(tmp_path):
     run = lampbench.run("oppu", "news_headline", users=2, max_history=3)
     plan = Replanner(tmp_path / "cache").plan(run.manifest, run.path.parents[3])
     assert plan.folder == run.path and plan.spec.dataset.max_history == 3
+
+
+def test_a_run_is_one_line_where_python_prints_it(tmp_path):
+    run = lampbench.run("base", "news_headline", users=2)
+    assert repr(run) == f"<Run: base on news_headline, model bundled, seed 0, in {run.path}>"
 
 
 @pytest.mark.parametrize("given", [0, -1, "4", 1.5, True, [2, 0]])

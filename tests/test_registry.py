@@ -252,10 +252,24 @@ def test_the_same_name_twice_in_one_file_names_both_lines(tmp_path: Path) -> Non
         Registry([file]).method("mine")
 
 
-@pytest.mark.parametrize(("asked", "near"), [("coep", "cope"), ("opu", "oppu"), ("tamm", "tam")])
+@pytest.mark.parametrize(
+    ("asked", "near"),
+    [
+        ("coep", "cope"),
+        ("opu", "oppu"),
+        ("tamm", "tam"),
+        ("CoPe", "cope"),
+        ("OPPU", "oppu"),
+    ],
+)
 def test_an_unknown_method_gets_the_nearest_match(asked: str, near: str) -> None:
     with pytest.raises(LampbenchError, match=f"no method is called '{asked}': did you mean {near}"):
         Registry().method(asked)
+
+
+def test_the_name_of_a_class_gets_the_name_of_its_plugin(tmp_path: Path) -> None:
+    with pytest.raises(LampbenchError, match=r"'Mine': did you mean other\?$"):
+        Registry([write(tmp_path / "mine.py", "other")]).method("Mine")
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from lampbench.api.settings import (
     AnyMethod,
     AnyTask,
     RunSettings,
+    as_axes,
     as_list,
     checked_seeds,
     checked_settings,
@@ -151,7 +152,7 @@ def plan(
     chosen = options(methods, tasks, models=models, seeds=seeds, **settings)
     could_be_written(Path(results), "--results")
     pool = engines_of(chosen)
-    axes = {path: as_list(values) for path, values in (grid or {}).items()}
+    axes = as_axes(grid)
     _require_values(chosen, axes)
     points = grid_points(axes, source="grid")
     made = [each for _, each in grid_plans(chosen, points, Path(results), pool)]

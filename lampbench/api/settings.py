@@ -41,7 +41,7 @@ class RunSettings(TypedDict, total=False):
         split_by: "user" or "time", for LaMP and LongLaMP.
         splits: published splits to read: "train", "dev", "test".
         data_seed: orders users with equally long histories.
-        preset: default hyper-parameters: "paper", "reference", "small", "smollm2-135m".
+        preset: default hyper-parameters: "paper", "reference", "small", "smollm2-135m", "api".
         hyperparameters: values by path, such as {"decoding.alpha": 0.5}.
         assignments: values as the command line writes them, "decoding.alpha=0.5".
         config: TOML file of hyper-parameters.
@@ -126,6 +126,8 @@ def checked_settings(given: Mapping[str, Any]) -> dict[str, Any]:
         if name in _PARSED:
             mapping = isinstance(value, Mapping)
             known[name] = dict(value) if mapping else _PARSED[name](as_list(value))
+        elif name == "hyperparameters":
+            known[name] = values_by_path(name, value)
         elif name == "stage_engines":
             known[name] = _named_engines(value)
         elif name in ("splits", "assignments", "plugins"):
@@ -206,6 +208,29 @@ def settle_engine_settings(known: dict[str, Any]) -> None:
     if told:
         merge_api_settings(arguments.setdefault(API_ENGINE, {}), told)
     known["engine_arguments"] = arguments
+
+
+def values_by_path(name: str, value: Any) -> dict[str, Any]:
+    """A mapping of hyper-parameters' names to values.
+
+    Raises:
+        LampbenchError: it is something else, or has another kind of keys.
+    """
+    if value is None or (isinstance(value, Mapping) and all(isinstance(one, str) for one in value)):
+        return dict(value or {})
+    raise LampbenchError(
+        f"{name}={short_repr(value)}: give a mapping of names to values, such as "
+        "{'decoding.alpha': 0.5}"
+    )
+
+
+def as_axes(grid: Any) -> dict[str, list[Any]]:
+    """The axes of a grid: a hyper-parameter's name, and the values that it takes.
+
+    Raises:
+        LampbenchError: it is no mapping of names.
+    """
+    return {path: as_list(values) for path, values in values_by_path("grid", grid).items()}
 
 
 def _named_engines(value: Any) -> dict[str, str]:

@@ -7,7 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from lampbench.api.processes import ProcessChoices, processes_for
-from lampbench.api.settings import AnyMethod, AnyTask, RunSettings, as_list, readable_again
+from lampbench.api.settings import (
+    AnyMethod,
+    AnyTask,
+    RunSettings,
+    as_axes,
+    as_list,
+    readable_again,
+)
 from lampbench.execution.remote_folder import cache_folder
 from lampbench.util.defaults import CACHE_DIR
 from lampbench.util.errors import LampbenchError, short_repr
@@ -88,7 +95,7 @@ def worker_call(
 
     Iterators among them are read here, once; the call has lists.
     """
-    axes = None if grid is None else {path: as_list(values) for path, values in grid.items()}
+    axes = None if grid is None else as_axes(grid)
     return WorkerCall(
         methods=as_list(methods),
         tasks=as_list(tasks),

@@ -10,6 +10,7 @@ import click
 
 from lampbench.cli.renamed import ENVIRONMENT, current_arguments, renamed
 from lampbench.cli.values import texts_of, wrong_text
+from lampbench.util.errors import LampbenchError
 
 OTHER = "Other options"
 _ARGUMENTS = "lampbench.cli.arguments"
@@ -99,6 +100,17 @@ class Group(click.Group):
         if not args and not ctx.resilient_parsing:
             args = ["--help"]
         return super().parse_args(ctx, args)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does; what is not there is named beside what is."""
+        name, known = args[0], self.list_commands(ctx)
+        if name not in known and not ctx.resilient_parsing and not name.startswith("-"):
+            raise LampbenchError(
+                f"{ctx.command_path} has no command {name!r}: there are {', '.join(known)}"
+            )
+        return super().resolve_command(ctx, args)
 
 
 def takes_value(command: click.Command, ctx: click.Context) -> dict[str, bool]:

@@ -82,7 +82,7 @@ def chosen_runs(
     if not complete:
         lacking = min(filter(None, missing.values()), key=len)
         others = recorded_but_not_shown(found, task, lacking, complete)
-        hint = "" if others else f" ({suggestion(lacking[0], board.methods())})"
+        hint = "" if others else f" ({_instead_of(lacking[0], board.methods())})"
         raise LampbenchError(
             f"{results} has no run of {', '.join(lacking)} with default settings on data of {task} "
             f"that the other methods answered: run it, or name other methods with --method{hint}"
@@ -93,6 +93,15 @@ def chosen_runs(
             where = f"{board.column_title(column)}, {board.section_title(setup)}"
             click.echo(f"left out: {where}: no run of {', '.join(lacking)}", err=True)
     return board, [ShownTogether(*place, tuple(methods)) for place in complete]
+
+
+def _instead_of(method: str, there: Sequence[str]) -> str:
+    """The nearest name for one that no method has; for a method without runs, those with some."""
+    from lampbench.registry import Registry, plugin_paths
+
+    if method in Registry(plugin_paths(())).names("method"):
+        return f"there are runs of {', '.join(sorted(there))}"
+    return suggestion(method, there)
 
 
 def require_sound(problems: Sequence["UnreadableRun"]) -> None:

@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from lampbench.contract.fresh_copy import fresh_copy, source_of
+from lampbench.plugin.declared_settings import wrong_declaration
 from lampbench.plugin.hyperparameter import Part
 from lampbench.plugin.method import Method
 from lampbench.registry import Registry, plugin_modules
@@ -140,7 +141,8 @@ def method_with(kind: str, found: type) -> Method:
     """A method that consists of a part of that class and of nothing else.
 
     Raises:
-        LampbenchError: the class cannot be instantiated without arguments.
+        LampbenchError: the class cannot be instantiated without arguments, or declares settings
+            that would never be set.
     """
     try:
         part = found()
@@ -153,6 +155,8 @@ def method_with(kind: str, found: type) -> Method:
     held = {"name": name, "title": name, "__module__": __name__}
     attributes = {**held, **PART_KINDS[kind].attributes(part)}
     made: type[Method] = type("TrialMethod", (Method,), attributes)
+    if wrong := wrong_declaration(made):
+        raise LampbenchError(f"{place_of(found)}: {wrong}")
     return made()
 
 

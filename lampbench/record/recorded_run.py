@@ -147,6 +147,13 @@ class Run:
         """One row per query: user, query, prediction, reference, and a column per metric."""
         return frames.query_frame(self)
 
+    def __repr__(self) -> str:
+        made = self.manifest
+        return (
+            f"<Run: {made.method} on {made.task}, model {made.model}, seed {made.seed}, "
+            f"in {self.path}>"
+        )
+
     def _repr_html_(self) -> str:
         return frames.html([self])
 

@@ -124,10 +124,12 @@ class Registry:
     def _get(self, kind: Kind, name: str) -> Any:
         matches = [found for found in self._all(kind) if found.name == name]
         if not matches:
-            hint = suggestion(name, self.names(kind))
+            of_class = [found.name for found in self._all(kind) if found.class_name == name]
+            names = self.names(kind)
+            hint = f"did you mean {of_class[0]}?" if of_class else suggestion(name, names)
             elsewhere = "; if it is in a file of yours, give --plugins FILE"
             unread = [f"; {found.error}" for found in self._all(kind) if found.error]
-            more = "".join(unread) or ("" if self._plugins else elsewhere)
+            more = "".join(unread) or ("" if self._plugins or of_class else elsewhere)
             raise LampbenchError(f"no {kind} is called {name!r}: {hint}{more}")
         if len(matches) > 1:
             places = " and in ".join(found.origin for found in matches)

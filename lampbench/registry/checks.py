@@ -39,6 +39,7 @@ def wrong_with(
     from lampbench.core.task import Task
     from lampbench.engine.engine_plugin import EnginePlugin
     from lampbench.plugin.context import WeightsSource
+    from lampbench.plugin.declared_settings import wrong_declaration
     from lampbench.plugin.decoding import Decoding
     from lampbench.plugin.metric import Metric
     from lampbench.plugin.prompting import Prompting
@@ -64,7 +65,7 @@ def wrong_with(
         value = getattr(kind, name)
         if not isinstance(value, choice) and (name, value) != ("adaptation", None):
             return f"{name} must be an instance of a {choice.__name__}, not {value!r}"
-    return None
+    return wrong_declaration(kind)
 
 
 def _wrong_task(kind: type["Task"]) -> str | None:

@@ -26,7 +26,7 @@ KINDS: tuple[Kind, ...] = ("method", "task", "metric", "engine")
 class PluginLocation:
     """A plugin that was found: its name, its file and line, and how to import it.
 
-    `error` says why the file could not even be scanned.
+    `error` says why the file could not even be scanned. `class_name` is known where it was.
     """
 
     kind: Kind
@@ -35,6 +35,7 @@ class PluginLocation:
     module: str
     file: Path | None = None
     error: str | None = None
+    class_name: str | None = None
 
 
 def found_plugins(paths: Sequence[Path]) -> list[PluginLocation]:
@@ -110,7 +111,7 @@ def _scan(file: Path, module: str, expected: Sequence[Kind]) -> Iterator[PluginL
             origin = f"{file}:{decorator.lineno}"
             if name := _literal_name(decorator):
                 seen = True
-                yield PluginLocation(registered, name, origin, module, file)
+                yield PluginLocation(registered, name, origin, module, file, class_name=node.name)
             elif node in tree.body:  # one inside a function is made when that is called
                 seen = True
                 cause = f"{origin}: {_no_name(registered, decorator, file.stem)}"

@@ -26,6 +26,7 @@ def short_repr(value: object, most: int = 60) -> str:
 
 
 def suggestion(name: str, known: Collection[str]) -> str:
-    """A hint for an unknown name: the nearest known one, or all of them."""
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
-    return f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(known))}"
+    """A hint for an unknown name: the nearest known one, whatever its case, or all of them."""
+    spelled = {one.casefold(): one for one in known}
+    near = difflib.get_close_matches(name.casefold(), spelled, n=1, cutoff=0.4)
+    return f"did you mean {spelled[near[0]]}?" if near else f"there are {', '.join(sorted(known))}"

@@ -20,6 +20,7 @@ from lampbench.data.file_checks import check_json_start, find_file, no_data, ope
 from lampbench.data.json_stream import parse_object, stream_lines
 from lampbench.data.options import DataOptions
 from lampbench.data.parse_values import as_date, as_id, as_list, as_object, as_text, json_type
+from lampbench.data.time_order import OrderOfFile
 from lampbench.data.users_on_disk import held
 from lampbench.util.disk_set import DiskSet
 from lampbench.util.errors import LampbenchError, NoDataForTask, short_repr
@@ -32,6 +33,7 @@ HEAD_FILE, TEST_FILE, DEV_FILE, TRAIN_FILE = (
 )
 CREDITS_FILE = "CREDITS.tsv"
 _LONGEST_HEAD = 2**24
+_MAY_BE_EMPTY = " (it may be empty: then nothing can be trained on other users)"
 
 
 def load_bundled(task: Task, options: DataOptions) -> Dataset:
@@ -123,8 +125,9 @@ def _load(task: Task, folder: Path, options: DataOptions, source: str) -> Datase
     tested_file = _tested_file(folder, options, source)
     if tested_file == DEV_FILE:
         source += " (dev)"  # so that no table takes these users for the test users
-    tested = held(_users(task, _required(folder, tested_file), tested=True))
-    others = list(_users(task, _required(folder, TRAIN_FILE), tested=False))
+    order = OrderOfFile()
+    tested = held(_users(task, _required(folder, tested_file), order, tested=True))
+    others = list(_users(task, _required(folder, TRAIN_FILE), order, tested=False))
     test, notes = limit_test_users(tested, options, source)
     kept = [as_text(n, where, "notes") for n in as_list(head.get("notes", []), where, "notes")]
     return Dataset(
@@ -133,7 +136,7 @@ def _load(task: Task, folder: Path, options: DataOptions, source: str) -> Datase
         tuple(others),
         test,
         synthetic=synthetic,
-        notes=(*kept, *notes),
+        notes=(*kept, *order.notes(), *notes),
         licence=as_text(head.get("licence"), where, "licence"),
         attribution=as_text(head.get("attribution"), where, "attribution"),
         description=as_text(head.get("description"), where, "description"),
@@ -169,12 +172,13 @@ def _required(folder: Path, name: str) -> Path:
     path = find_file(folder, name)
     if path is None:
         raise LampbenchError(
-            f"{folder / name}: no such file; put it there or import the data again"
+            f"{folder / name}: no such file; put it there"
+            f"{_MAY_BE_EMPTY if name == TRAIN_FILE else ''} or import the data again"
         )
     return path
 
 
-def _users(task: Task, path: Path, *, tested: bool) -> Iterator[User]:
+def _users(task: Task, path: Path, order: OrderOfFile, *, tested: bool) -> Iterator[User]:
     if not tested and not path.stat().st_size:
         return
     names, asked = DiskSet(), DiskSet()
@@ -187,6 +191,7 @@ def _users(task: Task, path: Path, *, tested: bool) -> Iterator[User]:
             raise LampbenchError(
                 f"{here} is a test user with an empty history; add records or remove the user"
             )
+        order.look(history, here)
         queries = tuple(Query(*item) for item in _items(task, entry, "queries", here, asked))
         for query in queries:
             if query.reference is None and not tested:
@@ -212,8 +217,10 @@ def _items(
         needed = task.fields_of_records if key == "history" else task.fields
         missing = [field for field in needed if field not in given]
         if missing:
+            there = f" (it has {short_repr(', '.join(given))})" if given else ""
             raise LampbenchError(
-                f"{here}: fields has no {', '.join(missing)}, which task {task.name} needs; add it"
+                f"{here}: fields has no {', '.join(missing)}{there}, which task {task.name} needs; "
+                "add or rename it"
             )
         known = [field for field in (*needed, *task.optional) if field in given]
         fields = {field: as_text(given[field], here, field) for field in known}

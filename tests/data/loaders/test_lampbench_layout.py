@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -91,6 +92,10 @@ def test_an_empty_train_file_is_accepted(news: Task, dataset: Dataset, tmp_path:
         (lambda u: u["history"][1].pop("target"), "history 2 has no target; add it or remove"),
         (lambda u: u["queries"][0].update(target=""), "queries 1 has no target"),
         (lambda u: u["history"][0]["fields"].pop("text"), "history 1: fields has no text"),
+        (
+            lambda u: u["history"][0].update(fields={"article": "A", "by": "B"}),
+            "fields has no text (it has 'article, by'), which task news_headline needs; add or ren",
+        ),
         (lambda u: u["history"][0].update(fields=[]), "history 1: fields: must be a JSON object"),
         (lambda u: u["history"][0]["fields"].update(text="\0"), "text contains NUL"),
         (
@@ -114,6 +119,30 @@ def test_bad_users(
     check_refused(news, tmp_path / "d", pattern)
 
 
+@pytest.mark.parametrize(
+    ("date", "said"),
+    [
+        (
+            "02/03/2024",
+            "2014-05 or 2014: 1, first .*test.jsonl:2: user 'd': record 'dr0': '02/03/2",
+        ),
+        ("2021", "not in the order of their dates: 1, first .*test.jsonl:2: user 'd'"),
+    ],
+)
+def test_dates_that_do_not_fit_the_order_of_the_file_are_noted(
+    news: Task, dataset: Dataset, tmp_path: Path, date: str, said: str
+) -> None:
+    write_dataset(dataset, tmp_path / "d")
+    path = tmp_path / "d" / "test.jsonl"
+    users = [json.loads(line) for line in path.read_text().splitlines()]
+    users[1]["history"][0]["date"] = date
+    path.write_text("".join(json.dumps(user) + "\n" for user in users))
+    found = read(news, tmp_path / "d")
+    assert re.search(said, "\n".join(found.notes))
+    (user,) = (one for one in found.test_users if one.id == "d")
+    assert [record.id for record in user.history] == ["dr0", "dr1"]
+
+
 def test_bad_files(news: Task, topic: Task, dataset: Dataset, tmp_path: Path) -> None:
     folder = tmp_path / "d"
     write_dataset(dataset, folder)
@@ -133,7 +162,7 @@ def test_bad_files(news: Task, topic: Task, dataset: Dataset, tmp_path: Path) ->
     train.write_bytes(b'{"id": "\xff"}')
     check_refused(news, folder, "train.jsonl:1: is not UTF-8", "save the file as UTF-8")
     train.unlink()
-    check_refused(news, folder, "train.jsonl: no such file")
+    check_refused(news, folder, "train.jsonl: no such file", "it may be empty")
     head.write_text('{"task": "news_headline", "synthetic": "no"}')
     check_refused(news, folder, "dataset.json: synthetic must be true or false, not text")
     head.write_text("{")
