@@ -41,6 +41,7 @@ def wrong_with(
     from lampbench.plugin.context import WeightsSource
     from lampbench.plugin.declared_settings import wrong_declaration
     from lampbench.plugin.decoding import Decoding
+    from lampbench.plugin.method import Method
     from lampbench.plugin.metric import Metric
     from lampbench.plugin.prompting import Prompting
 
@@ -65,7 +66,7 @@ def wrong_with(
         value = getattr(kind, name)
         if not isinstance(value, choice) and (name, value) != ("adaptation", None):
             return f"{name} must be an instance of a {choice.__name__}, not {value!r}"
-    return wrong_declaration(kind)
+    return wrong_declaration(kind) if issubclass(kind, Method) else None
 
 
 def _wrong_task(kind: type["Task"]) -> str | None:

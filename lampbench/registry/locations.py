@@ -104,8 +104,8 @@ def _scan(file: Path, module: str, expected: Sequence[Kind]) -> Iterator[PluginL
             yield PluginLocation(kind, file.stem, origin, module, file, cause)
         return
     seen = False
-    for node in ast.walk(tree):
-        for decorator in node.decorator_list if isinstance(node, ast.ClassDef) else ():
+    for node in (one for one in ast.walk(tree) if isinstance(one, ast.ClassDef)):
+        for decorator in node.decorator_list:
             if not (registered := _registered_kind(decorator)):
                 continue
             origin = f"{file}:{decorator.lineno}"
