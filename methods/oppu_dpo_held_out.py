@@ -18,8 +18,9 @@ oppu = UserSFT(start=tam)
 
 @register_method("oppu_dpo_held_out")
 class OPPUHeldOutPreference(Method):
-    """OPPU + DPO, cross-fitted: two LoRAs per user, each trained on one half of the history and
-    preference-trained on the other half; their mean answers greedily.
+    """OPPU + DPO, cross-fitted: each half of a history is trained on by SFT, the other by DPO.
+
+    There are two LoRAs per user, one for each half; their mean answers greedily.
 
     OPPU + DPO (Bu et al., EMNLP 2025) trains twice on the same records, so that DPO finds its pairs
     ranked already. Compare with `oppu_halves`, the mean before DPO. Source: defined here.
