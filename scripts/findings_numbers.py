@@ -78,7 +78,13 @@ class Gain:
 
     @property
     def detectable(self) -> str:
-        """The smallest true difference that would be found, in points."""
+        """The smallest true difference that would be found, in points.
+
+        Raises:
+            LampbenchError: it is unknown.
+        """
+        if self.paired.detectable is None:
+            raise LampbenchError("what could be detected is unknown where no user differs")
         return f"{100 * self.paired.detectable:.1f}"
 
     @property

@@ -145,7 +145,7 @@ def _row(title: str, one: Any) -> list[str]:
     users = (found.better, found.equal, found.worse)
     return [title, f"{one.ours:.3f}", f"{one.theirs:.3f}", shown.text(),
             shown.interval() if bounded else "n/a",
-            f"{found.detectable:.3f}" if bounded else "n/a", relative,
+            "n/a" if found.detectable is None else f"{found.detectable:.3f}", relative,
             *(f"{p:.4f}" for p in p_values), *(str(count) for count in users)]  # fmt: skip
 
 

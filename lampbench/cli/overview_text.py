@@ -68,7 +68,7 @@ def _table(board: "Board", cells: Sequence["CellScore"]) -> str:
             row += [
                 _shown(difference_number(found.difference)),
                 span(spread.differences) if spread else NO_VALUE,
-                f"{found.detectable:.3f}" if found.difference.bounded else NO_VALUE,
+                NO_VALUE if found.detectable is None else f"{found.detectable:.3f}",
                 *(str(count) for count in (found.better, found.equal, found.worse)),
             ]
         rows.append(row)

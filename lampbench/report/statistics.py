@@ -73,7 +73,7 @@ class Paired:
 
     `detectable` is the minimum detectable effect: the smallest true difference for which the 95%
     interval of such an experiment excludes zero with probability `POWER` (Card et al. 2020). It is
-    NaN where `difference` has no interval.
+    None where `difference` has no interval, and where no user differs from another.
 
     `bootstrap` and `exchange` are two-sided p-values, of the bootstrap and of approximate
     randomization. `bootstrap` is at most 0.05 exactly where the interval excludes zero; it is 1
@@ -82,7 +82,7 @@ class Paired:
     """
 
     difference: Interval
-    detectable: float
+    detectable: float | None
     bootstrap: float
     exchange: float
     better: int
@@ -232,10 +232,13 @@ class _Resampled:
         p = 2 * float(stdtr(freedom, -far / math.sqrt(self.units / freedom)))
         return min(1.0, max(p, least))
 
-    def detectable(self) -> float:
-        """(1.96 + 0.84) standard errors for many units, more for few; NaN for a single one."""
-        if self.units == 1:
-            return math.nan
+    def detectable(self) -> float | None:
+        """(1.96 + 0.84) standard errors for many units, more for few.
+
+        None for a single one, and where all are equal: how much they vary is unknown then.
+        """
+        if not self.error > 10.0**-DECIMALS:
+            return None
         reach = _errors((1 + LEVEL) / 2, self.units) + _errors(POWER, self.units)
         return reach * self.error
 

@@ -152,7 +152,13 @@ def test_what_is_called_detectable_is_detected_in_four_of_five(quick):
 
 
 def test_one_query_detects_nothing():
-    assert np.isnan(paired({("a", "1"): 0.5}, {("a", "1"): 0.1}).detectable)
+    assert paired({("a", "1"): 0.5}, {("a", "1"): 0.1}).detectable is None
+
+
+def test_what_users_without_a_difference_detect_is_unknown():
+    ours = {(user, query): 0.5 for user in "abcdef" for query in "12"}
+    assert paired(ours, dict(ours)).detectable is None
+    assert paired(ours, dict.fromkeys(ours, 0.4)).detectable is None
 
 
 def test_numbers_worked_by_hand():

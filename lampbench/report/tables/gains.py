@@ -90,8 +90,9 @@ class Gain:
 
     @property
     def detectable(self) -> float | None:
-        """The smallest true difference that would be found, in points; None for a single query."""
-        return 100 * self.paired.detectable if self.paired.difference.bounded else None
+        """The smallest true difference that would be found, in points; None where unknown."""
+        found = self.paired.detectable
+        return None if found is None else 100 * found
 
     @property
     def relative(self) -> float | None:
