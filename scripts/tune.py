@@ -131,7 +131,11 @@ PARTS = {
         "smollm2-135m",
         ("topic_writing",),
         (("oppu", "user_sft.batch_size", (4, 1)), ("oppu", "user_sft.epochs", (2, 4))),
-        {},
+        {
+            "user_sft.batch_size": 4,
+            "user_sft.epochs": 2,
+            "decoding.repetition_penalty": 1.2,
+        },
         f"{_OWN} 65 queries of 12 users.",
         lambda plan, run: own_over_another(plan),
     ),
@@ -143,8 +147,8 @@ PARTS = {
             ("tam", "decoding.repetition_penalty", (1.0, 1.2, 1.5, 2.0, 4.0)),
             ("oppu_cd", "decoding.alpha", (0.1, 0.3, 0.5, 0.7, 0.9)),
         ),
-        {},
-        "65 queries of 12 users.",
+        {"decoding.repetition_penalty": 1.2, "decoding.alpha": 0.1},
+        "65 queries of 12 users, with the adapters of smollm2-135m-personal.",
     ),
     "longlamp-personal": Part(
         "small",
