@@ -206,6 +206,8 @@ diagnoses: study-personal study-real
 		--set user_sft.epochs=8 --format json > tuning/diagnoses/bundled-topic_writing-personal.json
 	$(ONE_CORE) diagnose --method cope --task news_headline --model smollm2-135m --format json \
 		> tuning/diagnoses/smollm2-135m-news_headline.json
+	$(ONE_CORE) diagnose --method oppu_cd --task topic_writing --model smollm2-135m --format json \
+		> tuning/diagnoses/smollm2-135m-topic_writing.json
 
 # The real model, as far as it has been recorded.
 study-real: env $(SMOLLM2)
@@ -213,6 +215,9 @@ study-real: env $(SMOLLM2)
 		--model smollm2-135m
 	$(ONE_CORE) run $(DRAWN) --method oppu_swapped --method tam_head --task news_headline \
 		--model smollm2-135m $(SEEDS:%=--seed %)
+	$(ONE_CORE) run --method base --method rag --method tam --method tam_head --method oppu \
+		--method oppu_swapped --method oppu_head --method oppu_cd --task topic_writing \
+		--model smollm2-135m
 
 study-models: env
 	$(REPRODUCE) --model bundled --model bundled-small --experiment cross-model --run
