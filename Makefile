@@ -197,7 +197,7 @@ study-beyond: env
 # more with them.
 study-personal: env
 	$(ONE_CORE) run --method oppu --method oppu_swapped --method oppu_head --method oppu_cd \
-		--method oppu_dpo --method cope --task topic_writing \
+		--method oppu_dpo --method cope --task topic_writing --seed 0 --seed 1 \
 		--set user_sft.batch_size=1 --set user_sft.epochs=8
 
 # What tuning/diagnoses keeps, for docs/findings.md.
