@@ -137,7 +137,7 @@ def test_more_users_detect_less():
     found = []
     for users in (4, 8, 16, 64, 256):
         ours = {(f"u{i}", "1"): 0.1 * (-1) ** i for i in range(users)}
-        found.append(paired(ours, dict.fromkeys(ours, 0.0)).detectable)
+        found.append(paired(ours, dict.fromkeys(ours, 0.0)).detectable or 0.0)
     assert found == sorted(found, reverse=True)
     assert found[0] > 8 * found[-1]
 

@@ -104,7 +104,8 @@ def test_methods_that_cannot_be_told_apart(scored, said):
                         found[METHOD])  # fmt: skip
     flat = [{(u, str(q)): v / 2 for u, row in scores.items() for q, v in enumerate(row)}
             for scores in (ours, theirs)]  # fmt: skip
-    assert f"is {100 * paired(*flat).detectable:.1f} points" in found[DATA]
+    detectable = paired(*flat).detectable
+    assert detectable is not None and f"is {100 * detectable:.1f} points" in found[DATA]
     assert found[WEIGHTS] == "No task has runs of both OPPU and TAM."
 
 

@@ -30,6 +30,7 @@ def test_gains_by_hand(scored, read, cells):
     halves = [{q: v / 2 for q, v in flat(scores).items()} for scores in (ours, theirs)]
     one, other = (interval(scores).mean for scores in halves)
     found = paired(*halves)
+    assert found.detectable is not None
     low, high = 100 * found.difference.low, 100 * found.difference.high
     assert row["Points"] == f"{100 * (one - other):+.2f} [{low:+.2f}, {high:+.2f}]"
     assert row["Detectable"] == f"{100 * found.detectable:.2f}"

@@ -24,6 +24,7 @@ def test_cope_over_oppu_where_both_have_run(scored, call, cells, read):
     scored("base", THEIRS)
     scored("mine", OURS)
     found = paired(flat(OURS), flat(THEIRS))
+    assert found.detectable is not None
     row = cells(call("table", "power")[1], "Smallest differences")["News Headline"]
     assert (row["Pair"], row["Test users"], row["Queries"]) == ("CoPe over OPPU", "3", "4")
     assert row["ROUGE-1 detectable"] == f"{found.detectable:.4f}"
