@@ -159,6 +159,8 @@ def _data(board: Board, setup: Setup) -> str:
         text += f" ({_listed(made_up)}: synthetic)"
     detected = [row for row in rows if row[f"detectable_{MAIN_METRIC}"] is not None]
     if not detected:
+        if any(row[f"half_width_{MAIN_METRIC}"] is not None for row in rows):
+            return f"{text}, it is unknown how small a difference would be found."
         return f"{text}, no difference between two methods can be tested."
     by_pair: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for row in detected:

@@ -69,21 +69,25 @@ def test_a_method_that_is_better_everywhere(scored, said):
         )
     assert "TAM + V_head" not in found[CONTRAST] and "has no run" in found[CONTRAST]
     assert found[DATA] == (
-        "With 12 test users and 36 queries per task (Review Writing †: synthetic), the smallest "
-        "true difference that is found with 80% power is 0.0 points between CoPe and OPPU."
+        "With 12 test users and 36 queries per task (Review Writing †: synthetic), it is unknown "
+        "how small a difference would be found."
     )
 
 
 def test_where_not_all_methods_have_run_it_is_said_of_those_that_have(scored, said):
     for method, shift in zip(("base", "rag", "pag", "tam", "oppu", "cope"), range(6), strict=True):
-        scored(method, spread(0.1 * shift))
-    for method, score in (("base", 0.1), ("rag", 0.0)):
-        scored(method, spread(score), "abstract_generation")
+        scored(
+            method, noise(spread(0.1 * shift), up=0.0) if method == "cope" else spread(0.1 * shift)
+        )
+    for method, score in (("base", noise(spread(0.1), up=0.0)), ("rag", spread(0.0))):
+        scored(method, score, "abstract_generation")
     found = said()
     assert "Base on abstract_generation (1 of 1 that have run)" in found[BEST]
     assert "CoPe on News Headline (5 of 5)" in found[BEST]
-    assert "and 0.0 points between CoPe and OPPU (News Headline)" in found[DATA]
-    assert "is 0.0 points between RAG and Base (abstract_generation)" in found[DATA]
+    assert re.search(r"and 0\.[1-9] points between CoPe and OPPU \(News Headline\)", found[DATA])
+    assert re.search(
+        r"is 0\.[1-9] points between RAG and Base \(abstract_generation\)", found[DATA]
+    )
 
 
 def test_another_leader_in_the_other_metric_is_told(scored, said):
