@@ -1,7 +1,7 @@
 """Errors whose message is meant for the user."""
 
-import difflib
 from collections.abc import Collection
+from difflib import SequenceMatcher, get_close_matches
 
 
 class LampbenchError(Exception):
@@ -27,6 +27,7 @@ def short_repr(value: object, most: int = 60) -> str:
 
 def suggestion(name: str, known: Collection[str]) -> str:
     """A hint for an unknown name: the nearest known one, whatever its case, or all of them."""
-    spelled = {one.casefold(): one for one in known}
-    near = difflib.get_close_matches(name.casefold(), spelled, n=1, cutoff=0.4)
+    nearest_last = sorted(known, key=lambda one: SequenceMatcher(None, name, one).ratio())
+    spelled = {one.casefold(): one for one in nearest_last}
+    near = get_close_matches(name.casefold(), spelled, n=1, cutoff=0.4)
     return f"did you mean {spelled[near[0]]}?" if near else f"there are {', '.join(sorted(known))}"
