@@ -184,7 +184,8 @@ def test_one_that_ends_again_and_again_is_given_up(started, fake_python, tmp_pat
     ) as raised:
         list(engine.generate(requests(2)))
     assert "\n" not in str(raised.value)
-    assert 2 <= len(told(tmp_path)) <= 4
+    # one, three again, and one more for each that is gone before it is asked
+    assert 2 <= len(told(tmp_path)) <= 7
 
 
 CAUSES = {
