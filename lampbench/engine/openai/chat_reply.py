@@ -12,7 +12,7 @@ _CUT = {"length", "max_tokens"}
 _FILTERED = {"content_filter", "safety", "recitation", "prohibited_content", "sensitive", "refusal"}
 _DENSE = 8.0  # characters per token; ordinary text has 3 to 6
 _SHORT = 2_000  # characters of a prompt of which a cut is not looked for
-_REASONING = re.compile(r"\s*(<think(ing)?>|<thought>|<\|channel\|>)|</think(ing)?>")
+_REASONING = re.compile(r"</?think(ing)?>|<thought>|<\|channel\|>")
 _NEWEST = re.compile(r"[-@:]latest$")
 _VERSION = re.compile(r"([-@:](\d{4}-\d\d-\d\d|\d{3,}))?([-@:](latest|preview))?")
 
@@ -72,9 +72,9 @@ def read_chat_reply(content: Any, *, model: str, characters: int, most_new: int)
             "characters: it cuts long prompts without saying so; raise its context length (ollama: "
             "num_ctx)"
         )
-    if found := _REASONING.match(text) or _REASONING.search(text):
+    if found := _REASONING.search(text):
         raise WrongReply(
-            f"the answer has the model's reasoning in it ({found[0].strip()}), which would be "
+            f"the answer has the model's reasoning in it ({found[0]}), which would be "
             "scored; have the server leave it out, or switch reasoning off (docs/api-models.md)"
         )
     withheld = _withheld(text, finish, message)

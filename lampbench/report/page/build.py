@@ -77,13 +77,15 @@ def report_files(
     bare, _ = divided(setups, main, others, room=0)
     room = largest - len(encoded(page(bare)))
     first, second = divided(setups, main, others, room)
+    text = page(first)
     # A part's place in the page has some bytes of its own.
-    while room > 0 and (excess := len(encoded(page(first))) - largest) > 0:
+    while room > 0 and (excess := len(encoded(text)) - largest) > 0:
         room -= excess
         first, second = divided(setups, main, others, room)
+        text = page(first)
     second.data += compared
     scripts = ["page.js", "comparisons.js"]
-    return page(first), _file(
+    return text, _file(
         "comparisons.html", scripts, second, other=names[0], count=count,
         tasks=[one.name for one in compared], metric=metric_title(MAIN_METRIC),
     )  # fmt: skip
