@@ -11,7 +11,12 @@ import numpy as np
 
 from lampbench.record.recorded_run import Run
 from lampbench.report.resampling import MOST_DRAWN, Floats, drawn_users
-from lampbench.report.statistics import RESAMPLES, Interval, resampled_interval
+from lampbench.report.statistics import (
+    RESAMPLES,
+    Interval,
+    resampled_interval,
+    student_interval,
+)
 from lampbench.scoring.catalog import find_metric
 
 FOR_AN_ERROR = 1_000
@@ -41,9 +46,13 @@ def pooled_interval(name: str, runs: Sequence[Run]) -> Interval | None:
         weights = times[owner] / times[owner].sum()
         return float(np.mean([metric.summary(values, weights) for values in columns]))
 
-    resamples = RESAMPLES if units <= MOST_DRAWN else FOR_AN_ERROR
-    numbers = [number(times) for chunk in drawn_users(units, resamples) for times in chunk]
-    return resampled_interval(number(np.ones(units)), np.asarray(numbers), units)
+    def resampled(count: int) -> Floats:
+        return np.asarray([number(each) for some in drawn_users(units, count) for each in some])
+
+    if units > MOST_DRAWN:
+        error = float(resampled(FOR_AN_ERROR).std(ddof=1))
+        return student_interval(number(np.ones(units)), error, units)
+    return resampled_interval(number(np.ones(units)), resampled(RESAMPLES), units)
 
 
 def _owners(users: Sequence[str]) -> tuple[int, "np.ndarray[tuple[int], np.dtype[np.intp]]"]:

@@ -15,8 +15,11 @@ Floats = NDArray[np.float64]
 
 SEED = 0
 MOST_DRAWN = 10_000
-"""Of more users nothing is drawn: what draws would show is then normal, with a variance that a
-formula gives (Davison and Hinkley 1997, section 2.7.2)."""
+"""Of more users nothing is drawn unless few of them make up the spread: what draws would show is
+then normal, with a variance that a formula gives (Davison and Hinkley 1997, section 2.7.2)."""
+_FEWEST_ALIKE = 1_000
+"""So many users alike, alone, would have as heavy tails; their skewness moves the end of a 95%
+interval by less than 1% of its half width."""
 _CHUNK = 2_000_000
 """How many numbers are drawn at once."""
 _KEPT = 4_000_000
@@ -49,11 +52,11 @@ def exchange_p(sums: Floats, exchanges: int) -> float:
 
     It is the share of exchanges whose total is at least as far from zero as the observed total.
     All 2^users exchanges are counted where these are at most `exchanges`; otherwise the observed
-    one and `exchanges` random ones are. Of more than `MOST_DRAWN` users it is the share of a normal
-    distribution with the variance of all exchanges.
+    one and `exchanges` random ones are. Where no draws are needed (`is_normal`), it is the share of
+    a normal distribution with the variance of all exchanges.
     """
     users = len(sums)
-    if users > MOST_DRAWN:
+    if is_normal(sums):
         return _normal_exchange_p(sums)
     observed = abs(np.round(sums.sum(), DECIMALS))
 
@@ -67,10 +70,25 @@ def exchange_p(sums: Floats, exchanges: int) -> float:
     return (as_far(draw(users, exchanges)) + 1) / (exchanges + 1)
 
 
+def is_normal(values: Floats) -> bool:
+    """Whether sums of draws from such values are normal for what is asked here: there are more than
+    `MOST_DRAWN`, and not a few of them make up the spread.
+    """
+    if len(values) <= MOST_DRAWN:
+        return False
+    squares = values**2
+    return bool(squares.sum() ** 2 >= _FEWEST_ALIKE * (squares**2).sum())
+
+
+def residuals(sums: Floats, sizes: Floats) -> Floats:
+    """What each user's sum differs by from that of as many scores of the overall mean."""
+    overall = float(sums.sum() / sizes.sum())
+    return sums - overall * sizes
+
+
 def standard_error(sums: Floats, sizes: Floats) -> float:
     """What the standard deviation of `bootstrap_means` tends to with many users."""
-    residuals = sums - sums.sum() / sizes.sum() * sizes
-    return float(np.sqrt((residuals**2).sum()) / sizes.sum())
+    return float(np.sqrt((residuals(sums, sizes) ** 2).sum()) / sizes.sum())
 
 
 def _normal_exchange_p(sums: Floats) -> float:

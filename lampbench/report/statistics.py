@@ -17,10 +17,11 @@ import numpy as np
 from lampbench.report.concentration import Concentration, concentration
 from lampbench.report.resampling import (
     DECIMALS,
-    MOST_DRAWN,
     Floats,
     bootstrap_means,
     exchange_p,
+    is_normal,
+    residuals,
     standard_error,
 )
 from lampbench.scoring.query_scores import QueryScores, score_differences
@@ -114,9 +115,9 @@ def interval(scores: Scores) -> Interval:
 
     It lies between two percentiles of resampled means, further out than 2.5% and 97.5%, because
     plain percentiles are too narrow for few users, as a normal interval is compared with Student's
-    (Hesterberg 2015, section 4.2). With two to four users, and with more than 10,000, it is
-    Student's t interval from the bootstrap's standard error. With a single user, it describes that
-    user's queries.
+    (Hesterberg 2015, section 4.2). With two to four users, and with more than 10,000 of
+    whom not a few make up the spread, it is Student's t interval from the bootstrap's standard
+    error. With a single user, it describes that user's queries.
 
     Raises:
         ValueError: no scores.
@@ -129,8 +130,9 @@ def paired(ours: Scores, theirs: Scores) -> Paired:
 
     The p-value of approximate randomization is the share of exchanges of both methods' scores, user
     by user, whose difference is at least as far from zero: of all 2^users exchanges where that is
-    fewer than 10,000, and of 9,999 random ones otherwise. Of more than 10,000 users it is the share
-    of a normal distribution with the variance of all exchanges.
+    fewer than 10,000, and of 9,999 random ones otherwise. Of more than 10,000 users, unless few of
+    them make up the spread, it is the share of a normal distribution with the variance of all
+    exchanges.
 
     Raises:
         LampbenchError: the two have scores of different queries.
@@ -165,20 +167,19 @@ def holm(values: Sequence[float]) -> list[float]:
 def resampled_interval(value: float, resampled: Floats, units: int) -> Interval:
     """The 95% interval of a number, from its values in resamples of two units or more.
 
-    Its ends are percentiles, widened for few units; of fewer than five, and of more than 10,000, it
-    is Student's.
+    Its ends are percentiles, widened for few units; of fewer than five, it is Student's.
     """
     from scipy.special import ndtr
 
-    if not FEWEST_RESAMPLED <= units <= MOST_DRAWN:
-        return _student(value, float(resampled.std(ddof=1)), units)
+    if units < FEWEST_RESAMPLED:
+        return student_interval(value, float(resampled.std(ddof=1)), units)
     reach = _errors((1 + LEVEL) / 2, units)
     outside = max(1, int((len(resampled) + 1) * float(ndtr(-reach))))
     ordered = np.sort(resampled)
     return Interval(value, float(ordered[outside - 1]), float(ordered[-outside]))
 
 
-def _student(value: float, error: float, units: int) -> Interval:
+def student_interval(value: float, error: float, units: int) -> Interval:
     """The 95% interval of a number with the bootstrap's standard error."""
     far = _errors((1 + LEVEL) / 2, units) * error
     return Interval(value, value - far, value + far)
@@ -188,7 +189,7 @@ class _Resampled:
     """What follows from resampling some independent units, each with its scores.
 
     Attributes:
-        means: of each resample; None of a single unit, and of more than `MOST_DRAWN`.
+        means: of each resample; None of a single unit, and of so many that none is drawn.
         error: the standard error of the bootstrap; NaN of a single unit.
     """
 
@@ -200,7 +201,7 @@ class _Resampled:
         self.means: Floats | None = None
         if self.units == 1:
             self.error = math.nan
-        elif self.units > MOST_DRAWN:
+        elif is_normal(residuals(sums, sizes)):
             self.error = standard_error(sums, sizes)
         else:
             self.means = bootstrap_means(sums, sizes, RESAMPLES)
@@ -211,7 +212,7 @@ class _Resampled:
         if self.units == 1:
             return Interval(self.mean, math.nan, math.nan)
         if self.means is None:
-            return _student(self.mean, self.error, self.units)
+            return student_interval(self.mean, self.error, self.units)
         return resampled_interval(self.mean, self.means, self.units)
 
     def p_value(self) -> float:

@@ -106,5 +106,13 @@ def test_of_many_users_formulas_say_what_draws_would(skewed, monkeypatch):
     assert error == pytest.approx(bootstrap_means(sums, sizes, 10_000).std(), rel=0.03)
     drawn = exchange_p(sums, 9_999)
     monkeypatch.setattr(resampling, "MOST_DRAWN", 2_999)
+    monkeypatch.setattr(resampling, "_FEWEST_ALIKE", 100)
     assert exchange_p(sums, 9_999) == pytest.approx(drawn, abs=0.02)
     assert exchange_p(np.zeros(3_000), 9_999) == 1.0
+
+
+def test_few_users_who_make_up_the_spread_are_drawn_however_many_there_are():
+    """Four of 10,001 differ: of 16 exchanges, 2 are as far from zero; a normal curve says 5%."""
+    sums = np.zeros(10_001)
+    sums[:4] = 1.0
+    assert exchange_p(sums, 999) == pytest.approx(2 / 16, abs=0.04)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest, t
 
-from lampbench.report import statistics
+from lampbench.report import resampling, statistics
 from lampbench.report.statistics import holm, interval, paired
 from lampbench.util.errors import LampbenchError
 
@@ -57,7 +57,8 @@ def test_many_users_need_no_draws(monkeypatch):
     ours = drawn(rng, users=2_000, effect=0.0085)
     zero = dict.fromkeys(ours, 0.0)
     by_draws = paired(ours, zero)
-    monkeypatch.setattr(statistics, "MOST_DRAWN", 1_999)
+    monkeypatch.setattr(resampling, "MOST_DRAWN", 1_999)
+    monkeypatch.setattr(resampling, "_FEWEST_ALIKE", 100)
     monkeypatch.setattr(statistics, "bootstrap_means", None)
     found = paired(ours, zero)
     width = by_draws.difference.half_width
