@@ -178,6 +178,19 @@ class Numbers:
         ours, theirs = (self._penalised(task, penalty, name, metric) for name in (method, over))
         return self._gain(ours, theirs)
 
+    def cut(
+        self, model: str, task: str, most: int | None, method: str, metric: str = "rougeL"
+    ) -> str:
+        """A method's mean with at most `most` records of each user (None: all of them)."""
+        return f"{self._cut(model, task, most, method, metric).mean:.3f}"
+
+    def cut_gain(
+        self, model: str, task: str, most: int | None, method: str, less: int, over: str | None = None
+    ) -> Gain:
+        """What a method with `most` records gains over itself, or another, with `less`."""
+        ours = self._cut(model, task, most, method, "rougeL")
+        return self._gain(ours, self._cut(model, task, less, over or method, "rougeL"))
+
     def diagnosis(self, name: str) -> Diagnosed:
         """A diagnosis that is kept, by model and task."""
         return Diagnosed(DIAGNOSES / f"{name}.json")
@@ -228,6 +241,17 @@ class Numbers:
         ]
         found = shown[0].scores.get(metric) if len(shown) == 1 else None
         return _known(found, f"{method} on {task} with penalty {penalty}, {metric}")
+
+    def _cut(self, model: str, task: str, most: int | None, method: str, metric: str) -> CellScore:
+        shown = [
+            length
+            for series in self._recorded.histories
+            if (series.setup.model, series.column.task, series.method) == (model, task, method)
+            for length in series.lengths
+            if length.most == most
+        ]
+        found = shown[0].scores.get(metric) if len(shown) == 1 else None
+        return _known(found, f"{method} of {model} on {task} with {most} records, {metric}")
 
     def _under(self, settings: Settings, task: str, method: str, metric: str) -> CellScore:
         runs = [

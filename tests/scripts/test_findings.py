@@ -140,10 +140,21 @@ def sides(name, args, files):
             if name == "gain_over_preset":
                 named[1] = (args[3], {})
             task = args[1]
+        case "cut":
+            named, task = [(args[3], {"model": args[0], "most": args[2]})], args[1]
+        case "cut_gain":
+            over = args[5] if len(args) > 5 else args[3]
+            named = [
+                (args[3], {"model": args[0], "most": args[2]}),
+                (over, {"model": args[0], "most": args[4]}),
+            ]
+            # All lengths of a method's histories are compared on the same seeds.
+            named += [(each, {"model": args[0], "most": 1}) for each in (args[3], over)]
+            task = args[1]
         case _:
             raise AssertionError(f"{name}: not recomputed")
     found = [files.by_seed(metric, task, each, **given) for each, given in named]
-    asked = found[: 1 if name in ("score", "penalised") else 2]
+    asked = found[: 1 if name in ("score", "penalised", "cut") else 2]
     if len(found) > 1 and not STEADY & {each for each, _ in named}:
         common = set.intersection(*map(set, found))
         return [means(each, common) for each in asked]
