@@ -8,7 +8,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lampbench.record.dataset_files import shared_path, write_histories, write_queries
+from lampbench.record.dataset_files import (
+    check_content,
+    shared_path,
+    write_histories,
+    write_queries,
+)
 from lampbench.record.leftovers import TEMPORARY, new_leftover
 from lampbench.record.manifest import MANIFEST
 from lampbench.record.paths import run_path
@@ -155,7 +160,9 @@ def _copy(run: Run, root: Path) -> None:
     data = run.manifest.dataset
     for file in (*data.queries_files, *data.histories_files):
         shared = shared_path(root, run.manifest.task, file)
-        if not shared.exists():
+        try:
+            check_content(shared, file.sha256)
+        except ValueError:  # not there, or damaged: the source's is sound
             _copy_file(shared_path(source.parents[3], run.manifest.task, file), shared)
     made = new_leftover(TEMPORARY, target)
     for name in (MANIFEST, *run.manifest.files):

@@ -25,7 +25,8 @@ _CHUNK = 2_000_000
 _KEPT = 4_000_000
 """Draws of at most this many numbers (32 MB) are kept for the next scores of the same column."""
 DECIMALS = 12
-"""Means and totals are rounded to these, since their last bits depend on the processor."""
+"""Means and totals are rounded to these, since their last bits depend on the processor, and on the
+order of sums: 0.1 is not the mean of three times 0.1."""
 
 
 def bootstrap_means(sums: Floats, sizes: Floats, resamples: int) -> Floats:
@@ -78,6 +79,18 @@ def is_normal(values: Floats) -> bool:
         return False
     squares = values**2
     return bool(squares.sum() ** 2 >= _FEWEST_ALIKE * (squares**2).sum())
+
+
+def means_are_normal(sums: Floats, sizes: Floats) -> bool:
+    """Whether `bootstrap_means` are normal for what is asked here, with their `standard_error`.
+
+    A resample's mean is a ratio: its numerator must be normal, and its denominator, the number of
+    scores that were drawn, must vary little (Davison and Hinkley 1997, section 2.7.2). Where a few
+    users have most of the scores, it does not.
+    """
+    if not is_normal(residuals(sums, sizes)):
+        return False
+    return bool(sizes.sum() ** 2 >= _FEWEST_ALIKE * (sizes**2).sum())
 
 
 def residuals(sums: Floats, sizes: Floats) -> Floats:

@@ -20,8 +20,7 @@ from lampbench.report.resampling import (
     Floats,
     bootstrap_means,
     exchange_p,
-    is_normal,
-    residuals,
+    means_are_normal,
     standard_error,
 )
 from lampbench.scoring.query_scores import QueryScores, score_differences
@@ -197,15 +196,15 @@ class _Resampled:
         sums = np.asarray([unit.sum() for unit in units])
         sizes = np.asarray([float(len(unit)) for unit in units])
         self.units = len(units)
-        self.mean = float(np.mean(np.concatenate(units)))
+        self.mean = _or_zero(float(np.mean(np.concatenate(units))))
         self.means: Floats | None = None
         if self.units == 1:
             self.error = math.nan
-        elif is_normal(residuals(sums, sizes)):
-            self.error = standard_error(sums, sizes)
+        elif means_are_normal(sums, sizes):
+            self.error = _or_zero(standard_error(sums, sizes))
         else:
             self.means = bootstrap_means(sums, sizes, RESAMPLES)
-            self.error = float(self.means.std(ddof=1))
+            self.error = _or_zero(float(self.means.std(ddof=1)))
 
     def interval(self) -> Interval:
         """The mean and its 95% interval; the ends are NaN of a single unit."""
@@ -238,10 +237,15 @@ class _Resampled:
 
         None for a single one, and where all are equal: how much they vary is unknown then.
         """
-        if not self.error > 10.0**-DECIMALS:
+        if not self.error > 0:
             return None
         reach = _errors((1 + LEVEL) / 2, self.units) + _errors(POWER, self.units)
         return reach * self.error
+
+
+def _or_zero(value: float) -> float:
+    """The number, or zero where it is so small that it is an error of rounding."""
+    return 0.0 if abs(value) <= 10.0**-DECIMALS else value
 
 
 def _errors(share: float, units: int) -> float:

@@ -1,12 +1,13 @@
 """Whether the data that a submitted run recorded is the data that it names."""
 
 import tempfile
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 from lampbench.core.dataset import Dataset
 from lampbench.core.task import Task
 from lampbench.data import DataOptions, load_dataset
+from lampbench.data.users_on_disk import held
 from lampbench.record.dataset_files import record_dataset
 from lampbench.record.publication import PUBLIC_DATA
 from lampbench.record.recorded_dataset import DatasetOptions, RecordedDataset
@@ -56,17 +57,17 @@ class VerifiedData:
             )
             return None
         dataset = self._load(task, place, recorded.options)
-        if recorded.removed_users:
-            problems = _fingerprints(recorded, dataset)
-            found.unchecked.append(
-                f"{recorded.removed_users} users were removed on request: that nothing else changed"
-            )
-        else:
-            problems = self._problems(run, dataset, task, moved=place != recorded.options.data)
+        problems = self._problems(run, dataset, task, moved=place != recorded.options.data)
         found.refused += problems
         if problems:
             return None
-        found.checked.append(f"queries, references and histories are those of {place}")
+        left = ""
+        if recorded.removed_users:
+            left = " of the users who are left"
+            found.unchecked.append(
+                f"{recorded.removed_users} users were removed on request: how they were answered"
+            )
+        found.checked.append(f"queries, references and histories{left} are those of {place}")
         return dataset
 
     def _place(self, options: DatasetOptions | None) -> str | None:
@@ -82,9 +83,10 @@ class VerifiedData:
 
     def _problems(self, run: Run, dataset: Dataset, task: Task, *, moved: bool) -> list[str]:
         """How the recorded description and files differ from what is recorded of the data here."""
-        with tempfile.TemporaryDirectory() as folder:
-            expected = record_dataset(Path(folder), dataset, task, private=run.manifest.private)
         recorded = run.manifest.dataset
+        expected = _described(dataset, task, private=run.manifest.private)
+        if recorded.removed_users:
+            expected = _without_removed(expected, run, dataset, task)
         return [
             f"its data is not the data of {task.name} here: {field.name} is "
             f"{_shown(getattr(recorded, field.name))}, not {_shown(getattr(expected, field.name))}"
@@ -94,10 +96,26 @@ class VerifiedData:
         ]
 
 
-def _fingerprints(recorded: RecordedDataset, dataset: Dataset) -> list[str]:
-    if recorded.fingerprint == dataset.fingerprint:
-        return []
-    return [f"its data has fingerprint {recorded.fingerprint}, not {dataset.fingerprint}"]
+def _described(dataset: Dataset, task: Task, *, private: bool) -> RecordedDataset:
+    with tempfile.TemporaryDirectory() as folder:
+        return record_dataset(Path(folder), dataset, task, private=private)
+
+
+def _without_removed(
+    whole: RecordedDataset, run: Run, dataset: Dataset, task: Task
+) -> RecordedDataset:
+    """What is recorded of the data once all users are removed of whom a run has no query."""
+    kept = {query.user for query in run.asked}
+    removed = [repr(user.id) for user in dataset.test_users if user.id not in kept]
+    rest = replace(dataset, test_users=held(u for u in dataset.test_users if u.id in kept))
+    part = _described(rest, task, private=run.manifest.private)
+    return replace(
+        whole.with_files(part.queries_files, part.histories_files),
+        test_users=part.test_users,
+        queries=part.queries,
+        removed_users=len(removed),
+        notes=tuple(one for one in whole.notes if not any(name in one for name in removed)),
+    )
 
 
 def _shown(value: object) -> str:

@@ -94,3 +94,20 @@ def test_forgotten_users_are_removed_from_submissions(
         assert set(found.scores.users) == {"a"}
     texts = b"".join(gzip.decompress(p.read_bytes()) for p in tmp_path.rglob("*.queries.json.gz"))
     assert b'"b"' not in texts
+
+
+@pytest.mark.parametrize("kind", ["queries", "histories"])
+def test_imported_runs_heal_the_damaged_files_that_they_share(
+    record: Recorder, call: Call, tmp_path: Path, kind: str
+) -> None:
+    """As where a folder was copied in part: what is said to be recorded can be read."""
+    run = record("base")
+    shutil.copytree(tmp_path / "results", tmp_path / "whole")
+    shutil.rmtree(run.path)
+    (shared,) = (tmp_path / "results").rglob(f"*.{kind}.json.gz")
+    shared.write_bytes(shared.read_bytes()[:-3])
+    code, out, _ = call("import", "runs", "whole", "--own")
+    assert (code, out.endswith(": recorded\n")) == (0, True)
+    ((found,), problems) = load_runs(tmp_path / "results")
+    assert problems == [] and found.manifest == run.manifest
+    assert found.past_records == run.past_records

@@ -7,7 +7,14 @@ import pytest
 from scipy.stats import permutation_test
 
 from lampbench.report import resampling
-from lampbench.report.resampling import bootstrap_means, exchange_p, standard_error
+from lampbench.report.resampling import (
+    bootstrap_means,
+    exchange_p,
+    is_normal,
+    means_are_normal,
+    residuals,
+    standard_error,
+)
 
 SIZES = np.array([3.0, 1.0, 7.0, 2.0, 2.0])
 
@@ -116,3 +123,15 @@ def test_few_users_who_make_up_the_spread_are_drawn_however_many_there_are():
     sums = np.zeros(10_001)
     sums[:4] = 1.0
     assert exchange_p(sums, 999) == pytest.approx(2 / 16, abs=0.04)
+
+
+def test_means_are_drawn_where_one_user_has_most_of_the_scores():
+    """Without that user, as of every third resample, all others differ three times as far."""
+    sums = np.array([10_000.0, *([0.0, 1.0] * 5_000)])
+    sizes = np.array([20_000.0, *np.ones(10_000)])
+    assert is_normal(residuals(sums, sizes))
+    assert not means_are_normal(sums, sizes)
+    error = standard_error(sums, sizes)
+    assert bootstrap_means(sums, sizes, 400).std() > 1.5 * error
+    sizes[0] = 1.0
+    assert means_are_normal(sums - [9_999.5, *np.zeros(10_000)], sizes)

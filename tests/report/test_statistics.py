@@ -6,6 +6,7 @@ from scipy.stats import binomtest, t
 
 from lampbench.report import resampling, statistics
 from lampbench.report.statistics import holm, interval, paired
+from lampbench.scoring.aggregate import mean
 from lampbench.util.errors import LampbenchError
 
 
@@ -189,6 +190,19 @@ def test_equal_scores_are_no_difference():
     scores = {("a", "1"): 0.5, ("b", "1"): 0.25}
     found = paired(scores, scores)
     assert (found.bootstrap, found.exchange, found.equal) == (1.0, 1.0, 2)
+
+
+@pytest.mark.parametrize("users", [1, 3, 6, 30])
+def test_an_error_of_rounding_is_no_difference(users, monkeypatch):
+    """Scores that are equal with three seeds have another mean than with one, in the last bit."""
+    monkeypatch.setattr(resampling, "MOST_DRAWN", 29)
+    monkeypatch.setattr(resampling, "_FEWEST_ALIKE", 10)
+    ours = {(f"u{user}", query): mean([0.1] * 3) for user in range(users) for query in "12"}
+    assert set(ours.values()) != {0.1}
+    found = paired(ours, dict.fromkeys(ours, 0.1))
+    assert (found.difference.mean, found.bootstrap, found.exchange) == (0.0, 1.0, 1.0)
+    assert not found.difference.excludes_zero
+    assert found.detectable is None and found.equal == users
 
 
 def test_order_of_scores_does_not_matter():

@@ -101,23 +101,40 @@ def test_a_score_that_is_not_that_of_its_answer_is_refused(folder: Path, call: C
     assert code == 1 and "REFUSED" in out and "1 claims are refused" in out
 
 
-def test_other_references_are_refused(folder: Path) -> None:
-    """References that fit the answers would give a perfect score."""
+def _with_references_that_fit(folder: Path, removed_users: int = 0) -> None:
+    """Change the references into the answers, which then have a perfect score."""
     (run,), _ = load_runs(folder)
+    data, name = run.manifest.dataset, run.manifest.dataset.queries_file.name
     place = folder / "news_headline"
-    name = run.manifest.dataset.queries_file.name
     columns = json.loads(gzip.decompress((place / name).read_bytes()))
     columns["reference"] = [row.prediction for row in run.predictions]
     text = to_text(columns)
     digest = sha256(text).hexdigest()
     (place / name).unlink()
-    file = replace(run.manifest.dataset.queries_file, name=f"{digest[:16]}.queries.json.gz",
-                   sha256=digest)  # fmt: skip
+    file = replace(data.queries_file, name=f"{digest[:16]}.queries.json.gz", sha256=digest)
     (place / file.name).write_bytes(compress(text))
-    forged = replace(run.manifest, dataset=replace(run.manifest.dataset, queries_file=file))
-    (run_folder(folder) / MANIFEST).write_bytes(forged.to_json())
-    found = refused(verify_submission(folder))
-    assert any("queries_file is" in line for line in found)
+    data = replace(data, queries_file=file, removed_users=removed_users)
+    (run_folder(folder) / MANIFEST).write_bytes(replace(run.manifest, dataset=data).to_json())
+
+
+@pytest.mark.parametrize("claimed", [0, 1])
+def test_other_references_are_refused(folder: Path, claimed: int) -> None:
+    """Also where the submission claims that a user was removed from it on request."""
+    _with_references_that_fit(folder, claimed)
+    found = verify_submission(folder)
+    assert any("queries_file is" in line for line in refused(found))
+    assert not any("references" in line for _, one in found.runs for line in one.checked)
+
+
+def test_a_submission_from_which_a_user_was_removed_holds(folder: Path) -> None:
+    (run,), _ = load_runs(folder)
+    removed, left = forget_in_results(folder, run.scores.users[0], print)
+    assert removed and not left
+    found = verify_submission(folder)
+    assert refused(found) == []
+    ((_, one),) = found.runs
+    assert any("references and histories of the users who are left" in x for x in one.checked)
+    assert any(x.startswith("1 users were removed on request") for x in one.unchecked)
 
 
 def test_settings_that_are_no_defaults_are_refused(folder: Path) -> None:
