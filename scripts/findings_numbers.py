@@ -12,6 +12,7 @@ from typing import Any
 from lampbench.report.cell_scores import CellScore, score_cell
 from lampbench.report.common_seeds import common_seeds
 from lampbench.report.contents import Recorded
+from lampbench.report.metric_range import within_differences
 from lampbench.report.numbers import in_points
 from lampbench.report.setups import Column, Setup, column_of, setup_of
 from lampbench.report.statistics import Interval, Paired
@@ -213,6 +214,7 @@ class Numbers:
         paired = self._board.paired(ours, theirs)
         spread = self._board.seed_spread(ours, theirs)
         both = spread.users_and_seeds(paired.difference) if spread else None
+        both = within_differences(ours.metric, both) if both else None
         return Gain(paired, both, len(common_seeds((ours.chosen, theirs.chosen))))
 
     def _place(self, model: str, task: str) -> tuple[Setup, Column] | None:

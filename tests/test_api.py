@@ -361,7 +361,7 @@ def test_plans_and_comparisons_are_short_in_a_notebook():
         ({"seed": 10**5000}, "seed=a value of type int: give"),
         ({"batch_size": 10**20}, "batch_size=1"),
         ({"chat_template": "nope"}, "no chat template is called 'nope'"),
-        ({"device": "warp"}, "device 'warp' cannot be used: here are cpu"),
+        ({"device": "warp"}, "no device is called 'warp'"),
         ({"assignments": "decoding.max_new_tokens=1\nx = 2"}, "give a value on one line"),
         ({"hyperparameters": {"decoding.max_new_tokens": 10**30}}, "must be at most"),
         ({"hyperparameters": {"decoding.max_new_tokens": 10**6}}, "no room for a prompt"),

@@ -50,6 +50,8 @@ def run(
 ) -> Run:
     """Run one method on one task and record the run; read it where it is recorded already.
 
+    A run that is recorded without texts (`private`) stays so until `force`; a message says so.
+
     Args:
         method: a method's name, or a class.
         task: a task's name, or a class.

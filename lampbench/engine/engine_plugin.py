@@ -172,11 +172,25 @@ class EnginePlugin(ABC):
         """
         return None
 
+    def check_options(self, setup: EngineSetup) -> None:
+        """Make sure that this engine takes the options of a setup, on any machine.
+
+        Called for runs that are recorded already, too: a mistake in an option is one whether or not
+        work is left. So it needs no device, no server and no file of the model.
+
+        Raises:
+            LampbenchError: an option names nothing that there is, or the engine does not take it.
+        """
+        if self.reads_model_files:
+            check_names(setup)
+
     def check(self, setup: EngineSetup) -> None:
         """Make sure that the model can be run with this setup, as far as can be known cheaply.
 
+        `check_options` has passed. Called only if the engine will be asked something.
+
         Raises:
-            LampbenchError: an option is not valid, or the model's files are missing.
+            LampbenchError: what an option names is not here, or the model's files are missing.
         """
         if self.reads_model_files:
             check_model_files(setup)
@@ -198,6 +212,20 @@ class EnginePlugin(ABC):
         return True
 
 
+def check_names(setup: EngineSetup) -> None:
+    """Make sure that there are a precision and a chat template of the names in a setup.
+
+    Raises:
+        LampbenchError: there is none of a name.
+    """
+    if setup.dtype not in PRECISIONS:
+        raise LampbenchError(
+            f"no precision is called {setup.dtype!r}: there are {', '.join(PRECISIONS)}"
+        )
+    if setup.chat_template is not None:
+        load_chat_template(setup.chat_template)
+
+
 def check_model_files(setup: EngineSetup) -> None:
     """Make sure that a model's files can be loaded as a setup says, without reading weights.
 
@@ -207,12 +235,6 @@ def check_model_files(setup: EngineSetup) -> None:
         LampbenchError: an option names nothing that there is here, or files or what reads them are
             missing.
     """
-    if setup.dtype not in PRECISIONS:
-        raise LampbenchError(
-            f"no precision is called {setup.dtype!r}: there are {', '.join(PRECISIONS)}"
-        )
-    if setup.chat_template is not None:
-        load_chat_template(setup.chat_template)
     if setup.device is not None:  # torch is imported only to check one
         from lampbench.engine.load_model import choose_device
 

@@ -7,14 +7,18 @@ import torch
 
 from lampbench.core.precision import PRECISIONS
 from lampbench.engine.device_memory import is_out_of_memory
-from lampbench.engine.model_arguments import NOTHING_GIVEN, ModelArguments, require_quantizer
+from lampbench.engine.model_arguments import (
+    DEVICE_MAPS,
+    NOTHING_GIVEN,
+    ModelArguments,
+    require_quantizer,
+)
 from lampbench.engine.model_config import quantization_method
 from lampbench.engine.model_files import commit_of
 from lampbench.engine.models import ModelSpec
 from lampbench.engine.quiet_libraries import quiet_libraries
 from lampbench.util.errors import LampbenchError, short_repr
 
-_DEVICE_MAPS = ("auto", "balanced", "balanced_low_0", "sequential")
 _NO_LIMIT = 10**9  # tokenizers without a limit of their own say 1e30
 
 
@@ -60,7 +64,7 @@ def require_device_map(asked: str) -> None:
     Raises:
         LampbenchError: it is neither a way to divide a model nor a device of this machine.
     """
-    if asked not in (known := (*_DEVICE_MAPS, *_usable_devices())):
+    if asked not in (known := (*DEVICE_MAPS, *_usable_devices())):
         raise LampbenchError(
             f"--model-arg device_map={asked} cannot be used: choose one of "
             f"{', '.join(dict.fromkeys(known))}"

@@ -5,12 +5,16 @@ from dataclasses import dataclass, fields
 from importlib.util import find_spec
 from typing import Any
 
+from lampbench.core.device import is_device_name
 from lampbench.core.precision import PRECISIONS
 from lampbench.util.errors import LampbenchError, suggestion
 from lampbench.util.key_values import parse_key_values
 
 QUANTIZATIONS = ("4bit", "8bit")
 ATTENTIONS = ("sdpa", "eager")
+DEVICE_MAPS = ("auto", "balanced", "balanced_low_0", "sequential")
+"""Ways in which transformers divides a model; a device's name is one, too."""
+
 SHOWN_ELSEWHERE = ("device_map", "revision", "dtype")
 """Arguments that change no answer, or that other parts of a model's identity show."""
 
@@ -93,6 +97,11 @@ def _checked(name: str, value: Any) -> Any:
         raise LampbenchError(f"--model-arg {name}={value!r}: give a text")
     if CHOICES[name] and text not in CHOICES[name]:
         raise LampbenchError(f"--model-arg {name}={text}: choose one of {', '.join(CHOICES[name])}")
+    if name == "device_map" and text not in DEVICE_MAPS and not is_device_name(text):
+        raise LampbenchError(
+            f"--model-arg device_map={text}: choose one of {', '.join(DEVICE_MAPS)}, or a device "
+            "such as cpu or cuda:1"
+        )
     return text == "true" if name == "trust_remote_code" else text
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from lampbench.core.device import require_device_name
 from lampbench.core.fidelity import Fidelity
 from lampbench.engine.capability import Capability
 from lampbench.engine.engine_argument import engine_arguments, keyed_values
@@ -37,7 +38,7 @@ class EngineOptions:
         engine_arguments: what was given to engines, by engine and argument.
 
     Raises:
-        LampbenchError: two options contradict each other.
+        LampbenchError: there is no device of that name, or two options contradict each other.
     """
 
     device: str | None = None
@@ -50,6 +51,8 @@ class EngineOptions:
     engine_arguments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if self.device is not None:
+            require_device_name(self.device)
         given = self.arguments
         if given.device_map and self.device:
             raise LampbenchError(
@@ -112,6 +115,14 @@ class EnginePool:
         """What an engine can do for a model, as far as is known before it is opened."""
         return self.plugin(self._place(model, engine)[0]).able(self.setup(model, engine))
 
+    def require_options(self, model: str, engine: str | None = None) -> None:
+        """Make sure that an engine takes the options, even if it will not be asked anything.
+
+        Raises:
+            LampbenchError: an option names nothing that there is, or the engine does not take it.
+        """
+        self.plugin(self._place(model, engine)[0]).check_options(self.setup(model, engine))
+
     def require_runnable(self, model: str, engine: str | None = None) -> None:
         """Make sure that a model can be run as the options say, without loading its weights.
 
@@ -123,6 +134,7 @@ class EnginePool:
         """
         plugin = self.plugin(self._place(model, engine)[0])
         setup = self.setup(model, engine)
+        plugin.check_options(setup)
         require_installed(plugin, setup)
         plugin.check(setup)
 

@@ -51,6 +51,12 @@ class Batched(EnginePlugin):
         """The reference engine's version for adapters of other kinds than LoRA."""
         return {Reference.name: Reference.version} if needed & _NOT_STACKED else {}
 
+    def check_options(self, setup: EngineSetup) -> None:
+        """Also make sure that batch invariance is not asked together with what excludes it."""
+        super().check_options(setup)
+        if setup.arguments.get("batch_invariant"):
+            _require_invariant(setup)
+
     def check(self, setup: EngineSetup) -> None:
         """Also make sure that the device can carry out steps of the asked kind, and that no row of
         the model would depend on the others.
@@ -60,7 +66,7 @@ class Batched(EnginePlugin):
 
         require_supported_files(setup.model, setup.model_arguments)
         if setup.arguments.get("batch_invariant"):
-            _require_invariant(setup)
+            _require_cpu(setup)
         if setup.arguments.get("step") == "graph":
             from lampbench.engine.batched.step_kinds import require_step_kind
             from lampbench.engine.load_model import choose_device
@@ -93,19 +99,30 @@ class Batched(EnginePlugin):
 
 
 def _require_invariant(setup: EngineSetup) -> None:
-    """Make sure that a setup leaves room for batch invariance, as far as can be known cheaply.
+    """Make sure that no option of a setup excludes batch invariance.
+
+    Raises:
+        LampbenchError: one does.
+    """
+    step, quantized = setup.arguments.get("step", "exact"), setup.model_arguments.quantization
+    for wrong, remedy in (
+        (step != "exact", f"it has steps of its own; leave out --engine-arg step={step}"),
+        (quantized is not None, "it needs unquantised weights; leave out quantization"),
+    ):
+        if wrong:
+            raise LampbenchError(f"--engine-arg batch_invariant=true: {remedy}")
+
+
+def _require_cpu(setup: EngineSetup) -> None:
+    """Make sure that the model runs on a CPU.
 
     Raises:
         LampbenchError: it does not.
     """
     from lampbench.engine.load_model import choose_device
 
-    device, given = choose_device(setup.device), setup.model_arguments
-    step = setup.arguments.get("step", "exact")
-    for wrong, remedy in (
-        (device.type != "cpu", f"it needs a CPU, and the device is {device}; give --device cpu"),
-        (step != "exact", f"it has steps of its own; leave out --engine-arg step={step}"),
-        (given.quantization is not None, "it needs unquantised weights; leave out quantization"),
-    ):
-        if wrong:
-            raise LampbenchError(f"--engine-arg batch_invariant=true: {remedy}")
+    if (device := choose_device(setup.device)).type != "cpu":
+        raise LampbenchError(
+            "--engine-arg batch_invariant=true: it needs a CPU, and the device is "
+            f"{device}; give --device cpu"
+        )

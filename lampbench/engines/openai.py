@@ -80,15 +80,23 @@ class OpenAI(EnginePlugin):
             return None
         return options.input_price, options.output_price
 
-    def check(self, setup: EngineSetup) -> None:
-        """Refuse options for models on this machine, then ask whether the server is there.
+    def check_options(self, setup: EngineSetup) -> None:
+        """Refuse options for models on this machine.
 
         Raises:
-            LampbenchError: an option or the key is not valid, or no such server answers.
+            LampbenchError: there is one, or an argument is not valid.
+        """
+        _refuse_local_options(setup)
+        api_options(setup)
+
+    def check(self, setup: EngineSetup) -> None:
+        """Ask whether the server is there.
+
+        Raises:
+            LampbenchError: the key is not valid, or no such server answers.
         """
         from lampbench.engine.openai.check_server import check_server
 
-        _refuse_local_options(setup)
         check_server(api_options(setup), setup.model.name, setup.say)
 
     def open(self, setup: EngineSetup) -> Engine:

@@ -6,7 +6,6 @@ from lampbench.engine.capability import EVERYTHING
 from lampbench.engine.engine_plugin import (
     EnginePlugin,
     EngineSetup,
-    check_model_files,
     register_engine,
 )
 from lampbench.engine.protocol import Engine
@@ -22,14 +21,14 @@ class Reference(EnginePlugin):
     capabilities = EVERYTHING
     batch_invariant: ClassVar = True
 
-    def check(self, setup: EngineSetup) -> None:
+    def check_options(self, setup: EngineSetup) -> None:
         """Refuse quantised models: adapters are merged into the weights."""
         if setup.model_arguments.quantization:
             raise LampbenchError(
                 "--engine reference merges adapters into the weights, which cannot be done to "
                 "quantised ones; use --engine batched, or leave --model-arg quantization out"
             )
-        check_model_files(setup)
+        super().check_options(setup)
 
     def open(self, setup: EngineSetup) -> Engine:
         """The reference engine."""

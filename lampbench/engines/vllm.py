@@ -94,13 +94,14 @@ class Vllm(EnginePlugin):
         """The engine, vLLM's version, and arguments that may change an answer."""
         return {**super().identity(setup), "vllm": self._version(setup)}
 
-    def check(self, setup: EngineSetup) -> None:
+    def check_options(self, setup: EngineSetup) -> None:
         """Refuse what is not passed on to the server.
 
         Raises:
             LampbenchError: a way of loading the model, or both an environment and a server, is
-                given; `server_args` cannot be used; there is no vLLM, or no server.
+                given; or `server_args` cannot be used.
         """
+        super().check_options(setup)
         given = setup.model_arguments
         for name in ("quantization", "device_map", "attn_implementation"):
             if getattr(given, name):
@@ -108,6 +109,14 @@ class Vllm(EnginePlugin):
                     f"--model-arg {name} is not passed on to vLLM; leave it out, or give vLLM's "
                     "own option by --engine-arg server_args='...'"
                 )
+        _require_sound(setup)
+
+    def check(self, setup: EngineSetup) -> None:
+        """Make sure that there is a vLLM, or a server, and that the model's files are here.
+
+        Raises:
+            LampbenchError: there is none, or files are missing.
+        """
         self._version(setup)
         check_model_files(setup)
 
@@ -120,6 +129,7 @@ class Vllm(EnginePlugin):
         from lampbench.engine.vllm.server import Server
         from lampbench.engine.vllm.started_server import ServerSettings, StartedServer
 
+        self.check_options(setup)
         self.check(setup)
         spec, arguments = setup.local_model(), setup.arguments
         shapes = model_shapes(spec, setup.model_arguments)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from lampbench.engine.pool import EnginePool
 from lampbench.execution.check_engines import require_able
 from lampbench.execution.plan import Plan
+from lampbench.execution.stage_engines import uses_engine
 from lampbench.plugin.adaptation import UserFineTuning
 from lampbench.plugin.adapter_recipe import LoraRecipe
 from lampbench.plugin.context import Recipe
@@ -17,14 +18,17 @@ _BUDGET = "max_new_tokens"
 def require_runnable(plans: Sequence[Plan], pool: EnginePool) -> None:
     """Make sure that the models of plans can be run, and have room for the answers asked of them.
 
-    A run that is recorded already needs no model. What needs a model's weights or tokenizer, such
-    as the length of a prompt, is found when the run comes to it.
+    A run that is recorded already needs no model, but its options must be valid. What needs a
+    model's weights or tokenizer, such as the length of a prompt, is found when the run comes to it.
 
     Raises:
-        LampbenchError: a chat template, device or precision is not here, a model's files are
-            missing, a token budget leaves no room in the model's context, an adapter names layers
-            that the model does not have, or a stage needs what its engine cannot do.
+        LampbenchError: an engine does not take an option, a chat template, device or precision is
+            not here, a model's files are missing, a token budget leaves no room in the model's
+            context, an adapter names layers that the model does not have, or a stage needs what its
+            engine cannot do.
     """
+    for model, engine in dict.fromkeys(each for plan in plans for each in _engines(plan)):
+        pool.require_options(model, engine)
     require_able(plans, pool)
     checked: set[tuple[str, str, str, object]] = set()
     for plan in plans:
@@ -64,6 +68,16 @@ def installed_plans(
         names = ", ".join(name for name, why in lacking.items() if why == reason)
         say(f"--method all: left out {names}: {reason}")
     return [plan for plan in plans if plan.done or plan.method.name not in lacking]
+
+
+def _engines(plan: Plan) -> Iterator[tuple[str, str]]:
+    """Each model and engine of a plan, whether or not they have work left."""
+    executor = plan.executor
+    yield plan.spec.model, executor.engine_of(None)
+    for stage in plan.stages:
+        if uses_engine(stage.recipe):
+            model = stage.recipe.model_name(plan.spec.model)
+            yield model, executor.engine_of(stage.recipe)
 
 
 def _trained_layers(plan: Plan) -> Iterator[tuple[str, str, tuple[str, ...]]]:

@@ -11,6 +11,7 @@ from lampbench.core.fidelity import FIDELITIES
 from lampbench.core.task import Task
 from lampbench.data import DataOptions, load_dataset
 from lampbench.data.options import SplitBy
+from lampbench.engine.engine_argument import engine_arguments
 from lampbench.engine.engine_plugin import EnginePlugin
 from lampbench.engine.model_arguments import NOTHING_GIVEN, ModelArguments
 from lampbench.engine.pool import DEFAULT_ENGINE, EngineOptions, EnginePool
@@ -98,7 +99,8 @@ def engine_pool(choices: RunOptions, progress: Progress) -> EnginePool:
     """The engines for the plans of some options; plans that share a pool share loaded models.
 
     Raises:
-        LampbenchError: an engine that is named does not exist or is broken.
+        LampbenchError: an engine that is named does not exist or is broken, an argument of it is
+            not valid, or there is no device of that name.
     """
     registry = Registry(plugin_paths(choices.plugins))
     answering = registry.engine(choices.engine)
@@ -114,7 +116,7 @@ def engine_pool(choices: RunOptions, progress: Progress) -> EnginePool:
         engine_arguments=choices.engine_arguments,
     )
     for name in (*options.engines, *options.engine_arguments):
-        plugins.get(name)
+        engine_arguments(name, plugins.get(name).arguments, options.engine_arguments.get(name, {}))
     cache = Cache(choices.cache_dir, progress.say)
     fidelity = FIDELITIES[choices.fidelity]
     return EnginePool(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from lampbench.execution.make_answers import make_answers
 from lampbench.execution.plan import Plan
-from lampbench.execution.runner import execute, require_recorded
+from lampbench.execution.runner import accept_record, execute
 from lampbench.execution.shard import Shard
 from lampbench.execution.shard_answers import (
     answered_otherwise,
@@ -27,13 +27,12 @@ def answer_shard(plan: Plan, shard: Shard, *, again: bool = False) -> bool:
         DamagedRun: the run is recorded already, and is not what was written.
         LampbenchError: an input is bad; what was finished before stays in the cache.
     """
-    say, cache = plan.executor.progress.say, plan.executor.cache
+    cache = plan.executor.cache
     what = f"answers of {plan.title}, shard {shard}"
     if not has_answers(plan, shard):
         with cache.lock(f"run-{plan.folder.name}", what, shard):
             if plan.done and not again:
-                require_recorded(plan)
-                say(f"already recorded: {plan.folder} (--force runs it again)")
+                accept_record(plan)
                 return True
             if not has_answers(plan, shard):
                 if again and cache.remote is not None:

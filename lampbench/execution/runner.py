@@ -89,9 +89,8 @@ def _recorded(plan: Plan, *, again: bool) -> bool:
     """Whether the run is recorded already and is not to be recorded `again`."""
     if not plan.done or again:
         return False
-    require_recorded(plan)
+    accept_record(plan)
     executor, name = plan.executor, plan.folder.name
-    executor.progress.say(f"already recorded: {plan.folder} (--force runs it again)")
     # a killed process left it
     executor.cache.drop_if_free(PREDICTIONS, [name], f"run-{name}")
     return True
@@ -144,8 +143,8 @@ def _execute(plan: Plan, command: str, results: Path, replace_run: bool) -> None
     forget_answers(plan)
 
 
-def require_recorded(plan: Plan) -> None:
-    """Refuse to take a record for what it is not: sound, without texts, or with rewards.
+def accept_record(plan: Plan) -> None:
+    """Say that the run is recorded already, and where its record has no texts that are not there.
 
     Raises:
         DamagedRun: the recorded run is damaged.
@@ -166,6 +165,12 @@ def require_recorded(plan: Plan) -> None:
             f"{plan.folder}: recorded already, with its texts; add --force to record it again "
             "without them"
         )
+    if recorded.manifest.private and not plan.spec.private:
+        found = "already recorded, without texts (--private)"
+        remedy = "--force runs it again and records them"
+    else:
+        found, remedy = "already recorded", "--force runs it again"
+    plan.executor.progress.say(f"{found}: {plan.folder} ({remedy})")
 
 
 def _rows(plan: Plan, predictions: Iterable[Prediction]) -> Iterator[PredictionRow]:

@@ -44,6 +44,7 @@ class MacroF1(Metric):
     better = "higher"
     compares = True
     reads_choices = True
+    summary_range = (0.0, 1.0)
 
     def score(self, answer: Answer) -> int | None:
         """The code of reference and answer; None for a reference that is no choice."""

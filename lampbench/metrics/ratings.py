@@ -42,6 +42,7 @@ class RootMeanSquaredError(_Error):
     """
 
     title = "RMSE"
+    summary_range = (0.0, None)
 
     def score(self, answer: Answer) -> float | None:
         """The squared error."""

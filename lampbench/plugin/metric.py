@@ -44,7 +44,8 @@ class Metric:
 
     The number of a run is the mean of its answers' numbers. A metric that is no mean (a root, an
     F1 over all answers) overrides `summary`; its `score` then gives what the summary needs of one
-    answer. It has no mean over users, and is shown with an interval but without tests.
+    answer, and `summary_range` says which numbers the summary can be, (lowest, highest), each None
+    for no end. It has no mean over users, and is shown with an interval but without tests.
 
     A metric runs in several processes at once; one that is `batched` runs in one and gets all
     answers together (`scores`), for models and services.
@@ -60,6 +61,7 @@ class Metric:
     reads_choices: ClassVar[bool] = False
     batched: ClassVar[bool] = False
     digits: ClassVar[int] = 3
+    summary_range: ClassVar[tuple[float | None, float | None]] = (None, None)
 
     def missing(self) -> str | None:
         """None if the metric can be computed here, or what is missing and how to get it."""
@@ -91,6 +93,11 @@ class Metric:
     def pooled(self) -> bool:
         """Whether the number of a run is no mean of its answers' numbers."""
         return type(self).summary is not Metric.summary
+
+    @property
+    def number_range(self) -> tuple[float | None, float | None]:
+        """The lowest and the highest number that a run can have; None for no end."""
+        return self.summary_range if self.pooled else (self.low, self.high)
 
 
 M = TypeVar("M", bound=type[Metric])

@@ -59,11 +59,12 @@ class Board:
 
     def paired(self, ours: CellScore, theirs: CellScore) -> "Paired":
         """The comparison of two scores of one column and metric on common seeds, made once."""
-        from lampbench.report.statistics import paired
+        from lampbench.report.metric_range import score_difference
 
         pair = id(ours), id(theirs)
         if pair not in self._paired:
-            self._paired[pair] = paired(*compared_scores(ours, theirs)), ours, theirs
+            found = score_difference(ours.metric, *compared_scores(ours, theirs))
+            self._paired[pair] = found, ours, theirs
         return self._paired[pair][0]
 
     def seed_spread(self, ours: CellScore, theirs: CellScore) -> "SeedSpread | None":

@@ -106,7 +106,7 @@ class CellScore:
             from lampbench.report.pooled import pooled_interval
 
             return pooled_interval(self.metric, self.chosen) if self.mean is not None else None
-        return _interval(self.scores)
+        return _interval(self.metric, self.scores)
 
     @cached_property
     def users_interval(self) -> "Interval | None":
@@ -114,7 +114,8 @@ class CellScore:
         by_user: dict[str, list[float]] = defaultdict(list)
         for (user, _), score in self.scores.items():
             by_user[user].append(score)
-        return _interval({(user, ""): mean(scores) for user, scores in by_user.items()})
+        means = {(user, ""): mean(scores) for user, scores in by_user.items()}
+        return _interval(self.metric, means)
 
 
 def row_mark(run: Run) -> str:
@@ -167,10 +168,10 @@ def score_cell(setup: Setup, column: Column, runs: Sequence[Run]) -> list[CellSc
     ]
 
 
-def _interval(scores: "Scores") -> "Interval | None":
-    from lampbench.report.statistics import interval
+def _interval(metric: str, scores: "Scores") -> "Interval | None":
+    from lampbench.report.metric_range import score_interval
 
-    found = interval(scores) if scores else None
+    found = score_interval(metric, scores) if scores else None
     return found if found and found.bounded else None
 
 

@@ -10,9 +10,10 @@ from lampbench.record.manifest import PREDICT, Manifest
 from lampbench.record.recorded_run import Run
 from lampbench.report.cell_scores import score_cell
 from lampbench.report.metric_format import MAIN_METRIC, goals, judges
+from lampbench.report.metric_range import score_difference
 from lampbench.report.other_seeds import SeedComparison, compare_seeds
 from lampbench.report.setups import column_of, setup_of
-from lampbench.report.statistics import Paired, Scores, holm, paired
+from lampbench.report.statistics import Paired, Scores, holm
 from lampbench.scoring.aggregate import mean
 from lampbench.scoring.catalog import METRICS
 from lampbench.util.errors import LampbenchError
@@ -139,7 +140,7 @@ def compare_runs(ours: Run, theirs: Run, metric: str = MAIN_METRIC) -> Compariso
             f"{ours.path} or {theirs.path} has no {metric}: choose "
             f"{' or '.join(metrics) or 'runs whose references are known'}"
         )
-    found = [paired(both[0][name].scores, both[1][name].scores) for name in metrics]
+    found = [score_difference(name, both[0][name].scores, both[1][name].scores) for name in metrics]
     adjusted = holm([one.exchange for one in found])
     differences = []
     for name, one, p in zip(metrics, found, adjusted, strict=True):

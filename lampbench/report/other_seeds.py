@@ -7,6 +7,7 @@ from lampbench.record.recorded_run import Run, read_run
 from lampbench.report.cell_scores import CellScore, score_cell
 from lampbench.report.common_seeds import gaps_by_seed
 from lampbench.report.fill_cells import newest_runs
+from lampbench.report.metric_range import within_differences
 from lampbench.report.seed_spread import SeedSpread, seed_spread
 from lampbench.report.setups import age, column_of, settings_of, setup_of
 from lampbench.report.statistics import Interval, interval
@@ -37,7 +38,8 @@ def compare_seeds(ours: Run, theirs: Run, metric: str) -> SeedComparison | None:
         return None
     spread = seed_spread(gaps)
     means = {place: mean(each[place] for each in gaps.values()) for place in gaps[spread.seeds[0]]}
-    return SeedComparison(spread, spread.users_and_seeds(interval(means)))
+    both = within_differences(metric, spread.users_and_seeds(interval(means)))
+    return SeedComparison(spread, both)
 
 
 def _of_all_seeds(run: Run) -> Sequence[Run]:

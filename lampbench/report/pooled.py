@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from lampbench.record.recorded_run import Run
+from lampbench.report.metric_range import within_scores
 from lampbench.report.resampling import MOST_DRAWN, Floats, drawn_users
 from lampbench.report.statistics import (
     RESAMPLES,
@@ -51,8 +52,10 @@ def pooled_interval(name: str, runs: Sequence[Run]) -> Interval | None:
 
     if units > MOST_DRAWN:
         error = float(resampled(FOR_AN_ERROR).std(ddof=1))
-        return student_interval(number(np.ones(units)), error, units)
-    return resampled_interval(number(np.ones(units)), resampled(RESAMPLES), units)
+        found = student_interval(number(np.ones(units)), error, units)
+    else:
+        found = resampled_interval(number(np.ones(units)), resampled(RESAMPLES), units)
+    return within_scores(name, found)
 
 
 def _owners(users: Sequence[str]) -> tuple[int, "np.ndarray[tuple[int], np.dtype[np.intp]]"]:

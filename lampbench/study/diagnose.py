@@ -23,7 +23,8 @@ from lampbench.plugin.adaptation import UserDPO
 from lampbench.plugin.adapter_recipe import AdapterRecipe
 from lampbench.plugin.context import Context
 from lampbench.plugin.recipe_graph import build_order
-from lampbench.report.statistics import Paired, Scores, paired
+from lampbench.report.metric_range import difference_of_at_most
+from lampbench.report.statistics import Paired, Scores
 from lampbench.study.reference_scores import Asked, ReferenceScores, score_texts
 from lampbench.study.swapped_adapters import Swap, swaps
 from lampbench.util.errors import LampbenchError
@@ -152,16 +153,21 @@ def _likelihoods(
         )
         for stage in (None, *stages)
     }
-    for name, mean, gain in _compared(by_stage):
+    for name, mean, gain in _compared(by_stage, math.inf):
         yield Likelihood(name, -mean, gain)
 
 
-def _compared(by_name: Mapping[str, Scores]) -> Iterator[tuple[str, float, Paired | None]]:
-    """For each name its mean over the queries, and its gain over the name before."""
+def _compared(
+    by_name: Mapping[str, Scores], most: float
+) -> Iterator[tuple[str, float, Paired | None]]:
+    """For each name its mean over the queries, and its gain over the name before.
+
+    No two scores differ by more than `most`.
+    """
     before: Scores | None = None
     for name, found in by_name.items():
         mean = math.fsum(found.values()) / len(found)
-        yield name, mean, paired(found, before) if before else None
+        yield name, mean, difference_of_at_most(most, found, before) if before else None
         before = found
 
 
@@ -273,7 +279,7 @@ def _choices(ways: Mapping[str, Sequence[Completion]], asked: Asked) -> Iterator
         }
         for way, answers in ways.items()
     }
-    for way, mean, gain in _compared(shares):
+    for way, mean, gain in _compared(shares, 1.0):
         yield Choosing(way, mean, gain)
 
 

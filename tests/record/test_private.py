@@ -6,6 +6,7 @@ from hashlib import sha256
 
 import pytest
 
+from lampbench import api
 from lampbench.record.private import PRIVATE, without_texts
 from lampbench.record.runs import load_runs
 from lampbench.scoring import PredictionRow
@@ -119,7 +120,33 @@ def test_a_record_with_texts_is_not_taken_for_a_private_one(lampbench, tmp_path)
     assert words not in all_text(tmp_path / "results"), "files that nobody names are deleted"
     assert load_runs(tmp_path / "results")[1] == []
     assert lampbench(*RUN, "--private")[0] == 0
-    assert lampbench(*RUN)[0] == 0, "a private run is recorded already, too"
+
+
+@pytest.mark.parametrize("how", [(), ("--shard", "0/2")])
+def test_a_private_record_is_not_taken_for_one_with_texts(lampbench, tmp_path, how):
+    run = [*RUN[:3], *RUN[5:]]
+    assert lampbench(*run, "--private")[0] == 0
+    code, _, err = lampbench(*run, *how)
+    (said,) = [line for line in err.splitlines() if "already recorded" in line]
+    assert code == 0
+    assert said.startswith("already recorded, without texts (--private): ")
+    assert said.endswith("(--force runs it again and records them)")
+    assert "without texts" not in lampbench(*run, *how, "--private")[2]
+    assert lampbench(*run, "--force")[0] == 0
+    (with_texts,), _ = load_runs(tmp_path / "results")
+    assert not with_texts.manifest.private
+    assert all(row.prediction is not None for row in with_texts.predictions)
+    assert "without texts" not in lampbench(*run, *how)[2]
+
+
+def test_python_says_that_a_record_has_no_texts(lampbench, capsys):
+    settings = {"task": "news_headline", "users": 2}
+    assert api.run("base", private=True, **settings).manifest.private
+    capsys.readouterr()
+    assert api.run("base", **settings).manifest.private
+    assert "already recorded, without texts (--private)" in capsys.readouterr().err
+    with_texts = api.run("base", force=True, **settings)
+    assert with_texts.predictions[0].prediction is not None
 
 
 def test_tokens_are_texts_too():

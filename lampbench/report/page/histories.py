@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from lampbench.report.histories import HistoryLength, HistorySeries
 from lampbench.report.metric_format import MAIN_METRIC
+from lampbench.report.metric_range import score_interval
 from lampbench.report.page import plots
 from lampbench.report.page.cells import SetupGroup
 from lampbench.report.page.plots import PlottedValue
 from lampbench.report.page.sections import Figure
-from lampbench.report.statistics import interval
 from lampbench.report.tables.history import history_board
 
 
@@ -55,5 +55,5 @@ def _mark(length: HistoryLength) -> PlottedValue | None:
     score = length.scores.get(MAIN_METRIC)
     if score is None or not score.scores:
         return None
-    found = interval(score.scores)
+    found = score_interval(MAIN_METRIC, score.scores)
     return PlottedValue(length.shown, found.mean, found.low, found.high)

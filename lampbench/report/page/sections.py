@@ -10,12 +10,13 @@ from markupsafe import Markup
 from lampbench.paper.cast import cast
 from lampbench.report.cell_scores import CellScore
 from lampbench.report.metric_format import MAIN_METRIC, goals, metric_title
+from lampbench.report.metric_range import score_interval
 from lampbench.report.notes import NO_RUN, NO_VALUE
 from lampbench.report.page import plots
 from lampbench.report.page.cells import PageCell, SetupGroup
 from lampbench.report.page.plots import PlottedValue, ScatterPoint
 from lampbench.report.setups import Column
-from lampbench.report.statistics import Interval, grouped_by_user, holm, interval
+from lampbench.report.statistics import Interval, grouped_by_user, holm
 from lampbench.report.user_cost import mean_cost
 from lampbench.scoring.aggregate import mean
 
@@ -145,7 +146,7 @@ def _method_rows(
     group: SetupGroup, columns: Sequence[Column], methods: Sequence[str], metric: str
 ) -> tuple[tuple[Entry, ...], ...]:
     found = {
-        (cell.column, cell.method): interval(cell.scores[metric])
+        (cell.column, cell.method): score_interval(metric, cell.scores[metric])
         for cell in group.cells
         if cell.column in columns and cell.method in methods and metric in cell.scores
     }

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from lampbench.paper.cast import cast
 from lampbench.report.board import Board
 from lampbench.report.metric_format import MAIN_METRIC
+from lampbench.report.metric_range import score_interval
 from lampbench.report.page import plots
 from lampbench.report.page.cells import SetupGroup
 from lampbench.report.page.plots import PlottedValue
 from lampbench.report.page.sections import Figure
-from lampbench.report.statistics import interval
 from lampbench.report.sweeps import Sweep
 
 
@@ -37,7 +37,7 @@ def plotted_values(sweep: Sweep, metric: str) -> list[PlottedValue]:
     for point in sweep.points:
         score = point.scores.get(metric)
         if score and score.scores:
-            found = interval(score.scores)
+            found = score_interval(metric, score.scores)
             note = "default" if point.default else ""
             marks.append(PlottedValue(point.shown, found.mean, found.low, found.high, note))
     return marks

@@ -85,8 +85,12 @@ class Gain:
     @property
     def users_and_seeds(self) -> "Interval | None":
         """The interval of the difference for other users and seeds; None for one seed or query."""
+        from lampbench.report.metric_range import within_differences
+
         found = self.paired.difference
-        return self.spread.users_and_seeds(found) if self.spread and found.bounded else None
+        if not self.spread or not found.bounded:
+            return None
+        return within_differences(self.ours.metric, self.spread.users_and_seeds(found))
 
     @property
     def detectable(self) -> float | None:

@@ -93,6 +93,9 @@ def test_a_recorded_run_needs_no_server(run, api_server):
     api_server.list_models = lambda request: api_server._write(request, Answer({}, 401))
     code, _, err = run("--method", "base")
     assert code == 0 and "already recorded" in err
+    for option, value in (("--device", "cpu"), ("--batch-size", "2")):
+        code, _, err = run("--method", "base", option, value)
+        assert code == 2 and f"{option} is for models on this machine" in err
 
 
 @pytest.mark.parametrize("several", [("--workers", "2"), ("--shard", "0/2")])
