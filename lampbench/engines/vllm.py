@@ -222,9 +222,9 @@ def _require_sound(setup: EngineSetup) -> None:
 
 
 def _client(url: str) -> "VllmClient":
-    from lampbench.engine.vllm.http_client import VllmClient
+    from lampbench.engine.vllm.http_client import KEY_VARIABLE, VllmClient
 
-    return VllmClient(url, os.environ.get("VLLM_API_KEY"))
+    return VllmClient(url, os.environ.get(KEY_VARIABLE))
 
 
 def _of_server(url: str) -> tuple[bool, bool]:

@@ -61,7 +61,7 @@ def test_errors_are_one_line_with_exit_code_2(call, server):
     server.stop()
     cases = {
         "no server answers": ("--vllm-url", server.url),
-        "is no address": ("--vllm-url", "ftp://x"),
+        "no address of a server": ("--vllm-url", "ftp://x"),
         "no Python interpreter": ("--vllm-python", "/nowhere/python"),
         "leave out --vllm-python": ("--vllm-url", server.url, "--vllm-python", "python"),
     }

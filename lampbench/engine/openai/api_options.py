@@ -8,6 +8,7 @@ from ipaddress import ip_address
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+from lampbench.engine.server_address import server_address
 from lampbench.util.errors import LampbenchError, short_repr
 from lampbench.util.secrets import is_secret_name
 
@@ -18,7 +19,6 @@ server is given it.
 
 OPENAI_HOST = "api.openai.com"
 
-_EXAMPLE = "for example https://api.openai.com/v1 or http://localhost:8000/v1"
 _OURS = ("model", "messages", "n", "stream", "max_tokens", "max_completion_tokens", "temperature",
          "top_p", "logprobs", "prompt_logprobs", "echo", "stop", "tools", "add_generation_prompt",
          "continue_final_message")  # fmt: skip
@@ -59,7 +59,8 @@ class ApiOptions:
     fields: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "address", checked_address(self.address))
+        where = server_address(self.address, "--api-base", KEY_VARIABLES[0])
+        object.__setattr__(self, "address", str(where))
         if (self.input_price is None) != (self.output_price is None):
             raise LampbenchError("give both prices, input_price and output_price, or neither")
         if self.max_cost is not None and self.input_price is None:
@@ -126,36 +127,6 @@ class ApiOptions:
         if os.environ.get(own):
             return own
         return openai if self.host == OPENAI_HOST and os.environ.get(openai) else None
-
-
-def checked_address(text: str) -> str:
-    """The address of an API without a slash at its end.
-
-    Raises:
-        LampbenchError: it is no address, or holds a password, which manifests would show.
-    """
-    try:
-        parts = urlsplit(text.strip())
-        port = parts.port
-    except ValueError as error:
-        raise LampbenchError(f"api-base {short_repr(text)}: {error}; {_EXAMPLE}") from error
-    if "@" in parts.netloc or parts.query or parts.fragment:
-        raise LampbenchError(
-            f"api-base of {parts.hostname}: leave user, password, ? and # out of the address; the "
-            f"key is read from the environment variable {KEY_VARIABLES[0]}"
-        )
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise LampbenchError(
-            f"api-base {short_repr(text)}: give an address that begins with http:// or https://, "
-            f"{_EXAMPLE}"
-        )
-    path = parts.path.rstrip("/")
-    for ending in ("/chat/completions", "/completions", "/models"):
-        if path.endswith(ending):
-            raise LampbenchError(f"api-base {short_repr(text)}: leave {ending} out")
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    usual = {"http": 80, "https": 443}[parts.scheme]
-    return f"{parts.scheme}://{host}{f':{port}' if port not in (None, usual) else ''}{path}"
 
 
 def parse_fields(text: str) -> dict[str, Any]:

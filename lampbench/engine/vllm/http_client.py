@@ -6,9 +6,12 @@ import socket
 import threading
 from contextlib import suppress
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
 
-from lampbench.util.errors import LampbenchError, short_repr
+from lampbench.engine.server_address import server_address
+from lampbench.util.errors import LampbenchError
+
+KEY_VARIABLE = "VLLM_API_KEY"
+"""The environment variable of a server's key."""
 
 _CONNECT_SECONDS = 10.0
 _BUSY = (408, 429, 502, 503, 504)
@@ -36,7 +39,7 @@ class ServerRefused(Exception):
 
 
 class VllmClient:
-    """Sends requests to the server at `url`, which has a scheme, a host and perhaps a port.
+    """Sends requests to the server at `url`, in the form of `server_address`.
 
     `key` is sent as a bearer token. Proxies of the environment are not used.
 
@@ -46,17 +49,17 @@ class VllmClient:
     """
 
     def __init__(self, url: str, key: str | None = None) -> None:
-        parts = _address(url)
+        where = server_address(url, "--vllm-url", KEY_VARIABLE)
         if key and not (key.isascii() and key.isprintable()):
             raise LampbenchError(
-                "the environment variable VLLM_API_KEY holds characters that no key has; set it "
+                f"the environment variable {KEY_VARIABLE} holds characters that no key has; set it "
                 "again"
             )
-        self.url = f"{parts.scheme}://{parts.netloc}"
-        self._secure = parts.scheme == "https"
-        self._host, self._port = str(parts.hostname), parts.port
+        self.url = where.origin
+        self._secure = where.scheme == "https"
+        self._host, self._port = where.host, where.port
         # servers are often named with the path of their API, as OpenAI's clients want it
-        self._path = parts.path.rstrip("/").removesuffix("/v1")
+        self._path = where.path.removesuffix("/v1")
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._open: set[http.client.HTTPConnection] = set()
         self._lock = threading.Lock()
@@ -124,28 +127,6 @@ class VllmClient:
                 self._open.discard(connection)
             connection.close()
         return _checked(status, content)
-
-
-def _address(url: str) -> SplitResult:
-    """The parts of a server's address.
-
-    Raises:
-        LampbenchError: it is none, or it holds a password, which messages would show.
-    """
-    try:
-        parts = urlsplit(url if "//" in url else f"//{url}", scheme="http")
-        (parts.hostname or "").encode("idna")
-        sound = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        sound = False
-    if "@" in url:
-        raise LampbenchError(
-            "--vllm-url: leave user and password out of the address; the server's key is read from "
-            "the environment variable VLLM_API_KEY"
-        )
-    if not sound or not url.isprintable() or " " in url or not parts.path.isascii():
-        raise LampbenchError(f"{short_repr(url)} is no address of a server; write http://HOST:PORT")
-    return parts
 
 
 def _keep_alive(connection: socket.socket) -> None:

@@ -1,39 +1,9 @@
-"""The address, the key and the budgets of an API."""
+"""The key and the budgets of an API."""
 
 import pytest
 
-from lampbench.engine.openai.api_options import ApiOptions, checked_address, parse_fields
+from lampbench.engine.openai.api_options import ApiOptions, parse_fields
 from lampbench.util.errors import LampbenchError
-
-
-@pytest.mark.parametrize(
-    ("given", "base"),
-    [
-        ("http://localhost:8000/v1/", "http://localhost:8000/v1"),
-        ("https://API.OpenAI.com:443/v1", "https://api.openai.com/v1"),
-        ("https://x.org", "https://x.org"),
-        ("http://[::1]:8080/v1", "http://[::1]:8080/v1"),
-    ],
-)
-def test_an_address_has_one_form(given, base):
-    assert checked_address(given) == base
-
-
-@pytest.mark.parametrize(
-    "given",
-    ["", "localhost:8000", "ftp://x.org", "http://", "http://x.org:99999", "http://[::1",
-     "https://x.org/v1/chat/completions", "http://x.org/v1?a=b", "http://x.org/#a"],
-)  # fmt: skip
-def test_other_addresses_are_refused_in_one_line(given):
-    with pytest.raises(LampbenchError) as refusal:
-        checked_address(given)
-    assert "\n" not in str(refusal.value)
-
-
-def test_a_password_in_the_address_is_refused_and_not_shown():
-    with pytest.raises(LampbenchError, match="LAMPBENCH_API_KEY") as refusal:
-        checked_address("https://me:hunter2@x.org/v1")
-    assert "hunter2" not in str(refusal.value)
 
 
 def options(base="http://localhost:1/v1", **given):

@@ -48,18 +48,8 @@ def test_no_server_at_the_address(setup_of, server):
     server.start()
 
 
-@pytest.mark.parametrize(
-    "url",
-    ["", "ftp://x", "http://", "http://h:port", "http://h:0", "http://a..b", "http://[::1",
-     "http://a b", "http://h/\u00e4"],
-)  # fmt: skip
-def test_what_is_no_address(setup_of, url):
-    with pytest.raises(LampbenchError, match=r"no address|give a text"):
-        vllm.Vllm().check(setup_of(url=url))
-
-
 def test_neither_a_password_nor_a_key_that_cannot_be_sent(setup_of, server, monkeypatch):
-    with pytest.raises(LampbenchError, match="leave user and password out") as raised:
+    with pytest.raises(LampbenchError, match="--vllm-url: leave user, password") as raised:
         vllm.Vllm().check(setup_of(url="http://me:hidden@host"))
     assert "hidden" not in str(raised.value)
     for key in ("schl\u00fcssel", "two\nlines"):
