@@ -186,7 +186,13 @@ class Numbers:
         return f"{self._cut(model, task, most, method, metric).mean:.3f}"
 
     def cut_gain(
-        self, model: str, task: str, most: int | None, method: str, less: int, over: str | None = None
+        self,
+        model: str,
+        task: str,
+        most: int | None,
+        method: str,
+        less: int,
+        over: str | None = None,
     ) -> Gain:
         """What a method with `most` records gains over itself, or another, with `less`."""
         ours = self._cut(model, task, most, method, "rougeL")

@@ -1,5 +1,7 @@
 """An option that is wrong is refused, whether or not anything is left to be computed."""
 
+from typing import Any
+
 import pytest
 
 from lampbench import api
@@ -41,7 +43,8 @@ def test_a_machine_without_the_device_reads_what_is_recorded(small_run, recorded
 
 
 def test_python_refuses_a_wrong_device_of_a_recorded_run(recorded_base):
-    for device in ("gpu", "CPU", 0):
+    wrong: tuple[Any, ...] = ("gpu", "CPU", 0)
+    for device in wrong:
         with pytest.raises(LampbenchError, match=f"no device is called {device!r}"):
             api.run("base", "news_headline", users=2, device=device)
 

@@ -3,6 +3,7 @@
 import gzip
 import json
 from hashlib import sha256
+from typing import Any
 
 import pytest
 
@@ -140,7 +141,7 @@ def test_a_private_record_is_not_taken_for_one_with_texts(lampbench, tmp_path, h
 
 
 def test_python_says_that_a_record_has_no_texts(lampbench, capsys):
-    settings = {"task": "news_headline", "users": 2}
+    settings: dict[str, Any] = {"task": "news_headline", "users": 2}
     assert api.run("base", private=True, **settings).manifest.private
     capsys.readouterr()
     assert api.run("base", **settings).manifest.private
