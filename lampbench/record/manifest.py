@@ -118,9 +118,9 @@ class Manifest:
 
     `hyperparameters` holds the value and source of each hyper-parameter by path, `overrides` the
     values of those that the user set to other than their default. `method_parts` names the
-    prompting, adaptation and decoding, and by field the parts inside them. `versions` are those
-    of lampbench (with its commit), Python and packages. `prompt_head` are the first token ids of
-    the first prompt. `failed_users` are users without answers, and why. `created` is in UTC
+    prompting, adaptation and decoding, and by field the parts inside them; where a plugin has its
+    own `predict` or `requests`, also its class. `versions` are those of lampbench (with its
+    commit), Python and packages. `prompt_head` are the first token ids of the first prompt. `failed_users` are users without answers, and why. `created` is in UTC
     (ISO 8601). `service` is set where a server answered, `external` for predictions that were made
     elsewhere.
 
