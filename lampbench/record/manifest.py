@@ -120,9 +120,9 @@ class Manifest:
     values of those that the user set to other than their default. `method_parts` names the
     prompting, adaptation and decoding, and by field the parts inside them; where a plugin has its
     own `predict` or `requests`, also its class. `versions` are those of lampbench (with its
-    commit), Python and packages. `prompt_head` are the first token ids of the first prompt. `failed_users` are users without answers, and why. `created` is in UTC
-    (ISO 8601). `service` is set where a server answered, `external` for predictions that were made
-    elsewhere.
+    commit), Python and packages. `prompt_head` are the first token ids of the first prompt.
+    `failed_users` are users without answers, and why. `created` is in UTC (ISO 8601). `service` is
+    set where a server answered, `external` for predictions that were made elsewhere.
 
     `private` is true where the run recorded hashes, lengths and scores but no text of its users
     and none of the model.
