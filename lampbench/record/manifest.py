@@ -22,6 +22,8 @@ MANIFEST, PREDICTIONS, SCORES = "manifest.json", "predictions.json.gz", "scores.
 
 PREDICT = "predict"
 """The stage that answers the test queries; the others make what it needs."""
+LENDER = "the data of user "
+"""Comes before the id of a user whose data another one needed, in why that one failed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
