@@ -124,12 +124,13 @@ _TESTED = ("p", "users better / worse")
 
 
 def _gain(found: "Paired | None") -> list[str]:
-    """A paired gain as cells: mean and interval, p, users."""
+    """A paired gain as cells: mean and interval where there is one, p, users."""
     if found is None:
         return []
     gain = found.difference
+    ends = f" [{gain.low:+.3f}, {gain.high:+.3f}]" if gain.bounded else ""
     return [
-        f"{gain.mean:+.3f} [{gain.low:+.3f}, {gain.high:+.3f}]",
+        f"{gain.mean:+.3f}{ends}",
         f"{found.exchange:.4f}",
         f"{found.better} / {found.worse}",
     ]

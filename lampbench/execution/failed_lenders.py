@@ -8,6 +8,7 @@ from lampbench.execution.lenders import recipes_with_users
 from lampbench.plugin.borrowing import Borrowing
 from lampbench.plugin.context import Recipe, TaskRecipe, UserRecipe
 from lampbench.plugin.hyperparameter import Part, child_parts
+from lampbench.record.manifest import LENDER
 from lampbench.util.errors import LampbenchError
 
 _NAMED = 8
@@ -26,7 +27,7 @@ def leave_out_borrowers(
         return
     for user in users:
         if user.id not in executor.failed_users and (lost := _failed(executor, parts, [user])):
-            why = f"it needs the data of user {lost[0]}, who failed in "
+            why = f"it needs {LENDER}{lost[0]}, who failed in "
             executor.leave_out(stage, user.id, why + executor.failed_users[lost[0]])
 
 

@@ -9,7 +9,8 @@ from lampbench.execution.plan import Plan
 from lampbench.execution.stage_engines import uses_engine
 from lampbench.plugin.context import Recipe
 from lampbench.plugin.hyperparameter import Part, SourcedValue, child_parts
-from lampbench.plugin.identity import label
+from lampbench.plugin.identity import PLUGIN, code_identity, label
+from lampbench.plugin.method import Method
 from lampbench.record.manifest import PREDICT, Manifest, ModelDetails, StageCost
 from lampbench.record.recorded_dataset import RecordedDataset
 from lampbench.record.versions import versions
@@ -83,9 +84,24 @@ def _prices_and_cost(
 
 
 def method_parts(plan: Plan) -> dict[str, Any]:
-    """The method's prompting, adaptation and decoding: names of parts, by field inside them."""
+    """The method's prompting, adaptation and decoding: names of parts, by field inside them.
+
+    Where a plugin asks for its answers itself, in a `predict` or `requests` of its own, this
+    function has its class under its name: the three do not tell then what the answers depend on.
+    """
     names = ("prompting", "adaptation", "decoding")
-    return {name: _named(getattr(plan.method, name)) for name in names}
+    own = {name: kind.__name__ for name in ("predict", "requests")
+           if (kind := _plugin_with(plan.method, name)) is not None}  # fmt: skip
+    return {
+        **{name: _named(getattr(plan.method, name)) for name in names},
+        **{name: {"part": kind} for name, kind in own.items()},
+    }
+
+
+def _plugin_with(method: Method, function: str) -> type | None:
+    """The class whose function a method has, where that is a plugin's."""
+    kind = next(one for one in type(method).__mro__ if function in vars(one))
+    return kind if kind is not Method and code_identity(kind)[0] == PLUGIN else None
 
 
 def _named(part: Part | None) -> dict[str, Any] | None:

@@ -1,6 +1,7 @@
-"""Hyper-parameters that are declared where they have no effect."""
+"""Hyper-parameters, and values of them, that are written where they have no effect."""
 
 import dataclasses
+from types import MemberDescriptorType
 from typing import Any
 
 from lampbench.plugin.hyperparameter import Part, child_parts
@@ -13,7 +14,8 @@ def wrong_declaration(method: type[Method]) -> str | None:
     """What is wrong with how a method and its parts declare hyper-parameters, or None.
 
     Such a hyper-parameter would never get a value: `hyper` in a method, whose settings are those
-    of its parts; in a class that is no dataclass; in a part without a section.
+    of its parts; in a class that is no dataclass; in a part without a section. And such a value
+    would never be used: one in a subclass of a part that `dataclass` does not read as the field's.
     """
     if names := [*_unread(method), *_declared(method)]:
         return (
@@ -28,6 +30,11 @@ def wrong_declaration(method: type[Method]) -> str | None:
             return f"the part {kind.__name__} is no dataclass; {_DECORATE}"
         if names := _unread(kind):
             return f"the field {kind.__name__}.{names[0]} is never set; {_DECORATE}"
+        if names := _unused(kind):
+            return (
+                f"the value {kind.__name__}.{names[0]} is never used, because it is no field; "
+                f"write {names[0]}: TYPE = VALUE, and {_DECORATE}"
+            )
         if _declared(kind) and not hasattr(kind, "section"):
             return (
                 f"the part {kind.__name__} has hyper-parameters and no section; set section = "
@@ -40,6 +47,20 @@ def wrong_declaration(method: type[Method]) -> str | None:
 def _unread(kind: type) -> list[str]:
     """Names of fields that `dataclass` has not read: it puts the default in their place."""
     return [name for name, value in _attributes(kind) if isinstance(value, dataclasses.Field)]
+
+
+def _unused(kind: type) -> list[str]:
+    """Names of fields to which a subclass gives a value that is not the field's default."""
+    found = []
+    for field in dataclasses.fields(kind):
+        has_default = field.default_factory is not dataclasses.MISSING
+        has_default |= field.default is not dataclasses.MISSING
+        first = next((vars(one)[field.name] for one in kind.__mro__ if field.name in vars(one)),
+                     field.default)  # fmt: skip
+        own = first is not field.default and not isinstance(first, MemberDescriptorType)
+        if has_default and own:
+            found.append(field.name)
+    return found
 
 
 def _attributes(kind: type) -> list[tuple[str, Any]]:

@@ -78,7 +78,9 @@ def instance_state(thing: object) -> list[Any]:
 
 def label(part: Part) -> str:
     """What manifests call a part: a built-in's declared name, or else the class's."""
-    return str(vars(type(part)).get("name") or type(part).__name__)
+    kind = type(part)
+    declared = vars(kind).get("name") if _built_in_version(kind) is not None else None
+    return str(declared or kind.__name__)
 
 
 def _built_in_version(kind: type) -> int | None:

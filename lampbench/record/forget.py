@@ -9,7 +9,9 @@ from pathlib import Path
 from lampbench.record.dataset_files import write_histories, write_queries
 from lampbench.record.format_1 import INPUT_LINES, forget_inputs
 from lampbench.record.leftovers import put_right, run_of
+from lampbench.record.manifest import LENDER
 from lampbench.record.paths import unescape
+from lampbench.record.recorded_dataset import names_user
 from lampbench.record.recorded_run import Run, UnreadableRun, read_run
 from lampbench.record.run_lock import run_lock
 from lampbench.record.runs import load_runs
@@ -70,13 +72,16 @@ def _forget(run: Run, results: Path, user: str, say: Callable[[str], object]) ->
         was_asked = any(query.user == user for query in queries)
         had_past = any(one.user == user for one in past)
         kept = [name != user for name in scores.users]
-        if all(kept) and user not in failed and not was_asked and not had_past:
+        data = run.manifest.dataset
+        notes = tuple(note for note in data.notes if not names_user(note, user))
+        reasons = {name: _without_name(why, user) for name, why in failed.items() if name != user}
+        tested = not all(kept) or user in failed or was_asked or had_past
+        if not tested and notes == data.notes and reasons == failed:
             return
         if not any(kept):
             shutil.rmtree(run.path)
             yield f"{run.path}: the run, which had no other user"
             return
-        data = run.manifest.dataset
         asked = listed(query for query in queries if query.user != user)
         data = replace(
             data.with_files(
@@ -87,13 +92,13 @@ def _forget(run: Run, results: Path, user: str, say: Callable[[str], object]) ->
             ),
             test_users=data.test_users - was_asked,
             queries=data.queries - (len(queries) - len(asked)),
-            removed_users=data.removed_users + 1,
-            notes=tuple(note for note in data.notes if repr(user) not in note),
+            removed_users=data.removed_users + tested,
+            notes=notes,
         )
         manifest = replace(
             run.manifest,
             dataset=data,
-            failed_users={name: why for name, why in failed.items() if name != user},
+            failed_users=reasons,
             prompt_head=(),  # the first prompt may have been the user's
             service=run.manifest.service and run.manifest.service.without_requests(),
         )
@@ -103,7 +108,13 @@ def _forget(run: Run, results: Path, user: str, say: Callable[[str], object]) ->
             {name: listed(compress(column, kept)) for name, column in scores.columns.items()},
         )
         write_run(results, manifest, listed(compress(rows, kept)), left, replace=True)
-        yield f"{run.path}: {len(kept) - sum(kept)} queries, answers and scores; history"
+        what = f"{len(kept) - sum(kept)} queries, answers and scores; history"
+        yield f"{run.path}: {what if tested else 'what the manifest said of the user'}"
+
+
+def _without_name(why: str, user: str) -> str:
+    """Why another user failed, who may have needed the data of this one."""
+    return why.replace(f"{LENDER}{user}, ", "the data of a removed user, ")
 
 
 def _forget_files(

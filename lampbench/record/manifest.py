@@ -22,6 +22,8 @@ MANIFEST, PREDICTIONS, SCORES = "manifest.json", "predictions.json.gz", "scores.
 
 PREDICT = "predict"
 """The stage that answers the test queries; the others make what it needs."""
+LENDER = "the data of user "
+"""Comes before the id of a user whose data another one needed, in why that one failed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,11 +120,11 @@ class Manifest:
 
     `hyperparameters` holds the value and source of each hyper-parameter by path, `overrides` the
     values of those that the user set to other than their default. `method_parts` names the
-    prompting, adaptation and decoding, and by field the parts inside them. `versions` are those
-    of lampbench (with its commit), Python and packages. `prompt_head` are the first token ids of
-    the first prompt. `failed_users` are users without answers, and why. `created` is in UTC
-    (ISO 8601). `service` is set where a server answered, `external` for predictions that were made
-    elsewhere.
+    prompting, adaptation and decoding, and by field the parts inside them; where a plugin has its
+    own `predict` or `requests`, also its class. `versions` are those of lampbench (with its
+    commit), Python and packages. `prompt_head` are the first token ids of the first prompt.
+    `failed_users` are users without answers, and why. `created` is in UTC (ISO 8601). `service` is
+    set where a server answered, `external` for predictions that were made elsewhere.
 
     `private` is true where the run recorded hashes, lengths and scores but no text of its users
     and none of the model.

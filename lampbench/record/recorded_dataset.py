@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from lampbench.core.findings import leaks_first
 from lampbench.data.dataset_statistics import MeanAndSd
+from lampbench.util.errors import short_repr
 
 _SHARED_NAME = re.compile(r"[0-9a-f]{16}\.(queries|histories)\.json\.gz")
 
@@ -126,3 +127,8 @@ class RecordedDataset:
         """What a reader of the scores must know: the notes, leaks first, and removed users."""
         removed = [f"users removed on request: {self.removed_users}"] if self.removed_users else []
         return (*leaks_first(self.notes), *removed)
+
+
+def names_user(note: str, user: str) -> bool:
+    """Whether a note of a loader, which quotes ids and shortens long ones, names a user."""
+    return repr(user) in note or short_repr(user) in note

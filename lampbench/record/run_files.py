@@ -18,6 +18,7 @@ from lampbench.scoring.aggregate import Means, aggregate, counts
 from lampbench.scoring.catalog import is_built_in
 from lampbench.scoring.prediction_row import PredictionRow
 from lampbench.scoring.score_table import Place, ScoreTable
+from lampbench.util.bounds import LARGEST_SCORE
 from lampbench.util.disk_list import BlocksFile, DiskList, listed
 from lampbench.util.ordered_lookup import OrderedLookup
 
@@ -151,9 +152,6 @@ def _with_reference(
         raise ValueError(f"{PREDICTIONS}: {where} is not in the dataset") from None
 
 
-_LARGEST = 1e100  # so that sums and squares stay finite too
-
-
 def _check_score_columns(columns: Columns, first: Columns) -> None:
     if other := columns.keys() ^ first.keys():
         raise ValueError(f"{brief(min(other))} is not in every file of the scores")
@@ -167,7 +165,9 @@ def _check_score_columns(columns: Columns, first: Columns) -> None:
         for value in columns[metric]:
             if value is not None and not isinstance(value, (bool, int, float)):
                 raise ValueError(f"{brief(metric)} must be a number or null, one is {brief(value)}")
-            if value is not None and not -_LARGEST <= value <= _LARGEST:  # false for NaN too
+            if (
+                value is not None and not -LARGEST_SCORE <= value <= LARGEST_SCORE
+            ):  # false for NaN too
                 raise ValueError(f"{brief(metric)} must be finite, one is not")
 
 

@@ -1,5 +1,6 @@
 """Versions of what a number depends on."""
 
+import os
 import platform
 import subprocess
 from pathlib import Path
@@ -20,6 +21,11 @@ _PACKAGES = (
     "sacrebleu",
 )
 
+_PLACES = {f"GIT_{name}" for name in (
+    "DIR", "WORK_TREE", "INDEX_FILE", "COMMON_DIR", "OBJECT_DIRECTORY", "PREFIX", "NAMESPACE",
+)}  # fmt: skip
+"""What tells git of another checkout than the folder that it runs in."""
+
 
 def versions() -> dict[str, str | None]:
     """Versions by name, and lampbench's commit; None where a package is not installed."""
@@ -36,13 +42,25 @@ def _commit() -> str | None:
     root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
         return None
-    git = ["git", "-C", str(root)]
     try:
-        head = subprocess.run(
-            [*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True
-        )
-        code = ["lampbench", "methods", "tasks"]
-        dirty = subprocess.run([*git, "status", "--porcelain", "--", *code], capture_output=True)
+        head = _git(root, "rev-parse", "HEAD")
+        dirty = _git(root, "status", "--porcelain", "--", "lampbench", "methods", "tasks")
     except (OSError, subprocess.CalledProcessError):
         return None
-    return head.stdout.strip() + ("+changes" if dirty.stdout.strip() else "")
+    return head + ("+changes" if dirty else "")
+
+
+def _git(root: Path, *command: str) -> str:
+    """What git says of a checkout, also inside a hook or a rebase of another one.
+
+    There the environment names that other one.
+
+    Raises:
+        OSError: there is no git.
+        CalledProcessError: git cannot read the checkout.
+    """
+    own = {name: value for name, value in os.environ.items() if name not in _PLACES}
+    done = subprocess.run(
+        ["git", "-C", str(root), *command], capture_output=True, text=True, check=True, env=own
+    )
+    return done.stdout.strip()

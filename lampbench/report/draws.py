@@ -22,8 +22,8 @@ _STEADY = (
 def draws(run: Run) -> bool:
     """Whether scores can depend on the seed; also where nothing is known of the method.
 
-    They cannot where nothing is trained or generated but the answers, these greedily, and no
-    prompt quotes what was drawn.
+    They cannot where nothing is trained or generated but the answers, these greedily, no prompt
+    quotes what was drawn, and no plugin asks for its answers itself (`predict`, `requests`).
     """
     manifest = run.manifest
     parts = manifest.method_parts
@@ -34,6 +34,7 @@ def draws(run: Run) -> bool:
         PREDICT in stages
         and stages <= {PREDICT, Embeddings.section}
         and untrained
+        and not parts.keys() & {"predict", "requests"}
         and "decoding" in parts
         and named <= {kind.name for kind in _STEADY}
     )

@@ -142,12 +142,15 @@ def _on_all_users(runs: Sequence[Run]) -> tuple[list[Run], list[ExcludedRun]]:
     """Runs on all test users, and those on a number of users that was asked for.
 
     Where nothing else is recorded of the same data, as after a first trial with few users, these
-    stay.
+    stay; and so they do where the number that was asked for is that of all.
     """
-    full = {_data_of(run) for run in runs if _users_asked(run) is None}
+    full = [run for run in runs if _users_asked(run) is None]
+    sources = {_data_of(run) for run in full}
+    columns = {(setup_of(run), column_of(run)) for run in full}
     kept, others = [], []
     for run in runs:
-        if (users := _users_asked(run)) is not None and _data_of(run) in full:
+        few = _data_of(run) in sources and (setup_of(run), column_of(run)) not in columns
+        if (users := _users_asked(run)) is not None and few:
             others.append(ExcludedRun(run, f"on {users} test users (--users); tables show all"))
         else:
             kept.append(run)

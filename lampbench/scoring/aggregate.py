@@ -10,6 +10,8 @@ from typing import TypeVar
 from lampbench.plugin.metric import Metric, Value
 from lampbench.scoring.catalog import METRICS, find_metric
 from lampbench.scoring.score_table import ScoreTable
+from lampbench.util.bounds import LARGEST_SCORE
+from lampbench.util.errors import LampbenchError, short_repr
 
 T = TypeVar("T")
 
@@ -46,6 +48,9 @@ def aggregate(
     Queries without a reference take no part in metrics that compare. A metric without a value
     on any other query is None as a whole: a mean is always over all queries that it claims.
     Sums are exact before rounding (`math.fsum`), so the order of rows does not matter.
+
+    Raises:
+        LampbenchError: a pooled metric gave no finite number.
     """
     order = [name for name in METRICS if name in scores.columns]
     order += sorted(scores.columns.keys() - set(METRICS))
@@ -97,7 +102,17 @@ def _summary(metric: Metric | None, values: Sequence[Value]) -> Means:
     known = [float(value) for value in values if value is not None]
     if metric is None or not known:
         return Means(None, None)
-    return Means(float(metric.summary(known, [1 / len(known)] * len(known))), None)
+    found = metric.summary(known, [1 / len(known)] * len(known))
+    try:
+        number = float(found)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not -LARGEST_SCORE <= number <= LARGEST_SCORE:  # true for NaN
+        raise LampbenchError(
+            f"metric {metric.name} gave {short_repr(found)} for all answers of a run: fix its "
+            f"summary() to give a number from {-LARGEST_SCORE:g} to {LARGEST_SCORE:g}"
+        )
+    return Means(number, None)
 
 
 def _means(scores: ScoreTable, name: str, *, together: bool) -> Means:

@@ -1,12 +1,12 @@
 """What a metric makes of answers, checked: a number of its range, or None."""
 
-import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from lampbench.plugin.fault import fault_of_plugin
 from lampbench.plugin.metric import Answer, Metric, Value
-from lampbench.util.errors import LampbenchError
+from lampbench.util.bounds import LARGEST_SCORE
+from lampbench.util.errors import LampbenchError, short_repr
 
 
 def metric_value(metric: Metric, answer: Answer) -> Value:
@@ -83,15 +83,11 @@ def _checked(metric: Metric, answer: Answer, value: Any) -> Value:
     """
     if value is None:
         return None
-    if isinstance(value, (bool, int, float)) and math.isfinite(value):
-        high = math.inf if metric.high is None else metric.high
-        if metric.low <= value <= high:
-            return value
+    low = max(metric.low, -LARGEST_SCORE)
+    high = LARGEST_SCORE if metric.high is None else min(metric.high, LARGEST_SCORE)
+    if isinstance(value, (bool, int, float)) and low <= value <= high:  # false for NaN
+        return value
     raise LampbenchError(
-        f"metric {metric.name} gave {value!r} for query {answer.query!r} of {answer.user!r}: fix "
-        f"it to give a number from {metric.low:g} to {_end(metric)}, or None"
+        f"metric {metric.name} gave {short_repr(value)} for query {answer.query!r} of "
+        f"{answer.user!r}: fix it to give a number from {low:g} to {high:g}, or None"
     )
-
-
-def _end(metric: Metric) -> str:
-    return "any height" if metric.high is None else f"{metric.high:g}"

@@ -110,8 +110,8 @@ def diagnose_plan(plan: Plan) -> Diagnosis:
     """Score the users' texts under each stage of a plan; trains nothing.
 
     Raises:
-        LampbenchError: the method trains and contrasts nothing, or its artifacts are not in the
-            cache.
+        LampbenchError: the method trains and contrasts nothing, its artifacts are not in the
+            cache, or no test query has a reference.
     """
     method = plan.method
     parts = [part for part in (method.adaptation, method.decoding) if part is not None]
@@ -132,6 +132,11 @@ def diagnose_plan(plan: Plan) -> Diagnosis:
         for query in user.queries
         if query.reference
     ]
+    if not asked:
+        raise LampbenchError(
+            f"{plan.executor.dataset.source}: no test query has a reference, and references are "
+            "what is scored; choose data with references"
+        )
     ways = _ways(plan, asked)
     references = ReferenceScores(plan, asked)
     return Diagnosis(

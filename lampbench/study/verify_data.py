@@ -10,7 +10,7 @@ from lampbench.data import DataOptions, load_dataset
 from lampbench.data.users_on_disk import held
 from lampbench.record.dataset_files import record_dataset
 from lampbench.record.publication import PUBLIC_DATA
-from lampbench.record.recorded_dataset import DatasetOptions, RecordedDataset
+from lampbench.record.recorded_dataset import DatasetOptions, RecordedDataset, names_user
 from lampbench.record.recorded_run import Run
 from lampbench.registry import Registry
 from lampbench.study.submission_findings import SubmissionFindings
@@ -106,7 +106,7 @@ def _without_removed(
 ) -> RecordedDataset:
     """What is recorded of the data once all users are removed of whom a run has no query."""
     kept = {query.user for query in run.asked}
-    removed = [repr(user.id) for user in dataset.test_users if user.id not in kept]
+    removed = [user.id for user in dataset.test_users if user.id not in kept]
     rest = replace(dataset, test_users=held(u for u in dataset.test_users if u.id in kept))
     part = _described(rest, task, private=run.manifest.private)
     return replace(
@@ -114,7 +114,7 @@ def _without_removed(
         test_users=part.test_users,
         queries=part.queries,
         removed_users=len(removed),
-        notes=tuple(one for one in whole.notes if not any(name in one for name in removed)),
+        notes=tuple(x for x in whole.notes if not any(names_user(x, user) for user in removed)),
     )
 
 

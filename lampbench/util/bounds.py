@@ -14,3 +14,6 @@ LONGEST_TEXT = 4096
 
 LONGEST_NAME = 200
 """Characters of a name or title that is recorded."""
+
+LARGEST_SCORE = 1e100
+"""Scores, whatever their sign: their sums and squares stay finite too."""

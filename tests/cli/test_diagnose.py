@@ -37,6 +37,7 @@ def test_text_names_units_and_tests(diagnosed):
     assert "adapter of without own another's own over another's p users better / worse" in text
     assert "user_sft 3.000 2.500 2.750 +0.125 [" in text
     assert "+0.125" in text and "1 / 1" in text
+    assert "contrast 0.500 +0.500 1.0000 1 / 0" in text  # one query: no interval
 
 
 def test_json_has_null_where_one_query_leaves_an_interval_open(diagnosed):

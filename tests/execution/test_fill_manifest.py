@@ -4,6 +4,7 @@ import pytest
 
 from lampbench.execution.runner import execute
 from lampbench.record.recorded_run import read_run
+from lampbench.report.draws import draws
 
 SPREADS = ("train_in", "train_out", "profile", "profile_in", "profile_out")
 
@@ -33,3 +34,67 @@ def test_method_parts_are_named(planner):
     assert found["adaptation"]["start"] == {"part": "user_sft", "start": tam}
     assert found["adaptation"]["negatives"]["part"] == "lowest_reward"
     assert manifest(planner("base")).method_parts["adaptation"] is None
+
+
+PLUGIN = """
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from lampbench.plugin import (
+    Greedy, Method, Prediction, RetrievalAugmented, Retriever, Sampling, register_method
+)
+
+@dataclass(frozen=True)
+class MyRetriever(Retriever):
+    name: ClassVar = "recent"
+
+    def rank(self, context, user, item, history, k):
+        return sorted(history, key=lambda one: hash((context.seed, one.id)))[:k]
+
+@register_method("with_part")
+class WithPart(Method):
+    prompting = RetrievalAugmented(retriever=MyRetriever())
+
+@register_method("steady")
+class Steady(Method):
+    decoding = Greedy()
+
+@register_method("with_requests")
+class WithRequests(Method):
+    def requests(self, context, user):
+        sampling = Sampling(1.0, 1.0)
+        return [replace(one, spec=replace(one.spec, sampling=sampling))
+                for one in super().requests(context, user)]
+
+@register_method("with_predict")
+class WithPredict(Method):
+    def predict(self, context, users):
+        for user in users:
+            for query in user.queries:
+                yield Prediction(user.id, query.id, str(context.seed))
+
+@register_method("inherited")
+class Inherited(WithPredict):
+    pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("method", "drawn"),
+    [
+        ("steady", False),
+        ("base", False),
+        ("copy_recent", False),
+        ("rag_recent", False),
+        ("with_part", True),
+        ("with_requests", True),
+        ("with_predict", True),
+        ("inherited", True),
+    ],
+)
+def test_what_a_plugin_may_draw_is_not_taken_for_steady(method, drawn, planner, tmp_path):
+    """Of a method that draws nothing, tables show one seed for all."""
+    plugin = tmp_path / "my_plugin.py"
+    plugin.write_text(PLUGIN)
+    plan = planner(method, plugins=[plugin])
+    assert draws(read_run(execute(plan, "lampbench run", plan.folder.parents[3]))) == drawn

@@ -11,6 +11,7 @@ from lampbench.record.rescore import HistorySource, rescore
 from lampbench.record.runs import load_runs
 from lampbench.registry import Registry
 from lampbench.scoring import PredictionRow, Scoring, aggregate, score_predictions
+from lampbench.util.errors import LampbenchError
 
 TAGS = ("sci-fi", "classic", "comedy", "dark comedy", "violence")
 SCALE = ("1", "2", "3", "4", "5")
@@ -214,3 +215,24 @@ def test_a_plugins_summary_is_kept_and_read_without_the_plugin(tmp_path, recorde
     assert again.manifest.scores["midrange"].queries == (min(lengths) + max(lengths)) / 2
     assert again.manifest.scores["midrange"].users is None
     assert set(pooled(again)) == {"rmse", "midrange"}
+
+
+@pytest.mark.parametrize("value", ["1e200", "10**400", "float('nan')", "'high'", "None"])
+def test_a_summary_that_is_no_number_leaves_the_run_as_it_was(tmp_path, recorded, value) -> None:
+    plugin = tmp_path / "midrange.py"
+    plugin.write_text(MIDRANGE.replace("(min(drawn) + max(drawn)) / 2", value))
+    (run,), _ = load_runs(tmp_path / "results")
+    with pytest.raises(LampbenchError, match=r"midrange gave .* fix its summary\(\)"):
+        rescore(run, Scoring(("midrange",), (plugin,)), HistorySource(Registry((plugin,))))
+    (again,), problems = load_runs(tmp_path / "results")
+    assert not problems and again.manifest == run.manifest
+
+
+def test_a_score_that_could_not_be_read_again_leaves_the_run_as_it_was(tmp_path, recorded) -> None:
+    plugin = tmp_path / "midrange.py"
+    plugin.write_text(MIDRANGE.replace("len(answer.text)", "1e200"))
+    (run,), _ = load_runs(tmp_path / "results")
+    with pytest.raises(LampbenchError, match=r"midrange gave 1e\+200 for query"):
+        rescore(run, Scoring(("midrange",), (plugin,)), HistorySource(Registry((plugin,))))
+    (again,), problems = load_runs(tmp_path / "results")
+    assert not problems and again.scores == run.scores

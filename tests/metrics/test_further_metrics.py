@@ -229,7 +229,9 @@ def test_a_metric_of_ones_own(plugin, monkeypatch):
         ("float('nan')", "None", "gave nan for query '0' of 'u'"),
         ("'many'", "None", "gave 'many'"),
         ("2", "1.0", "a number from 0 to 1, or None"),
-        ("-1", "None", "a number from 0 to any height"),
+        ("-1", "None", r"a number from 0 to 1e\+100, or None"),
+        ("1e200", "None", r"gave 1e\+200"),
+        ("10**400", "None", r"gave 10*\.\.\. for query"),
     ],
 )
 def test_a_metric_that_fails_is_named_with_the_query(plugin, value, high, said):

@@ -6,7 +6,15 @@ from pathlib import Path
 import pytest
 
 from lampbench.contract.subject import method_with
-from lampbench.plugin import Method, Part, RetrievalAugmented, Retriever, hyper
+from lampbench.plugin import (
+    AnotherUsersPrompt,
+    Greedy,
+    Method,
+    Part,
+    RetrievalAugmented,
+    Retriever,
+    hyper,
+)
 from lampbench.registry import Registry
 from lampbench.util.errors import LampbenchError
 
@@ -45,6 +53,33 @@ class Sound(Part):
     skip: int = skipped()
 
 
+class Shorter(Greedy):
+    """A value that is no field's: the class is no dataclass of its own."""
+
+    max_new_tokens = 5
+
+
+@dataclass(frozen=True)
+class Fewer(RetrievalAugmented):
+    """A value that is no field's: it has no type."""
+
+    k = 1
+
+
+@dataclass(frozen=True)
+class Another(AnotherUsersPrompt):
+    """A part that is no field's."""
+
+    prompting = RetrievalAugmented()
+
+
+@dataclass(frozen=True, slots=True)
+class One(RetrievalAugmented):
+    """A value as it should be."""
+
+    k: int = 1
+
+
 class OfItsOwn(Method):
     """A setting in the method."""
 
@@ -80,6 +115,12 @@ def with_part(part: Part) -> type[Method]:
         (with_part(Undeclared()), "the part Undeclared is no dataclass; put @dataclass"),
         (with_part(Homeless()), 'Homeless has hyper-parameters and no section; set section = "NA'),
         (with_part(RetrievalAugmented(retriever=Undecorated())), r"Undecorated\.skip is never set"),
+        (
+            with_part(Shorter()),
+            r"Shorter\.max_new_tokens is never used.*write max_new_tokens: TYPE",
+        ),
+        (with_part(Fewer()), r"the value Fewer\.k is never used, because it is no field"),
+        (with_part(Another()), r"the value Another\.prompting is never used"),
     ],
 )
 def test_a_setting_that_would_never_be_set_is_refused(method: type[Method], said: str) -> None:
@@ -89,6 +130,7 @@ def test_a_setting_that_would_never_be_set_is_refused(method: type[Method], said
 
 def test_the_settings_of_parts_are_accepted() -> None:
     assert isinstance(Registry().method(WithParts), WithParts)
+    assert isinstance(Registry().method(with_part(One())), WithParts)
 
 
 def test_a_file_is_refused_with_its_line(tmp_path: Path) -> None:

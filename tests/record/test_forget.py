@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -9,10 +10,12 @@ from lampbench.cli.main import main
 from lampbench.engine.checkpoint_file import sealed
 from lampbench.execution.partial_work import partial_work
 from lampbench.execution.runner import execute
+from lampbench.record.manifest import LENDER
 from lampbench.record.runs import load_runs
 from lampbench.record.write import write_run
 from lampbench.report.contents import arrange
 from lampbench.scoring.aggregate import aggregate, counts
+from lampbench.util.errors import short_repr
 from tests.shared.fake_runs import Killed
 
 USER = "../../mallory"
@@ -83,6 +86,33 @@ def test_the_user_is_nowhere_and_the_others_are_as_before(runs, forget, tmp_path
         assert kind in out
     assert "artifacts that a whole task shares" in out
     assert "Not reached: exported predictions, report pages" in out
+
+
+LONG = "a-very-long-name-" * 6
+
+
+@pytest.mark.parametrize("user", ["carl", LONG])
+@pytest.mark.parametrize("tested", [True, False])
+def test_notes_and_reasons_name_the_user_no_more(user, tested, planner, dataset, forget, tmp_path):
+    """A training user may be named too, by a note on the data."""
+    note = f"users whose records are not in order: 1, first user {short_repr(user)}"
+    groups = ("test_users", "train_users") if tested else ("train_users", "test_users")
+    named, other = (getattr(dataset, group) for group in groups)
+    data = replace(
+        dataset,
+        notes=(note, "another note"),
+        **{groups[0]: (*named[:2], replace(named[2], id=user)), groups[1]: other},
+    )
+    plan = planner("base", data=data)
+    plan.executor.failed_users["bob"] = f"user_sft: it needs {LENDER}{user}, who failed in user_sft"
+    execute(plan, "lampbench run", tmp_path / "results")
+    assert holders(tmp_path / "results", user[:40])
+    assert forget(user)[0] == 0
+    assert not holders(tmp_path / "results", user[:40])
+    ((run,), _) = load_runs(tmp_path / "results")
+    assert run.manifest.dataset.notes == ("another note",)
+    assert run.manifest.dataset.removed_users == tested
+    assert "it needs the data of a removed user, who" in run.manifest.failed_users["bob"]
 
 
 def test_tables_say_that_users_were_removed(runs, forget, tmp_path):

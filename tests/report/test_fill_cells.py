@@ -167,14 +167,23 @@ def test_runs_of_other_queries_stand_apart_whatever_their_fingerprint(scored, re
     assert (row["Method"], row["What differs"][:21]) == ("OPPU", "answers other queries")
 
 
+def of_users(users, fingerprint):
+    options = {"data": "bundled", "users": users, "min_history": 1, "seed": 0,
+               "split_by": None, "splits": []}  # fmt: skip
+    return {"options": options, "fingerprint": fingerprint}
+
+
 @pytest.mark.parametrize("full", [True, False])
 def test_runs_on_few_users_leave_the_tables_where_all_users_have_run(scored, read, full):
-    def data(users):
-        options = {"data": "bundled", "users": users, "min_history": 1, "seed": 0,
-                   "split_by": None, "splits": []}  # fmt: skip
-        return {"options": options, "fingerprint": f"data-{users}"}
-
-    scored("cope", SCORES, dataset=data(2), key="few")
+    scored("cope", SCORES, dataset=of_users(2, "few"), key="few")
     if full:
-        scored("oppu", SCORES, dataset=data(None), key="all")
+        scored("oppu", SCORES, dataset=of_users(None, "all"), key="all")
     assert ("on 2 test users (--users)" in read("excluded-runs")) is full
+
+
+def test_a_number_of_users_that_is_that_of_all_leaves_no_run_out(scored, read, cells):
+    """It has the key of the run on all users, which therefore is not made any more."""
+    scored("cope", SCORES, dataset=of_users(2, "all"), key="all")
+    scored("oppu", SCORES, dataset=of_users(None, "all"), key="other")
+    table = cells(read("main"), "bundled, preset small, data bundled", "ROUGE-1")
+    assert "no run" not in {table[method]["News Headline"] for method in ("CoPe", "OPPU")}

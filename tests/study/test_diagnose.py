@@ -187,3 +187,15 @@ def test_what_was_not_trained_cannot_be_diagnosed(planner, engine):
     assert not engine.trained
     with pytest.raises(LampbenchError, match="base trains nothing"):
         diagnose_plan(planner("base"))
+
+
+def test_without_references_there_is_nothing_to_score(planner, dataset):
+    users = tuple(
+        replace(user, queries=tuple(replace(query, reference=None) for query in user.queries))
+        for user in dataset.test_users
+    )
+    plan = planner("oppu", data=replace(dataset, test_users=users))
+    for stage in plan.stages:
+        build(plan, stage)
+    with pytest.raises(LampbenchError, match="no test query has a reference"):
+        diagnose_plan(plan)
