@@ -1,8 +1,9 @@
 """Making what a run consists of: the missing artifacts of its stages, then the predictions."""
 
 import gc
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, fields, replace
+from functools import partial
 from itertools import islice
 
 from lampbench.core.dataset import User
@@ -18,7 +19,7 @@ from lampbench.plugin.fault import place_of_function, told_as_the_plugins
 from lampbench.plugin.method import Prediction
 from lampbench.record.manifest import PREDICT, StageCost
 from lampbench.util.errors import LampbenchError
-from lampbench.util.stage_rows import UNDIVIDED
+from lampbench.util.stage_rows import UNDIVIDED, StagePart
 
 AT_ONCE = 2_000
 """Users whose answers a method is asked for at once: their prompts are in memory together."""
@@ -72,41 +73,56 @@ def build(plan: Plan, stage: Stage, shard: Shard = ALL_USERS) -> int:
         How many were there already.
     """
     executor, part = plan.executor, stage.part(shard)
-    title, run = stage_title(plan, stage.name), plan.folder.name
     place = UNDIVIDED if stage.of_task else (shard.index, shard.count)
-    lock = executor.keys.shared(stage.recipe)
+    cache, lock = executor.cache, executor.keys.shared(stage.recipe)
     if not part.missing(executor):  # then there is nothing to wait for
-        made = part.made(executor)
-        keys = (executor.keys.of(stage.recipe, owner) for owner in made)
-        executor.cache.drop_if_free(stage.name, keys, lock)
-        executor.books.reuse(stage.recipe, made)
-        executor.progress.reuse(title, len(made), run=run, part=place)
-        return len(made)
+        return _reuse(plan, part, place, partial(cache.drop_if_free, lock=lock), complete=True)
     what = f"{stage.name} of {plan.spec.task.name}"
     if stage.of_task:
         shard = ALL_USERS
     elif shard != ALL_USERS:
         what += f", shard {shard}"
-    with executor.cache.lock(lock, what, shard):
+    with cache.lock(lock, what, shard):
         missing = _feasible(plan, stage.recipe, part.missing(executor))
-        made = part.made(executor)
-        executor.cache.drop_finished(
-            stage.name, (executor.keys.of(stage.recipe, owner) for owner in made)
-        )
-        executor.books.reuse(stage.recipe, made)
-        cached = len(made)
-        if not missing:
-            executor.progress.reuse(title, cached, run=run, part=place)
-        else:
-            executor.progress.start(
-                title, len(missing), stage.unit, run=run, part=place, cached=cached
-            )
-            executor.books.meter.start()
-            with told_as_the_plugins(f"{stage.name} of method {plan.method.name}"):
-                for done, _ in enumerate(_built(plan, stage.recipe, missing), start=1):
-                    executor.progress.update(done)
-            executor.progress.finish(f"{cached} cached" if cached else "")
+        cached = _reuse(plan, part, place, cache.drop_finished, complete=not missing)
+        if missing:
+            _make(plan, part, place, missing, cached)
     return cached
+
+
+def _reuse(
+    plan: Plan,
+    part: Stage,
+    place: StagePart,
+    drop: Callable[[str, Iterable[str]], object],
+    *,
+    complete: bool,
+) -> int:
+    """Take what is made of a part of a stage; returns how many artifacts.
+
+    `drop` deletes what killed processes left of these, and `complete` says that nothing else is to
+    be made.
+    """
+    executor, made = plan.executor, part.made(plan.executor)
+    drop(part.name, (executor.keys.of(part.recipe, owner) for owner in made))
+    executor.books.reuse(part.recipe, made)
+    if complete:
+        title = stage_title(plan, part.name)
+        executor.progress.reuse(title, len(made), run=plan.folder.name, part=place)
+    return len(made)
+
+
+def _make(plan: Plan, part: Stage, place: StagePart, missing: Sequence[Owner], cached: int) -> None:
+    """Make the missing artifacts of a part of a stage, whose lock is held."""
+    executor, title = plan.executor, stage_title(plan, part.name)
+    executor.progress.start(
+        title, len(missing), part.unit, run=plan.folder.name, part=place, cached=cached
+    )
+    executor.books.meter.start()
+    with told_as_the_plugins(f"{part.name} of method {plan.method.name}"):
+        for done, _ in enumerate(_built(plan, part.recipe, missing), start=1):
+            executor.progress.update(done)
+    executor.progress.finish(f"{cached} cached" if cached else "")
 
 
 def _feasible(plan: Plan, recipe: Recipe, owners: Sequence[Owner]) -> Sequence[Owner]:

@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 
+from lampbench.report.metric_range import score_interval
 from lampbench.report.statistics import interval
 from lampbench.report.table import Number
 
@@ -106,7 +107,7 @@ def test_by_user_each_user_is_one_number(scored, read, cells):
     scores = {"a": [0.1, 0.2, 0.3], "b": [0.6], "c": [0.4, 0.6]}
     scored("cope", scores)
     row = cells(read("scores"), SETUP, "Scores", marks=True)["News Headline"]
-    found = interval({("a", ""): 0.2, ("b", ""): 0.6, ("c", ""): 0.5})
+    found = score_interval("rouge1", {("a", ""): 0.2, ("b", ""): 0.6, ("c", ""): 0.5})
     assert row["ROUGE-1, by user"] == f"0.433 [{found.low:.3f}, {found.high:.3f}]"
     assert row["ROUGE-1"] == "0.367"
 

@@ -10,8 +10,9 @@ from click.testing import CliRunner
 
 from lampbench.cli.report import report
 from lampbench.record.runs import load_runs
+from lampbench.report.metric_range import score_interval
 from lampbench.report.page.build import encoded, report_files
-from lampbench.report.statistics import interval, paired
+from lampbench.report.statistics import paired
 from lampbench.util.errors import LampbenchError
 from tests.report.page.parsed import built, page_of
 
@@ -36,7 +37,7 @@ def test_the_page_is_never_larger_than_it_may_be(record):
 def test_scores_are_means_over_seeds_with_their_intervals(record):
     one, two = record("cope", good=4), record("cope", good=8, seed=1)
     means = {query: (scores(one)[query] + scores(two)[query]) / 2 for query in scores(one)}
-    found = interval(means)
+    found = score_interval("rougeL", means)
     assert built(one, two).row("CoPe")[1] == (
         f"best: {found.mean:.3f} {found.low:.3f}\N{EN DASH}{found.high:.3f}"
     )
