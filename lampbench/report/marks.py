@@ -45,7 +45,8 @@ def standings(
     """For each column (title, score by row) the standing of each row, and notes on the marks.
 
     A column's best is tested against each of its other scores, and the tests of all columns are
-    adjusted together.
+    adjusted together. The best is so over all seeds of each row, and the tests are on common seeds:
+    what is no worse there is not significantly worse, whatever the p-value of the difference.
     """
     from lampbench.report.statistics import holm
 
@@ -61,7 +62,8 @@ def standings(
         standing.append({row: Standing() for row in column})
         if len(scored) < 2:
             continue
-        choose = min if lower_is_better(scored[0][2].metric) else max
+        lower = lower_is_better(scored[0][2].metric)
+        choose = min if lower else max
         leading, _, best = choose(scored, key=lambda one: one[0])
         users[place] = best.users
         for mean, row, score in scored:
@@ -69,8 +71,11 @@ def standings(
                 standing[place][row] = Standing("best")
             else:
                 named = score.method_title if row == score.method else row
-                tests.append(_Test(place, row, f"{title}, {named}", board.paired(best, score)))
-    adjusted = holm([test.found.exchange for test in tests])
+                found = board.paired(best, score)
+                gap = found.difference.mean
+                p = found.exchange if (gap < 0 if lower else gap > 0) else 1.0
+                tests.append(_Test(place, row, f"{title}, {named}", found, p))
+    adjusted = holm([test.p for test in tests])
     for test, p in zip(tests, adjusted, strict=True):
         standing[test.place][test.row] = Standing("near" if p > SIGNIFICANT else "", p)
     notes = []
@@ -85,12 +90,15 @@ def standings(
 
 @dataclass(frozen=True, slots=True)
 class _Test:
-    """A column's best compared with a row's score, which is named for notes."""
+    """A column's best compared with a row's score, which is named for notes; `p` is 1 where the
+    best is not the better one of the two.
+    """
 
     place: int
     row: str
     named: str
     found: "Paired"
+    p: float
 
 
 def _carried(tests: Sequence[_Test], adjusted: Sequence[float]) -> list[str]:

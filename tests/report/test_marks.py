@@ -49,6 +49,18 @@ def test_equal_scores_are_both_best_and_a_lone_one_is_not(scored, read, cells):
     assert table["OPPU"]["News Headline"] == table["CoPe"]["News Headline"]
 
 
+def test_what_is_better_on_common_seeds_is_not_called_worse(scored, read, cells):
+    """The best of all is so by a seed that the other has not been run with."""
+    for method, seed, shift in (("cope", 0, 0.3), ("cope", 1, 0.0), ("oppu", 1, 0.1),
+                                ("tam", 1, -0.1)):  # fmt: skip
+        scored(method, spread(shift=shift), seed=seed)
+    table = cells(read("main"), SETUP, "ROUGE-1", marks=True)
+    shown = {method: row["News Headline"] for method, row in table.items()}
+    assert shown["CoPe"].startswith("**")
+    assert "≈" in shown["OPPU"]
+    assert "≈" not in shown["TAM"]
+
+
 def test_what_is_significant_alone_need_not_be_among_many(scored, read, cells):
     """Six users who all agree: p is 2 / 64, which two tests double."""
     for method, shift in (("cope", 0.0), ("oppu", -0.1)):
