@@ -9,7 +9,7 @@ from itertools import pairwise
 from lampbench.core.dataset import Record
 from lampbench.util.errors import short_repr
 
-_DATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}).*)?)?", re.DOTALL)
+_DATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}).*)?)?", re.DOTALL | re.ASCII)
 
 
 def oldest_first(records: Sequence[Record]) -> tuple[tuple[Record, ...], bool]:

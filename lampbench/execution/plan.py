@@ -178,13 +178,17 @@ def _check_histories(spec: RunSpecification) -> None:
     Raises:
         LampbenchError: there is one; the first is named.
     """
-    needed = spec.method.min_history
+    needed, most = spec.method.min_history, spec.dataset.max_history
+    if most is not None and most < needed:
+        remedy = f"keep more by --max-history {needed}"
+    else:
+        remedy = f"leave such users out by --min-history {needed}"
     for user in spec.dataset.test_users:
         if (records := len(user.history)) < needed:
             raise LampbenchError(
                 f"{spec.dataset.source}: user {user.id} of {spec.task.name} has {records} past "
                 f"{'record' if records == 1 else 'records'} and {spec.method.name} needs {needed}; "
-                f"leave such users out by --min-history {needed}"
+                f"{remedy}"
             )
 
 

@@ -13,7 +13,17 @@ def test_a_date(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "12/05/2014", "2014-30-05", "2014-02-30", "2014-13", "0000", "2014-5-1", "May 2014"],
+    [
+        "",
+        "12/05/2014",
+        "2014-30-05",
+        "2014-02-30",
+        "2014-13",
+        "0000",
+        "2014-5-1",
+        "May 2014",
+        "\uff12\uff10\uff11\uff14",
+    ],
 )
 def test_no_date(text: str) -> None:
     assert not is_date(text)

@@ -47,6 +47,18 @@ def test_one_record_cannot_be_halved(planner, people):
             planner(method, data=data)
 
 
+@pytest.mark.parametrize(
+    ("most", "remedy"),
+    [(None, "by --min-history 2"), (1, "keep more by --max-history 2"), (2, "by --min-history 2")],
+)
+def test_the_remedy_for_one_record_is_the_option_that_helps(planner, people, most, remedy):
+    """Users are chosen by their whole histories: no --min-history brings back what is cut."""
+    users = tuple(replace(one, history=one.history[:1]) for one in people.test_users)
+    data = replace(people, test_users=users, asked={"max_history": most})
+    with pytest.raises(LampbenchError, match=f"{remedy}$"):
+        planner(METHOD, data=data)
+
+
 def test_dpo_continues_a_lora_that_has_not_seen_its_records(planner, engine, people):
     run(planner(METHOD, data=people))
     trained = [job for job in engine.trained if job.frozen]
