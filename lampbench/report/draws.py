@@ -23,7 +23,8 @@ def draws(run: Run) -> bool:
     """Whether scores can depend on the seed; also where nothing is known of the method.
 
     They cannot where nothing is trained or generated but the answers, these greedily, no prompt
-    quotes what was drawn, and no plugin asks for its answers itself (`predict`, `requests`).
+    quotes what was drawn, no plugin asks for its answers itself (`predict`, `requests`), and no
+    server answered: few promise the same answer to the same request.
     """
     manifest = run.manifest
     parts = manifest.method_parts
@@ -33,6 +34,7 @@ def draws(run: Run) -> bool:
     return not (
         PREDICT in stages
         and stages <= {PREDICT, Embeddings.section}
+        and manifest.service is None
         and untrained
         and not parts.keys() & {"predict", "requests"}
         and "decoding" in parts

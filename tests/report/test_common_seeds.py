@@ -4,6 +4,7 @@ import pytest
 
 from lampbench.report.cell_scores import score_cell
 from lampbench.report.common_seeds import common_seeds, gaps_by_seed, on_common_seeds
+from lampbench.report.draws import draws
 from lampbench.report.setups import column_of, setup_of
 from lampbench.util.errors import LampbenchError
 
@@ -54,6 +55,13 @@ def test_one_seed_stands_for_all_where_nothing_is_drawn(group):
     groups = [group("one", 3, 5, steady=True), group("two", 0, steady=True)]
     assert common_seeds(groups) == [3]
     assert seeds_of(groups) == [[3, 5], [0]]
+
+
+def test_answers_of_a_server_may_differ_however_they_are_asked_for(scored):
+    known = {"method_parts": STEADY, "stages": [{"stage": "predict", "key": "k"}]}
+    service = {"answers": 1, "models": {"m": 1}, "fingerprints": {"": 1}}
+    assert not draws(scored("here", {"u": [0.5]}, **known))
+    assert draws(scored("served", {"u": [0.5]}, service=service, **known))
 
 
 def test_values_that_draw_keep_their_seeds_beside_one_that_does_not(scored, read, cells):
