@@ -37,7 +37,8 @@ def mean_cost(runs: Sequence[Run]) -> UserCost | None:
 
 def _cost(run: Run) -> UserCost | None:
     stages = run.manifest.stages
-    users = run.manifest.counts.users
+    # what users cost who were removed on request is still in the stages
+    users = run.manifest.counts.users + run.manifest.dataset.removed_users
     if not stages or not users:
         return None
     sums = {
