@@ -43,7 +43,7 @@ def test_a_machine_without_the_device_reads_what_is_recorded(small_run, recorded
 def test_python_refuses_a_wrong_device_of_a_recorded_run(recorded_base):
     for device in ("gpu", "CPU", 0):
         with pytest.raises(LampbenchError, match=f"no device is called {device!r}"):
-            api.run("base", "news_headline", users=2, device=device)
+            api.run("base", "news_headline", users=2, device=device)  # type: ignore[arg-type]
 
 
 def test_what_excludes_batch_invariance_is_refused_for_a_recorded_run(small_run):
