@@ -10,9 +10,12 @@ def architecture(name: str) -> str:
 
 
 def register() -> None:
-    """Make vLLM know the contrastive architectures; nothing else changes."""
+    """Make vLLM know the contrastive architectures, and tell of a contrast for all requests."""
     from vllm import ModelRegistry
 
+    from lampbench_vllm.told_settings import tell_settings
+
+    tell_settings()
     for name in MODELS:
         ModelRegistry.register_model(
             architecture(name), f"lampbench_vllm.models:{architecture(name)}"

@@ -17,6 +17,7 @@ from vllm.v1.sample.logits_processor.builtin import process_dict_updates
 from lampbench_vllm.contrastive_model import TwinLogits
 from lampbench_vllm.request_settings import RequestSettings, request_settings
 from lampbench_vllm.scores import contrastive_scores
+from lampbench_vllm.told_settings import contrast_of_all
 
 
 class ContrastPerRequest(LogitsProcessor):
@@ -33,7 +34,9 @@ class ContrastPerRequest(LogitsProcessor):
 
     def __init__(self, vllm_config: Any, device: torch.device, is_pin_memory: bool) -> None:
         architectures = vllm_config.model_config.hf_config.architectures or [""]
-        self._has_twin = architectures[0].startswith("Contrastive")
+        # with one alpha for all requests the model keeps no logits of the base side
+        per_request = contrast_of_all(vllm_config) is None
+        self._has_twin = per_request and architectures[0].startswith("Contrastive")
         self._rows: dict[int, RequestSettings] = {}
 
     def is_argmax_invariant(self) -> bool:

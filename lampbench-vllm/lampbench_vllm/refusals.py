@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from lampbench_vllm.told_settings import Telling
+
 
 def require_supported(vllm_config: Any) -> None:
     """Refuse what two KV caches in one request cannot do, or what nobody has tested with them.
@@ -33,3 +35,8 @@ def require_supported(vllm_config: Any) -> None:
         return
     if not 0 <= float(given[1]) <= 1:
         raise ValueError(f"lampbench-vllm: contrast_tau must be between 0 and 1, not {given[1]}")
+    if not Telling.ready:
+        raise ValueError(
+            "lampbench-vllm: contrast_alpha for all requests needs a vLLM whose answers have a "
+            "system_fingerprint (0.32 has), so that clients are told"
+        )

@@ -224,6 +224,10 @@ class OneEnginePool(Generic[E]):
         """None."""
         return {}
 
+    def server(self, model: str, engine: str | None = None) -> None:
+        """None: it is in this process."""
+        return
+
     def batching(self, model: str, engine: str | None = None) -> dict[str, int]:
         """Nothing is batched."""
         return {}

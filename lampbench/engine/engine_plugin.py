@@ -23,6 +23,7 @@ from lampbench.engine.model_files import commit_of, fingerprint
 from lampbench.engine.models import ModelSpec, resolve_model
 from lampbench.engine.packaged_model import ArtifactStore, converted
 from lampbench.engine.protocol import Engine
+from lampbench.engine.server_configuration import ServerConfiguration
 from lampbench.util.errors import LampbenchError
 
 
@@ -138,6 +139,12 @@ class EnginePlugin(ABC):
         given = keyed_values(self.arguments, setup.arguments)
         return {"name": self.name, "version": self.version, **given}
 
+    def server(self, setup: EngineSetup) -> ServerConfiguration | None:
+        """What a server that somebody else started told of itself when `able` was asked, for
+        manifests; None where none answers, or the engine knows how it runs.
+        """
+        return None
+
     def passes_on(self, needed: frozenset[Capability]) -> Mapping[str, str]:
         """The versions, by name, of other engines of this process that carry out work with these
         needs for this one; {} where it does all itself.
@@ -251,6 +258,16 @@ def check_model_files(setup: EngineSetup) -> None:
     if setup.model.folder is not None:
         require_weights(setup.model.folder)
     quantization_method(setup.model)
+
+
+def require_installed(plugin: EnginePlugin, setup: EngineSetup) -> None:
+    """Make sure that what an engine needs with a setup is installed here.
+
+    Raises:
+        LampbenchError: something is missing; the message says what, and how to get it.
+    """
+    if missing := plugin.missing_with(setup):
+        raise LampbenchError(f"engine {plugin.name} cannot be used here: {'; '.join(missing)}")
 
 
 E = TypeVar("E", bound=type[EnginePlugin])

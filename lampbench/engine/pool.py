@@ -10,13 +10,14 @@ from lampbench.core.device import require_device_name
 from lampbench.core.fidelity import Fidelity
 from lampbench.engine.capability import Capability
 from lampbench.engine.engine_argument import engine_arguments, keyed_values
-from lampbench.engine.engine_plugin import EnginePlugin, EngineSetup
+from lampbench.engine.engine_plugin import EnginePlugin, EngineSetup, require_installed
 from lampbench.engine.guarded_engine import GuardedEngine
 from lampbench.engine.model_arguments import NOTHING_GIVEN, ModelArguments
 from lampbench.engine.model_config import prompt_room
 from lampbench.engine.models import ModelSpec
 from lampbench.engine.packaged_model import ArtifactStore
 from lampbench.engine.protocol import Engine
+from lampbench.engine.server_configuration import ServerConfiguration
 from lampbench.util.errors import LampbenchError
 from lampbench.util.progress import Progress
 
@@ -237,6 +238,10 @@ class EnginePool:
         """
         return self.plugin(self._place(model, engine)[0]).prices(self.setup(model, engine))
 
+    def server(self, model: str, engine: str | None = None) -> ServerConfiguration | None:
+        """What a server that was joined told of itself; None where none answers."""
+        return self.plugin(self._place(model, engine)[0]).server(self.setup(model, engine))
+
     def reads_model_files(self, engine: str | None = None) -> bool:
         """Whether an engine reads the model's files; if not, the model is elsewhere."""
         return self.plugin(engine or self.options.engine).reads_model_files
@@ -292,13 +297,3 @@ class EnginePool:
     def _close(self, place: tuple[str, str]) -> None:
         engine = self._open.pop(place)
         self.plugin(place[0]).close(engine.engine)
-
-
-def require_installed(plugin: EnginePlugin, setup: EngineSetup) -> None:
-    """Make sure that what an engine needs with a setup is installed here.
-
-    Raises:
-        LampbenchError: something is missing; the message says what, and how to get it.
-    """
-    if missing := plugin.missing_with(setup):
-        raise LampbenchError(f"engine {plugin.name} cannot be used here: {'; '.join(missing)}")

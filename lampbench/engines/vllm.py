@@ -3,6 +3,7 @@
 import os
 import secrets
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from lampbench.engine.engine_plugin import (
 )
 from lampbench.engine.model_config import model_type
 from lampbench.engine.protocol import Engine
+from lampbench.engine.server_configuration import ServerConfiguration
 from lampbench.util.errors import LampbenchError
 
 if TYPE_CHECKING:
@@ -55,7 +57,7 @@ class Vllm(EnginePlugin):
 
     def __init__(self) -> None:
         # for one command: in a notebook both may be mended before the next
-        self._servers: dict[str, tuple[bool, bool]] = {}
+        self._servers: dict[str, _Joined] = {}
         self._environments: dict[str | None, VllmEnvironment] = {}
 
     def missing(self) -> tuple[str, ...]:
@@ -80,12 +82,9 @@ class Vllm(EnginePlugin):
         found = set(_ALWAYS)
         has_form = model_type(setup.model) in _CONTRASTIVE
         if setup.arguments["url"]:
-            url = setup.arguments["url"]
-            if url not in self._servers:
-                self._servers[url] = _of_server(url)
-            plugin, twin = self._servers[url]
-            found |= _WITH_PROCESSOR if plugin else set()
-            return frozenset(found | _WITH_TWIN if twin and has_form else found)
+            server = self._joined(setup.arguments["url"])
+            found |= _WITH_PROCESSOR if server.plugin else set()
+            return frozenset(found | _WITH_TWIN if server.twin and has_form else found)
         if self._environment(setup).contrast:
             found |= _WITH_PROCESSOR | (_WITH_TWIN if has_form else set())
         return frozenset(found)
@@ -115,10 +114,18 @@ class Vllm(EnginePlugin):
         """Make sure that there is a vLLM, or a server, and that the model's files are here.
 
         Raises:
-            LampbenchError: there is none, or files are missing.
+            LampbenchError: there is none, it says that it runs in another precision, or files are
+                missing.
         """
         self._version(setup)
         check_model_files(setup)
+        if url := setup.arguments["url"]:
+            _require_precision(url, self._joined(url).configuration, setup)
+
+    def server(self, setup: EngineSetup) -> ServerConfiguration | None:
+        """What a server that was joined told of its precision, its cache and its options."""
+        joined = self._servers.get(setup.arguments["url"] or "")
+        return joined.configuration if joined else None
 
     def open(self, setup: EngineSetup) -> Engine:
         """The client, which starts its server when it is first asked something."""
@@ -197,6 +204,16 @@ class Vllm(EnginePlugin):
             return server_version_at(_client(setup.arguments["url"]))
         return self._environment(setup).version
 
+    def _joined(self, url: str) -> "_Joined":
+        """What a server that is joined has and tells, looked up once.
+
+        Raises:
+            LampbenchError: no vLLM server answers there, or it contrasts every request.
+        """
+        if url not in self._servers:
+            self._servers[url] = _of_server(url)
+        return self._servers[url]
+
     def _environment(self, setup: EngineSetup) -> "VllmEnvironment":
         """What the environment of the server that will be started has, looked up once."""
         from lampbench.engine.vllm.vllm_environment import vllm_environment
@@ -221,17 +238,37 @@ def _require_sound(setup: EngineSetup) -> None:
     server_arguments(given["server_args"] or "")
 
 
+def _require_precision(url: str, told: ServerConfiguration, setup: EngineSetup) -> None:
+    """Make sure that a server does not say that it runs in another precision than a run's key."""
+    if told.dtype not in (None, setup.dtype):
+        raise LampbenchError(
+            f"the server at {url} runs in {told.dtype}, and the run is of {setup.dtype}; add "
+            f"--dtype {told.dtype}, or join a server that was started with --dtype {setup.dtype}"
+        )
+
+
 def _client(url: str) -> "VllmClient":
     from lampbench.engine.vllm.http_client import KEY_VARIABLE, VllmClient
 
     return VllmClient(url, os.environ.get(KEY_VARIABLE))
 
 
-def _of_server(url: str) -> tuple[bool, bool]:
-    """Whether a running server has lampbench-vllm, and whether its model has a twin.
+@dataclass(frozen=True, slots=True)
+class _Joined:
+    """A server that is joined: whether it has lampbench-vllm, whether its model has a twin, and
+    what it tells of itself.
+    """
+
+    plugin: bool
+    twin: bool
+    configuration: ServerConfiguration
+
+
+def _of_server(url: str) -> _Joined:
+    """What a running server has and tells.
 
     Raises:
-        LampbenchError: no vLLM server answers there.
+        LampbenchError: no vLLM server answers there, or it contrasts every request.
     """
     from lampbench.engine.vllm.http_client import ServerGone
     from lampbench.engine.vllm.joined_server import server_version_at
@@ -240,11 +277,20 @@ def _of_server(url: str) -> tuple[bool, bool]:
         has_plugin,
         served_model,
     )
+    from lampbench.engine.vllm.told_configuration import (
+        require_contrast_per_request,
+        told_configuration,
+    )
 
     client = _client(url)
     server_version_at(client)
     try:
         name = served_model(client).name
-        return has_plugin(client, name), contrasts_per_request(client, name)
+        require_contrast_per_request(client, name)
+        return _Joined(
+            plugin=has_plugin(client, name),
+            twin=contrasts_per_request(client, name),
+            configuration=told_configuration(client, name),
+        )
     except ServerGone as gone:
         raise LampbenchError(f"the server at {url} stopped answering ({gone})") from gone

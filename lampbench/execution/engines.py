@@ -5,6 +5,7 @@ from typing import Any, Protocol
 from lampbench.engine.models import ModelSpec
 from lampbench.engine.pool import EngineOptions
 from lampbench.engine.protocol import Engine
+from lampbench.engine.server_configuration import ServerConfiguration
 from lampbench.execution.keys import ModelIdentities
 
 
@@ -46,6 +47,10 @@ class Engines(ModelIdentities, Protocol):
 
     def prices(self, model: str, engine: str | None = None) -> tuple[float, float] | None:
         """What a million tokens read and written cost; None where it is not known or nothing."""
+        ...
+
+    def server(self, model: str, engine: str | None = None) -> ServerConfiguration | None:
+        """What a server that was joined told of itself; None where none answers."""
         ...
 
     def reads_model_files(self, engine: str | None = None) -> bool:

@@ -1,10 +1,11 @@
 """The manifest of a run: how each of its numbers was made."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from lampbench.engine.models import is_bundled
+from lampbench.engine.server_configuration import ServerConfiguration
 from lampbench.execution.plan import Plan
 from lampbench.execution.stage_engines import uses_engine
 from lampbench.plugin.context import Recipe
@@ -115,6 +116,7 @@ def model_details(plan: Plan) -> ModelDetails:
     executor = plan.executor
     engines, answering = executor.engines, executor.engine_of(None)
     spec, identity = executor.model_spec, engines.identity(executor.model, answering)
+    server = engines.server(executor.model, answering)
     location = "lampbench.bundled" if is_bundled(spec) else spec.location
     return ModelDetails(
         location=location,
@@ -124,13 +126,17 @@ def model_details(plan: Plan) -> ModelDetails:
         chat_template=identity["chat_template"],
         device=engines.device(executor.model, answering),
         engine=answering,
-        engine_identity=identity.get("engine", {}),
+        engine_identity=_with_told(identity, server),
         stage_engines=stage_engines(plan),
         stage_identities=_stage_identities(plan),
         engine_arguments=given_arguments(plan),
         arguments=engines.arguments(),
         batching=engines.batching(executor.model, answering),
-        notes=(*spec.notes, *executor.books.service.notes()),
+        notes=(
+            *spec.notes,
+            *(server.notes() if server else ()),
+            *executor.books.service.notes(),
+        ),
     )
 
 
@@ -150,8 +156,14 @@ def _stage_identities(plan: Plan) -> dict[str, dict[str, str]]:
         if stage.name in named:
             model = stage.recipe.model_name(executor.model)
             known = executor.engines.identity(model, named[stage.name])
-            found[stage.name] = dict(known.get("engine", {}))
+            server = executor.engines.server(model, named[stage.name])
+            found[stage.name] = _with_told(known, server)
     return found
+
+
+def _with_told(identity: Mapping[str, Any], server: ServerConfiguration | None) -> dict[str, str]:
+    """What an engine is, with what a server told of itself."""
+    return {**identity.get("engine", {}), **(server.identity() if server else {})}
 
 
 def given_arguments(plan: Plan) -> dict[str, dict[str, Any]]:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from typing import Any, Literal
 
+from lampbench.engine.server_configuration import NOT_TOLD, SERVER_DTYPE
 from lampbench.plugin.hyperparameter import SourcedValue
 from lampbench.record.columns import encode_text
 from lampbench.record.recorded_dataset import OF_LONG_TABLES, RecordedDataset
@@ -31,9 +32,11 @@ class ModelDetails:
     """The model that answered. What is not known of a run made elsewhere is None.
 
     `location` is a hub id or a folder, `revision` a hub model's commit, `fingerprint` identifies
-    weights, configuration and tokenizer. `chat_template` is None for the tokenizer's own.
-    `engine` is the engine that answered, `engine_identity` what it was (version, settings; empty
-    for the default engine), `stage_engines` those of stages that another one carried out, by stage,
+    weights, configuration and tokenizer. `dtype` is the precision that was asked for, which a
+    server that was joined may not have: see `runs_in`. `chat_template` is None for the tokenizer's
+    own. `engine` is the engine that answered, `engine_identity` what it was (version, settings;
+    empty for the default engine; what a server that was joined told of itself, "unknown" where it
+    did not), `stage_engines` those of stages that another one carried out, by stage,
     `stage_identities` what these were, and `engine_arguments` what was given to all of them and may
     change an answer. `arguments` are those of
     `--model-arg` that were given, `notes` what a reader of the model's scores must know.
@@ -58,6 +61,12 @@ class ModelDetails:
     arguments: Mapping[str, Any] = field(default_factory=dict)
     batching: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    @property
+    def runs_in(self) -> str | None:
+        """The precision in which the model answered; None where it is not known."""
+        told = self.engine_identity.get(SERVER_DTYPE, self.dtype)
+        return None if told == NOT_TOLD else told
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -226,7 +226,7 @@ def _explaining(manifest: Manifest) -> dict[str, Any]:
     kept["stages"] = {one.stage: one.key for one in manifest.stages if one.stage != PREDICT}
     # of equal data, whose fingerprints have been compared, the statistics are equal too
     del kept["dataset"]["statistics"]
-    if manifest.model_details.dtype == "float32":  # where no answer depends on it
+    if manifest.model_details.runs_in == "float32":  # where no answer depends on it
         del kept["model_details"]["batching"]
     return dict(_flat(kept, ""))
 

@@ -38,7 +38,7 @@ def setup_of(run: Run) -> Setup:
     return Setup(
         model=run.manifest.model,
         model_fingerprint=details.fingerprint or "",
-        dtype=details.dtype or "",
+        dtype=details.runs_in or "",
         chat_template=_short(details.chat_template or ""),
         preset=run.manifest.preset,
         source=run.manifest.dataset.source,

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from lampbench.engine.models import resolve_model
-from tests.engine.vllm.stand_in import StandIn
+from lampbench.record.recorded_run import read_run
+from lampbench.report.setups import setup_of
+from tests.engine.vllm.stand_in import INFO, METRICS, StandIn, info
 
 RUN = ("run", "--method", "base", "--task", "news_headline", "--users", "3", "--engine", "vllm",
        "--engine-arg", "patience=0", "--batch-size", "1")  # fmt: skip
@@ -78,3 +80,23 @@ def test_an_engine_that_cannot_train_is_refused_before_anything_runs(call, serve
     assert code == 2
     assert "engine vllm cannot fine-tune adapters" in err
     assert not answered(server)
+
+
+def test_manifests_and_tables_say_what_is_unknown(call, server):
+    run = (*RUN, "--vllm-url", server.url)
+    assert call(*run, "--results", "untold")[0] == 0
+    server.tells |= {INFO: info(), "/metrics": METRICS}
+    assert call(*run, "--results", "told")[0] == 0
+    untold, told = (
+        read_run(next(Path(name).rglob("manifest.json")).parent) for name in ("untold", "told")
+    )
+    assert untold.manifest.key == told.manifest.key
+    assert untold.manifest.model_details.dtype == "float32"
+    assert untold.manifest.model_details.runs_in is None
+    assert told.manifest.model_details.runs_in == "float32"
+    assert told.manifest.model_details.engine_identity["server_quantization"] == "none"
+    assert (setup_of(untold).dtype, setup_of(told).dtype) == ("", "float32")
+    note = "answered by a server that does not tell its precision or quantisation"
+    assert note in untold.manifest.model_details.notes
+    assert note in call("table", "scores", "--results", "untold")[1]
+    assert "does not tell" not in json.dumps(told.manifest.model_details.notes)

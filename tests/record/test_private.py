@@ -3,7 +3,6 @@
 import gzip
 import json
 from hashlib import sha256
-from typing import Any
 
 import pytest
 
@@ -141,12 +140,11 @@ def test_a_private_record_is_not_taken_for_one_with_texts(lampbench, tmp_path, h
 
 
 def test_python_says_that_a_record_has_no_texts(lampbench, capsys):
-    settings: dict[str, Any] = {"task": "news_headline", "users": 2}
-    assert api.run("base", private=True, **settings).manifest.private
+    assert api.run("base", "news_headline", users=2, private=True).manifest.private
     capsys.readouterr()
-    assert api.run("base", **settings).manifest.private
+    assert api.run("base", "news_headline", users=2).manifest.private
     assert "already recorded, without texts (--private)" in capsys.readouterr().err
-    with_texts = api.run("base", force=True, **settings)
+    with_texts = api.run("base", "news_headline", users=2, force=True)
     assert with_texts.predictions[0].prediction is not None
 
 

@@ -23,6 +23,7 @@ from lampbench.engine.vllm.server_checks import (
     server_version,
 )
 from lampbench.engine.vllm.serving import Serving
+from lampbench.engine.vllm.told_configuration import require_contrast_per_request
 from lampbench.util.errors import LampbenchError, short_repr
 
 
@@ -136,6 +137,7 @@ class JoinedServer:
                 f"--enforce-eager --hf-overrides '{contrastive_override(self._shapes)}' "
                 f"--logits-processors {PROCESSOR}"
             )
+        require_contrast_per_request(self.client, served.name)
         require_model(self.client, served, model)
         require_vocabulary(self.client, served, self._shapes)
         if serving.scores:

@@ -7,19 +7,11 @@ import torch
 
 from lampbench.engine.batched import decoding_loop, step_kinds, step_shape
 from lampbench.engine.batched.decoding_step import DecodingStep
-from lampbench.engine.protocol import Contrast, GenerateRequest, GenerationSpec, Sampling
+from lampbench.engine.protocol import Contrast, GenerationSpec, Sampling
 from lampbench.util.errors import LampbenchError
-from tests.engine.engine_inputs import prompt
+from tests.engine.batched.asking import answers, ask
 
 TEXT = "Storm closes the harbour on Monday"
-
-
-def ask(n, weights, spec, **options):
-    return GenerateRequest(f"q{n}", prompt(n), weights, spec, **options)
-
-
-def answers(engine, requests):
-    return {(c.id, c.sample): c for c in engine.generate(requests)}
 
 
 def requests_of(tam, users):

@@ -14,6 +14,13 @@ from lampbench.util.hashing import seed_from
 
 Reply = tuple[int, Any]
 """Status and JSON."""
+INFO = "/server_info?config_format=json"
+"""The path of what a server in developers' mode tells of itself."""
+METRICS = (
+    '# TYPE vllm:cache_config_info gauge\n'
+    'vllm:cache_config_info{mamba_cache_dtype="float32",cache_dtype="fp8_e4m3",engine="0"} 1.0\n'
+)  # fmt: skip
+"""A part of what a server has at /metrics."""
 
 
 def chosen(seen: Sequence[int], model: str, vocabulary: int) -> int:
@@ -30,6 +37,8 @@ class StandIn:
         fault: asked before each request for a reply of its own; "hang up" closes the connection.
         asked: bodies of requests for completions, in order.
         loaded: names and paths of adapters.
+        tells: what it has at further paths, such as "/metrics".
+        fingerprint: the end of the fingerprint of its answers.
         together: for each completion, the models of all that were under way with it.
         meanwhile: called with the model of each completion while it is under way.
     """
@@ -52,6 +61,8 @@ class StandIn:
         self.fault: Callable[[str, Any], Reply | str | None] = lambda path, body: None
         self.asked: list[dict[str, Any]] = []
         self.loaded: dict[str, str] = {}
+        self.tells: dict[str, Any] = {}
+        self.fingerprint = ""
         self.together: list[set[str]] = []
         self.meanwhile: Callable[[str], object] = lambda model: os.sched_yield()
         self.most_loaded = 0
@@ -144,7 +155,8 @@ class StandIn:
                 return (200, None) if known else (404, _error("cannot be found."))
             case "/v1/completions":
                 return self._complete(body)
-        return 404, {"detail": "Not Found"}
+        told = self.tells.get(path)
+        return (404, {"detail": "Not Found"}) if told is None else (200, told)
 
     def _load(self, body: Any) -> Reply:
         if not self.lora:
@@ -180,7 +192,7 @@ class StandIn:
         try:
             self.meanwhile(model)
             choices = [self._choice(n, body) for n in range(body.get("n", 1))]
-            fingerprint = f"vllm-{self.version}-{seed_from(self.root)}"
+            fingerprint = f"vllm-{self.version}-{seed_from(self.root)}{self.fingerprint}"
             return 200, {"choices": choices, "system_fingerprint": fingerprint}
         finally:
             with self.lock:
@@ -225,3 +237,11 @@ def expected_logprob(ids: Sequence[int], model: str) -> float:
 
 def _error(message: str) -> dict[str, Any]:
     return {"error": {"message": message}}
+
+
+def info(
+    dtype: str = "torch.float32", quantization: str | None = None, cache: str = "auto"
+) -> dict[str, Any]:
+    """What a server in developers' mode tells; numbers and texts that play no part are left out."""
+    model = {"dtype": dtype, "quantization": quantization, "model": "m"}
+    return {"vllm_config": {"model_config": model, "cache_config": {"cache_dtype": cache}}}

@@ -1,6 +1,8 @@
 """lampbench-vllm without vLLM: its equations, its settings, its refusals."""
 
-from types import SimpleNamespace
+import sys
+from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -8,6 +10,7 @@ import torch
 from lampbench.engine.next_token import contrastive_scores
 from lampbench.engine.protocol import Contrast
 from lampbench.engine.vllm.contrastive_form import ARCHITECTURES
+from lampbench.engine.vllm.told_configuration import CONTRASTS_ALL
 from lampbench.engine.vllm.wire_format import generation_body, probe_body
 
 
@@ -99,13 +102,59 @@ def config(**changed):
         ({"hf": SimpleNamespace(contrast_alpha=0.3, contrast_tau=2)}, "between 0 and 1"),
     ],
 )
-def test_servers_that_it_cannot_run_in_do_not_start(changed, message):
+def test_servers_that_it_cannot_run_in_do_not_start(vllm_fingerprints, changed, message):
     from lampbench_vllm.refusals import require_supported
+    from lampbench_vllm.told_settings import tell_settings
 
+    tell_settings()
     require_supported(config())
     require_supported(config(hf=SimpleNamespace(contrast_alpha=0.3, contrast_tau=0.1)))
     with pytest.raises(ValueError, match=message):
         require_supported(config(**changed))
+
+
+@pytest.fixture
+def vllm_fingerprints(monkeypatch):
+    """vLLM's module that makes fingerprints, as far as this package knows it."""
+    from lampbench_vllm.told_settings import Telling
+
+    module: Any = ModuleType("vllm.entrypoints.serve.utils.fingerprint")
+    module.build_system_fingerprint = lambda config, mode="full", custom_value=None: (
+        None if mode == "none" else custom_value or "vllm-0.32.0-1a2b"
+    )
+    parent = ""
+    for name in module.__name__.split(".")[:-1]:
+        parent = f"{parent}.{name}".lstrip(".")
+        monkeypatch.setitem(sys.modules, parent, ModuleType(parent))
+    monkeypatch.setattr(sys.modules[parent], "fingerprint", module, raising=False)
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setattr(Telling, "ready", False)
+    return module
+
+
+def test_a_contrast_for_all_requests_is_in_every_fingerprint(vllm_fingerprints):
+    from lampbench_vllm.told_settings import tell_settings
+
+    tell_settings()
+    tell_settings()  # as vLLM may
+    for_all = config(hf=SimpleNamespace(contrast_alpha=0.5, contrast_tau=0.1))
+    build = vllm_fingerprints.build_system_fingerprint
+    assert build(for_all) == "vllm-0.32.0-1a2b contrast_alpha=0.5 contrast_tau=0.1"
+    for options in ({"mode": "none"}, {"mode": "custom", "custom_value": "mine"}):
+        found = build(for_all, **options)
+        assert found.count(CONTRASTS_ALL) == 1, "what the engine looks for"
+    assert build(config()) == "vllm-0.32.0-1a2b" and build(config(), mode="none") is None
+
+
+def test_without_fingerprints_no_server_contrasts_every_request(vllm_fingerprints):
+    from lampbench_vllm.refusals import require_supported
+    from lampbench_vllm.told_settings import tell_settings
+
+    del vllm_fingerprints.build_system_fingerprint
+    tell_settings()
+    require_supported(config())
+    with pytest.raises(ValueError, match="system_fingerprint"):
+        require_supported(config(hf=SimpleNamespace(contrast_alpha=0.3, contrast_tau=0.1)))
 
 
 def test_both_sides_name_the_same_architectures():

@@ -11,6 +11,7 @@ from lampbench.engine.openai.token_account import TokenAccount
 from lampbench.engine.protocol import GenerateRequest, GenerationSpec, ScoreRequest
 from lampbench.engine.vllm.model_shapes import model_shapes
 from lampbench.engine.vllm.server_process import ServerProcess
+from lampbench.engine.vllm.told_configuration import told_configuration
 from lampbench.util.errors import LampbenchError
 from tests.engine.engine_inputs import RESPONSES, prompt
 from tests.engine.vllm.real_server import CROWDED, MARKS, NEW, PYTHON, Side, tokens
@@ -27,7 +28,9 @@ def side(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def server(side, tmp_path_factory):
-    """One with two names for its model, and with log-probabilities after restrictions."""
+    """One with two names for its model, with log-probabilities after restrictions, and in
+    developers' mode.
+    """
     arguments = [
         "--model", side.spec.location, "--served-model-name", "served", "another", "--dtype",
         "float32", "--enforce-eager", "--no-enable-chunked-prefill", "--enable-lora",
@@ -36,7 +39,8 @@ def server(side, tmp_path_factory):
         "--logprobs-mode", "processed_logprobs", *CROWDED.split(),
     ]  # fmt: skip
     log = tmp_path_factory.mktemp("server") / "log"
-    made = ServerProcess(PYTHON, arguments, log, variables={}, stopped=threading.Event())
+    made = ServerProcess(PYTHON, arguments, log, variables={"VLLM_SERVER_DEV_MODE": "1"},
+                         stopped=threading.Event())  # fmt: skip
     yield made
     made.stop()
 
@@ -61,6 +65,12 @@ def test_it_answers_and_may_not_score(side, server):
     assert tokens(joined.generate(requests)) == tokens(side.reference.generate(requests))
     with pytest.raises(LampbenchError, match="--logprobs-mode raw_logprobs"):
         list(joined.score(SCORED))
+
+
+def test_it_tells_how_it_runs_its_model(server):
+    told = told_configuration(server.client, "served")
+    assert (told.dtype, told.quantization, told.kv_cache_dtype) == ("float32", "none", "auto")
+    assert told.fingerprint is not None and told.fingerprint.startswith("vllm-")
 
 
 def test_the_scores_of_its_chat_api_are_the_reference_engines(side, server):

@@ -24,6 +24,7 @@ from lampbench.engine.protocol import (
 from lampbench.engine.vllm.contrastive_form import contrastive_override
 from lampbench.engine.vllm.model_shapes import model_shapes
 from lampbench.engine.vllm.server_process import ServerProcess
+from lampbench.engine.vllm.told_configuration import told_configuration
 from lampbench.engine.vllm.wire_format import generation_body, token_answers
 from lampbench.util.errors import LampbenchError
 from tests.engine.engine_inputs import RESPONSES, prompt
@@ -130,8 +131,8 @@ def test_a_contrast_with_tam_is_served_by_a_merged_checkpoint(side):
     assert len(merged) == 1
 
 
-def test_one_alpha_and_tau_for_a_whole_server(side, tmp_path):
-    """Without a logits processor, as README.md of lampbench-vllm says."""
+def test_one_alpha_and_tau_for_a_whole_server(side, tmp_path, monkeypatch):
+    """Without a logits processor, as README.md of lampbench-vllm says; it is not joined."""
     side.close()
     adapter, alpha, tau = side.adapters[2], 0.6, 0.05
     shapes = model_shapes(side.spec, NOTHING_GIVEN)
@@ -157,6 +158,12 @@ def test_one_alpha_and_tau_for_a_whole_server(side, tmp_path):
 
         with ThreadPoolExecutor(6) as pool:
             found = list(pool.map(ask, range(6)))
+        key = server.client._headers["Authorization"].removeprefix("Bearer ")
+        monkeypatch.setenv("VLLM_API_KEY", key)
+        with pytest.raises(LampbenchError, match=r"every request \(contrast_alpha=0.6"):
+            side.engine(url=server.client.url)
+        told = told_configuration(server.client, "served")
+        assert (told.dtype, told.quantization, told.kv_cache_dtype) == (None, None, "auto")
     finally:
         server.stop()
     for spec, same in [
