@@ -6,7 +6,7 @@ from typing import Any
 
 from lampbench.data import DataOptions, load_dataset
 from lampbench.plugin.metric import Metric
-from lampbench.record.manifest import Manifest
+from lampbench.record.publication import has_public_data
 from lampbench.record.recorded_run import Run, read_run
 from lampbench.record.run_lock import run_lock
 from lampbench.record.write import write_run
@@ -43,7 +43,8 @@ class HistorySource:
     Also knows what runs' tasks say of scoring.
 
     `data` is where the data is now, for runs that name another place. What is read must have the
-    fingerprint of the run's own data.
+    fingerprint of the run's own data. A submitted run may name any place: without `data` it has the
+    histories of bundled data alone.
     """
 
     def __init__(self, registry: Registry, data: str | None = None) -> None:
@@ -51,11 +52,17 @@ class HistorySource:
         self._data = data
         self._read: dict[str, tuple[str, Histories | None, str]] = {}
 
-    def histories(self, manifest: Manifest) -> tuple[Histories | None, str]:
+    def histories(self, run: Run) -> tuple[Histories | None, str]:
         """The histories by user, or None and why."""
+        manifest = run.manifest
         options = manifest.dataset.options
         if options is None:
             return None, f"the run does not say how its data, {manifest.dataset.source}, was read"
+        if run.submitter is not None and self._data is None and not has_public_data(run):
+            return None, (
+                f"the run was submitted by {run.submitter}, and the place of data that it names is "
+                "not read; name yours with --data"
+            )
         values = asdict(options)
         data = self._data or values["data"]
         del values["data"]
@@ -129,7 +136,7 @@ def _rescore(
         why = f"task {run.manifest.task} has no fixed set of answers here"
         missing.update({m.name: why for m in metrics if m.reads_choices})
     if any(metric.reads_history for metric in metrics):
-        texts, why = source.histories(run.manifest)
+        texts, why = source.histories(run)
         scoring = replace(scoring, histories=texts)
         if texts is None:
             missing.update({m.name: why for m in metrics if m.reads_history})

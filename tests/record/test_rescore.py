@@ -1,12 +1,15 @@
 """`lampbench score`: recorded runs scored anew, safely."""
 
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import asdict
 
 import pytest
 
+from lampbench.data import load_dataset
+from lampbench.record import rescore as room
 from lampbench.record.dataset_files import record_dataset
 from lampbench.record.runs import load_runs
 from lampbench.registry import Registry
@@ -65,6 +68,27 @@ def test_an_old_run_gets_the_later_columns(record, call, tmp_path, bundled_news)
     assert new.manifest.created == old.manifest.created
     assert "smooth:exp" in new.manifest.scoring.signatures["bleu"]
     assert "style is null" not in err
+
+
+@pytest.mark.parametrize("data", ["bundled", "lampbench:/somewhere/private"])
+def test_data_that_a_submission_names_is_not_read(record, call, tmp_path, monkeypatch, data):
+    """It may name any place of this machine."""
+    read = []
+
+    def load(task, place, options):
+        read.append(place)
+        return load_dataset(task, "bundled", options)
+
+    monkeypatch.setattr(room, "load_dataset", load)
+    run = record(options=OPTIONS | {"data": data})
+    assert call("submit", run.path, "--name", "X", "--with-texts")[0] == 0
+    shutil.rmtree(run.path)
+    code, _, err = call("score")
+    assert code == 0 and read == (["bundled"] if data == "bundled" else [])
+    assert ("the place of data that it names is not read" in err) == (data != "bundled")
+    assert call("score", "--data", "bundled")[0] == 0
+    (found,) = reread(tmp_path)
+    assert found.submitter == "X" and found.manifest.mean("style") is not None
 
 
 def test_twice_is_once(record, call, tmp_path):
