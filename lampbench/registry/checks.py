@@ -104,6 +104,12 @@ def _wrong_metric(kind: type["Metric"]) -> str | None:
         return "override score(answer)"
     if kind.better not in ("higher", "lower", "neither"):
         return f"better must be higher, lower or neither, not {kind.better!r}"
+    for name in ("low", "high"):
+        value = getattr(kind, name)
+        number = isinstance(value, int | float) and value == value  # NaN is not
+        if not number and (name, value) != ("high", None):
+            none = ", or None where there is no upper end" if name == "high" else ""
+            return f"{name} must be a number{none}, not {value!r}"
     if kind.name in ("user", "query"):
         return f"{kind.name} cannot be a metric's name: every score table has a column of that name"
     return None
