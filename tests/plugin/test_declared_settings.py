@@ -1,12 +1,14 @@
 """Hyper-parameters that would never be set are refused, wherever a method comes from."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from lampbench.contract.subject import method_with
 from lampbench.plugin import (
+    BM25,
     AnotherUsersPrompt,
     Greedy,
     Method,
@@ -80,6 +82,20 @@ class One(RetrievalAugmented):
     k: int = 1
 
 
+@dataclass(frozen=True)
+class Several(Part):
+    """Parts in a tuple."""
+
+    parts: tuple[Part, ...] = (BM25(), Sound())
+
+
+@dataclass(frozen=True)
+class Named(Part):
+    """Parts in a mapping."""
+
+    parts: Mapping[str, list[Part]] = field(default_factory=lambda: {"a": [RetrievalAugmented()]})
+
+
 class OfItsOwn(Method):
     """A setting in the method."""
 
@@ -120,6 +136,9 @@ def with_part(part: Part) -> type[Method]:
             r"Shorter\.max_new_tokens is never used.*write max_new_tokens: TYPE",
         ),
         (with_part(Fewer()), r"the value Fewer\.k is never used, because it is no field"),
+        (with_part(Several()), r"Several\.parts holds the part Sound among others"),
+        (with_part(Named()), r"Named\.parts holds the part RetrievalAugmented among others"),
+        (type("Listed", (WithParts,), {"extra": [Sound()]}), r"Listed\.extra holds the part Sound"),
         (with_part(Another()), r"the value Another\.prompting is never used"),
     ],
 )
@@ -131,6 +150,7 @@ def test_a_setting_that_would_never_be_set_is_refused(method: type[Method], said
 def test_the_settings_of_parts_are_accepted() -> None:
     assert isinstance(Registry().method(WithParts), WithParts)
     assert isinstance(Registry().method(with_part(One())), WithParts)
+    assert isinstance(Registry().method(with_part(Several((BM25(), Sound(3))))), WithParts)
 
 
 def test_a_file_is_refused_with_its_line(tmp_path: Path) -> None:
