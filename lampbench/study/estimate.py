@@ -1,6 +1,7 @@
 """Prints what plans will cost, before anything is run."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import click
@@ -9,6 +10,7 @@ from lampbench.execution.plan import Plan, Stage
 from lampbench.execution.specification import Owner
 from lampbench.execution.stage_engines import uses_engine
 from lampbench.record.manifest import PREDICT
+from lampbench.record.recorded_run import DamagedRun, read_run
 from lampbench.study.token_cost import Cost, Lengths, answer_cost, artifact_cost
 from lampbench.util.fitted_table import fitted_table
 
@@ -56,8 +58,7 @@ def print_plan(plan: Plan) -> None:
     click.echo(
         f"{plan.method.name} on {spec.task.name}, model {spec.model}, seed {spec.seed}{history}"
     )
-    state = "recorded already" if plan.done else "to be recorded"
-    click.echo(f"  {state}: {plan.folder}")
+    click.echo(f"  {_state(plan)}: {plan.folder}")
     lengths = Lengths(plan.executor.model_spec)
     stages = stage_estimates(plan, lengths)
     rows = [[one.stage, one.engine, one.units, one.cached, *_sums([one.cost])] for one in stages]
@@ -65,6 +66,18 @@ def print_plan(plan: Plan) -> None:
     click.echo(fitted_table(rows, heads, intfmt=","))
     click.echo(f"  {_ABOUT.format(how=lengths.how)}")
     click.echo(_money(plan, stages))
+
+
+def _state(plan: Plan) -> str:
+    """Whether a run is recorded, and whether its texts are what is asked for."""
+    if not plan.done:
+        return "to be recorded"
+    with suppress(DamagedRun):  # the run itself says what is wrong
+        private = read_run(plan.folder).manifest.private
+        if private != plan.spec.private:
+            texts = "without texts" if private else "with its texts"
+            return f"recorded already, {texts} (--force records it again)"
+    return "recorded already"
 
 
 def _money(plan: Plan, stages: Sequence[StageEstimate]) -> str:

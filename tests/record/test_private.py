@@ -132,10 +132,15 @@ def test_a_private_record_is_not_taken_for_one_with_texts(lampbench, tmp_path, h
     assert said.startswith("already recorded, without texts (--private): ")
     assert said.endswith("(--force runs it again and records them)")
     assert "without texts" not in lampbench(*run, *how, "--private")[2]
+    planned = "recorded already, without texts (--force records it again): "
+    assert planned in lampbench(*run, "--dry-run")[1]
+    assert "texts" not in lampbench(*run, "--private", "--dry-run")[1]
     assert lampbench(*run, "--force")[0] == 0
     (with_texts,), _ = load_runs(tmp_path / "results")
     assert not with_texts.manifest.private
     assert all(row.prediction is not None for row in with_texts.predictions)
+    planned = "recorded already, with its texts (--force records it again): "
+    assert planned in lampbench(*run, "--private", "--dry-run")[1]
     assert "without texts" not in lampbench(*run, *how)[2]
 
 
