@@ -25,6 +25,7 @@ from lampbench.plugin.context import Context
 from lampbench.plugin.recipe_graph import build_order
 from lampbench.report.metric_range import difference_of_at_most
 from lampbench.report.statistics import Paired, Scores
+from lampbench.study.own_adapters import require_own_adapters
 from lampbench.study.reference_scores import Asked, ReferenceScores, score_texts
 from lampbench.study.swapped_adapters import Swap, swaps
 from lampbench.util.errors import LampbenchError
@@ -110,8 +111,8 @@ def diagnose_plan(plan: Plan) -> Diagnosis:
     """Score the users' texts under each stage of a plan; trains nothing.
 
     Raises:
-        LampbenchError: the method trains and contrasts nothing, its artifacts are not in the
-            cache, or no test query has a reference.
+        LampbenchError: the method trains and contrasts nothing, or on other histories than the
+            users' own; its artifacts are not in the cache, or no test query has a reference.
     """
     method = plan.method
     parts = [part for part in (method.adaptation, method.decoding) if part is not None]
@@ -121,6 +122,7 @@ def diagnose_plan(plan: Plan) -> Diagnosis:
             f"method {method.name} trains nothing and contrasts nothing, so there is nothing to "
             "diagnose"
         )
+    require_own_adapters(plan, stages)
     if missing := [stage.name for stage in plan.stages if stage.missing(plan.executor)]:
         raise LampbenchError(
             f"{method.name} on {plan.executor.task.name}: {', '.join(missing)} not in the cache "

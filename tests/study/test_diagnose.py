@@ -199,3 +199,12 @@ def test_without_references_there_is_nothing_to_score(planner, dataset):
         build(plan, stage)
     with pytest.raises(LampbenchError, match="no test query has a reference"):
         diagnose_plan(plan)
+
+
+@pytest.mark.parametrize("method", ["oppu_shuffled", "oppu_halves", "oppu_dpo_held_out"])
+def test_adapters_of_another_method_are_not_shown_as_a_methods_own(built, method):
+    """They are in the cache beside its own, which are of halves or of records dealt out anew."""
+    built("oppu")
+    plan = built(method)
+    with pytest.raises(LampbenchError, match=f"{method} trains user_sft on halves of histories or"):
+        diagnose_plan(plan)
