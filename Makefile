@@ -183,7 +183,7 @@ HISTORY := --max-history 1 --max-history 2 --max-history 4 --max-history 8 --max
 study-history: env $(SMOLLM2)
 	$(ONE_CORE) run --method rag --method pag --method oppu --method cope \
 		--task news_headline --task scholarly_title $(HISTORY)
-	$(ONE_CORE) run --method oppu --task news_headline --model smollm2-135m $(HISTORY)
+	$(ONE_CORE) run --method rag --method oppu --task news_headline --model smollm2-135m $(HISTORY)
 
 # rag_dense and rag_contriever need a model from the hub.
 BEYOND := rag_recent rag_random rag_wordllama oppu_rag oppu_pag user_prefix per_pcs style_vector \
@@ -216,8 +216,8 @@ study-real: env $(SMOLLM2)
 	$(ONE_CORE) run $(DRAWN) --method oppu_swapped --method tam_head --task news_headline \
 		--model smollm2-135m $(SEEDS:%=--seed %)
 	$(ONE_CORE) run --method base --method rag --method tam --method tam_head --method oppu \
-		--method oppu_swapped --method oppu_head --method oppu_cd --task topic_writing \
-		--model smollm2-135m
+		--method oppu_swapped --method oppu_head --method oppu_cd --method oppu_dpo --method cope \
+		--task topic_writing --model smollm2-135m
 
 study-models: env
 	$(REPRODUCE) --model bundled --model bundled-small --experiment cross-model --run

@@ -3,39 +3,26 @@
 Whatever is asked of a run that is not recorded raises, so that no sentence outlives its runs.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from lampbench.report.cell_scores import CellScore, score_cell
 from lampbench.report.common_seeds import common_seeds
 from lampbench.report.contents import Recorded
+from lampbench.report.histories import HistoryLength
 from lampbench.report.metric_range import within_differences
 from lampbench.report.numbers import in_points
 from lampbench.report.setups import Column, Setup, column_of, setup_of
 from lampbench.report.statistics import Interval, Paired
-from lampbench.report.table import Number
 from lampbench.report.tables.penalty import penalty_sweeps
+from lampbench.report.user_cost import mean_cost
 from lampbench.util.errors import LampbenchError
+from scripts.kept_diagnosis import DIAGNOSES, Diagnosed
 
 Settings = Mapping[str, Any]
 """Values of hyper-parameters by path."""
 BUNDLED = "bundled"
-DIAGNOSES = Path(__file__).resolve().parents[1] / "tuning/diagnoses"
-
-
-@dataclass(frozen=True)
-class Measured:
-    """A difference with its interval, and for how many of the users it is above zero."""
-
-    shown: str
-    better: int
-    users: int
-
-    def __str__(self) -> str:
-        return self.shown
 
 
 @dataclass(frozen=True)
@@ -109,43 +96,6 @@ class Gain:
         return self.better + self.worse + self.equal
 
 
-class Diagnosed:
-    """What `lampbench diagnose --format json` printed: differences with their 95% intervals.
-
-    Likelihoods are in nats per token, choices in percent of the tokens.
-    """
-
-    def __init__(self, file: Path) -> None:
-        (self._found,) = json.loads(file.read_text("utf-8"))["diagnoses"]
-
-    def gain(self, stage: str) -> Measured:
-        """How much likelier a stage makes the users' own texts than the stage before."""
-        return self._one("likelihoods", stage=stage)
-
-    def own_over_another(self, stage: str) -> Measured:
-        """How much likelier a user's own adapter makes the user's texts than another user's."""
-        return self._one("swaps", stage=stage)
-
-    def choice(self, by: str) -> Measured:
-        """How much more often the user's next token is chosen than in the row before."""
-        return self._one("choices", 100.0, by=by)
-
-    @property
-    def changes(self) -> Mapping[str, int]:
-        """The contrast's other choices: all `tokens`, `changed`, right `before` and `after`."""
-        changes: Mapping[str, int] = self._found["changes"]
-        return changes
-
-    def _one(self, part: str, unit: float = 1.0, **named: str) -> Measured:
-        (row,) = (row for row in self._found[part] if row | named == row)
-        gain = row["gain"]
-        low, mean, high = (unit * gain["difference"][end] for end in ("low", "mean", "high"))
-        digits = 1 if unit > 1 else 3
-        number = Number(mean, digits, low, high, signed=True)
-        users = gain["better"] + gain["equal"] + gain["worse"]
-        return Measured(f"{number.text()} {number.interval()}", gain["better"], users)
-
-
 class Numbers:
     """What a template may ask of recorded runs. Scores are ROUGE-L unless a metric is named.
 
@@ -185,18 +135,28 @@ class Numbers:
         """A method's mean with at most `most` records of each user (None: all of them)."""
         return f"{self._cut(model, task, most, method, metric).mean:.3f}"
 
-    def cut_gain(
-        self,
-        model: str,
-        task: str,
-        most: int | None,
-        method: str,
-        less: int,
-        over: str | None = None,
-    ) -> Gain:
-        """What a method with `most` records gains over itself, or another, with `less`."""
+    def cut_gain(self, model: str, task: str, most: int | None, method: str, less: int) -> Gain:
+        """What a method gains with at most `most` records over itself with `less`."""
+        ours, theirs = (self._cut(model, task, n, method, "rougeL") for n in (most, less))
+        return self._gain(ours, theirs)
+
+    def cut_gain_over(self, model: str, task: str, most: int, method: str, over: str) -> Gain:
+        """What a method with at most `most` records gains over one that reads none."""
         ours = self._cut(model, task, most, method, "rougeL")
-        return self._gain(ours, self._cut(model, task, less, over or method, "rougeL"))
+        return self._gain(ours, self._cell(model, task, over, "rougeL"))
+
+    def cut_tokens(self, model: str, task: str, most: int | None, method: str) -> str:
+        """Tokens that a method with at most `most` records trains on, reads and writes per user."""
+        cost = mean_cost(self._length(model, task, most, method).runs)
+        if cost is None:
+            raise LampbenchError(f"{method} on {task} with {most} records: no costs are recorded")
+        return f"{cost.tokens:,.0f}"
+
+    def cut_users(self, model: str, task: str, most: int, method: str) -> int:
+        """How many test users have more than `most` records."""
+        run = self._length(model, task, most, method).runs[0]
+        (note,) = (note for note in run.manifest.dataset.notes if "(--max-history)" in note)
+        return int(note.rpartition(": ")[2].partition(" of ")[0])
 
     def diagnosis(self, name: str) -> Diagnosed:
         """A diagnosis that is kept, by model and task."""
@@ -251,6 +211,10 @@ class Numbers:
         return _known(found, f"{method} on {task} with penalty {penalty}, {metric}")
 
     def _cut(self, model: str, task: str, most: int | None, method: str, metric: str) -> CellScore:
+        found = self._length(model, task, most, method).scores.get(metric)
+        return _known(found, f"{method} of {model} on {task} with {most} records, {metric}")
+
+    def _length(self, model: str, task: str, most: int | None, method: str) -> HistoryLength:
         shown = [
             length
             for series in self._recorded.histories
@@ -258,8 +222,9 @@ class Numbers:
             for length in series.lengths
             if length.most == most
         ]
-        found = shown[0].scores.get(metric) if len(shown) == 1 else None
-        return _known(found, f"{method} of {model} on {task} with {most} records, {metric}")
+        if len(shown) != 1:
+            raise LampbenchError(f"{method} of {model} on {task} with {most} records: not recorded")
+        return shown[0]
 
     def _under(self, settings: Settings, task: str, method: str, metric: str) -> CellScore:
         runs = [

@@ -3,7 +3,7 @@
 import gzip
 import json
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 
 import numpy as np
 import pytest
@@ -69,7 +69,7 @@ class Files:
         for manifest, table in self.runs:
             if (manifest["task"], manifest["method"], manifest["model"]) != (task, method, model):
                 continue
-            if manifest["dataset"].get("max_history") != most:
+            if most_records(manifest) != most:
                 continue
             overrides = dict(manifest["overrides"])
             if penalty is not None:
@@ -84,6 +84,11 @@ class Files:
             for user, query, score in zip(*columns, strict=True):
                 users[user][query] = score
         return found
+
+
+def most_records(manifest):
+    """At most how many records of each user a run has; None: all."""
+    return (manifest["dataset"].get("options") or {}).get("max_history")
 
 
 @pytest.fixture(scope="module")
@@ -140,17 +145,15 @@ def sides(name, args, files):
             if name == "gain_over_preset":
                 named[1] = (args[3], {})
             task = args[1]
-        case "cut":
-            named, task = [(args[3], {"model": args[0], "most": args[2]})], args[1]
-        case "cut_gain":
-            over = args[5] if len(args) > 5 else args[3]
-            named = [
-                (args[3], {"model": args[0], "most": args[2]}),
-                (over, {"model": args[0], "most": args[4]}),
-            ]
+        case "cut" | "cut_gain" | "cut_gain_over":
+            model, task, most, method, *rest = args
+            named = [(method, {"model": model, "most": most})]
+            if name == "cut_gain":
+                named.append((method, {"model": model, "most": rest[0]}))
+            if name == "cut_gain_over":
+                named.append((rest[0], {"model": model}))
             # All lengths of a method's histories are compared on the same seeds.
-            named += [(each, {"model": args[0], "most": 1}) for each in (args[3], over)]
-            task = args[1]
+            named += [(method, {"model": model, "most": 1})]
         case _:
             raise AssertionError(f"{name}: not recomputed")
     found = [files.by_seed(metric, task, each, **given) for each, given in named]
@@ -164,7 +167,7 @@ def sides(name, args, files):
 def test_every_number_is_that_of_the_files(asked, files):
     checked = 0
     for name, args, answer in asked:
-        if name in ("seeds", "diagnosis"):
+        if name in ("seeds", "diagnosis", "cut_tokens", "cut_users"):
             continue
         found = sides(name, args, files)
         checked += 1
@@ -183,6 +186,35 @@ def test_every_number_is_that_of_the_files(asked, files):
         assert abs(difference.low - low) < 0.15 * width, (name, args)
         assert abs(difference.high - high) < 0.15 * width, (name, args)
     assert checked > 60
+
+
+def test_costs_and_users_of_cut_histories_are_those_of_the_files(asked, files, root):
+    checked = set()
+    for name, (model, task, most, method), answer in (
+        (name, args, answer) for name, args, answer in asked if name in ("cut_tokens", "cut_users")
+    ):
+        (manifest,) = (
+            manifest
+            for manifest, _ in files.runs
+            if (manifest["model"], manifest["task"], manifest["method"]) == (model, task, method)
+            and (manifest["seed"], manifest["overrides"]) == (0, {})
+            and most_records(manifest) == most
+        )
+        if name == "cut_tokens":
+            counted = ("trained_tokens", "prompt_tokens", "new_tokens")
+            tokens = sum(stage[each] for stage in manifest["stages"] for each in counted)
+            assert answer == f"{tokens / manifest['counts']['users']:,.0f}"
+        else:
+            (whole,) = {
+                other["dataset"]["histories_file"]["name"]
+                for other, _ in files.runs
+                if other["task"] == task
+                and other["dataset"]["fingerprint"] == manifest["dataset"]["cut_from"]
+            }
+            table = json.loads(gzip.decompress((root / "results" / task / whole).read_bytes()))
+            assert answer == sum(count > most for count in Counter(table["user"]).values())
+        checked.add(name)
+    assert checked == {"cut_tokens", "cut_users"}
 
 
 def test_the_page_is_up_to_date(root, recorded):
