@@ -52,7 +52,7 @@ def require_part_of(
     Raises:
         LampbenchError: a method or task is in none of them, or no method is with any task.
     """
-    parts = [part for name in experiments for part in _parts(name, ())]
+    parts = [part[:2] for name in experiments for part in _parts(name, ())]
     named = " or ".join(experiments)
     for kind, given, place in (("method", methods, 0), ("task", tasks, 1)):
         known = {name for part in parts for name in part[place]}
@@ -62,9 +62,8 @@ def require_part_of(
                     f"--{kind} {one}: is no {kind} of the experiment {named}: "
                     f"{suggestion(str(one), known)}"
                 )
-    pairs = {(method, task) for part in parts for method in part[0] for task in part[1]}
-    chosen = {(m, t) for m, t in pairs if m in (methods or {m}) and t in (tasks or {t})}
-    if not chosen:
+    pairs = {(method, task) for some, others in parts for method in some for task in others}
+    if not any(m in (methods or {m}) and t in (tasks or {t}) for m, t in pairs):
         raise LampbenchError(
             f"the experiment {named} runs none of the methods {', '.join(methods)} on any of the "
             f"tasks {', '.join(tasks)}; leave out --method or --task"
