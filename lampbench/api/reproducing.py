@@ -93,13 +93,14 @@ def planned(call: WorkerCall) -> list[Plan]:
 
 
 def _experiments(call: WorkerCall) -> dict[str, list[Plan]]:
-    from lampbench.study.reproduce import slice_plans
+    from lampbench.study.reproduce import require_part_of, slice_plans
 
     for name in call.experiments:
         if name not in EXPERIMENTS:
             raise LampbenchError(
                 f"the paper has no experiment {name!r}: {suggestion(name, EXPERIMENTS)}"
             )
+    require_part_of(call.experiments, call.methods, call.tasks)
     chosen = options(
         call.methods, call.tasks, models=call.models, seeds=call.seeds, **call.settings
     )

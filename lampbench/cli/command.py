@@ -2,8 +2,8 @@
 
 import os
 import shlex
-from collections import defaultdict
-from collections.abc import Callable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
@@ -26,6 +26,18 @@ def _require_lines(parameter: click.Parameter, ctx: click.Context, value: Any) -
     for text in texts_of(value):
         if problem := wrong_text(text, path):
             raise click.BadParameter(problem, ctx, parameter)
+
+
+def _require_once(given: Sequence[click.Parameter], ctx: click.Context) -> None:
+    """Refuse a second value of an option that takes one: click drops the first in silence.
+
+    Raises:
+        click.BadParameter: an option of one value was given twice.
+    """
+    for parameter, times in Counter(given).items():
+        single = isinstance(parameter, Option) and not parameter.multiple and not parameter.is_flag
+        if single and times > 1:
+            raise click.BadParameter("is given twice; give it once.", ctx, parameter)
 
 
 class Option(click.Option):
@@ -70,10 +82,11 @@ class Command(click.Command):
     """A command whose help shows its options under headings and that takes old option names."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """As click does, after old option names were replaced."""
-        return super().parse_args(
-            ctx, current_arguments(args, takes_value(self, ctx), ctx.resilient_parsing)
-        )
+        """As click does, after old option names were replaced; one value is not given twice."""
+        current = current_arguments(args, takes_value(self, ctx), ctx.resilient_parsing)
+        if not ctx.resilient_parsing:
+            _require_once(self.make_parser(ctx).parse_args(list(current))[2], ctx)
+        return super().parse_args(ctx, current)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options under their headings, in the order in which headings first appear.

@@ -12,6 +12,7 @@ from lampbench.core.dataset import Dataset, User
 from lampbench.core.task import Task
 from lampbench.data.cut_histories import cut_histories
 from lampbench.data.file_checks import names_in, no_data
+from lampbench.data.latin_text import rouge_notes
 from lampbench.data.leaks.notes import leak_notes
 from lampbench.data.loaders.entry_parser import task_folders
 from lampbench.data.loaders.lamp import find_lamp_files, load_lamp
@@ -52,6 +53,8 @@ def load_source(task: Task, data: str, options: DataOptions) -> Dataset:
             options = replace(options, max_history=None)
     check_choices(task, dataset)
     notes = [*dataset.notes, *leak_notes(dataset, task.fields)]
+    if not task.choices:
+        notes += rouge_notes(dataset.test_users)
     if options.split_by and kind not in ("lamp", "longlamp"):
         notes.append(f"--split-by {options.split_by} ignored: this source has a single split")
     return replace(dataset, notes=tuple(notes), asked={"data": data, **asdict(options)})

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from itertools import pairwise
 
 from lampbench.core.dataset import Record
@@ -15,11 +15,12 @@ _DATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}).*)?)?", re.DOTALL | re.ASCII)
 def oldest_first(records: Sequence[Record]) -> tuple[tuple[Record, ...], bool]:
     """Records by date if every one has a date (else in their own order), and whether they have.
 
-    Records of one date stay in their own order.
+    Records of one date stay in their own order. Times of a day count where they are written as in
+    ISO 8601 (with `T` or a blank); one without a zone is taken as UTC.
     """
     if not all(record.date and is_date(record.date) for record in records):
         return tuple(records), False
-    return tuple(sorted(records, key=lambda record: record.date or "")), True
+    return tuple(sorted(records, key=lambda record: _moment(record.date or ""))), True
 
 
 def is_date(text: str) -> bool:
@@ -31,6 +32,23 @@ def is_date(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _moment(text: str) -> str:
+    """A date as text that sorts by time: as it is, or with its time in UTC.
+
+    What follows a day and is no time is left out.
+    """
+    day = text[:10]
+    if day == text:
+        return text
+    try:
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is not None:
+            moment = moment.astimezone(UTC)
+    except (ValueError, OverflowError):  # no time, or one before the year 1
+        return day
+    return moment.replace(tzinfo=None).isoformat(timespec="microseconds")
 
 
 @dataclass(slots=True)
@@ -49,7 +67,7 @@ class OrderOfFile:
             self.odd += len(odd)
             shown = f"{where}: record {short_repr(odd[0].id)}: {short_repr(odd[0].date)}"
             self.first_odd = self.first_odd or shown
-        elif not _in_order([one.date or "" for one in history]):
+        elif not _in_order([_moment(one.date or "") for one in history]):
             self.unordered += 1
             self.first_unordered = self.first_unordered or where
 

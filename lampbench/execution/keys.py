@@ -17,7 +17,7 @@ from lampbench.plugin.identity import (
     code_identity,
     identity,
     instance_state,
-    other_fields,
+    own_identity,
 )
 from lampbench.plugin.method import Method
 from lampbench.plugin.metric import Metric
@@ -242,9 +242,7 @@ class Keys:
         """The part, what identifies it but its children, and these: once per part."""
         found = self._fixed.get(id(part))
         if found is None:
-            values = {f.name: getattr(part, f.name) for _, f in hyper_fields(part)}
-            code = code_identity(type(part))
-            fixed = {"code": code, "hyper": values, **other_fields(part)}
+            fixed = own_identity(part)
             if metrics := self._metrics(part):
                 fixed["metrics"] = metrics
             found = part, fixed, list(keyed_parts(part))

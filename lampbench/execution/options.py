@@ -33,7 +33,7 @@ from lampbench.plugin.hyperparameter import (
 )
 from lampbench.plugin.method import Method
 from lampbench.registry import Registry, plugin_paths
-from lampbench.util.errors import LampbenchError, NoDataForTask
+from lampbench.util.errors import LampbenchError, NoDataForTask, short_repr
 from lampbench.util.progress import Progress
 
 GridPoint = dict[str, SourcedValue]
@@ -83,9 +83,20 @@ class RunOptions:
 
 
 def read_overrides(config: Path | None, assignments: Sequence[str]) -> dict[str, SourcedValue]:
-    """Hyper-parameters of a configuration file and, stronger, of --set."""
+    """Hyper-parameters of a configuration file and, stronger, of --set.
+
+    Raises:
+        LampbenchError: as `read_config` and `parse_set`, or --set gives one of them two values.
+    """
     given = read_config(config) if config else {}
-    return given | dict(parse_set(text) for text in assignments)
+    told: dict[str, SourcedValue] = {}
+    for path, value in map(parse_set, assignments):
+        if told.setdefault(path, value) != value:
+            raise LampbenchError(
+                f"--set {path} is given twice, with {short_repr(told[path].value)} and "
+                f"{short_repr(value.value)}; give it once"
+            )
+    return given | told
 
 
 def resolve_method(

@@ -1,7 +1,7 @@
 """Dense retrieval: records near to the item in the space of an embedding model."""
 
 import base64
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
@@ -20,6 +20,7 @@ from lampbench.plugin.packaged_encoder import (
 )
 from lampbench.plugin.retrieval import Item, Retriever
 from lampbench.util.errors import LampbenchError
+from lampbench.util.hashing import digest, file_digest
 from lampbench.util.whole_characters import whole_characters
 
 if TYPE_CHECKING:
@@ -66,6 +67,12 @@ class Embeddings(UserRecipe):
         if self.model == WORDLLAMA_MODEL:
             return wordllama_missing()
         return None if find_spec("sentence_transformers") else _NOT_INSTALLED
+
+    def named_files(self) -> Mapping[str, str]:
+        """The digest of a model's folder, which may be trained further in its place."""
+        if not isinstance(self.model, str) or self.model == WORDLLAMA_MODEL:
+            return {}  # not set yet, or a package
+        return {"model": _folder_digest(self.model)} if Path(self.model).is_dir() else {}
 
     def build(self, context: Context, users: Sequence[User]) -> Iterator[User]:
         """Embed what each record is found by."""
@@ -127,6 +134,19 @@ compared by dot product. The checkpoint is a plain encoder, which sentence-trans
 the mean."""
 WORDLLAMA = Dense(Embeddings(model=WORDLLAMA_MODEL, revision=WORDLLAMA_VERSION))
 """WordLlama (Miller, 2024): token vectors out of a package, so that no hub is needed."""
+
+
+@lru_cache(maxsize=2)  # for the whole process, as the encoder itself
+def _folder_digest(folder: str) -> str:
+    """The digest of every file of a folder, by its path there."""
+    files = sorted(path for path in Path(folder).rglob("*") if path.is_file())
+    try:
+        return digest([[path.relative_to(folder).as_posix(), file_digest(path)] for path in files])
+    except OSError as error:
+        raise LampbenchError(
+            f"{error.filename or folder}: cannot be read ({error.strerror}); make it readable, or "
+            "give another --set embeddings.model=FOLDER"
+        ) from error
 
 
 @lru_cache(maxsize=2)

@@ -64,6 +64,13 @@ class Part:
     section: ClassVar[str]
     version: ClassVar[int] = 1
 
+    def named_files(self) -> Mapping[str, str]:
+        """Digests of files that a setting names by their path, by the setting; they count in keys.
+
+        Empty where no setting does.
+        """
+        return {}
+
 
 P = TypeVar("P", bound=Part)
 

@@ -27,10 +27,17 @@ _PLUGIN_FOLDERS = ("lampbench.methods", "lampbench.tasks")
 
 def identity(part: Part) -> dict[str, Any]:
     """All that determines a part: its code, its settings, and the parts inside it."""
+    parts = {name: identity(child) for name, child in keyed_parts(part)}
+    return {**own_identity(part), "parts": parts}
+
+
+def own_identity(part: Part) -> dict[str, Any]:
+    """All that determines a part but the parts inside it."""
+    named = part.named_files()
     return {
         "code": code_identity(type(part)),
         "hyper": {field.name: getattr(part, field.name) for _, field in hyper_fields(part)},
-        "parts": {name: identity(child) for name, child in keyed_parts(part)},
+        **({"files": dict(named)} if named else {}),
         **other_fields(part),
     }
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lampbench.record.paths import run_path
-from lampbench.record.recorded_run import Run
+from lampbench.record.recorded_run import DamagedRun, Run
 from lampbench.record.run_lock import run_lock
 from lampbench.record.runs import load_runs
 from lampbench.record.submission import SUBMISSIONS, read_submission, submitter_of
@@ -38,9 +38,13 @@ def adopt_runs(source: Path, results: Path, name: str | None) -> list[Path]:
 def _as_our_own(runs: Sequence[Run], results: Path) -> list[Path]:
     new = []
     places = {run.path: _place(results, run) for run in runs}
-    known = {run.path: run.manifest for run in load_runs(results)[0]}
+    recorded, problems = load_runs(results)
+    damaged = {problem.path: problem for problem in problems}
+    known = {run.path: run.manifest for run in recorded}
     for run in runs:
         place = places[run.path]
+        if place in damaged:
+            raise LampbenchError(f"{DamagedRun(damaged[place])}; nothing was imported")
         if place in known and known[place] != run.manifest:
             raise LampbenchError(
                 f"{place}: is recorded here already, with another manifest; delete one of the two"

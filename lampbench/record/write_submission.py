@@ -165,9 +165,13 @@ def _copy(run: Run, root: Path) -> None:
         except ValueError:  # not there, or damaged: the source's is sound
             _copy_file(shared_path(source.parents[3], run.manifest.task, file), shared)
     made = new_leftover(TEMPORARY, target)
-    for name in (MANIFEST, *run.manifest.files):
-        _copy_file(source / name, made / name)
-    made.rename(target)
+    try:
+        for name in (MANIFEST, *run.manifest.files):
+            _copy_file(source / name, made / name)
+        made.rename(target)
+    except BaseException:
+        shutil.rmtree(made, ignore_errors=True)
+        raise
 
 
 def _copy_file(source: Path, target: Path) -> None:

@@ -6,27 +6,33 @@ with alpha = 1) tells them from others' words, what DPO did to its preferences, 
 contrastive decoding chooses other tokens.
 """
 
-import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 from lampbench.core.dataset import Query, Record, User
-from lampbench.engine.protocol import (
-    Completion,
-    GenerateRequest,
-    GenerationSpec,
-    Weights,
-)
+from lampbench.engine.protocol import GenerateRequest, GenerationSpec, Weights
 from lampbench.execution.plan import Plan
 from lampbench.plugin.adaptation import UserDPO
 from lampbench.plugin.adapter_recipe import AdapterRecipe
 from lampbench.plugin.context import Context
 from lampbench.plugin.recipe_graph import build_order
-from lampbench.report.metric_range import difference_of_at_most
-from lampbench.report.statistics import Paired, Scores
+from lampbench.report.statistics import Paired
+from lampbench.study.chosen_tokens import (
+    Changes,
+    Choosing,
+    chosen_tokens,
+    contrast_changes,
+    generate_in_order,
+    token_choices,
+)
 from lampbench.study.own_adapters import require_own_adapters
-from lampbench.study.reference_scores import Asked, ReferenceScores, score_texts
+from lampbench.study.reference_scores import (
+    Asked,
+    ReferenceScores,
+    compared_with_before,
+    score_texts,
+)
 from lampbench.study.swapped_adapters import Swap, swaps
 from lampbench.util.errors import LampbenchError
 
@@ -34,7 +40,6 @@ WordPairs = list[tuple[User, Query | Record, str, str]]
 """User, item, the user's own words and others'."""
 
 UNTRAINED = "model"
-_ALONE, _CONTRAST = "user's model alone", "contrast"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,33 +69,6 @@ class Preferring:
     margin: float
     right: float
     pairs: int
-
-
-@dataclass(frozen=True, slots=True)
-class Choosing:
-    """How often a decoding chooses the user's own next token, given the user's own words so far.
-
-    `right` is the mean over queries of the share of a reference's tokens (its end of turn is one),
-    up to the token budget; `gain` compares with the way before, None for the first.
-    """
-
-    by: str
-    right: float
-    gain: Paired | None
-
-
-@dataclass(frozen=True, slots=True)
-class Changes:
-    """Where the contrast chooses another token than the user's weights alone would.
-
-    Of `tokens` along all references it does so at `changed`; there the weights alone were right
-    `before` times, and the contrast is `after` times.
-    """
-
-    tokens: int
-    changed: int
-    before: int
-    after: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,14 +117,14 @@ def diagnose_plan(plan: Plan) -> Diagnosis:
             f"{plan.executor.dataset.source}: no test query has a reference, and references are "
             "what is scored; choose data with references"
         )
-    ways = _ways(plan, asked)
+    ways = chosen_tokens(plan, asked)
     references = ReferenceScores(plan, asked)
     return Diagnosis(
         tuple(_likelihoods(plan, stages, references)),
         tuple(swaps(plan, stages, references)),
         tuple(_preferences(plan, stages, asked)),
-        tuple(_choices(ways, asked)),
-        _changes(ways[_ALONE], ways[_CONTRAST]) if ways else None,
+        tuple(token_choices(ways, asked)),
+        contrast_changes(ways),
     )
 
 
@@ -160,22 +138,8 @@ def _likelihoods(
         )
         for stage in (None, *stages)
     }
-    for name, mean, gain in _compared(by_stage, math.inf):
+    for name, mean, gain in compared_with_before(by_stage, math.inf):
         yield Likelihood(name, -mean, gain)
-
-
-def _compared(
-    by_name: Mapping[str, Scores], most: float
-) -> Iterator[tuple[str, float, Paired | None]]:
-    """For each name its mean over the queries, and its gain over the name before.
-
-    No two scores differ by more than `most`.
-    """
-    before: Scores | None = None
-    for name, found in by_name.items():
-        mean = math.fsum(found.values()) / len(found)
-        yield name, mean, difference_of_at_most(most, found, before) if before else None
-        before = found
 
 
 def _preferences(plan: Plan, stages: Sequence[AdapterRecipe], asked: Asked) -> Iterator[Preferring]:
@@ -232,82 +196,4 @@ def _greedy(plan: Plan, asked: Sequence[tuple[User, Query, Weights]]) -> list[st
         GenerateRequest(str(at), plan.executor.prompt(user, query), weights, spec)
         for at, (user, query, weights) in enumerate(asked)
     ]
-    return [answer.text for answer in _generate(plan, requests)]
-
-
-def _ways(plan: Plan, asked: Asked) -> dict[str, list[Completion]]:
-    """The tokens that are chosen along every reference, by each side alone and by their contrast;
-    empty where the method does not contrast.
-
-    A side alone chooses within its own plausible set too, and is penalised for repeating its own
-    prompt: under a repetition penalty the set changes what is chosen, and that is not the
-    contrast's doing.
-    """
-    requests: dict[str, list[GenerateRequest]] = {}
-    for at, (user, query, reference) in enumerate(asked):
-        decoding = plan.method.decoding
-        spec = replace(decoding.spec(plan.executor, user), rewards=False)
-        if spec.contrast is None:
-            return {}
-        alone = replace(spec, contrast=replace(spec.contrast, alpha=0.0, own=1.0, more=()))
-        contrast = GenerateRequest(
-            str(at),
-            plan.executor.prompt(user, query),
-            plan.executor.own_weights(user),
-            spec,
-            teacher_text=reference,
-            other_prompts=decoding.other_prompts(plan.executor, user, query),
-        )
-        sides = zip(_side_names(contrast), contrast.prompts[1:], spec.contrast.others, strict=True)
-        by_way = {
-            name: replace(contrast, prompt=prompt, weights=weights, spec=alone, other_prompts=())
-            for name, prompt, (weights, _) in sides
-        }
-        by_way[_ALONE] = replace(contrast, spec=alone, other_prompts=())
-        by_way[_CONTRAST] = contrast
-        for way, request in by_way.items():
-            requests.setdefault(way, []).append(request)
-    return {way: _generate(plan, some) for way, some in requests.items()}
-
-
-def _side_names(contrast: GenerateRequest) -> list[str]:
-    """What the sides beside the method's own are called in tables."""
-    count = len(contrast.prompts) - 1
-    if count > 1:
-        return [f"side {number} alone" for number in range(1, count + 1)]
-    return ["other side alone" if contrast.other_prompts else "base model alone"]
-
-
-def _choices(ways: Mapping[str, Sequence[Completion]], asked: Asked) -> Iterator[Choosing]:
-    shares = {
-        way: {
-            (user.id, query.id): sum(_hits(answer)) / len(answer.teacher_ids)
-            for (user, query, _), answer in zip(asked, answers, strict=True)
-        }
-        for way, answers in ways.items()
-    }
-    for way, mean, gain in _compared(shares, 1.0):
-        yield Choosing(way, mean, gain)
-
-
-def _changes(alone: Sequence[Completion], contrast: Sequence[Completion]) -> Changes:
-    tokens = changed = before = after = 0
-    for one, other in zip(alone, contrast, strict=True):
-        differ = [a != b for a, b in zip(one.token_ids, other.token_ids, strict=True)]
-        tokens += len(differ)
-        changed += sum(differ)
-        before += sum(itertools.compress(_hits(one), differ))
-        after += sum(itertools.compress(_hits(other), differ))
-    return Changes(tokens, changed, before, after)
-
-
-def _hits(answer: Completion) -> list[bool]:
-    return [a == b for a, b in zip(answer.token_ids, answer.teacher_ids, strict=True)]
-
-
-def _generate(plan: Plan, requests: Sequence[GenerateRequest]) -> list[Completion]:
-    """Answers in the order of the requests."""
-    executor = plan.executor
-    answers = executor.engines.get(executor.model, executor.engine_of(None)).generate(requests)
-    found = {answer.id: answer for answer in answers}
-    return [found[request.id] for request in requests]
+    return [answer.text for answer in generate_in_order(plan, requests)]

@@ -1,12 +1,13 @@
 """Log-probabilities of users' texts under given weights, from a plan's model."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from lampbench.core.dataset import Query, Record, User
 from lampbench.engine.protocol import ScoreRequest, Weights
 from lampbench.execution.plan import Plan
-from lampbench.report.statistics import Scores
+from lampbench.report.metric_range import difference_of_at_most
+from lampbench.report.statistics import Paired, Scores
 
 Asked = Sequence[tuple[User, Query, str]]
 """User, test query and its reference."""
@@ -49,3 +50,17 @@ def score_texts(
     scores = executor.engines.get(executor.model, executor.engine_of(None)).score(requests)
     found = {score.id: score.logprobs for score in scores}
     return [found[request.id] for request in requests]
+
+
+def compared_with_before(
+    by_name: Mapping[str, Scores], most: float
+) -> Iterator[tuple[str, float, Paired | None]]:
+    """For each name its mean over the queries, and its gain over the name before.
+
+    No two scores differ by more than `most`.
+    """
+    before: Scores | None = None
+    for name, found in by_name.items():
+        mean = math.fsum(found.values()) / len(found)
+        yield name, mean, difference_of_at_most(most, found, before) if before else None
+        before = found

@@ -11,7 +11,7 @@ from lampbench.paper.cast import cast
 from lampbench.paper.published import paper
 from lampbench.registry import Registry, plugin_paths
 from lampbench.study.sweep import grid_points, read_grid
-from lampbench.util.errors import LampbenchError
+from lampbench.util.errors import LampbenchError, suggestion
 
 _FAMILIES = {"lamp": "LaMP", "longlamp": "LongLaMP"}
 
@@ -35,11 +35,39 @@ def slice_plans(
             tasks=[name for name in tasks if name in (choices.tasks or tasks)],
             models=models,
         )
+        if not here.methods or not here.tasks:
+            continue
         for source, some in _by_source(here, sources).items():
             each = replace(here, data=source, tasks=some)
             for _, plan in grid_plans(each, points, results, pool):
                 found.setdefault(plan.folder, plan)
     return list(found.values())
+
+
+def require_part_of(
+    experiments: Sequence[str], methods: Sequence[str], tasks: Sequence[str]
+) -> None:
+    """Refuse methods or tasks of which some experiments of the paper run none.
+
+    Raises:
+        LampbenchError: a method or task is in none of them, or no method is with any task.
+    """
+    parts = [part[:2] for name in experiments for part in _parts(name, ())]
+    named = " or ".join(experiments)
+    for kind, given, place in (("method", methods, 0), ("task", tasks, 1)):
+        known = {name for part in parts for name in part[place]}
+        for one in given:
+            if one not in known:
+                raise LampbenchError(
+                    f"--{kind} {one}: is no {kind} of the experiment {named}: "
+                    f"{suggestion(str(one), known)}"
+                )
+    pairs = {(method, task) for some, others in parts for method in some for task in others}
+    if not any(m in (methods or {m}) and t in (tasks or {t}) for m, t in pairs):
+        raise LampbenchError(
+            f"the experiment {named} runs none of the methods {', '.join(methods)} on any of the "
+            f"tasks {', '.join(tasks)}; leave out --method or --task"
+        )
 
 
 def _parts(

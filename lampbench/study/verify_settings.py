@@ -68,6 +68,10 @@ def _not_planned(manifest: Manifest, dataset: Dataset | None) -> str:
     engines = {details.engine or DEFAULT_ENGINE, *details.stage_engines.values()}
     if others := sorted(engines - _IN_PROCESS):
         return f"engine {others[0]} is not asked here"
+    values = {path: setting.value for path, setting in manifest.hyperparameters.items()}
+    for path, value in (*values.items(), *manifest.overrides.items()):
+        if isinstance(value, str) and Path(value).is_dir():
+            return f"{path} names a folder, {value}, and no folder that a submission names is read"
     options = manifest.dataset.options
     if dataset is None or options is None or options.data != PUBLIC_DATA:
         return "its data does not come with the package"

@@ -57,6 +57,24 @@ def test_a_value_that_makes_no_sense_is_one_line_and_exit_code_2(call, path, par
     assert not list(tmp_path.iterdir()), "nothing was made"
 
 
+SINGLE = [
+    (path, parameter)
+    for path, parameter in PARAMETERS
+    if isinstance(parameter, click.Option) and not parameter.multiple
+]
+
+
+@pytest.mark.parametrize(
+    ("path", "parameter"), SINGLE, ids=[" ".join([*p, o.opts[0]]) for p, o in SINGLE]
+)
+def test_a_second_value_of_an_option_that_takes_one_is_refused(call, path, parameter, tmp_path):
+    words = [*given(parameter, "1"), *given(parameter, "2")]
+    code, out, err = call(*path, *words)
+    assert (code, out) == (2, "")
+    assert parameter.opts[0] in err and "is given twice; give it once" in err
+    assert not list(tmp_path.iterdir()), "nothing was made"
+
+
 def test_numeric_options_have_a_bound():
     loose = (click.IntRange, click.FloatRange, type(click.INT), type(click.FLOAT))
     unbounded = [

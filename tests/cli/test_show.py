@@ -57,6 +57,15 @@ def test_a_method_as_json(call):
     ]  # fmt: skip
 
 
+def test_two_values_of_one_hyperparameter_are_refused(call):
+    asked = ("show", "method", "cope", "--task", "news_headline", "--set", "decoding.tau=0.2")
+    code, _, err = call(*asked, "--set", "decoding.tau=0.3")
+    assert (code, err) == (
+        2, "error: --set decoding.tau is given twice, with 0.2 and 0.3; give it once\n",
+    )  # fmt: skip
+    assert call(*asked, "--set", "decoding.tau=0.20")[0] == 0
+
+
 @pytest.mark.parametrize("task", ["news_headline", "abstract_generation", "review_writing"])
 def test_a_task_as_text_and_json(call, task):
     code, text, _ = call("show", "task", task)

@@ -3,7 +3,7 @@
 import pytest
 
 from lampbench.core.dataset import Record
-from lampbench.data.time_order import OrderOfFile, is_date
+from lampbench.data.time_order import OrderOfFile, is_date, oldest_first
 
 
 @pytest.mark.parametrize("text", ["2014-05-12", "2014-05", "2014", "2014-05-12T08:00", "0001"])
@@ -27,6 +27,31 @@ def test_a_date(text: str) -> None:
 )
 def test_no_date(text: str) -> None:
     assert not is_date(text)
+
+
+@pytest.mark.parametrize(
+    "dates",
+    [
+        ["2014-05-12T01:00", "2014-05-12 23:00"],
+        ["2014-05-12 09:30:00", "2014-05-12T10:00Z"],
+        ["2014-05-12T10:00:00+02:00", "2014-05-12T09:00:00Z"],
+        ["2014-05-12 22:00:00Z", "2014-05-12T22:00:00-05:00", "2014-05-13T08:00Z"],
+        ["2014-05-12T10:00:00", "2014-05-12T10:00:00.5"],
+        ["2014", "2014-05", "2014-05-12", "2014-05-12 00:00"],
+        ["0900-05-12 10:00", "0900-05-12T11:00"],
+        ["0001-01-01T00:00+05:00", "0001-01-01T00:00-05:00"],
+    ],
+)
+def test_times_of_a_day_are_ordered_however_they_are_written(dates: list[str]) -> None:
+    records = [Record(date, {}, "t", date) for date in dates]
+    assert [one.id for one in oldest_first(records[::-1])[0]] == dates
+    assert not notes(list(dates))
+
+
+def test_what_follows_a_day_and_is_no_time_leaves_the_order_of_the_file() -> None:
+    dates = ["2014-05-12 10 o'clock", "2014-05-12 9 o'clock", "2014-05-13"]
+    records = [Record(date, {}, "t", date) for date in dates]
+    assert [one.id for one in oldest_first(records)[0]] == dates
 
 
 def notes(*histories: list[str | None]) -> list[str]:

@@ -49,7 +49,7 @@ class Encoder:
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch: pytest.MonkeyPatch):
     """No encoder and no vector is kept from another test."""
-    for cached in (dense._encoder, dense._vector):
+    for cached in (dense._encoder, dense._vector, dense._folder_digest):
         cached.cache_clear()
     dense._unpacked.clear()
     Encoder.loaded, Encoder.encoded = [], []
@@ -143,6 +143,20 @@ class TestEmbeddings:
         Embeddings(model="some/model", revision="abc").encode(["cat"])
         Embeddings(model=str(tmp_path), revision="abc").encode(["cat"])
         assert encoder.loaded == [("some/model", "abc"), (str(tmp_path), None)]
+
+    def test_a_model_that_was_trained_further_in_its_folder_is_another_one(
+        self, planner: Planner, tmp_path: Path
+    ) -> None:
+        weights = tmp_path / "encoder" / "1_Pooling" / "weights"
+        weights.parent.mkdir(parents=True)
+        found = set()
+        for content in ("one", "two", "one"):
+            weights.write_text(content)
+            dense._folder_digest.cache_clear()  # as in another process
+            plan = planner("rag_dense", f"embeddings.model={tmp_path / 'encoder'}")
+            (stage,) = plan.stages
+            found.add((plan.folder, plan.executor.keys.of(stage.recipe, stage.owners[0])))
+        assert len(found) == len({key for _, key in found}) == 2
 
     def test_vectors_come_back_as_they_were(self) -> None:
         vectors = np.random.default_rng(0).normal(size=(3, 5)).astype(np.float32)

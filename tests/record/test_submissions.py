@@ -1,11 +1,13 @@
 """`lampbench submit`: what is published, and where submitted runs appear."""
 
+import errno
 import gzip
+import itertools
 import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -111,3 +113,36 @@ def test_imported_runs_heal_the_damaged_files_that_they_share(
     ((found,), problems) = load_runs(tmp_path / "results")
     assert problems == [] and found.manifest == run.manifest
     assert found.past_records == run.past_records
+
+
+def test_a_damaged_run_is_named_where_its_sound_twin_is_imported(
+    record: Recorder, call: Call, tmp_path: Path
+) -> None:
+    run = record("base")
+    shutil.copytree(tmp_path / "results", tmp_path / "whole")
+    manifest = run.path / "manifest.json"
+    manifest.write_bytes(manifest.read_bytes()[:-9])
+    code, _, err = call("import", "runs", "whole", "--own")
+    assert code == 2 and str(run.path.relative_to(tmp_path)) in err
+    assert "restore it, or delete it" in err and "nothing was imported" in err
+    shutil.rmtree(run.path)
+    assert call("import", "runs", "whole", "--own")[0] == 0
+
+
+def test_a_copy_that_fails_leaves_nothing_behind(
+    record: Recorder, call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record("base")
+    shutil.move(tmp_path / "results", tmp_path / "whole")
+    copied, files = shutil.copyfileobj, itertools.count()
+
+    def fail(content: IO[bytes], stream: IO[bytes]) -> None:
+        copied(content, stream)
+        if next(files) == 3:  # two files that runs share, the manifest, and then one more
+            assert list((tmp_path / "results").rglob(".tmp-*/manifest.json"))
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copyfileobj", fail)
+    code, _, err = call("import", "runs", "whole", "--own")
+    assert code == 2 and "the disk is full" in err
+    assert not list((tmp_path / "results").rglob(".tmp-*"))

@@ -8,7 +8,8 @@ import pytest
 from lampbench.engine.protocol import Completion, ScoreRequest, ScoreResult
 from lampbench.execution.make_answers import build
 from lampbench.report.statistics import Paired
-from lampbench.study.diagnose import Changes, Choosing, Likelihood, diagnose_plan
+from lampbench.study.chosen_tokens import Changes, Choosing
+from lampbench.study.diagnose import Likelihood, diagnose_plan
 from lampbench.util.errors import LampbenchError
 from tests.shared.fake_runs import adapter_name
 

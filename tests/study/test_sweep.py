@@ -6,6 +6,7 @@ from collections import Counter
 
 import pytest
 
+from lampbench.api.settings import EXPERIMENTS
 from lampbench.cli.main import main
 from lampbench.engine.models import resolve_model
 from lampbench.paper.cast import cast
@@ -177,6 +178,15 @@ def test_shared_artifacts_are_counted_in_the_first_part_that_needs_them(lampbenc
     assert float(rows["all"][-1]) == pytest.approx(hours, abs=0.051)
 
 
+def test_a_method_of_some_experiments_is_planned_in_these(lampbench):
+    code, said = lampbench(*REPRODUCE, "--method", "base", "--method", "cope_init")
+    assert code == 0, said.err
+    rows = [line.split()[:2] for line in said.out.splitlines()]
+    assert [row for row in rows if row and row[0] in EXPERIMENTS] == [
+        ["main", "5"], ["cross-model", "0"], ["ablation", "0"], ["sensitivity", "1"],
+    ]  # fmt: skip
+
+
 def test_a_slice_runs_and_is_recorded(lampbench, engine, tmp_path):
     code, said = lampbench(*REPRODUCE, "--experiment", "sensitivity", "--run")
     assert code == 0, said.err
@@ -196,6 +206,13 @@ def test_a_slice_runs_and_is_recorded(lampbench, engine, tmp_path):
         ([*REPRODUCE, "--speed", "1,2,x"], "three numbers above 0"),
         ([*REPRODUCE, "--experiment", "table1"], "table1"),
         (["reproduce", "cat"], "cat"),
+        ([*REPRODUCE, "--method", "copy_recent"], "--method copy_recent: is no method of the"),
+        ([*REPRODUCE, "--experiment", "ablation", "--method", "opu"], "did you mean oppu?"),
+        ([*REPRODUCE, "--task", "tweet_paraphrasing"], "--task tweet_paraphrasing: is no task of"),
+        (
+            [*REPRODUCE, "--method", "cope_init", "--task", "scholarly_title"],
+            "runs none of the methods cope_init on any of the tasks scholarly_title",
+        ),
     ],
 )
 def test_bad_choices_are_one_line(lampbench, arguments, said):

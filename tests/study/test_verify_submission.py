@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from lampbench.plugin.hyperparameter import SourcedValue
 from lampbench.record.columns import to_text
 from lampbench.record.forget import forget_in_results
 from lampbench.record.gzip_text import compress
@@ -243,6 +244,23 @@ def test_what_a_manifest_names_is_never_read(folder: Path) -> None:
     assert any("give its place with --data" in line for line in run.unchecked)
     assert any(line.startswith("style: reads histories") for line in run.unchecked)
     assert refused(verify_submission(folder, data="bundled")) == []
+
+
+@pytest.mark.parametrize("place", ["hyperparameters", "overrides"])
+def test_no_folder_that_a_setting_names_is_read(folder: Path, tmp_path: Path, place: str) -> None:
+    """Such as that of an embedding model, whose content counts in the key."""
+
+    def change(manifest: Manifest, scores: ScoreTable) -> tuple[Manifest, ScoreTable]:
+        named: Any = str(tmp_path)
+        if place == "hyperparameters":
+            named = SourcedValue(named, "--set")
+        changed: dict[str, Any] = {place: {**getattr(manifest, place), "embeddings.model": named}}
+        return replace(manifest, **changed), scores
+
+    forge(folder, change)
+    (run,) = [one for _, one in verify_submission(folder).runs]
+    assert any("embeddings.model names a folder" in line for line in run.unchecked)
+    assert not run.refused
 
 
 @pytest.mark.parametrize(

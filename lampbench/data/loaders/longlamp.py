@@ -140,6 +140,7 @@ def _local(folder: Path, name: str, options: DataOptions) -> tuple[str, dict[str
     for config in configs:
         if files := _find(folder, config):
             return config, {split: _FileRows(files[split]) for split in files}
+    _refuse_other_split(folder, name, options)
     if files := _files_by_split(folder, folder.glob("*")):
         return folder.name, {split: _FileRows(files[split]) for split in files}
     places = [folder, *filter(None, [find_folder(folder, "data")])]
@@ -150,6 +151,16 @@ def _local(folder: Path, name: str, options: DataOptions) -> tuple[str, dict[str
         f"{folder}: no files of {' or '.join(configs)} (CONFIG/train-*.parquet, CONFIG/val.jsonl, "
         "...); give the folder that has them, or another --split-by",
     )
+
+
+def _refuse_other_split(folder: Path, name: str, options: DataOptions) -> None:
+    """Refuse a folder that is a configuration of the task, split another way than is asked for."""
+    for way, ending in CONFIG_ENDINGS.items():
+        if folder.resolve().name == f"{name}_{ending}" and options.split_by not in (None, way):
+            raise LampbenchError(
+                f"{folder}: its users are split by {way}, not by {options.split_by}; use "
+                f"--split-by {way} or give another folder"
+            )
 
 
 def _find(folder: Path, config: str) -> dict[str, list[Path]]:

@@ -94,6 +94,25 @@ def test_time_is_the_default_and_user_can_be_requested(topic: Task, folder: Path
     assert len(load_dataset(topic, str(alone), DataOptions(users=1)).train_users) == 5
 
 
+@pytest.mark.parametrize(("ending", "here", "asked"), [
+    ("user", "user", "time"), ("temporal", "time", "user"),
+])  # fmt: skip
+def test_a_configuration_split_another_way_than_is_asked_for_is_refused(
+    topic: Task,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    ending: str,
+    here: str,
+    asked: str,
+) -> None:
+    alone = folder / f"topic_writing_{ending}"
+    said = f"its users are split by {here}, not by {asked}; use --split-by {here}"
+    check_refused(topic, alone, said, users=1, split_by=asked)
+    assert read(topic, alone, users=1, split_by=here).test_users
+    monkeypatch.chdir(alone)
+    check_refused(topic, ".", said, users=1, split_by=asked)
+
+
 def test_splits_restrict_reading(topic: Task, folder: Path) -> None:
     data = read(topic, folder, users=1, splits=("train",))
     assert len(data.test_users[0].history) == 4
