@@ -7,6 +7,7 @@ import pytest
 
 from lampbench.report.statistics import paired
 from lampbench.study import diagnose as study
+from lampbench.study.chosen_tokens import Changes, Choosing
 from lampbench.study.swapped_adapters import Swap
 
 
@@ -18,8 +19,8 @@ def diagnosed(call, monkeypatch):
         (study.Likelihood("model", 3.25, None), study.Likelihood("task_sft", 3.0, gain)),
         (Swap("user_sft", 3.0, 2.5, 2.75, gain),),
         (study.Preferring("user_dpo", "test queries", 1.5, 0.75, 8),),
-        (study.Choosing("user's model alone", 0.25, None), study.Choosing("contrast", 0.5, alone)),
-        study.Changes(100, 10, 4, 5),
+        (Choosing("user's model alone", 0.25, None), Choosing("contrast", 0.5, alone)),
+        Changes(100, 10, 4, 5),
     )
     monkeypatch.setattr(study, "diagnose_plan", lambda plan: found)
     return lambda *arguments: call(
