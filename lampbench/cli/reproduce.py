@@ -134,7 +134,10 @@ def reproduce(
     plans = {plan.folder: plan for group in groups.values() for plan in group}
     found = api.execute_all(list(plans.values()), results, command_line(), processes=processes)
     require_sound(found.problems)
-    click.echo(f"\n{len(found)} runs are recorded in {results}; `lampbench table main` shows them")
+    table = "history" if choices["max_history"] else "main"
+    click.echo(
+        f"\n{len(found)} runs are recorded in {results}; `lampbench table {table}` shows them"
+    )
 
 
 def _speeds(text: str) -> list[float]:

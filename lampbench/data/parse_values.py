@@ -62,9 +62,14 @@ def as_id(value: object, where: str, name: str = "id") -> str:
 
 
 def as_date(value: object, where: str) -> str | None:
-    """A record's date as text (`2014-05-12`, `2014-05`, `2014`); None if there is none."""
+    """A record's date as text (`2014-05-12`, `2014-05`, `2014`); None if there is none.
+
+    A column of years in which some are missing is one of fractions: 2014.0 is the year 2014.
+    """
     if value is None:
         return None
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     if isinstance(value, date):
         return value.isoformat()
     return as_text(value, where, "date") or None

@@ -185,6 +185,7 @@ def checked_value(path: str, given: SourcedValue, kind: Any, rule: Mapping[str, 
         raise LampbenchError(f"{where}: must be at most {LARGEST_NUMBER:,}")
     if isinstance(value, str):
         _require_line(value, where)
+    value = 0.0 if value == 0 and isinstance(value, float) else value  # -0.0 is no other value
     low, high, choices = rule["low"], rule["high"], rule["choices"]
     if low is not None and not value >= low:
         raise LampbenchError(f"{where}: must be at least {low}")

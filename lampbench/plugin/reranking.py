@@ -125,9 +125,14 @@ class Reranked(Decoding):
         ]
         for user, ratings in self.by.rate(context, candidates):
             rows = zip(drawn[user.id], ratings, strict=True)
-            yield user, [row[self._best(user, rated)] for row, rated in rows]
+            yield user, [row[self._best(user, rated, len(row))] for row, rated in rows]
 
-    def _best(self, user: User, ratings: Sequence[float]) -> int:
+    def _best(self, user: User, ratings: Sequence[float], answers: int) -> int:
+        if len(ratings) != answers:
+            raise LampbenchError(
+                f"{type(self.by).__name__} gave {len(ratings)} ratings for {answers} answers for "
+                f"user {user.id}; fix its rate()"
+            )
         if any(math.isnan(rating) for rating in ratings):
             raise LampbenchError(
                 f"{type(self.by).__name__} rated an answer for user {user.id} with NaN; fix its "

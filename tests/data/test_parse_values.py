@@ -1,11 +1,12 @@
 """A value that no record should have is named, and never becomes a word."""
 
 import math
+from typing import Any
 
 import pytest
 
 from lampbench.data.json_stream import declared_task, stream_lines
-from lampbench.data.parse_values import as_text
+from lampbench.data.parse_values import as_date, as_text
 from lampbench.util.errors import LampbenchError
 
 
@@ -44,3 +45,11 @@ def test_numbers_and_nesting_without_end_are_one_line(tmp_path, value: str) -> N
 def test_a_number_without_end_does_not_end_the_process(tmp_path) -> None:
     (tmp_path / "f.json").write_text('{"task": ' + "9" * 4301 + ', "golds": []}')
     assert declared_task(tmp_path / "f.json") is None
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [(2014, "2014"), (2014.0, "2014"), ("2014-05", "2014-05"), (None, None), (2014.5, "2014.5")],
+)
+def test_a_year_among_missing_ones_is_a_fraction_in_files(value: Any, found: str | None) -> None:
+    assert as_date(value, "here") == found

@@ -76,6 +76,11 @@ def test_what_does_not_fit_is_refused(path, value, said):
         settings(Oven(), {"oven.trays": 1, path: value})
 
 
+def test_minus_zero_is_zero():
+    part, found = settings(Oven(), {"oven.trays": 1, "oven.heat": -0.0}, {"oven.heat": 0.0})
+    assert str(part.heat) == "0.0" and not found["oven.heat"].changed
+
+
 def test_a_whole_number_too_large_for_a_fraction_is_refused():
     """Found by the fuzzer."""
     rule = {"low": None, "high": None, "choices": None}

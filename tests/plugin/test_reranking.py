@@ -32,6 +32,11 @@ class Odd(Criterion):
         for each in candidates:
             yield each.user, [[float("nan")] * len(texts) for texts in each.texts]
 
+class Few(Criterion):
+    def rate(self, context, candidates):
+        for each in candidates:
+            yield each.user, [[1.0] * (len(texts) - 1) for texts in each.texts]
+
 @register_method("mine")
 class Mine(Method):
     adaptation = {weights}
@@ -233,6 +238,12 @@ def test_a_metric_that_compares_nothing_cannot_choose(plan, metric):
 def test_a_rating_that_is_no_number_is_named(plan):
     with pytest.raises(LampbenchError, match="Odd rated an answer for user ann with NaN; fix its"):
         run(plan("Reranked(Sampled(n=2), by=Odd())"))
+
+
+def test_ratings_of_some_answers_only_are_refused(plan):
+    said = "Few gave 2 ratings for 3 answers for user ann; fix its"
+    with pytest.raises(LampbenchError, match=said):
+        run(plan("Reranked(Sampled(n=3), by=Few())"))
 
 
 def test_min_new_tokens_is_part_of_the_request(planner, engine):
