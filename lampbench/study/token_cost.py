@@ -56,7 +56,7 @@ class Lengths:
 
     def __init__(self, model: ModelSpec) -> None:
         self._tokenizer = _tokenizer(model)
-        self._histories: dict[int, int] = {}
+        self._histories: dict[str, int] = {}
         self.how = (
             "counted with the model's tokenizer"
             if self._tokenizer is not None
@@ -71,10 +71,11 @@ class Lengths:
 
     def of_history(self, user: User) -> int:
         """Tokens of a user's past records, inputs and targets."""
-        if id(user) not in self._histories:
+        place = user.fingerprint  # of many users each is an object made anew
+        if place not in self._histories:
             count = sum(self.of(*r.fields.values(), r.target) for r in user.history)
-            self._histories[id(user)] = count
-        return self._histories[id(user)]
+            self._histories[place] = count
+        return self._histories[place]
 
 
 @cache

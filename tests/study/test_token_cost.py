@@ -1,10 +1,13 @@
 """Tokens of a plan are counted with the model's tokenizer where it is here."""
 
+from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any
 
 import pytest
 
+from lampbench.core.dataset import Record, User
+from lampbench.data.users_on_disk import UsersOnDisk
 from lampbench.engine.models import MODEL_PRESETS, resolve_model
 from lampbench.engine.packaged_model import packaged_tokenizer
 from lampbench.study import token_cost
@@ -52,3 +55,14 @@ def test_the_tokenizer_of_a_folder_is_read_once(monkeypatch):
     count = Lengths(bundled).of(*TEXTS)
     monkeypatch.setattr("tokenizers.Tokenizer.from_file", lambda _: pytest.fail("read again"))
     assert Lengths(bundled).of(*TEXTS) == count
+
+
+def test_histories_of_users_on_disk_are_counted_each():
+    """Such a user is an object of a moment, and the next one may have its place in memory."""
+    users = [
+        User(str(n), tuple(Record(str(i), {}, "word" * n) for i in range(n)), ())
+        for n in range(1, 30)
+    ]
+    lengths = Lengths(replace(PACKAGED, package=None, location="nowhere"))
+    wanted = [n * (4 * n) // 4 for n in range(1, 30)]
+    assert [lengths.of_history(user) for user in UsersOnDisk.of(users)] == wanted
