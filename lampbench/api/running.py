@@ -149,13 +149,14 @@ def plan(
     free space on the disk, which is known when the plans are carried out. Arguments and errors as
     for `run_all`.
     """
-    from lampbench.study.sweep import grid_points
+    from lampbench.study.sweep import grid_points, require_swept_alone
 
     chosen = options(methods, tasks, models=models, seeds=seeds, **settings)
     could_be_written(Path(results), "--results")
     pool = engines_of(chosen)
     axes = as_axes(grid)
     _require_values(chosen, axes)
+    require_swept_alone(chosen, axes)
     points = grid_points(axes, source="grid")
     made = [each for _, each in grid_plans(chosen, points, Path(results), pool)]
     plans = installed_plans(made, chosen.methods, pool.progress.say)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lampbench.plugin.metric import Answer, Metric, register_metric
+from lampbench.util.errors import LampbenchError
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -47,7 +48,16 @@ class MacroF1(Metric):
     summary_range = (0.0, 1.0)
 
     def score(self, answer: Answer) -> int | None:
-        """The code of reference and answer; None for a reference that is no choice."""
+        """The code of reference and answer; None for a reference that is no choice.
+
+        Raises:
+            LampbenchError: there are more choices than a code can tell apart.
+        """
+        if len(answer.choices) >= _PLACES:
+            raise LampbenchError(
+                f"macro_f1 tells at most {_PLACES - 1} choices apart, and the task has "
+                f"{len(answer.choices)}; judge it by accuracy"
+            )
         wanted = choice_of(answer.reference or "", answer.choices)
         if not wanted:
             return None

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from lampbench.execution.options import GridPoint
+from lampbench.execution.options import GridPoint, RunOptions, read_overrides
 from lampbench.plugin.hyperparameter import SourcedValue, parse_value
 from lampbench.record.recorded_run import Run
 from lampbench.util.errors import LampbenchError
@@ -44,6 +44,19 @@ def grid_points(axes: Mapping[str, Sequence[Any]], source: str) -> list[GridPoin
         {path: SourcedValue(value, source) for path, value in zip(axes, values, strict=True)}
         for values in product(*axes.values())
     ]
+
+
+def require_swept_alone(choices: RunOptions, axes: Collection[str]) -> None:
+    """Refuse a value of a hyper-parameter that a grid varies: every point has its own.
+
+    Raises:
+        LampbenchError: one is set beside the grid.
+    """
+    for path in (*choices.hyperparameters, *read_overrides(None, choices.assignments)):
+        if path in axes:
+            raise LampbenchError(
+                f"{path} is both set (--set) and varied (--param): leave out one of the two"
+            )
 
 
 def print_points(runs: Sequence[Run], paths: Collection[str]) -> None:

@@ -236,3 +236,10 @@ def test_a_score_that_could_not_be_read_again_leaves_the_run_as_it_was(tmp_path,
         rescore(run, Scoring(("midrange",), (plugin,)), HistorySource(Registry((plugin,))))
     (again,), problems = load_runs(tmp_path / "results")
     assert not problems and again.scores == run.scores
+
+
+def test_more_choices_than_a_code_tells_apart_are_refused():
+    choices = tuple(str(number) for number in range(1000))
+    assert scored([("998", "998")], LABELS, choices[:999])["macro_f1"].queries == 1 / 999
+    with pytest.raises(LampbenchError, match="macro_f1 tells at most 999 choices apart"):
+        scored([("998", "998")], LABELS, choices)

@@ -149,6 +149,12 @@ def test_a_bad_point_stops_the_sweep_before_it_begins(lampbench, engine, value, 
     assert code == 2 and said in captured.err and not engine.generated
 
 
+def test_a_value_that_is_swept_is_not_set_too(lampbench, engine):
+    code, said = lampbench(*SWEEP, "decoding.alpha=0,0.1", "--set", "decoding.alpha=0.5")
+    assert code == 2 and "decoding.alpha is both set (--set) and varied (--param)" in said.err
+    assert not engine.generated
+
+
 REPRODUCE = ["reproduce", "paper", "--data", "bundled", "--model", "bundled"]
 
 
