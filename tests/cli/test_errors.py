@@ -26,7 +26,7 @@ RUN = ["run", "--method", "base", "--task", "news_headline"]
         ([*RUN, "--users", "0"], "--users"),
         ([*RUN, "--plugins", "missing.py"], "missing.py"),
         ([*RUN, "--chat-template", "nope"], "no chat template is called 'nope'"),
-        ([*RUN, "--device", "warp"], "device 'warp'"),
+        ([*RUN, "--device", "warp"], "no device is called 'warp'"),
         ([*RUN, "--cache-dir", "/dev/null/x"], "--cache-dir"),
         ([*RUN, "--results", "/dev/null/x"], "--results"),
         (["show", "method", "cope", "--task", "nothing"], "no task is called 'nothing'"),

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from lampbench.cli.overview import overview
-from lampbench.report.statistics import interval, paired
+from lampbench.report.metric_range import score_difference, score_interval
 
 ROOT = Path(__file__).parent.parent.parent
 NEWS = ("overview", "--task", "news_headline")
@@ -53,10 +53,12 @@ def test_every_method_against_the_first(four, call):
     assert "News Headline, bundled, preset small, data bundled: 2 users, 5 queries" in out
     rows = table(out)
     assert list(rows) == ["Base", "TAM", "OPPU", "CoPe"]
-    ours, found = interval(halves(OURS)), paired(halves(OURS), halves(ZERO))
+    ours = score_interval("rougeL", halves(OURS))
+    twice = score_interval("rouge1", {place: 2 * one for place, one in halves(OURS).items()})
+    found = score_difference("rougeL", halves(OURS), halves(ZERO))
     gain = found.difference
     assert rows["CoPe"] == [
-        f"{2 * ours.mean:.3f} [{2 * ours.low:.3f}, {2 * ours.high:.3f}]",
+        f"{twice.mean:.3f} [{twice.low:.3f}, {twice.high:.3f}]",
         f"{ours.mean:.3f} [{ours.low:.3f}, {ours.high:.3f}]",
         f"{gain.mean:+.3f} [{gain.low:.3f}, {gain.high:+.3f}]",  # zero, which has no sign
         "n/a",
@@ -224,7 +226,8 @@ def test_json_has_the_numbers_of_the_table(four, call):
     (found,) = json.loads(out)["datasets"]
     assert [one["method"] for one in found["methods"]] == ["base", "tam", "oppu", "cope"]
     base, *_, cope = found["methods"]
-    ours, against = interval(halves(OURS)), paired(halves(OURS), halves(ZERO))
+    ours = score_interval("rougeL", halves(OURS))
+    against = score_difference("rougeL", halves(OURS), halves(ZERO))
     assert cope["scores"]["rougeL"] == {"mean": ours.mean, "low": ours.low, "high": ours.high}
     assert cope["gain"]["over"] == "base" and cope["gain"]["mean"] == against.difference.mean
     assert (cope["gain"]["p"], cope["gain"]["users_better"]) == (against.exchange, 2)

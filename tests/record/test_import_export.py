@@ -133,8 +133,9 @@ def test_another_tasks_file(give, answers, tmp_path):
     assert "theirs.json: holds 'LaMP_5', not LaMP_4 (news_headline)" in err
 
 
-def test_other_users_than_were_predicted(give, answers):
-    code, _, err = give(answers, "--users", "3")
+def test_other_users_than_were_predicted(give, answers, monkeypatch):
+    monkeypatch.setattr(f"{__name__}.OPTIONS", [*OPTIONS[:-1], "3"])
+    code, _, err = give(answers)
     assert code == 2
     assert "has no prediction for" in err and "--users" in err
 
