@@ -136,6 +136,9 @@ def nearest(
 
     Among equals the later record wins. Records without a token cannot be retrieved. `text_of`
     gives the text by which a record is found, `words_of` the tokens of a text.
+
+    This BM25 gives a word that half of the records have no weight, and one that more have a weight
+    that may be negative. Of two or three records, the first is often not the nearest.
     """
     from rank_bm25 import BM25Okapi
 
