@@ -196,7 +196,7 @@ HAS_A_CONSTANT = method(render="user.history[: 3]\n"
                         "return context.task.prompt(item.fields).before("
                         "*[Piece(r.target) for r in user.history[: 2]])")  # fmt: skip
 HIDES_A_PART = method(
-    fields="parts: tuple = ()", body="prompting = Mine(parts=(Hidden(),))"
+    fields="parts: tuple = ()", body="prompting = Mine(parts=(Hidden(size=2),))"
 ).replace(
     "@register_method",
     "@dataclass(frozen=True)\nclass Hidden(Part):\n"
