@@ -286,11 +286,12 @@ def _of_server(url: str) -> _Joined:
     server_version_at(client)
     try:
         name = served_model(client).name
-        require_contrast_per_request(client, name)
+        told = told_configuration(client, name)
+        require_contrast_per_request(client.url, told.fingerprint)
         return _Joined(
             plugin=has_plugin(client, name),
             twin=contrasts_per_request(client, name),
-            configuration=told_configuration(client, name),
+            configuration=told,
         )
     except ServerGone as gone:
         raise LampbenchError(f"the server at {url} stopped answering ({gone})") from gone

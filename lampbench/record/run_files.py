@@ -165,9 +165,8 @@ def _check_score_columns(columns: Columns, first: Columns) -> None:
         for value in columns[metric]:
             if value is not None and not isinstance(value, (bool, int, float)):
                 raise ValueError(f"{brief(metric)} must be a number or null, one is {brief(value)}")
-            if (
-                value is not None and not -LARGEST_SCORE <= value <= LARGEST_SCORE
-            ):  # false for NaN too
+            # no comparison holds for NaN
+            if value is not None and not -LARGEST_SCORE <= value <= LARGEST_SCORE:
                 raise ValueError(f"{brief(metric)} must be finite, one is not")
 
 

@@ -75,10 +75,7 @@ def is_normal(values: Floats) -> bool:
     """Whether sums of draws from such values are normal for what is asked here: there are more than
     `MOST_DRAWN`, and not a few of them make up the spread.
     """
-    if len(values) <= MOST_DRAWN:
-        return False
-    squares = values**2
-    return bool(squares.sum() ** 2 >= _FEWEST_ALIKE * (squares**2).sum())
+    return len(values) > MOST_DRAWN and _shared_by_many(values**2)
 
 
 def means_are_normal(sums: Floats, sizes: Floats) -> bool:
@@ -88,9 +85,12 @@ def means_are_normal(sums: Floats, sizes: Floats) -> bool:
     scores that were drawn, must vary little (Davison and Hinkley 1997, section 2.7.2). Where a few
     users have most of the scores, it does not.
     """
-    if not is_normal(residuals(sums, sizes)):
-        return False
-    return bool(sizes.sum() ** 2 >= _FEWEST_ALIKE * (sizes**2).sum())
+    return is_normal(residuals(sums, sizes)) and _shared_by_many(sizes)
+
+
+def _shared_by_many(parts: Floats) -> bool:
+    """Whether a total is no more uneven than one that `_FEWEST_ALIKE` users share equally."""
+    return bool(parts.sum() ** 2 >= _FEWEST_ALIKE * (parts**2).sum())
 
 
 def residuals(sums: Floats, sizes: Floats) -> Floats:

@@ -23,7 +23,10 @@ from lampbench.engine.vllm.server_checks import (
     server_version,
 )
 from lampbench.engine.vllm.serving import Serving
-from lampbench.engine.vllm.told_configuration import require_contrast_per_request
+from lampbench.engine.vllm.told_configuration import (
+    require_contrast_per_request,
+    system_fingerprint,
+)
 from lampbench.util.errors import LampbenchError, short_repr
 
 
@@ -137,7 +140,8 @@ class JoinedServer:
                 f"--enforce-eager --hf-overrides '{contrastive_override(self._shapes)}' "
                 f"--logits-processors {PROCESSOR}"
             )
-        require_contrast_per_request(self.client, served.name)
+        fingerprint = system_fingerprint(self.client, served.name)
+        require_contrast_per_request(self.client.url, fingerprint)
         require_model(self.client, served, model)
         require_vocabulary(self.client, served, self._shapes)
         if serving.scores:

@@ -34,21 +34,21 @@ def told_configuration(client: VllmClient, name: str) -> ServerConfiguration:
         dtype=str(dtype).removeprefix("torch.") if dtype else None,
         quantization=str(model["quantization"] or "none") if "quantization" in model else None,
         kv_cache_dtype=str(kv_cache) if kv_cache else None,
-        fingerprint=_fingerprint(client, name),
+        fingerprint=system_fingerprint(client, name),
     )
 
 
-def require_contrast_per_request(client: VllmClient, name: str) -> None:
-    """Make sure that a server does not contrast every request, scoring included.
+def require_contrast_per_request(url: str, fingerprint: str | None) -> None:
+    """Make sure that a server with this fingerprint does not contrast every request, scoring
+    included.
 
     Raises:
         LampbenchError: it says that it does.
-        ServerGone: nothing answers.
     """
-    told = _fingerprint(client, name) or ""
+    told = fingerprint or ""
     if CONTRASTS_ALL in told:
         raise LampbenchError(
-            f"the server at {client.url} contrasts every request "
+            f"the server at {url} contrasts every request "
             f"({told[told.index(CONTRASTS_ALL) :]}); start it without contrast_alpha and "
             "contrast_tau in --hf-overrides"
         )
@@ -63,8 +63,12 @@ def _server_info(client: VllmClient) -> tuple[dict[str, Any], dict[str, Any]]:
         return {}, {}
 
 
-def _fingerprint(client: VllmClient, name: str) -> str | None:
-    """The `system_fingerprint` of an answer of one token."""
+def system_fingerprint(client: VllmClient, name: str) -> str | None:
+    """The `system_fingerprint` of an answer of one token; None where it has none.
+
+    Raises:
+        ServerGone: nothing answers.
+    """
     body = {"model": name, "prompt": [0], "max_tokens": 1}
     try:
         answer = client.post("/v1/completions", body)
