@@ -1,5 +1,6 @@
 """All scores arranged for tables: which rows and columns there are, and what they are called."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING
@@ -46,8 +47,7 @@ class Board:
             self._findings.setdefault(score.column, {}).update(dict.fromkeys(score.findings))
             self._model_notes.setdefault(score.setup, {}).update(dict.fromkeys(score.model_notes))
         self._synthetic = {s.column for s in titled if s.synthetic}
-        data = {s.column for s in titled}
-        self._alone = {c for c in data if [other.task for other in data].count(c.task) == 1}
+        self._told_apart = _told_apart(titled)
 
     def cell(self, setup: Setup, column: Column, method: str, metric: str) -> CellScore | None:
         """The score of one cell, None if no run fills it."""
@@ -118,10 +118,8 @@ class Board:
         return self._task_titles.get(task) or paper().tasks.get(task, task)
 
     def column_title(self, column: Column) -> str:
-        """A column's title: the task, its data where the task has several, † if synthetic."""
-        title = self.task_title(column.task)
-        if column not in self._alone:
-            title += f" (data {column.fingerprint[:8]})"
+        """A column's title: the task, what tells its data from others', † if synthetic."""
+        title = self.task_title(column.task) + self._told_apart[column]
         return f"{title} {SYNTHETIC_MARK}" if self.synthetic([column]) else title
 
     def synthetic(self, columns: Sequence[Column]) -> bool:
@@ -160,6 +158,25 @@ class Board:
     def paper_model(self, setup: Setup) -> str | None:
         """The hub id of the paper's model that a setup uses, if it does."""
         return self._paper_models.get(setup)
+
+
+def _told_apart(scores: Iterable[CellScore]) -> dict[Column, str]:
+    """What follows the task in each column's title: nothing where a task has one column, else how
+    many users it has, or its fingerprint where that is not enough.
+    """
+    users: dict[Column, int] = {}
+    for score in scores:
+        users[score.column] = max(score.users, users.get(score.column, 0))
+    among = Counter(column.task for column in users)
+    alike = Counter((column.task, number) for column, number in users.items())
+    return {
+        column: ""
+        if among[column.task] == 1
+        else f" ({number} {'user' if number == 1 else 'users'})"
+        if alike[column.task, number] == 1
+        else f" (data {column.fingerprint[:8]})"
+        for column, number in users.items()
+    }
 
 
 def _pretrained_first(setup: Setup) -> tuple[bool, Setup]:

@@ -75,8 +75,9 @@ def test_the_papers_figures_stand_only_beside_its_own_models(record, read, cells
     assert list(table["CoPe"].items()) == [
         ("Method", "CoPe"), ("bundled", "0.400"), ("qwen", "0.200"), ("qwen, paper", "0.131"),
     ]  # fmt: skip
-    gain = cells(read("gains"), "qwen, preset small, data bundled", "CoPe over OPPU")
-    assert gain["News Headline"]["paper %"] == "+3.15"  # 0.131 / 0.127, ROUGE-L
+    gains = read("gains").partition("## qwen")[2].partition("### CoPe over OPPU")[2]
+    printed = [line.split("|") for line in gains.splitlines() if "ROUGE-L" in line]
+    assert "+3.15" in [cell.strip() for cell in printed[0]]  # 0.131 / 0.127
 
 
 def test_what_the_paper_prints_has_a_page_of_its_own(read, cells):
@@ -161,6 +162,18 @@ def test_other_data_never_share_a_column(record, read, cells):
     assert table["Base"]["News Headline (data news_hea)"] == "0.200"
     assert table["CoPe"]["News Headline (data news_hea)"] == "no run"
     assert table["CoPe"]["News Headline (data fewer-us)"] == "0.400"
+
+
+def test_data_of_other_numbers_of_users_are_told_apart_by_these(record, scored, read, cells):
+    record("base", good=3)
+    fewer = {"fingerprint": "fewer-users", "query_fingerprint": "other"}
+    scored("cope", {"a": [0.4, 0.6]}, dataset=fewer)
+    table = cells(read("main"), SETUP, "ROUGE-1")
+    assert table["Base"]["News Headline (2 users)"] == "0.200"
+    assert table["CoPe"]["News Headline (1 user)"] == "0.500"
+    scored("oppu", {"b": [0.1]}, dataset={"fingerprint": "others", "query_fingerprint": "third"})
+    table = cells(read("main"), SETUP, "ROUGE-1")
+    assert table["CoPe"]["News Headline (data fewer-us)"] == "0.500"
 
 
 @pytest.mark.parametrize("name", ["leaderboard", *sorted(CONTENTS.keys() - {"history"})])
