@@ -11,6 +11,7 @@ from torch import Tensor
 
 from lampbench_vllm.refusals import require_supported
 from lampbench_vllm.scores import contrastive_scores
+from lampbench_vllm.told_settings import contrast_of_all
 from lampbench_vllm.twin import twin_of
 
 
@@ -31,9 +32,7 @@ class Contrastive:
     def __init__(self, *, vllm_config: Any, prefix: str = "") -> None:
         require_supported(vllm_config)
         super().__init__(vllm_config=vllm_config, prefix=prefix)  # type: ignore[call-arg]
-        config = vllm_config.model_config.hf_config
-        self._alpha = getattr(config, "contrast_alpha", None)
-        self._tau = getattr(config, "contrast_tau", None)
+        self._of_all = contrast_of_all(vllm_config)
         # in a tuple, where vLLM's LoRA manager does not look for layers to wrap
         self._twin = (twin_of(self.model, vllm_config),)  # type: ignore[attr-defined]
 
@@ -57,10 +56,8 @@ class Contrastive:
         )
         if user is None or base is None:
             return None
-        if self._alpha is None:
+        if self._of_all is None:
             TwinLogits.last = base
             return user
-        alpha, tau = (
-            torch.tensor(float(value), device=user.device) for value in (self._alpha, self._tau)
-        )
+        alpha, tau = (torch.tensor(value, device=user.device) for value in self._of_all)
         return contrastive_scores(user.float(), base.float(), alpha, tau)

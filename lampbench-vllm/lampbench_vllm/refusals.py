@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from lampbench_vllm.told_settings import Telling
+from lampbench_vllm.told_settings import Telling, contrast_settings
 
 
 def require_supported(vllm_config: Any) -> None:
@@ -12,8 +12,7 @@ def require_supported(vllm_config: Any) -> None:
         ValueError: an option of the server is one of these.
     """
     parallel = vllm_config.parallel_config
-    config = vllm_config.model_config.hf_config
-    given = [getattr(config, f"contrast_{name}", None) for name in ("alpha", "tau")]
+    alpha, tau = contrast_settings(vllm_config)
     refused = {
         "--pipeline-parallel-size (only the last stage would have logits of both sides)":
             parallel.pipeline_parallel_size > 1,
@@ -26,15 +25,15 @@ def require_supported(vllm_config: Any) -> None:
         "torch.compile and CUDA graphs (untested): add --enforce-eager":
             not vllm_config.model_config.enforce_eager,
         "contrast_alpha without contrast_tau, or the reverse (--hf-overrides)":
-            given.count(None) == 1,
+            (alpha is None) != (tau is None),
     }  # fmt: skip
     for what, found in refused.items():
         if found:
             raise ValueError(f"lampbench-vllm: contrastive decoding does not work with {what}")
-    if given[0] is None:
+    if alpha is None:
         return
-    if not 0 <= float(given[1]) <= 1:
-        raise ValueError(f"lampbench-vllm: contrast_tau must be between 0 and 1, not {given[1]}")
+    if not 0 <= float(tau) <= 1:
+        raise ValueError(f"lampbench-vllm: contrast_tau must be between 0 and 1, not {tau}")
     if not Telling.ready:
         raise ValueError(
             "lampbench-vllm: contrast_alpha for all requests needs a vLLM whose answers have a "

@@ -7,7 +7,13 @@ from typing import Any
 ALPHA, TAU, LOG_EPS = (f"lampbench_contrast_{name}" for name in ("alpha", "tau", "log_eps"))
 LOG_PROBABILITIES = "lampbench_log_probabilities"
 PROBE = "lampbench_probe"
-_NAMES = (ALPHA, TAU, LOG_EPS, LOG_PROBABILITIES, PROBE)
+NEEDS = "lampbench_needs"
+_NAMES = (ALPHA, TAU, LOG_EPS, LOG_PROBABILITIES, PROBE, NEEDS)
+
+INTERFACE = 2
+"""Grows with what clients rely on. 2, of version 0.2.0: a server that contrasts every request says
+so. Version 0.1.0 refuses `NEEDS` as unknown.
+"""
 
 
 @dataclass(frozen=True)
@@ -34,7 +40,8 @@ def request_settings(given: Mapping[str, Any] | None) -> RequestSettings | None:
     """A request's settings; None if it asks nothing of this package.
 
     Raises:
-        ValueError: a value is not valid, or a name begins with `lampbench_` and is unknown.
+        ValueError: a value is not valid, a name begins with `lampbench_` and is unknown, or the
+            client needs a newer version.
     """
     asked = {name: value for name, value in (given or {}).items() if name.startswith("lampbench_")}
     if not asked:
@@ -44,6 +51,11 @@ def request_settings(given: Mapping[str, Any] | None) -> RequestSettings | None:
     for name, value in asked.items():
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise ValueError(f"lampbench-vllm: {name}={value!r} must be a number")
+    if asked.get(NEEDS, 0) > INTERFACE:
+        raise ValueError(
+            f"lampbench-vllm: {NEEDS}={asked[NEEDS]} of the client is more than this version's "
+            f"{INTERFACE}; install a newer one"
+        )
     if (ALPHA in asked) != (TAU in asked) or (LOG_EPS in asked and ALPHA not in asked):
         raise ValueError(f"lampbench-vllm: {ALPHA} and {TAU} belong together")
     if not 0 <= asked.get(TAU, 0) <= 1:

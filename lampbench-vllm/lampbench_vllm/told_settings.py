@@ -18,9 +18,14 @@ class Telling:
 
 def contrast_of_all(vllm_config: Any) -> tuple[float, float] | None:
     """Alpha and tau of a server that contrasts every request; None where requests say their own."""
-    config = vllm_config.model_config.hf_config
-    alpha, tau = (getattr(config, f"contrast_{name}", None) for name in ("alpha", "tau"))
+    alpha, tau = contrast_settings(vllm_config)
     return None if alpha is None or tau is None else (float(alpha), float(tau))
+
+
+def contrast_settings(vllm_config: Any) -> tuple[Any, Any]:
+    """What `--hf-overrides` gives as contrast_alpha and contrast_tau; None for what it does not."""
+    config = vllm_config.model_config.hf_config
+    return getattr(config, "contrast_alpha", None), getattr(config, "contrast_tau", None)
 
 
 def tell_settings() -> None:

@@ -116,7 +116,8 @@ def checked_settings(given: Mapping[str, Any]) -> dict[str, Any]:
     """Settings as `RunOptions` takes them: single values as lists, text as paths.
 
     Raises:
-        LampbenchError: there is no such setting, or its value is of another type.
+        LampbenchError: there is no such setting, its value is of another type, or two exclude each
+            other.
     """
     known = dict(given)
     for name, value in given.items():
@@ -157,6 +158,11 @@ def checked_settings(given: Mapping[str, Any]) -> dict[str, Any]:
             )
         elif name in ("private", "rewards") and not isinstance(value, bool):
             raise LampbenchError(f"{name}={short_repr(value)}: give True or False")
+    if known.get("private") and known.get("rewards"):
+        raise LampbenchError(
+            "--private and --rewards: rewards are of tokens, which a private run does not record; "
+            "give one"
+        )
     return known
 
 
@@ -193,18 +199,22 @@ def settle_engine_settings(known: dict[str, Any]) -> None:
     which become part of `engine_arguments`, and than `stage_engines`.
 
     Raises:
-        LampbenchError: the section is not valid.
+        LampbenchError: the section is not valid, or an argument is for an engine of no stage.
     """
     config = known.get("config")
     stages, arguments = read_engine_section(config) if config else ({}, {})
     answering = known.get("engine", DEFAULT_ENGINE)
     name = answering if isinstance(answering, str) else answering.name
-    for key, value in known.pop("engine_args", {}).items():
-        engine, dot, argument = key.partition(".")
-        arguments.setdefault(engine if dot else name, {})[argument if dot else key] = value
     known["stage_engines"] = {**stages, **known.get("stage_engines", {})}
+    engines = (name, *known["stage_engines"].values())
+    for key, value in known.pop("engine_args", {}).items():
+        engine, argument = key.split(".", 1) if "." in key else (name, key)
+        if engine not in engines:
+            shown = _SHORT_FORMS.get(key, f"--engine-arg {key}")
+            raise LampbenchError(f"{shown} is for engine {engine}: add --engine {engine}")
+        arguments.setdefault(engine, {})[argument] = value
     told = take_api_settings(known)
-    require_api_engine(told, (name, *known["stage_engines"].values()))
+    require_api_engine(told, engines)
     if told:
         merge_api_settings(arguments.setdefault(API_ENGINE, {}), told)
     known["engine_arguments"] = arguments
@@ -272,6 +282,9 @@ _PARSED: dict[str, Callable[[Sequence[str]], dict[str, Any]]] = {
     "engine_args": parse_engine_arguments,
 }
 """Settings that the command line writes as KEY=VALUE texts."""
+
+_SHORT_FORMS = {"vllm.python": "--vllm-python", "vllm.url": "--vllm-url"}
+"""Options that stand for engine arguments."""
 
 _CHOICES: dict[str, tuple[str | None, ...]] = {
     "fidelity": tuple(FIDELITIES),

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 
 def plan_record(plan: "Plan") -> dict[str, Any]:
     """What a plan would record, its stages and their costs; a cost that is unknown is None."""
-    from lampbench.study.estimate import stage_estimates
+    from lampbench.study.estimate import recorded_texts, stage_estimates
     from lampbench.study.token_cost import Lengths
 
     spec = plan.spec
@@ -21,6 +21,7 @@ def plan_record(plan: "Plan") -> dict[str, Any]:
         "max_history": spec.dataset.max_history,
         "path": plan.folder.as_posix(),
         "recorded": plan.done,
+        "recorded_texts": recorded_texts(plan),
         "tokens": lengths.how,
         "stages": [
             {

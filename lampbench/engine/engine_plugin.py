@@ -83,6 +83,9 @@ class EnginePlugin(ABC):
             an engine that is not built in goes into keys by itself.
         reads_model_files: whether the model is a folder or on the hub. If not, `--model` takes any
             name, and what is known of the model comes from this class alone.
+        ignored: options of `EngineSetup` that it has no use for ("device", "dtype",
+            "chat_template", "batch_size", "model_arguments"), each with the reason. One that no
+            engine of a run uses is refused.
         in_one_process: whether a command must not divide its users among processes, because the
             engine keeps an account of them all.
     """
@@ -94,6 +97,7 @@ class EnginePlugin(ABC):
     arguments: ClassVar[tuple[EngineArgument, ...]] = ()
     version: ClassVar[str] = "1"
     reads_model_files: ClassVar[bool] = True
+    ignored: ClassVar[Mapping[str, str]] = {}
     in_one_process: ClassVar[bool] = False
 
     @abstractmethod

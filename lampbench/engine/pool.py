@@ -2,7 +2,7 @@
 
 import gc
 import sys
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -65,6 +65,17 @@ class EngineOptions:
         """The names of all engines that are named, the run's own first."""
         return tuple(dict.fromkeys((self.engine, *self.stages.values())))
 
+    def given(self) -> list[str]:
+        """The options that were given of those that engines may ignore, as `EngineSetup` has."""
+        values = {
+            "device": self.device,
+            "dtype": self.dtype,
+            "chat_template": self.chat_template,
+            "batch_size": self.batch_size,
+            "model_arguments": self.arguments.given(),
+        }
+        return [name for name, value in values.items() if value]
+
 
 @dataclass
 class EnginePool:
@@ -115,6 +126,21 @@ class EnginePool:
     def able(self, model: str, engine: str | None = None) -> frozenset[Capability]:
         """What an engine can do for a model, as far as is known before it is opened."""
         return self.plugin(self._place(model, engine)[0]).able(self.setup(model, engine))
+
+    def require_used(self, engines: Iterable[str]) -> None:
+        """Make sure that every option that was given is one that an engine uses.
+
+        Raises:
+            LampbenchError: none of `engines` does; the message says why.
+        """
+        plugins = [self.plugin(name) for name in dict.fromkeys(engines)]
+        for name in self.options.given():
+            if plugins and all(name in plugin.ignored for plugin in plugins):
+                option = "model-arg" if name == "model_arguments" else name.replace("_", "-")
+                raise LampbenchError(
+                    f"--{option} does nothing with --engine {plugins[0].name}: "
+                    f"{plugins[0].ignored[name]}; leave it out"
+                )
 
     def require_options(self, model: str, engine: str | None = None) -> None:
         """Make sure that an engine takes the options, even if it will not be asked anything.

@@ -31,6 +31,10 @@ class OpenAI(EnginePlugin):
     summary = "a model behind an OpenAI-compatible API (--api-base URL): prompts only, no training"
     capabilities = frozenset({Capability.GENERATE, Capability.SAMPLE, Capability.SCORE})
     reads_model_files: ClassVar = False
+    ignored: ClassVar = dict.fromkeys(
+        ("device", "dtype", "chat_template", "batch_size", "model_arguments"),
+        "it is for models on this machine, and here the server decides it",
+    )
     in_one_process: ClassVar = True
     arguments = (
         EngineArgument("api_base", str, "address of the API, as --api-base"),
@@ -81,12 +85,12 @@ class OpenAI(EnginePlugin):
         return options.input_price, options.output_price
 
     def check_options(self, setup: EngineSetup) -> None:
-        """Refuse options for models on this machine.
+        """Refuse the decoding of the released code.
 
         Raises:
-            LampbenchError: there is one, or an argument is not valid.
+            LampbenchError: it is asked for, or an argument is not valid.
         """
-        _refuse_local_options(setup)
+        _refuse_released_decoding(setup)
         api_options(setup)
 
     def check(self, setup: EngineSetup) -> None:
@@ -134,20 +138,7 @@ def api_options(setup: EngineSetup) -> ApiOptions:
     return ApiOptions(address=address, fields=parse_fields(fields) if fields else {}, **given)
 
 
-def _refuse_local_options(setup: EngineSetup) -> None:
-    given = {
-        "--device": setup.device,
-        "--dtype": setup.dtype,
-        "--chat-template": setup.chat_template,
-        "--batch-size": setup.batch_size,
-        "--model-arg": setup.model_arguments.given(),
-    }
-    for option, value in given.items():
-        if value:
-            raise LampbenchError(
-                f"{option} is for models on this machine; with --engine openai the server decides "
-                "it: leave it out"
-            )
+def _refuse_released_decoding(setup: EngineSetup) -> None:
     if setup.fidelity.name != "paper":
         raise LampbenchError(
             f"--fidelity {setup.fidelity.name} decodes token by token as the released code does, "

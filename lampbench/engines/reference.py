@@ -20,6 +20,7 @@ class Reference(EnginePlugin):
     version: ClassVar = "2"  # 2: of these libraries' own loops
     capabilities = EVERYTHING
     batch_invariant: ClassVar = True
+    ignored: ClassVar = {"batch_size": "it answers one query at a time"}
 
     def check_options(self, setup: EngineSetup) -> None:
         """Refuse quantised models: adapters are merged into the weights."""

@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from lampbench.engine.capability import Capability
 from lampbench.engine.engine_argument import EngineArgument
@@ -43,6 +43,9 @@ class Vllm(EnginePlugin):
 
     summary = "a vLLM server, started here (--vllm-python) or joined (--vllm-url); does not train"
     capabilities = _ALWAYS | _WITH_PROCESSOR | _WITH_TWIN
+    ignored: ClassVar = {
+        "device": "a vLLM server runs on what its own environment says, as CUDA_VISIBLE_DEVICES"
+    }
     arguments = (
         EngineArgument("python", str, "interpreter of the environment that has vLLM", keyed=False),
         EngineArgument("url", str, "address of a running server, which is joined", keyed=False),
@@ -151,6 +154,7 @@ class Vllm(EnginePlugin):
         has_plugin = Capability.SCORES_PENALTY in self.able(setup)
         folder = setup.store.partial("vllm", secrets.token_hex(8))  # where joined servers can read
         server: Server
+        most_adapters = arguments["max_cpu_loras"]
         if arguments["url"]:
             server = JoinedServer(
                 _client(arguments["url"]),
@@ -161,13 +165,14 @@ class Vllm(EnginePlugin):
                 say=setup.say,
             )
         else:
+            most_adapters = max(arguments["max_loras"], most_adapters)
             server = StartedServer(
                 self._environment(setup),
                 shapes,
                 ServerSettings(
                     dtype=setup.dtype,
                     max_loras=arguments["max_loras"],
-                    max_cpu_loras=arguments["max_cpu_loras"],
+                    max_cpu_loras=most_adapters,
                     batch_size=batch_size,
                     trust_remote_code=setup.model_arguments.trust_remote_code,
                     more=arguments["server_args"] or "",
@@ -182,7 +187,7 @@ class Vllm(EnginePlugin):
             chat_template=setup.chat_template,
             fidelity=setup.fidelity,
             folder=folder,
-            most_adapters=max(arguments["max_loras"], arguments["max_cpu_loras"]),
+            most_adapters=most_adapters,
             window=2 * batch_size,
             has_plugin=has_plugin,
         )
@@ -208,7 +213,7 @@ class Vllm(EnginePlugin):
         """What a server that is joined has and tells, looked up once.
 
         Raises:
-            LampbenchError: no vLLM server answers there, or it contrasts every request.
+            LampbenchError: as `_of_server`.
         """
         if url not in self._servers:
             self._servers[url] = _of_server(url)
@@ -230,10 +235,15 @@ _BATCH_SIZE = 64
 def _require_sound(setup: EngineSetup) -> None:
     from lampbench.engine.vllm.server_arguments import server_arguments
 
-    given = setup.arguments
-    if given["url"] and (given["python"] or given["server_args"]):
+    given, usual = setup.arguments, {each.name: each.default for each in Vllm.arguments}
+    if given["url"]:
+        for name in ("python", "server_args", "max_loras"):
+            if given[name] != usual[name]:
+                option = "--vllm-python" if name == "python" else f"--engine-arg {name}"
+                raise LampbenchError(f"--vllm-url joins a server that runs; leave out {option}")
+    elif given["patience"] != usual["patience"]:
         raise LampbenchError(
-            "--vllm-url joins a server that runs; leave out --vllm-python and server_args"
+            "--engine-arg patience is for a server that is joined (--vllm-url); leave it out"
         )
     server_arguments(given["server_args"] or "")
 
@@ -268,7 +278,8 @@ def _of_server(url: str) -> _Joined:
     """What a running server has and tells.
 
     Raises:
-        LampbenchError: no vLLM server answers there, or it contrasts every request.
+        LampbenchError: no vLLM server answers there, it contrasts every request, or its
+            lampbench-vllm is too old.
     """
     from lampbench.engine.vllm.http_client import ServerGone
     from lampbench.engine.vllm.joined_server import server_version_at

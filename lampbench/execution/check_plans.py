@@ -22,12 +22,14 @@ def require_runnable(plans: Sequence[Plan], pool: EnginePool) -> None:
     model's weights or tokenizer, such as the length of a prompt, is found when the run comes to it.
 
     Raises:
-        LampbenchError: an engine does not take an option, a chat template, device or precision is
-            not here, a model's files are missing, a token budget leaves no room in the model's
-            context, an adapter names layers that the model does not have, or a stage needs what its
-            engine cannot do.
+        LampbenchError: an engine does not take an option, no engine uses one, a chat template,
+            device or precision is not here, a model's files are missing, a token budget leaves no
+            room in the model's context, an adapter names layers that the model does not have, or a
+            stage needs what its engine cannot do.
     """
-    for model, engine in dict.fromkeys(each for plan in plans for each in _engines(plan)):
+    asked = dict.fromkeys(each for plan in plans for each in _engines(plan))
+    pool.require_used(engine for _, engine in asked)
+    for model, engine in asked:
         pool.require_options(model, engine)
     require_able(plans, pool)
     checked: set[tuple[str, str, str, object]] = set()

@@ -131,9 +131,10 @@ class Manifest:
     values of those that the user set to other than their default. `method_parts` names the
     prompting, adaptation and decoding, and by field the parts inside them; where a plugin has its
     own `predict` or `requests`, also its class. `versions` are those of lampbench (with its
-    commit), Python and packages. `prompt_head` are the first token ids of the first prompt.
-    `failed_users` are users without answers, and why. `created` is in UTC (ISO 8601). `service` is
-    set where a server answered, `external` for predictions that were made elsewhere.
+    commit), Python and packages when the answers were made; `scoring` has those when they were
+    scored. `prompt_head` are the first token ids of the first prompt. `failed_users` are users
+    without answers, and why. `created` is in UTC (ISO 8601). `service` is set where a server
+    answered, `external` for predictions that were made elsewhere.
 
     `private` is true where the run recorded hashes, lengths and scores but no text of its users
     and none of the model.
@@ -177,6 +178,12 @@ class Manifest:
         means = self.scores.get(metric)
         return None if means is None else getattr(means, over)
 
+    def versions_of(self, metric: str) -> dict[str, str | None]:
+        """The versions that a metric's numbers depend on: those that made the answers, and those
+        of the scoring libraries when it was computed.
+        """
+        return {**self.versions, **(self.scoring.versions_of(metric) if self.scoring else {})}
+
     def to_json(self) -> bytes:
         """The content of manifest.json: the same bytes for equal manifests.
 
@@ -189,6 +196,8 @@ class Manifest:
         for name in OF_LONG_TABLES:
             if not content["dataset"][name]:
                 del content["dataset"][name]
+        if content["scoring"] and not content["scoring"]["rescored"]:
+            del content["scoring"]["rescored"]
         complete = {**content, "sha256": _digest(content)}
         return encode_text(json.dumps(complete, indent=1, **_STRICT)) + b"\n"
 

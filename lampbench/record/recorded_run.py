@@ -57,11 +57,13 @@ class Run:
     """A finished run. All but the manifest is read, and checked, when asked for; scores are kept.
 
     What cannot be read, or does not fit the manifest, is a `DamagedRun`, or a `RunReplaced` where
-    the run was recorded again since its manifest was read.
+    the run was recorded again since its manifest was read. `data_name` is what tables call its
+    data, where that is not the source in the manifest.
     """
 
     path: Path
     manifest: Manifest
+    data_name: str = ""
 
     @property
     def format_1(self) -> Format1Run | None:

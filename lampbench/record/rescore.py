@@ -1,11 +1,10 @@
 """Scores of recorded runs, computed again from their predictions. No model runs."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Set
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from lampbench.data import DataOptions, load_dataset
-from lampbench.plugin.metric import Metric
 from lampbench.record.publication import has_public_data
 from lampbench.record.recorded_run import Run, read_run
 from lampbench.record.run_lock import run_lock
@@ -148,7 +147,10 @@ def _rescore(
     taken = {m.name: fresh.columns[m.name] for m in metrics if m.name not in kept}
     scores = replace(before, columns={**before.columns, **taken})
     missing = {name: why for name, why in missing.items() if name not in kept}
-    described = _described(run.manifest.scoring, scoring, metrics, missing, kept)
+    renewed = {metric.name for metric in metrics} - kept
+    described = _described(
+        run.manifest.scoring, scoring, renewed, missing, before.columns.keys() - renewed
+    )
     if scores == before and described == run.manifest.scoring and run.format_1 is None:
         return Rescored(run, False, missing, {})
     manifest = replace(run.manifest, scoring=described)
@@ -170,22 +172,28 @@ def _private(run: Run, scoring: Scoring) -> Rescored:
 def _described(
     before: ScoringDescription | None,
     scoring: Scoring,
-    metrics: Sequence[Metric],
+    renewed: Set[str],
     missing: Mapping[str, str],
-    kept: set[str],
+    stay: Set[str],
 ) -> ScoringDescription:
     """The run's `scoring`: as it was for columns that stay, as of now for the others."""
     known = before or ScoringDescription({}, {}, {})
     now = scoring.describe()
-    renewed = {metric.name for metric in metrics} - kept
+    versions = known.versions if stay else now.versions
+    others = {name: v for name, v in now.versions.items() if v != versions.get(name)}
+    computed = sorted(renewed - missing.keys()) if others else ()
     signatures = {n: s for n, s in known.signatures.items() if n not in renewed}
     kept_pooled = [name for name in known.pooled if name not in renewed]
     reasons = {n: why for n, why in known.missing.items() if n not in renewed}
     return ScoringDescription(
         signatures={**signatures, **now.signatures},
         missing={**reasons, **missing},
-        versions=now.versions,
+        versions=versions,
         pooled=tuple(dict.fromkeys([*kept_pooled, *now.pooled])),
+        rescored={
+            **{name: known.rescored[name] for name in known.rescored.keys() & stay},
+            **dict.fromkeys(computed, others),
+        },
     )
 
 

@@ -224,8 +224,9 @@ def _explaining(manifest: Manifest) -> dict[str, Any]:
     }
     # the same key means the same adapters, negatives or profiles
     kept["stages"] = {one.stage: one.key for one in manifest.stages if one.stage != PREDICT}
-    # of equal data, whose fingerprints have been compared, the statistics are equal too
-    del kept["dataset"]["statistics"]
+    # of equal data, whose fingerprints have been compared, the path explains nothing
+    for name in ("statistics", "source", "options"):
+        del kept["dataset"][name]
     if manifest.model_details.runs_in == "float32":  # where no answer depends on it
         del kept["model_details"]["batching"]
     return dict(_flat(kept, ""))

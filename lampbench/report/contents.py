@@ -7,6 +7,7 @@ from lampbench.record.recorded_run import Run
 from lampbench.report.board import Board
 from lampbench.report.fill_cells import ExcludedRun, fill_cells
 from lampbench.report.histories import HistorySeries, history_series
+from lampbench.report.setups import with_named_data
 from lampbench.report.sweeps import PATHS, Sweep, sweeps
 from lampbench.report.table import Section
 from lampbench.report.tables.ablation import ablation_sections
@@ -162,7 +163,7 @@ CONTENTS = {
 
 def arrange(runs: Iterable[Run], paths: Collection[str] | None = PATHS) -> Recorded:
     """Runs arranged for tables; `paths` are the settings whose sweeps are shown (None: any)."""
-    found, others = fill_cells(runs)
+    found, others = fill_cells(with_named_data(runs))
     cut, others = history_series(found, others)
     swept, left = sweeps(found, others, paths)
     points = [point for sweep in swept for point in sweep.points]

@@ -165,7 +165,8 @@ def _users_asked(run: Run) -> int | None:
 def _data_of(run: Run) -> tuple[Setup, str, object]:
     """What a run's data is, whatever number of users it has."""
     options = run.manifest.dataset.options
-    return setup_of(run), run.manifest.task, replace(options, users=None) if options else None
+    setup = replace(setup_of(run), source=run.manifest.dataset.source)
+    return setup, run.manifest.task, replace(options, users=None) if options else None
 
 
 def _alike(runs: Sequence[Run]) -> tuple[list[Run], list[ExcludedRun]]:

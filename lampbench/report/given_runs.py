@@ -10,7 +10,7 @@ from lampbench.report.cell_scores import CellScore, score_cell
 from lampbench.report.contents import Recorded
 from lampbench.report.fill_cells import changes
 from lampbench.report.find_runs import find_run
-from lampbench.report.setups import Column, Setup, column_of, setup_of
+from lampbench.report.setups import Column, Setup, column_of, setup_of, with_named_data
 from lampbench.report.table import shortened
 from lampbench.util.errors import LampbenchError
 
@@ -40,7 +40,7 @@ def given_runs(results: Path, names: Sequence[str]) -> tuple[Board, list[ShownTo
     groups: dict[tuple[Setup, Column], list[str]] = {}
     scores: list[CellScore] = []
     runs = {run.path: run for run in (find_run(results, name) for name in names)}
-    for run in runs.values():
+    for run in with_named_data(runs.values()):
         place = setup_of(run), column_of(run)
         named = list(_named(run, score_cell(*place, [run])))
         groups.setdefault(place, []).append(named[0].method)

@@ -1,7 +1,7 @@
 """Two runs compared again with every other seed that runs like them are recorded with."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lampbench.record.recorded_run import Run, read_run
 from lampbench.report.cell_scores import CellScore, score_cell
@@ -59,7 +59,8 @@ def _kind(run: Run) -> tuple[object, ...]:
     """What is equal in runs that differ only in the seed."""
     manifest = run.manifest
     made = (manifest.method, manifest.method_parts, manifest.fidelity, manifest.overrides)
-    return setup_of(run), column_of(run), *made, settings_of(run), manifest.failed_users
+    setup = replace(setup_of(run), source="")  # the column says of which data
+    return setup, column_of(run), *made, settings_of(run), manifest.failed_users
 
 
 def _cell(runs: Sequence[Run], metric: str) -> CellScore:

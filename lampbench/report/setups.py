@@ -1,7 +1,7 @@
 """What runs have in common: the setup of a table's rows, the data of a column, the settings."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 from lampbench.engine.model_arguments import SHOWN_ELSEWHERE
 from lampbench.engine.pool import DEFAULT_ENGINE
@@ -41,7 +41,7 @@ def setup_of(run: Run) -> Setup:
         dtype=details.runs_in or "",
         chat_template=_short(details.chat_template or ""),
         preset=run.manifest.preset,
-        source=run.manifest.dataset.source,
+        source=run.data_name or run.manifest.dataset.source,
         model_arguments=", ".join(
             f"{name}={value}"
             for name, value in sorted(details.arguments.items())
@@ -49,6 +49,25 @@ def setup_of(run: Run) -> Setup:
         ),
         engine=engine_of_run(run),
     )
+
+
+def with_named_data(runs: Iterable[Run]) -> list[Run]:
+    """Runs with one name for data of the same content, by whatever path each of them read it.
+
+    It is the source of the oldest run on it; of ours, where there is one. Data whose histories were
+    cut is called as the whole.
+    """
+    found = list(runs)
+    names: dict[tuple[str, str], str] = {}
+    for run in sorted(found, key=lambda run: (run.submitter is not None, age(run))):
+        names.setdefault(_content(run), run.manifest.dataset.source)
+    return [replace(run, data_name=names[_content(run)]) for run in found]
+
+
+def _content(run: Run) -> tuple[str, str]:
+    """What identifies the data of a run; cut histories do not matter."""
+    data = run.manifest.dataset
+    return run.manifest.task, data.cut_from or data.fingerprint
 
 
 def engine_of_run(run: Run) -> str:

@@ -1,7 +1,7 @@
 """Scores of predictions, row by row, and what they are computed by."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +22,19 @@ class ScoringDescription:
 
     `signatures` are the settings of metrics that have any, `missing` says why a metric could not
     be computed, `versions` are those of the scoring libraries; by name. `pooled` are the metrics
-    whose number is no mean of the queries' values (`Metric.summary`).
+    whose number is no mean of the queries' values (`Metric.summary`). `rescored` has, by metric,
+    the versions in which a later scoring of this metric differed from `versions`.
     """
 
     signatures: Mapping[str, str]
     missing: Mapping[str, str]
     versions: Mapping[str, str | None]
     pooled: tuple[str, ...] = ()
+    rescored: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
+
+    def versions_of(self, metric: str) -> dict[str, str | None]:
+        """The scoring libraries' versions when a metric was computed."""
+        return {**self.versions, **self.rescored.get(metric, {})}
 
 
 @dataclass(frozen=True)

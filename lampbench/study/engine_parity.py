@@ -87,6 +87,7 @@ def check_engine(engine: str, models: Sequence[tuple[str, EnginePool]]) -> Itera
 
 def _usable(engine: str, model: str, pool: EnginePool) -> Check:
     try:
+        pool.require_used([engine])
         pool.require_runnable(model, engine)
     except LampbenchError as error:
         return Check("model", "wrong", str(error))

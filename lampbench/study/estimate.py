@@ -72,12 +72,19 @@ def _state(plan: Plan) -> str:
     """Whether a run is recorded, and whether its texts are what is asked for."""
     if not plan.done:
         return "to be recorded"
-    with suppress(DamagedRun):  # the run itself says what is wrong
-        private = read_run(plan.folder).manifest.private
-        if private != plan.spec.private:
-            texts = "without texts" if private else "with its texts"
-            return f"recorded already, {texts} (--force records it again)"
-    return "recorded already"
+    texts = recorded_texts(plan)
+    if texts is None or texts != plan.spec.private:
+        return "recorded already"
+    with_texts = "with its texts" if texts else "without texts"
+    return f"recorded already, {with_texts} (--force records it again)"
+
+
+def recorded_texts(plan: Plan) -> bool | None:
+    """Whether a run is recorded with its texts; None where no sound run is there."""
+    if plan.done:
+        with suppress(DamagedRun):  # the run itself says what is wrong
+            return not read_run(plan.folder).manifest.private
+    return None
 
 
 def _money(plan: Plan, stages: Sequence[StageEstimate]) -> str:

@@ -1,13 +1,16 @@
 """Whether a submitted run's key is that of the settings that it states."""
 
 import tempfile
+from collections.abc import Mapping
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from lampbench.core.dataset import Dataset
 from lampbench.engine.models import BUNDLED, MODEL_PRESETS
 from lampbench.engine.pool import DEFAULT_ENGINE
+from lampbench.execution.fill_manifest import method_parts
 from lampbench.plugin.hyperparameter import SourcedValue
 from lampbench.record.import_export import external_key
 from lampbench.record.manifest import PREDICT, Manifest
@@ -16,7 +19,7 @@ from lampbench.record.recorded_run import Run
 from lampbench.registry import Registry
 from lampbench.study.replan import Replanner
 from lampbench.study.submission_findings import SubmissionFindings
-from lampbench.util.errors import LampbenchError
+from lampbench.util.errors import LampbenchError, short_repr
 
 _IN_PROCESS = {"batched", "reference"}
 """Engines that are known without asking a program or a server which the submission names."""
@@ -101,5 +104,30 @@ def _verify_keys(manifest: Manifest, found: SubmissionFindings) -> None:
             "its settings are not the defaults with the stated overrides: run it again with this "
             "version"
         )
+    elif wrong := _other_parts(manifest.method_parts, method_parts(plan)):
+        found.refused.append(
+            f"method_parts names {short_repr(manifest.method_parts.get(wrong))} as {wrong}, which "
+            f"method {manifest.method} does not have"
+        )
     else:
-        found.checked.append("key and stages are those of the stated settings, data and model")
+        found.checked.append(
+            "key and stages are those of the stated settings, data and model; method_parts are the "
+            "method's"
+        )
+
+
+def _other_parts(recorded: Mapping[str, Any], actual: Mapping[str, Any]) -> str:
+    """The first field of a method that is recorded with other parts than it has; empty for none."""
+    fields = sorted(recorded.keys() | actual.keys())
+    missing = recorded.keys() ^ actual.keys()
+    return next((n for n in fields if n in missing or not _is_part(recorded[n], actual[n])), "")
+
+
+def _is_part(recorded: Any, actual: Any) -> bool:
+    """Whether a recorded part is this one; a part inside it may be missing, since earlier versions
+    did not name all.
+    """
+    if not isinstance(recorded, Mapping) or not isinstance(actual, Mapping):
+        return bool(recorded == actual)
+    inside = recorded.keys() <= actual.keys() and recorded.get("part") == actual["part"]
+    return inside and all(_is_part(value, actual[name]) for name, value in recorded.items())

@@ -16,10 +16,10 @@ WRONG = [
     (("--chat-template", "nope"), "no chat template is called 'nope'"),
     (("--engine-arg", "step=fast"), "step=fast of engine batched: choose one of exact, static"),
     (("--engine-arg", "beams=2"), "engine batched has no argument 'beams'"),
-    (("--engine-arg", "reference.beams=2"), "engine reference has no argument 'beams'"),
-    (("--engine-arg", "vllm.max_loras=none"), "max_loras=none of engine vllm: give a whole"),
-    (("--engine-arg", "openai.timeout=0"), "timeout=0 of engine openai: give at least 0.1"),
-    (("--engine-arg", "openai.withheld=skip"), "withheld=skip of engine openai: choose one of"),
+    (("--engine-arg", "vllm.max_loras=3"), "--engine-arg vllm.max_loras is for engine vllm: add"),
+    (("--vllm-url", "http://localhost:1"), "--vllm-url is for engine vllm: add --engine vllm"),
+    (("--vllm-python", "python"), "--vllm-python is for engine vllm: add --engine vllm"),
+    (("--engine", "reference", "--batch-size", "2"), "--batch-size does nothing with --engine ref"),
 ]
 
 

@@ -70,6 +70,17 @@ def test_every_method_against_the_first(four, call):
     assert four.path.relative_to(four.path.parents[4]).as_posix() in out
 
 
+@pytest.mark.parametrize("named", [True, False])
+def test_the_same_data_reached_by_two_paths_is_one(scored, call, named):
+    later = "2026-02-01T00:00:00+00:00"
+    ours = scored("cope", OURS, dataset={"source": "lamp:/new"}, created=later)
+    theirs = scored("base", ZERO, dataset={"source": "lamp:/old"})
+    runs = ["overview", "--run", theirs.path, "--run", ours.path]
+    code, out, err = call(*(runs if named else [*NEWS, "--method", "base", "--method", "cope"]))
+    assert (code, err) == (0, "")
+    assert "data lamp:/old: 2 users" in out and next(iter(table(out))).startswith("Base")
+
+
 def test_gains_are_shown_by_seed(scored, call):
     for seed, shift in ((0, 0.1), (1, 0.3)):
         scored("base", {"a": [0.2, 0.4]}, seed=seed)

@@ -85,6 +85,7 @@ def test_a_dry_run_as_json_counts_what_is_left(small_run):
     assert code == 0
     base, oppu = json.loads(out)["plans"]
     assert (base["method"], base["recorded"]) == ("base", False)
+    assert base["recorded_texts"] is None
     assert [stage["stage"] for stage in base["stages"]] == ["predict"]
     assert [(stage["stage"], stage["units"], stage["cached"]) for stage in oppu["stages"]] == [
         ("task_sft", 1, 0), ("user_sft", 2, 0), ("predict", 16, 0),
@@ -93,7 +94,7 @@ def test_a_dry_run_as_json_counts_what_is_left(small_run):
     assert trained["tokens_trained"] > trained["tokens_read"] == 0 < trained["bytes"]
     assert small_run(*METHODS)[0] == 0
     for plan in json.loads(small_run(*asked)[1])["plans"]:
-        assert plan["recorded"]
+        assert plan["recorded"] and plan["recorded_texts"]
         for stage in plan["stages"]:
             assert stage["cached"] == stage["units"]
             assert stage["tokens_trained"] == stage["tokens_written"] == 0

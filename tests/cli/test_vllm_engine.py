@@ -12,7 +12,8 @@ from lampbench.report.setups import setup_of
 from tests.engine.vllm.stand_in import INFO, METRICS, StandIn, info
 
 RUN = ("run", "--method", "base", "--task", "news_headline", "--users", "3", "--engine", "vllm",
-       "--engine-arg", "patience=0", "--batch-size", "1")  # fmt: skip
+       "--batch-size", "1")  # fmt: skip
+AT_ONCE = ("--engine-arg", "patience=0")
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def answered(server: StandIn) -> list[str]:
 
 def test_a_run_that_a_server_broke_off_is_resumed_by_the_same_command(call, server):
     """What was answered is asked for once."""
-    order = (*RUN, "--vllm-url", server.url)
+    order = (*RUN, "--vllm-url", server.url, *AT_ONCE)
     server.fault = lambda path, body: (
         "hang up" if "completions" in path and len(answered(server)) >= 3 else None
     )
@@ -62,11 +63,14 @@ def test_a_run_that_a_server_broke_off_is_resumed_by_the_same_command(call, serv
 def test_errors_are_one_line_with_exit_code_2(call, server):
     server.stop()
     cases = {
-        "no server answers": ("--vllm-url", server.url),
+        "no server answers": ("--vllm-url", server.url, *AT_ONCE),
         "no address of a server": ("--vllm-url", "ftp://x"),
         "no Python interpreter": ("--vllm-python", "/nowhere/python"),
         "leave out --vllm-python": ("--vllm-url", server.url, "--vllm-python", "python"),
-    }
+        "leave out --engine-arg max_loras": (
+            "--vllm-url", server.url, "--engine-arg", "max_loras=2"),
+        "patience is for a server that is joined": ("--vllm-python", "python", *AT_ONCE),
+    }  # fmt: skip
     for message, options in cases.items():
         code, _, err = call(*RUN, *options)
         assert code == 2, message
@@ -76,14 +80,20 @@ def test_errors_are_one_line_with_exit_code_2(call, server):
 
 
 def test_an_engine_that_cannot_train_is_refused_before_anything_runs(call, server):
-    code, _, err = call(*RUN, "--method", "tam", "--vllm-url", server.url)
+    code, _, err = call(*RUN, "--method", "tam", "--vllm-url", server.url, *AT_ONCE)
     assert code == 2
     assert "engine vllm cannot fine-tune adapters" in err
     assert not answered(server)
 
 
+def test_the_device_is_the_servers_own(call, server):
+    code, _, err = call(*RUN, "--vllm-url", server.url, "--device", "cpu")
+    assert code == 2 and "--device does nothing with --engine vllm" in err
+    assert not answered(server)
+
+
 def test_manifests_and_tables_say_what_is_unknown(call, server):
-    run = (*RUN, "--vllm-url", server.url)
+    run = (*RUN, "--vllm-url", server.url, *AT_ONCE)
     assert call(*run, "--results", "untold")[0] == 0
     server.tells |= {INFO: info(), "/metrics": METRICS}
     assert call(*run, "--results", "told")[0] == 0

@@ -53,6 +53,17 @@ def test_an_unknown_engine_is_an_error(pool, model_folder):
         pool(engine="nothing").get(str(model_folder("llama")))
 
 
+def test_an_option_that_no_engine_of_the_run_uses_is_refused(pool):
+    made = pool()
+    made.require_used(["vllm", "batched"])
+    made.require_used([])
+    with pytest.raises(LampbenchError, match="--device does nothing with --engine vllm"):
+        made.require_used(["vllm", "openai"])
+    pool(batch_size=2).require_used(["reference", "batched"])
+    with pytest.raises(LampbenchError, match="--batch-size does nothing with --engine reference"):
+        pool(batch_size=2).require_used(["reference"])
+
+
 def test_one_engine_is_in_memory_at_a_time(pool, model_folder):
     made = pool()
     first = made.get(str(model_folder("llama")))

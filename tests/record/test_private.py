@@ -135,6 +135,9 @@ def test_a_private_record_is_not_taken_for_one_with_texts(lampbench, tmp_path, h
     planned = "recorded already, without texts (--force records it again): "
     assert planned in lampbench(*run, "--dry-run")[1]
     assert "texts" not in lampbench(*run, "--private", "--dry-run")[1]
+    as_json = ("--private", "--dry-run", "--format", "json")
+    (plan,) = json.loads(lampbench(*run, *as_json)[1])["plans"]
+    assert (plan["recorded"], plan["recorded_texts"]) == (True, False)
     assert lampbench(*run, "--force")[0] == 0
     (with_texts,), _ = load_runs(tmp_path / "results")
     assert not with_texts.manifest.private
@@ -167,3 +170,5 @@ def test_a_record_without_rewards_is_not_taken_for_one_with_them(lampbench):
     assert code == 2 and "recorded already, without rewards; add --force" in err
     assert lampbench("run", "--method", "tam", *run[3:])[0] == 0
     assert lampbench("run", "--method", "tam", *run[3:], "--rewards")[0] == 0, "it has none to give"
+    code, _, err = lampbench(*run, "--rewards", "--private")
+    assert code == 2 and "--private and --rewards: " in err

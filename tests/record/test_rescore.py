@@ -143,6 +143,45 @@ def test_a_recorded_value_is_kept_where_it_cannot_be_computed(record, call, tmp_
     assert after.manifest.mean("style") is not None
 
 
+@pytest.fixture
+def installed(monkeypatch):
+    """A function that sets the versions of the scoring libraries."""
+
+    def have(**found):
+        def releases(packages):
+            return {name: found.get(name.replace("-", "_"), "1") for name in packages}
+
+        monkeypatch.setattr("lampbench.scoring.score.releases", releases)
+
+    return have
+
+
+def test_versions_are_those_by_which_each_column_came_about(record, call, tmp_path, installed):
+    """Those of what made the answers, torch for one, never change."""
+    installed(nltk="3.1", sacrebleu="2.5")
+    record(scoring=Scoring(OLD), options={**OPTIONS, "data": "lamp:/nowhere"})
+    call("score", "--metric", "bleu")
+    call("score")  # every column of the catalog; none is left of those before
+    (before,) = reread(tmp_path)
+    described = before.manifest.scoring
+    assert described.versions == {"nltk": "3.1", "sacrebleu": "2.5", "rouge-score": "1"}
+    assert b"rescored" not in (before.path / "manifest.json").read_bytes()
+    installed(nltk="3.2", sacrebleu="2.6")
+    call("score", "--metric", "bleu")
+    (after,) = reread(tmp_path)
+    described = after.manifest.scoring
+    assert after.manifest.versions == before.manifest.versions
+    assert described.versions_of("bleu") == {"nltk": "3.2", "sacrebleu": "2.6", "rouge-score": "1"}
+    assert described.versions_of("meteor") == before.manifest.scoring.versions
+    _, out, _ = call("score", "--metric", "bleu")
+    assert "up to date" in out
+    call("score")
+    (renewed,) = reread(tmp_path)
+    described = renewed.manifest.scoring
+    assert (described.versions["nltk"], described.rescored) == ("3.2", {})
+    assert renewed.manifest.versions == before.manifest.versions
+
+
 def test_other_values_than_recorded_are_told(record, call, tmp_path, monkeypatch):
     record()
     monkeypatch.setattr("lampbench.metrics.output.Words.score", lambda self, answer: 99)

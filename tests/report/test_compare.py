@@ -17,7 +17,7 @@ THEIRS = {"ann": [0.5, 0.1], "bob": [0.5], "cem": [0.3]}
 def two(scored):
     stages = [{"stage": "user_sft", "key": "s1"}, {"stage": "predict", "key": "p"}]
     ours = scored("cope", OURS, key="aa11", stages=stages, versions={"torch": "2.1"},
-                  dataset={"statistics": {"train": 3}},
+                  dataset={"statistics": {"train": 3}, "source": "lamp:/elsewhere"},
                   hyperparameters={"decoding.alpha": {"value": 0.3, "source": "x"}})  # fmt: skip
     stages = [{"stage": "user_sft", "key": "s2"}, {"stage": "predict", "key": "q"}]
     theirs = scored("oppu", THEIRS, key="ab22", stages=stages, versions={"torch": "2.2"},

@@ -105,7 +105,6 @@ def test_runs_with_other_settings_stand_apart(record, load, changes, reason):
         {"model_details": {"fingerprint": "w0", "dtype": "bfloat16"}},
         {"model_details": {"fingerprint": "w0", "dtype": "float32", "chat_template": "mistral"}},
         {"preset": "paper"},
-        {"dataset": {"source": "lamp"}},
         {"dataset": {"fingerprint": "more history"}},
         {"dataset": {"query_fingerprint": "other queries"}},
     ],
@@ -155,6 +154,33 @@ def test_mixed_releases_of_libraries_are_told(scored, read):
         scored(method, SCORES, versions=versions)
     assert "These runs were made with different releases: torch 2.1, 2.2." in read("scores")
     assert "python" not in read("scores")
+
+
+def test_the_releases_of_scoring_libraries_are_those_of_the_scoring(scored, read):
+    """They may differ from those that were installed when the answers were made."""
+    scoring: dict[str, object] = {
+        "signatures": {}, "missing": {}, "versions": {"nltk": "3.3"}
+    }  # fmt: skip
+    for method, nltk in (("cope", "3.1"), ("oppu", "3.2")):
+        scored(method, SCORES, versions={"nltk": nltk}, scoring=scoring)
+    assert "different releases" not in read("scores")
+    scoring["rescored"] = {"rouge1": {"nltk": "3.4"}}
+    scored("tam", SCORES, versions={"nltk": "3.1"}, scoring=scoring)
+    assert "made with different releases: nltk 3.3, 3.4." in read("scores")
+
+
+def test_data_is_known_by_its_content_and_called_by_the_oldest_path_to_it(scored, read, cells):
+    def made(method, place, day, **data):
+        created = f"2026-01-{day:02}T00:00:00+00:00"
+        return scored(method, SCORES, created=created, dataset={"source": place, **data})
+
+    newer = made("cope", "lamp:/new", 3)
+    made("oppu", "lamp:/old", 2)
+    table = cells(read("main"), "bundled, preset small, data lamp:/old", "ROUGE-1")
+    assert {table[name]["News Headline"] != "no run" for name in ("CoPe", "OPPU")} == {True}
+    assert newer.manifest.dataset.source == "lamp:/new" and "/new" not in read("main")
+    made("tam", "lamp:/other", 1, fingerprint="other")
+    assert "preset small, data lamp:/other" in read("main")
 
 
 def test_runs_of_other_queries_stand_apart_whatever_their_fingerprint(scored, read, cells):

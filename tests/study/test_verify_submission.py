@@ -23,6 +23,7 @@ from lampbench.record.write import write_run
 from lampbench.scoring.aggregate import aggregate
 from lampbench.scoring.score_table import ScoreTable
 from lampbench.study.submission_findings import VerifiedSubmission
+from lampbench.study.verify_settings import _other_parts
 from lampbench.study.verify_submission import verify_submission
 from tests.shared.recorded_fixtures import Call
 
@@ -148,6 +149,36 @@ def test_settings_that_are_no_defaults_are_refused(folder: Path) -> None:
     forge(folder, change)
     (line,) = refused(verify_submission(folder))
     assert "the stated settings have key" in line
+
+
+@pytest.mark.parametrize(
+    ("named", "field"),
+    [
+        ({"decoding": {"part": "contrastive"}}, "decoding"),
+        ({"decoding": {}}, "decoding"),
+        ({"decoding": None}, "decoding"),
+        ({"prompting": {"part": "plain", "retriever": {"part": "bm25"}}}, "prompting"),
+        ({"predict": {"part": "Mine"}}, "predict"),
+    ],
+)
+def test_parts_that_the_method_does_not_have_are_refused(
+    folder: Path, named: dict[str, Any], field: str
+) -> None:
+    """Tables of what a method contrasts with go by them."""
+
+    def change(manifest: Manifest, scores: ScoreTable) -> tuple[Manifest, ScoreTable]:
+        return replace(manifest, method_parts={**manifest.method_parts, **named}), scores
+
+    forge(folder, change)
+    (line,) = refused(verify_submission(folder))
+    assert line.startswith("method_parts names") and f"as {field}, which method base" in line
+
+
+def test_parts_that_an_earlier_version_did_not_name_may_be_missing() -> None:
+    now = {"prompting": {"part": "rag", "retriever": {"part": "bm25"}}, "adaptation": None}
+    then = {**now, "prompting": {"part": "rag"}}
+    assert _other_parts(then, now) == _other_parts(now, now) == ""
+    assert _other_parts({"adaptation": None}, now) == "prompting"
 
 
 def test_overrides_that_are_hidden_are_refused(folder: Path, base: Run) -> None:

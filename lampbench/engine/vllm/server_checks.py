@@ -9,7 +9,8 @@ from typing import Any
 from lampbench.engine.models import ModelSpec
 from lampbench.engine.vllm.http_client import ServerRefused, VllmClient
 from lampbench.engine.vllm.model_shapes import ModelShapes
-from lampbench.engine.vllm.wire_format import probe_body, response_logprobs, score_body
+from lampbench.engine.vllm.vllm_environment import NEEDED
+from lampbench.engine.vllm.wire_format import NEEDS, probe_body, response_logprobs, score_body
 from lampbench.util.errors import LampbenchError, short_repr
 
 _PROBE_TEXT = "The storm reached the coast on Monday, 26 July.\n\nnaïve 日本 12345"
@@ -151,6 +152,7 @@ def contrasts_per_request(client: VllmClient, name: str) -> bool:
     It is asked to answer with two given tokens, which no other server does.
 
     Raises:
+        LampbenchError: its lampbench-vllm is too old.
         ServerGone: nothing answers.
     """
     return [_probe(client, name, token) for token in _PROBED] == list(_PROBED)
@@ -160,6 +162,7 @@ def has_plugin(client: VllmClient, name: str) -> bool:
     """Whether a server has the logits processor of lampbench-vllm, with or without a twin.
 
     Raises:
+        LampbenchError: its lampbench-vllm is too old.
         ServerGone: nothing answers.
     """
     found = [_probe(client, name, token) for token in _PROBED]
@@ -172,7 +175,14 @@ def _probe(client: VllmClient, name: str, token: int) -> int | None:
             "/v1/completions", {"model": name, **probe_body(token)}
         )
         return int(answer["choices"][0]["token_ids"][0])
-    except (ServerRefused, TypeError, KeyError, IndexError):
+    except ServerRefused as refused:
+        if NEEDS in str(refused):
+            raise LampbenchError(
+                f"{client.url}: the server's lampbench-vllm is older than {NEEDED}, which is "
+                "needed; install ./lampbench-vllm in its environment and start it again"
+            ) from refused
+        return None
+    except (TypeError, KeyError, IndexError):
         return None
 
 

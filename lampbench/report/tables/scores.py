@@ -50,15 +50,16 @@ def score_table(board: Board, setup: Setup) -> Table:
 
 
 def _mixed_versions(scores: Iterable[CellScore]) -> str:
-    """The packages of which the runs behind some scores had different releases, and these.
+    """The packages of different releases by which some scores came about, and these.
 
     Runs of different releases of lampbench never share a column. Its commit is left out, since it
     changes with every word of documentation.
     """
     found: dict[str, set[str]] = {}
-    for run in {run.path: run for score in scores for run in score.chosen}.values():
-        for name, version in run.manifest.versions.items():
-            if name not in ("lampbench", "commit"):
-                found.setdefault(name, set()).add(str(version))
+    for score in scores:
+        for run in score.chosen:
+            for name, version in run.manifest.versions_of(score.metric).items():
+                if name not in ("lampbench", "commit"):
+                    found.setdefault(name, set()).add(str(version))
     mixed = {name: sorted(several) for name, several in found.items() if len(several) > 1}
     return "; ".join(f"{name} {', '.join(mixed[name])}" for name in sorted(mixed))

@@ -66,9 +66,9 @@ def test_what_an_api_cannot_do_is_refused_before_anything_is_asked(run, api_serv
         (("--method", "cope"), "fine-tune"),
         (("--method", "cad"), "contrastively"),
         (("--method", "base", "--set", "decoding.repetition_penalty=1.2"), "repetition penalty"),
-        (("--method", "base", "--device", "cuda"), "--device is for models on this machine"),
-        (("--method", "base", "--dtype", "float32"), "--dtype is for"),
-        (("--method", "base", "--chat-template", "qwen"), "--chat-template is for"),
+        (("--method", "base", "--device", "cuda"), "--device does nothing with --engine openai"),
+        (("--method", "base", "--dtype", "float32"), "--dtype does nothing"),
+        (("--method", "base", "--chat-template", "qwen"), "--chat-template does nothing"),
         (("--method", "base", "--fidelity", "reference", "--preset", "api"), "--fidelity"),
         (("--method", "base", "--price", "1"), "two numbers"),
         (("--method", "base", "--max-cost", "1"), "prices"),
@@ -95,7 +95,7 @@ def test_a_recorded_run_needs_no_server(run, api_server):
     assert code == 0 and "already recorded" in err
     for option, value in (("--device", "cpu"), ("--batch-size", "2")):
         code, _, err = run("--method", "base", option, value)
-        assert code == 2 and f"{option} is for models on this machine" in err
+        assert code == 2 and f"{option} does nothing with --engine openai" in err
 
 
 @pytest.mark.parametrize("several", [("--workers", "2"), ("--shard", "0/2")])

@@ -58,6 +58,8 @@ class StandIn:
         self.aliases: tuple[str, ...] = ()
         self.most_new = 1000  # as max_new_tokens of a generation config says
         self.max_rank, self.lora, self.plugin = 64, True, "none"
+        self.known_settings = ("lampbench_probe", "lampbench_needs", "lampbench_contrast_alpha",
+                               "lampbench_contrast_tau", "lampbench_log_probabilities")  # fmt: skip
         self.fault: Callable[[str, Any], Reply | str | None] = lambda path, body: None
         self.asked: list[dict[str, Any]] = []
         self.loaded: dict[str, str] = {}
@@ -185,6 +187,9 @@ class StandIn:
             return 400, _error(f"Token id {max(prompt)} is out of vocabulary")
         if len(prompt) + body["max_tokens"] > self.context:
             return 400, _error(f"This model's maximum context length is {self.context} tokens.")
+        unknown = sorted((body.get("vllm_xargs") or {}).keys() - set(self.known_settings))
+        if unknown and self.plugin != "none":
+            return 400, _error(f"lampbench-vllm: {unknown[0]} is unknown")
         with self.lock:
             self._under_way.append(model)
             self.together.append(set(self._under_way))

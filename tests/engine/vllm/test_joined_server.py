@@ -92,7 +92,7 @@ def test_adapters_of_a_request_are_one_with_their_ranks_added(client, server, ra
 
 def test_no_more_adapters_are_loaded_than_the_server_holds(client, server, random_adapters):
     stacks = [(one,) for one in random_adapters()] * 2
-    answers = list(client(max_loras=1, max_cpu_loras=2).generate(requests(*stacks)))
+    answers = list(client(max_cpu_loras=2).generate(requests(*stacks)))
     assert len(answers) == 12
     assert server.most_loaded == 2
 

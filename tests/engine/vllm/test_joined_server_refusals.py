@@ -178,6 +178,14 @@ def test_contrast_needs_the_plugin_in_the_server(client, setup_of, server, rando
         list(client().generate(requests((tam, user), spec=against)))
 
 
+@pytest.mark.parametrize("plugin", ["processor", "twin"])
+def test_a_plugin_that_is_too_old_is_told(setup_of, server, plugin):
+    """Version 0.1.0 does not know what the client says that it needs."""
+    server.plugin, server.known_settings = plugin, ("lampbench_probe",)
+    with pytest.raises(LampbenchError, match=r"lampbench-vllm is older than 0\.2\.0"):
+        vllm.Vllm().able(setup_of(url=server.url))
+
+
 def test_a_penalty_on_scores_needs_the_plugin_alone(client, setup_of, server):
     spec = GenerationSpec(8, 1.2)
     with pytest.raises(LampbenchError, match="repetition penalty to log-probabilities"):

@@ -1,6 +1,7 @@
 """lampbench-vllm without vLLM: its equations, its settings, its refusals."""
 
 import sys
+import tomllib
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -11,7 +12,8 @@ from lampbench.engine.next_token import contrastive_scores
 from lampbench.engine.protocol import Contrast
 from lampbench.engine.vllm.contrastive_form import ARCHITECTURES
 from lampbench.engine.vllm.told_configuration import CONTRASTS_ALL
-from lampbench.engine.vllm.wire_format import generation_body, probe_body
+from lampbench.engine.vllm.vllm_environment import NEEDED
+from lampbench.engine.vllm.wire_format import NEEDS, generation_body, probe_body
 
 
 @pytest.fixture(autouse=True)
@@ -155,6 +157,17 @@ def test_without_fingerprints_no_server_contrasts_every_request(vllm_fingerprint
     require_supported(config())
     with pytest.raises(ValueError, match="system_fingerprint"):
         require_supported(config(hf=SimpleNamespace(contrast_alpha=0.3, contrast_tau=0.1)))
+
+
+def test_lampbench_needs_no_more_than_this_version_is(request, monkeypatch):
+    from lampbench_vllm import request_settings as room
+
+    file = request.config.rootpath / "lampbench-vllm" / "pyproject.toml"
+    assert tomllib.loads(file.read_text("utf-8"))["project"]["version"] == NEEDED
+    assert probe_body(11)["vllm_xargs"][NEEDS] == room.INTERFACE
+    monkeypatch.setattr(room, "INTERFACE", room.INTERFACE - 1)
+    with pytest.raises(ValueError, match=NEEDS):
+        room.request_settings(probe_body(11)["vllm_xargs"])
 
 
 def test_both_sides_name_the_same_architectures():

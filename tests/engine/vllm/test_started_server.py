@@ -15,6 +15,7 @@ from lampbench.engine.vllm import vllm_environment as environments
 from lampbench.engine.vllm.http_client import ServerGone
 from lampbench.engine.vllm.server_process import ServerProcess
 from lampbench.engine.vllm.started_server import ServerSettings, StartedServer
+from lampbench.engine.vllm.vllm_environment import NEEDED
 from lampbench.engines import vllm
 from lampbench.util.errors import LampbenchError
 from tests.engine.engine_inputs import prompt
@@ -52,7 +53,7 @@ def fake_python(tmp_path, request):
     """An interpreter whose vLLM is the stand-in; `before` and `after` are its own lines."""
 
     def make(before="", after="", installed=None):
-        found = {"plugin": True, "vllm": "0.32.0"} if installed is None else installed
+        found = {"vllm": "0.32.0", "lampbench-vllm": NEEDED} if installed is None else installed
         script = tmp_path / "server.py"
         script.write_text(PROGRAM.format(
             root=str(request.config.rootpath), installed=found, before=before, after=after
@@ -213,7 +214,7 @@ def test_one_that_does_not_start_says_why_in_one_line(started, fake_python, what
 
 
 def test_an_environment_without_vllm(setup_of, fake_python, tmp_path):
-    python = fake_python(installed={"plugin": False})
+    python = fake_python(installed={})
     for ask in (vllm.Vllm().check, vllm.Vllm().able, vllm.Vllm().identity):
         with pytest.raises(LampbenchError, match="its environment has no vLLM"):
             ask(setup_of(python=python))
@@ -221,8 +222,18 @@ def test_an_environment_without_vllm(setup_of, fake_python, tmp_path):
         vllm.Vllm().check(setup_of(python=str(tmp_path / "nothing")))
 
 
+@pytest.mark.parametrize(("version", "old"), [("0.1.0", True), (NEEDED, False), ("0.10.0", False)])
+def test_a_plugin_that_is_too_old_is_told(setup_of, fake_python, version, old):
+    python = fake_python(installed={"vllm": "0.32.0", "lampbench-vllm": version})
+    if old:
+        with pytest.raises(LampbenchError, match=r"lampbench-vllm 0\.1\.0, and 0\.2\.0 is needed"):
+            vllm.Vllm().able(setup_of(python=python))
+    else:
+        vllm.Vllm().able(setup_of(python=python))
+
+
 def test_without_the_plugin_it_cannot_contrast(setup_of, fake_python):
-    able = vllm.Vllm().able(setup_of(python=fake_python(installed={"plugin": False, "vllm": "1"})))
+    able = vllm.Vllm().able(setup_of(python=fake_python(installed={"vllm": "1"})))
     from lampbench.engine.capability import Capability
 
     assert Capability.CONTRAST not in able
