@@ -10,13 +10,14 @@ from lampbench.core.dataset import Record
 from lampbench.util.errors import short_repr
 
 _DATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}).*)?)?", re.DOTALL | re.ASCII)
+_UTC = re.compile(r"\s*(UTC|GMT|Z)$", re.IGNORECASE)
 
 
 def oldest_first(records: Sequence[Record]) -> tuple[tuple[Record, ...], bool]:
     """Records by date if every one has a date (else in their own order), and whether they have.
 
     Records of one date stay in their own order. Times of a day count where they are written as in
-    ISO 8601 (with `T` or a blank); one without a zone is taken as UTC.
+    ISO 8601 (with `T` or a blank), also before `UTC` or `GMT`; one without a zone is taken as UTC.
     """
     if not all(record.date and is_date(record.date) for record in records):
         return tuple(records), False
@@ -43,7 +44,7 @@ def _moment(text: str) -> str:
     if day == text:
         return text
     try:
-        moment = datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(_UTC.sub("+00:00", text))
         if moment.tzinfo is not None:
             moment = moment.astimezone(UTC)
     except (ValueError, OverflowError):  # no time, or one before the year 1

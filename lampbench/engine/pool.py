@@ -22,6 +22,8 @@ from lampbench.util.errors import LampbenchError
 from lampbench.util.progress import Progress
 
 DEFAULT_ENGINE = "batched"
+IN_THIS_PROCESS = frozenset({DEFAULT_ENGINE, "reference"})
+"""The engines of this package that ask no server: the same request has the same answer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lampbench.plugin.metric import Answer, Metric, register_metric
+from lampbench.util.hashing import folder_digest
 
 MODEL, LAYER = "LAMPBENCH_BERTSCORE_MODEL", "LAMPBENCH_BERTSCORE_LAYER"
 DEFAULT = "roberta-large"
@@ -42,9 +43,9 @@ class BertScore(Metric):
         return None
 
     def signature(self) -> str:
-        """The package's own: model, layer, idf, version; of a folder its name alone."""
+        """The package's own: model, layer, idf, version; a folder is named with its digest."""
         model, layer = _settings()
-        return str(_scorer(model, layer).hash).replace(model, Path(model).name)
+        return str(_scorer(model, layer).hash).replace(model, _named(model))
 
     def scores(self, answers: Sequence[Answer]) -> Iterator[float]:
         """F1 for each answer; an empty text on either side scores 0."""
@@ -61,6 +62,12 @@ class BertScore(Metric):
 def _settings() -> tuple[str, str]:
     """The model and its layer; an empty layer is the one that the package has for the model."""
     return os.environ.get(MODEL) or DEFAULT, os.environ.get(LAYER, "")
+
+
+@cache  # as the model
+def _named(model: str) -> str:
+    folder = Path(model)
+    return f"{folder.name}@{folder_digest(folder)}" if folder.is_dir() else model
 
 
 @cache  # loading the model takes longer than a thousand answers

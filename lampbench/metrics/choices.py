@@ -65,10 +65,16 @@ class MacroF1(Metric):
         return (len(answer.choices) * _PLACES + wanted) * _PLACES + chosen
 
     def summary(self, values: "ArrayLike", weights: "ArrayLike") -> float:
-        """Mean over choices of 2 TP / (references + answers)."""
+        """Mean over choices of 2 TP / (references + answers).
+
+        Raises:
+            ValueError: a value is no code, as in the file of a damaged run.
+        """
         import numpy as np
 
         codes, shares = np.asarray(values).astype(np.int64), np.asarray(weights)
+        if codes.max() >= _PLACES**3:
+            raise ValueError("a value of macro_f1 is no code of a reference and an answer")
         chosen, wanted = codes % _PLACES, codes // _PLACES % _PLACES
         bins = int(codes.max() // _PLACES**2) + 1
         both = np.bincount(wanted, shares, bins) + np.bincount(chosen, shares, bins)

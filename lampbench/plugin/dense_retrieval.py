@@ -20,7 +20,7 @@ from lampbench.plugin.packaged_encoder import (
 )
 from lampbench.plugin.retrieval import Item, Retriever
 from lampbench.util.errors import LampbenchError
-from lampbench.util.hashing import digest, file_digest
+from lampbench.util.hashing import folder_digest
 from lampbench.util.whole_characters import whole_characters
 
 if TYPE_CHECKING:
@@ -138,10 +138,8 @@ WORDLLAMA = Dense(Embeddings(model=WORDLLAMA_MODEL, revision=WORDLLAMA_VERSION))
 
 @lru_cache(maxsize=2)  # for the whole process, as the encoder itself
 def _folder_digest(folder: str) -> str:
-    """The digest of every file of a folder, by its path there."""
-    files = sorted(path for path in Path(folder).rglob("*") if path.is_file())
     try:
-        return digest([[path.relative_to(folder).as_posix(), file_digest(path)] for path in files])
+        return folder_digest(Path(folder))
     except OSError as error:
         raise LampbenchError(
             f"{error.filename or folder}: cannot be read ({error.strerror}); make it readable, or "

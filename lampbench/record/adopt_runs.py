@@ -8,7 +8,12 @@ from lampbench.record.recorded_run import DamagedRun, Run
 from lampbench.record.run_lock import run_lock
 from lampbench.record.runs import load_runs
 from lampbench.record.submission import SUBMISSIONS, read_submission, submitter_of
-from lampbench.record.write_submission import copy_runs, folder_name, write_folder
+from lampbench.record.write_submission import (
+    copy_runs,
+    folder_name,
+    heal_shared_files,
+    write_folder,
+)
 from lampbench.util.errors import LampbenchError
 
 
@@ -38,6 +43,7 @@ def adopt_runs(source: Path, results: Path, name: str | None) -> list[Path]:
 def _as_our_own(runs: Sequence[Run], results: Path) -> list[Path]:
     new = []
     places = {run.path: _place(results, run) for run in runs}
+    heal_shared_files(runs, results)
     recorded, problems = load_runs(results)
     damaged = {problem.path: problem for problem in problems}
     known = {run.path: run.manifest for run in recorded}

@@ -157,13 +157,7 @@ def _copy(run: Run, root: Path) -> None:
     _ = run.answers_and_scores, run.past_records  # refuses a damaged run
     source = run.path.absolute()
     target = root / _place(run)
-    data = run.manifest.dataset
-    for file in (*data.queries_files, *data.histories_files):
-        shared = shared_path(root, run.manifest.task, file)
-        try:
-            check_content(shared, file.sha256)
-        except ValueError:  # not there, or damaged: the source's is sound
-            _copy_file(shared_path(source.parents[3], run.manifest.task, file), shared)
+    _copy_shared_files(run, root)
     made = new_leftover(TEMPORARY, target)
     try:
         for name in (MANIFEST, *run.manifest.files):
@@ -172,6 +166,30 @@ def _copy(run: Run, root: Path) -> None:
     except BaseException:
         shutil.rmtree(made, ignore_errors=True)
         raise
+
+
+def heal_shared_files(runs: Sequence[Run], root: Path) -> None:
+    """Replace damaged files that runs below another folder share by the sound ones of these runs.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
+    for run in runs:
+        if run.format_1 is None:
+            _copy_shared_files(run, root, absent=False)
+
+
+def _copy_shared_files(run: Run, root: Path, *, absent: bool = True) -> None:
+    """Copy files that are damaged there, and those that are `absent`."""
+    data, task = run.manifest.dataset, run.manifest.task
+    for file in (*data.queries_files, *data.histories_files):
+        shared = shared_path(root, task, file)
+        if not (absent or shared.exists()):
+            continue
+        try:
+            check_content(shared, file.sha256)
+        except ValueError:
+            _copy_file(shared_path(run.path.absolute().parents[3], task, file), shared)
 
 
 def _copy_file(source: Path, target: Path) -> None:

@@ -106,13 +106,27 @@ def _wrong_metric(kind: type["Metric"]) -> str | None:
         return f"better must be higher, lower or neither, not {kind.better!r}"
     for name in ("low", "high"):
         value = getattr(kind, name)
-        number = isinstance(value, int | float) and value == value  # NaN is not
-        if not number and (name, value) != ("high", None):
+        if not _is_number(value) and (name, value) != ("high", None):
             none = ", or None where there is no upper end" if name == "high" else ""
             return f"{name} must be a number{none}, not {value!r}"
+    if not _is_range(kind.summary_range):
+        return (
+            "summary_range must be the lowest and the highest number, each None for no end, such "
+            f"as (0.0, None), not {kind.summary_range!r}"
+        )
     if kind.name in ("user", "query"):
         return f"{kind.name} cannot be a metric's name: every score table has a column of that name"
     return None
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and value == value  # NaN is not
+
+
+def _is_range(value: object) -> bool:
+    if not isinstance(value, tuple) or len(value) != 2:
+        return False
+    return all(one is None or _is_number(one) for one in value)
 
 
 def _wrong_engine(kind: type["EnginePlugin"]) -> str | None:

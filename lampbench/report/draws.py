@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from lampbench.engine.pool import DEFAULT_ENGINE, IN_THIS_PROCESS
 from lampbench.plugin.decoding import Greedy
 from lampbench.plugin.dense_retrieval import Dense, Embeddings
 from lampbench.plugin.prompting import Plain, RetrievalAugmented
@@ -23,8 +24,8 @@ def draws(run: Run) -> bool:
     """Whether scores can depend on the seed; also where nothing is known of the method.
 
     They cannot where nothing is trained or generated but the answers, these greedily, no prompt
-    quotes what was drawn, no plugin asks for its answers itself (`predict`, `requests`), and no
-    server answered: few promise the same answer to the same request.
+    quotes what was drawn, no plugin asks for its answers itself (`predict`, `requests`), and an
+    engine answered that gives the same answer to the same request: few servers promise that.
     """
     manifest = run.manifest
     parts = manifest.method_parts
@@ -34,7 +35,7 @@ def draws(run: Run) -> bool:
     return not (
         PREDICT in stages
         and stages <= {PREDICT, Embeddings.section}
-        and manifest.service is None
+        and (manifest.model_details.engine or DEFAULT_ENGINE) in IN_THIS_PROCESS
         and untrained
         and not parts.keys() & {"predict", "requests"}
         and "decoding" in parts

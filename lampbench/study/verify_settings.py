@@ -1,5 +1,6 @@
 """Whether a submitted run's key is that of the settings that it states."""
 
+import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
@@ -9,7 +10,7 @@ from typing import Any
 
 from lampbench.core.dataset import Dataset
 from lampbench.engine.models import BUNDLED, MODEL_PRESETS
-from lampbench.engine.pool import DEFAULT_ENGINE
+from lampbench.engine.pool import DEFAULT_ENGINE, IN_THIS_PROCESS
 from lampbench.execution.fill_manifest import method_parts
 from lampbench.plugin.hyperparameter import SourcedValue
 from lampbench.record.import_export import external_key
@@ -20,9 +21,6 @@ from lampbench.registry import Registry
 from lampbench.study.replan import Replanner
 from lampbench.study.submission_findings import SubmissionFindings
 from lampbench.util.errors import LampbenchError, short_repr
-
-_IN_PROCESS = {"batched", "reference"}
-"""Engines that are known without asking a program or a server which the submission names."""
 
 
 def verify_settings(run: Run, dataset: Dataset | None, found: SubmissionFindings) -> None:
@@ -69,11 +67,11 @@ def _not_planned(manifest: Manifest, dataset: Dataset | None) -> str:
         return f"model {manifest.model} is not here"
     details = manifest.model_details
     engines = {details.engine or DEFAULT_ENGINE, *details.stage_engines.values()}
-    if others := sorted(engines - _IN_PROCESS):
+    if others := sorted(engines - IN_THIS_PROCESS):
         return f"engine {others[0]} is not asked here"
     values = {path: setting.value for path, setting in manifest.hyperparameters.items()}
     for path, value in (*values.items(), *manifest.overrides.items()):
-        if isinstance(value, str) and Path(value).is_dir():
+        if isinstance(value, str) and os.path.isdir(value):  # noqa: PTH112 (any text)
             return f"{path} names a folder, {value}, and no folder that a submission names is read"
     options = manifest.dataset.options
     if dataset is None or options is None or options.data != PUBLIC_DATA:

@@ -49,6 +49,17 @@ def file_digest(path: Path, length: int = 64) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()[:length]
 
 
+def folder_digest(folder: Path, length: int = 16) -> str:
+    """First `length` hex digits of the digest of every file of a folder, by its path there.
+
+    Raises:
+        OSError: a file cannot be read.
+    """
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    named = [[path.relative_to(folder).as_posix(), file_digest(path)] for path in files]
+    return digest(named, length)
+
+
 def seed_from(*parts: object) -> int:
     """A 31-bit seed that depends on all parts and on nothing else (not on batch or order)."""
     text = canonical([str(part) for part in parts])

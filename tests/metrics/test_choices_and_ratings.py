@@ -238,6 +238,12 @@ def test_a_score_that_could_not_be_read_again_leaves_the_run_as_it_was(tmp_path,
     assert not problems and again.scores == run.scores
 
 
+def test_what_is_no_code_of_a_choice_needs_no_memory() -> None:
+    """As in the file of a damaged run: such a number says how many choices there are."""
+    with pytest.raises(ValueError, match="no code of a reference"):
+        Registry().metric("macro_f1").summary([2e6 + 1001, 1e18], [0.5, 0.5])
+
+
 def test_more_choices_than_a_code_tells_apart_are_refused():
     choices = tuple(str(number) for number in range(1000))
     assert scored([("998", "998")], LABELS, choices[:999])["macro_f1"].queries == 1 / 999

@@ -249,6 +249,8 @@ def test_a_metric_that_fails_is_named_with_the_query(plugin, value, high, said):
         ("high = None", "low = None", "low must be a number, not None"),
         ("high = None", "high = '1'", "high must be a number, or None where there is no upper end"),
         ("high = None", "high = float('nan')", "high must be a number"),
+        ("high = None", "summary_range = 1.0", "summary_range must be the lowest and the highest"),
+        ("high = None", "summary_range = (0, '1')", r"None\), not \(0, '1'\)"),
         ('register_metric("exclaims")', 'register_metric("user")', "cannot be a metric's name"),
         ('register_metric("exclaims")', 'register_metric("rouge1")', "registered twice"),
     ],

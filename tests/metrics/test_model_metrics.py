@@ -10,6 +10,7 @@ import pytest
 
 from lampbench.scoring import PredictionRow, Scoring, score_predictions
 from lampbench.util.errors import LampbenchError
+from lampbench.util.hashing import folder_digest
 
 KEY = "sk-very-secret"
 
@@ -64,7 +65,7 @@ def test_bertscore(encoder, monkeypatch):
     assert values[4] < 1
     assert [row["rouge1"] for row in found[:2]] == [1.0, 0.0]
     signature = scoring.describe().signatures["bertscore"]
-    assert signature.startswith(f"{encoder.name}_L2_no-idf")
+    assert signature.startswith(f"{encoder.name}@{folder_digest(encoder)}_L2_no-idf")
     assert str(encoder.parent) not in signature
 
 

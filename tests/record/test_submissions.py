@@ -99,20 +99,22 @@ def test_forgotten_users_are_removed_from_submissions(
 
 
 @pytest.mark.parametrize("kind", ["queries", "histories"])
+@pytest.mark.parametrize("here", [["rag"], ["base", "rag"], []])
 def test_imported_runs_heal_the_damaged_files_that_they_share(
-    record: Recorder, call: Call, tmp_path: Path, kind: str
+    record: Recorder, call: Call, tmp_path: Path, kind: str, here: list[str]
 ) -> None:
     """As where a folder was copied in part: what is said to be recorded can be read."""
-    run = record("base")
+    runs = {name: record(name) for name in ("base", "rag")}
     shutil.copytree(tmp_path / "results", tmp_path / "whole")
-    shutil.rmtree(run.path)
+    for name in runs.keys() - set(here):
+        shutil.rmtree(runs[name].path)
     (shared,) = (tmp_path / "results").rglob(f"*.{kind}.json.gz")
     shared.write_bytes(shared.read_bytes()[:-3])
     code, out, _ = call("import", "runs", "whole", "--own")
-    assert (code, out.endswith(": recorded\n")) == (0, True)
-    ((found,), problems) = load_runs(tmp_path / "results")
-    assert problems == [] and found.manifest == run.manifest
-    assert found.past_records == run.past_records
+    assert (code, out.count(": recorded\n")) == (0, 2 - len(here))
+    found, problems = load_runs(tmp_path / "results")
+    assert problems == [] and {run.manifest.method for run in found} == {"base", "rag"}
+    assert all(run.past_records == runs[run.manifest.method].past_records for run in found)
 
 
 def test_a_damaged_run_is_named_where_its_sound_twin_is_imported(

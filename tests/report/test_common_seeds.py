@@ -57,11 +57,12 @@ def test_one_seed_stands_for_all_where_nothing_is_drawn(group):
     assert seeds_of(groups) == [[3, 5], [0]]
 
 
-def test_answers_of_a_server_may_differ_however_they_are_asked_for(scored):
+@pytest.mark.parametrize("engine", ["openai", "vllm", "mine"])
+def test_answers_of_a_server_may_differ_however_they_are_asked_for(scored, engine):
     known = {"method_parts": STEADY, "stages": [{"stage": "predict", "key": "k"}]}
-    service = {"answers": 1, "models": {"m": 1}, "fingerprints": {"": 1}}
     assert not draws(scored("here", {"u": [0.5]}, **known))
-    assert draws(scored("served", {"u": [0.5]}, service=service, **known))
+    assert not draws(scored("alone", {"u": [0.5]}, model_details={"engine": "reference"}, **known))
+    assert draws(scored("served", {"u": [0.5]}, model_details={"engine": engine}, **known))
 
 
 def test_values_that_draw_keep_their_seeds_beside_one_that_does_not(scored, read, cells):

@@ -294,6 +294,16 @@ def test_no_folder_that_a_setting_names_is_read(folder: Path, tmp_path: Path, pl
     assert not run.refused
 
 
+def test_a_setting_that_no_path_can_be_is_refused_as_a_setting(folder: Path) -> None:
+    forge(
+        folder,
+        lambda manifest, scores: (
+            replace(manifest, overrides={"embeddings.model": "x" * 400}), scores
+        ),
+    )  # fmt: skip
+    assert any("cannot be planned" in line for line in refused(verify_submission(folder)))
+
+
 @pytest.mark.parametrize(
     "engine", [{"engine": "vllm"}, {"stage_engines": {"predict": "vllm"}}], ids=["run", "stage"]
 )

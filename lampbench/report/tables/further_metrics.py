@@ -1,5 +1,7 @@
 """What word overlap does not see: diversity, style, copying, and every metric of a plugin."""
 
+from collections.abc import Sequence
+
 from lampbench.report.board import Board
 from lampbench.report.cell_scores import CellScore
 from lampbench.report.machine_readable import entries
@@ -40,6 +42,27 @@ def further_metric_table(board: Board, setup: Setup) -> Table | None:
     notes = data_notes(board, board.columns(setup), [setup])
     if any(NO_VALUE in row for row in rows):
         notes.append(f"{NO_VALUE}: the run's manifest says why (`scoring`).")
+    notes += _settings_notes(shown)
     notes += external_notes(str(row[1]) for row in rows)
     header = ("Task", "Method", *map(metric_title, names))
     return Table("Further metrics", header, tuple(rows), 2, tuple(notes), lambda: entries(shown))
+
+
+def _settings_notes(cells: Sequence[CellScore]) -> list[str]:
+    """Which metrics were computed with different settings, as by two judges."""
+    found: dict[str, dict[str, dict[str, None]]] = {}
+    for cell in cells:
+        for run in cell.chosen if cell.mean is not None else []:
+            described = run.manifest.scoring
+            if described and (settings := described.signatures.get(cell.metric)):
+                methods = found.setdefault(cell.metric, {}).setdefault(settings, {})
+                methods[cell.method_title] = None
+    notes = []
+    for name, by_settings in found.items():
+        if len(by_settings) > 1:
+            listed = "; ".join(f"{one}: {', '.join(rows)}" for one, rows in by_settings.items())
+            notes.append(
+                f"{metric_title(name)}: computed with different settings, which cannot be "
+                f"compared; score these runs again (`lampbench score`): {listed}."
+            )
+    return notes

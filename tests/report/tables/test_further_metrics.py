@@ -7,6 +7,7 @@ import pytest
 
 from lampbench.record.runs import load_runs
 from lampbench.record.write import write_run
+from lampbench.scoring import ScoringDescription
 
 SETUP = "bundled, preset small, data bundled"
 
@@ -91,6 +92,18 @@ def test_an_unknown_metric_is_in_the_tables_for_programs(with_metric, call):
 def test_a_metric_that_the_registry_knows_is_shown_as_it_says(with_metric, read):
     with_metric("cope", name="bertscore", value=-0.5)
     assert "| BERTScore |" in read("further-metrics").replace("  ", "")
+
+
+def test_scores_by_different_settings_are_told(with_metric, read, tmp_path):
+    """As of two judges, one after the other: nothing else in the table tells them apart."""
+    for method, settings in (("cope", "model:x"), ("oppu", "model:y"), ("rag", "model:x")):
+        run = with_metric(method, name="judge", value=3.0)
+        described = ScoringDescription({"judge": settings}, {}, {})
+        manifest = replace(run.manifest, scoring=described)
+        write_run(tmp_path / "results", manifest, run.predictions, run.scores, replace=True)
+        told = "settings, which cannot be compared" in read("further-metrics")
+        assert told == (method != "cope")
+    assert "model:x: RAG, CoPe; model:y: OPPU." in read("further-metrics")
 
 
 def test_every_format_and_page_survives_an_unknown_metric(with_metric, call, tmp_path):
