@@ -3,7 +3,7 @@
 import gc
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lampbench.core.device import require_device_name
@@ -67,16 +67,16 @@ class EngineOptions:
         """The names of all engines that are named, the run's own first."""
         return tuple(dict.fromkeys((self.engine, *self.stages.values())))
 
-    def given(self) -> list[str]:
+    def given(self) -> dict[str, Any]:
         """The options that were given of those that engines may ignore, as `EngineSetup` has."""
         values = {
             "device": self.device,
             "dtype": self.dtype,
             "chat_template": self.chat_template,
             "batch_size": self.batch_size,
-            "model_arguments": self.arguments.given(),
+            "model_arguments": self.arguments if self.arguments.given() else None,
         }
-        return [name for name, value in values.items() if value]
+        return {name: value for name, value in values.items() if value}
 
 
 @dataclass
@@ -205,17 +205,18 @@ class EnginePool:
         options, plugin = self.options, self.plugin(engine)
         spec = plugin.model(model)
         given = options.engine_arguments.get(engine, {})
-        return EngineSetup(
+        told = EngineSetup(
             model=spec,
-            dtype=options.dtype or spec.dtype,
+            dtype=spec.dtype,
             fidelity=self.fidelity,
             store=self.cache,
             say=self.progress.say,
-            device=options.device,
-            chat_template=options.chat_template or spec.chat_template,
-            batch_size=options.batch_size,
-            model_arguments=options.arguments,
+            chat_template=spec.chat_template,
             arguments=engine_arguments(engine, plugin.arguments, given),
+        )
+        # what it ignores is another engine's, and must not seem to be its own in keys and manifests
+        return replace(
+            told, **{k: v for k, v in options.given().items() if k not in plugin.ignored}
         )
 
     def identity(
@@ -235,7 +236,7 @@ class EnginePool:
                 "dtype": setup.dtype,
                 "chat_template": setup.chat_template,
             }
-            if changes := self.options.arguments.changes():
+            if changes := setup.model_arguments.changes():
                 found["arguments"] = changes
             told = dict(plugin.identity(setup))
             if (code := self.foreign_code(plugin)) is not None:
@@ -305,7 +306,7 @@ class EnginePool:
     def device(self, model: str, engine: str | None = None) -> str:
         """Device of an open engine; of one that is not open, what was asked for."""
         found = self._open.get(self._place(model, engine))
-        return found.device if found else self.options.device or "auto"
+        return found.device if found else self.setup(model, engine).device or "auto"
 
     def _place(self, model: str, engine: str | None) -> tuple[str, str]:
         return engine or self.options.engine, model

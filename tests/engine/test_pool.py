@@ -64,6 +64,15 @@ def test_an_option_that_no_engine_of_the_run_uses_is_refused(pool):
         pool(batch_size=2).require_used(["reference"])
 
 
+def test_an_engine_is_not_told_what_it_ignores(pool):
+    """Its key and its manifest would name what another engine of the run was told."""
+    made = pool(dtype="float32", engine_arguments={"openai": {"api_base": "http://localhost:1"}})
+    local, remote = made.setup("bundled-small"), made.setup("any", "openai")
+    assert (local.device, local.dtype) == ("cpu", "float32")
+    assert (remote.device, remote.dtype, made.identity("any", "openai")["dtype"]) == (None, "", "")
+    assert made.device("any", "openai") == "auto"
+
+
 def test_one_engine_is_in_memory_at_a_time(pool, model_folder):
     made = pool()
     first = made.get(str(model_folder("llama")))
