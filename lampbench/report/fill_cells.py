@@ -187,7 +187,7 @@ def _alike(runs: Sequence[Run]) -> tuple[list[Run], list[ExcludedRun]]:
                     "run it again"
                 )
                 others.append(ExcludedRun(run, reason))
-            elif not run.manifest.failed_users and not _same_queries(run.scores, whole[-1].scores):
+            elif not run.manifest.failed_users and not same_queries(run.scores, whole[-1].scores):
                 reason = "answers other queries than the newest run of its column: run it again"
                 others.append(ExcludedRun(run, reason))
             else:
@@ -195,7 +195,7 @@ def _alike(runs: Sequence[Run]) -> tuple[list[Run], list[ExcludedRun]]:
     return alike, others
 
 
-def _same_queries(one: ScoreTable, other: ScoreTable) -> bool:
+def same_queries(one: ScoreTable, other: ScoreTable) -> bool:
     """Whether two runs answered the same queries, of which the same could be scored."""
     if one.has_same_places(other):
         return all(map(eq, one.has_reference(), other.has_reference()))
