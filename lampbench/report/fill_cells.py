@@ -71,7 +71,7 @@ def fill_cells(
         fitting = [
             setup
             for setup in beside
-            if (one := ours.get((setup, column))) is None or same_queries(run.scores, one.scores)
+            if (one := ours.get((setup, column))) is None or answer_the_same(run.scores, one.scores)
         ]
         if not fitting:
             reason = "answers other queries than our runs of its column: make both again"
@@ -200,7 +200,9 @@ def of_same_queries(
                     "run it again"
                 )
                 others.append(ExcludedRun(run, reason))
-            elif not run.manifest.failed_users and not same_queries(run.scores, whole[-1].scores):
+            elif not run.manifest.failed_users and not answer_the_same(
+                run.scores, whole[-1].scores
+            ):
                 reason = "answers other queries than the newest run of its column: run it again"
                 others.append(ExcludedRun(run, reason))
             else:
@@ -208,7 +210,7 @@ def of_same_queries(
     return alike, others
 
 
-def same_queries(one: ScoreTable, other: ScoreTable) -> bool:
+def answer_the_same(one: ScoreTable, other: ScoreTable) -> bool:
     """Whether two runs answered the same queries, of which the same could be scored."""
     if one.has_same_places(other):
         return all(map(eq, one.has_reference(), other.has_reference()))

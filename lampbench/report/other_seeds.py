@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from lampbench.record.recorded_run import Run, read_run
 from lampbench.report.cell_scores import CellScore, score_cell
 from lampbench.report.common_seeds import gaps_by_seed
-from lampbench.report.fill_cells import newest_runs, same_queries
+from lampbench.report.fill_cells import answer_the_same, newest_runs
 from lampbench.report.metric_range import within_differences
 from lampbench.report.seed_spread import SeedSpread, seed_spread
 from lampbench.report.setups import age, column_of, settings_of, setup_of
@@ -51,7 +51,7 @@ def _of_all_seeds(run: Run) -> Sequence[Run]:
     for path in sorted(run.path.absolute().parent.iterdir()):
         try:
             one = read_run(path)
-            if _kind(one) == _kind(run) and same_queries(one.scores, run.scores):
+            if _kind(one) == _kind(run) and answer_the_same(one.scores, run.scores):
                 alike.append(one)
         except LampbenchError:
             continue  # another kind of file, or a run that `lampbench list runs` complains about
