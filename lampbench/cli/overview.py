@@ -71,12 +71,20 @@ def overview(
 def _example(
     board: "Board", setup: "Setup", column: "Column", cells: Sequence["CellScore"]
 ) -> "AnsweredQuery":
-    """The query of the last method's median gain over the first; any where they never differ."""
-    from lampbench.report.example_answers import Pick, answered_queries, differing
+    """The query of the last method's median gain over the first; any where they never differ.
 
-    pick: Pick = "median" if differing(cells[0], cells[-1]) else "drawn"
+    Raises:
+        LampbenchError: no query is answered by all.
+    """
+    from lampbench.report.example_answers import Pick, answered_queries
+    from lampbench.util.errors import LampbenchError
+
+    picks: tuple[Pick, ...] = ("median", "drawn")
     methods = [cell.method for cell in cells]
-    return answered_queries(board, column, setup, methods, pick, 1)[0]
+    for pick in picks:
+        if found := answered_queries(board, column, setup, methods, pick, 1):
+            return found[0]
+    raise LampbenchError(f"{', '.join(methods)} answer no query in common; name other runs")
 
 
 def _record(

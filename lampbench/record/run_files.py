@@ -20,6 +20,7 @@ from lampbench.scoring.prediction_row import PredictionRow
 from lampbench.scoring.score_table import Place, ScoreTable
 from lampbench.util.bounds import LARGEST_SCORE
 from lampbench.util.disk_list import BlocksFile, DiskList, listed
+from lampbench.util.errors import LampbenchError
 from lampbench.util.ordered_lookup import OrderedLookup
 
 T = TypeVar("T")
@@ -126,7 +127,10 @@ def check_scores(found: ScoreTable, manifest: Manifest) -> ScoreTable:
     """
     _check_distinct(found)
     pooled = manifest.scoring.pooled if manifest.scoring else ()
-    means = aggregate(found, pooled)
+    try:
+        means = aggregate(found, pooled)
+    except LampbenchError as error:  # values that no metric gave
+        raise ValueError(str(error)) from error
     # what a plugin makes of its values is its own affair, and the plugin may not be here
     checked = {name for name in means if name not in pooled or is_built_in(name)}
     same = counts(found) == manifest.counts and _equal(manifest.scores, means, checked)

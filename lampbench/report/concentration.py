@@ -9,7 +9,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+
+from lampbench.report.resampling import DECIMALS, Floats, residuals
 
 TOP = 10
 """One user in so many is looked at; at least one."""
@@ -71,7 +72,7 @@ class Concentration:
         return found
 
 
-def concentration(sums: NDArray[np.float64], sizes: NDArray[np.float64]) -> Concentration:
+def concentration(sums: Floats, sizes: Floats) -> Concentration:
     """How users share a difference; user u's `sizes[u]` differences add up to `sums[u]`."""
     users = len(sums)
     top = max(1, users // TOP)
@@ -79,7 +80,7 @@ def concentration(sums: NDArray[np.float64], sizes: NDArray[np.float64]) -> Conc
     direction = math.copysign(1.0, total)
     ordered = np.sort(direction * sums)[::-1]
     gained = float(ordered[ordered > 0].sum())
-    apart = direction * (sums - total / sizes.sum() * sizes)
+    apart = direction * np.round(residuals(sums, sizes), DECIMALS)
     spread = float(np.mean(apart**2)) ** 1.5
     return Concentration(
         users=users,

@@ -119,7 +119,8 @@ def _picked(cells: Sequence[CellScore], places: list[Place], pick: Pick) -> list
     if pick == "drawn" or len(cells) < 2:
         return sorted(places, key=query_hash)
     if pick == "median":
-        gains = differing(cells[0], cells[-1])
+        shown = set(places)
+        gains = {p: gain for p, gain in differing(cells[0], cells[-1]).items() if p in shown}
         middle = median_low(gains.values()) if gains else 0.0
         return sorted(gains, key=lambda place: (abs(gains[place] - middle), query_hash(place)))
     *others, last = compared_scores(*cells)

@@ -1,7 +1,7 @@
 """Which runs fill the cells of tables, and which are excluded, with the reason."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter, eq
 
@@ -45,15 +45,17 @@ def fill_cells(
     Histories of all users are whole, or were all cut to `max_history` records.
 
     An external run, whose settings are not known here, has a row of its own, marked, in every
-    setup that has runs of its model on its data; where there is none, in a setup of its own.
+    setup that has runs of its model on its data and of the same queries; where there are no runs
+    of its model on its data, in a setup of its own.
     Submitted runs have rows of their own too, one for each submitter.
     """
     cells: dict[tuple[Setup, Column, str], list[Run]] = defaultdict(list)
     alike_cut, others = _of_length(sorted(runs, key=age), max_history)
     whole, few = _on_all_users(alike_cut)
-    alike, unlike = _alike(whole)
+    alike, unlike = of_same_queries(whole)
     others += [*few, *unlike]
     external = []
+    ours: dict[tuple[Setup, Column], Run] = {}
     for run in alike:
         changed = changes(run.manifest)
         if changed:
@@ -62,10 +64,19 @@ def fill_cells(
             external.append(run)
         else:
             cells[setup_of(run), column_of(run), row_name(run)].append(run)
-    places = {(setup, column) for setup, column, _ in cells}
+            ours[setup_of(run), column_of(run)] = run
     for run in external:
         column = column_of(run)
-        for setup in _setups_beside(run, places):
+        beside = _setups_beside(run, ours)
+        fitting = [
+            setup
+            for setup in beside
+            if (one := ours.get((setup, column))) is None or answer_the_same(run.scores, one.scores)
+        ]
+        if not fitting:
+            reason = "answers other queries than our runs of its column: make both again"
+            others.append(ExcludedRun(run, reason))
+        for setup in fitting:
             cells[setup, column, row_name(run)].append(run)
     found = []
     for (setup, column, _), candidates in sorted(cells.items(), key=lambda item: item[0]):
@@ -169,14 +180,16 @@ def _data_of(run: Run) -> tuple[Setup, str, object]:
     return setup, run.manifest.task, replace(options, users=None) if options else None
 
 
-def _alike(runs: Sequence[Run]) -> tuple[list[Run], list[ExcludedRun]]:
-    """Of runs in order of age: those like the newest of their column, and the rest.
+def of_same_queries(
+    runs: Sequence[Run], column: Callable[[Run], Column] = column_of
+) -> tuple[list[Run], list[ExcludedRun]]:
+    """Of runs in order of age: those like the newest of their `column`, and the rest.
 
     Runs with failed users answer fewer queries, as their manifests say; they pass.
     """
     columns: dict[tuple[Setup, Column], list[Run]] = defaultdict(list)
     for run in runs:
-        columns[setup_of(run), column_of(run)].append(run)
+        columns[setup_of(run), column(run)].append(run)
     alike, others = [], []
     for members in columns.values():
         whole = [run for run in members if not run.manifest.failed_users]
@@ -188,7 +201,9 @@ def _alike(runs: Sequence[Run]) -> tuple[list[Run], list[ExcludedRun]]:
                     "run it again"
                 )
                 others.append(ExcludedRun(run, reason))
-            elif not run.manifest.failed_users and not _same_queries(run.scores, whole[-1].scores):
+            elif not run.manifest.failed_users and not answer_the_same(
+                run.scores, whole[-1].scores
+            ):
                 reason = "answers other queries than the newest run of its column: run it again"
                 others.append(ExcludedRun(run, reason))
             else:
@@ -196,7 +211,7 @@ def _alike(runs: Sequence[Run]) -> tuple[list[Run], list[ExcludedRun]]:
     return alike, others
 
 
-def _same_queries(one: ScoreTable, other: ScoreTable) -> bool:
+def answer_the_same(one: ScoreTable, other: ScoreTable) -> bool:
     """Whether two runs answered the same queries, of which the same could be scored."""
     if one.has_same_places(other):
         return all(map(eq, one.has_reference(), other.has_reference()))

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from lampbench.record.recorded_run import Run
 from lampbench.report.cell_scores import CellScore, score_cell
 from lampbench.report.common_seeds import on_common_seeds
-from lampbench.report.fill_cells import ExcludedRun, fill_cells, in_order
-from lampbench.report.setups import Column, Setup
+from lampbench.report.fill_cells import ExcludedRun, fill_cells, in_order, of_same_queries
+from lampbench.report.setups import Column, Setup, age, column_of
 
 WHOLE = "all"
 
@@ -51,14 +51,21 @@ def history_series(
     """The series among runs that fill no cell, and the rest; `scores` are those of the cells.
 
     For each length, runs are chosen by the rules by which cells are filled. Data belong together
-    whose whole histories are the same.
+    whose whole histories are the same; the newest run on them decides which queries are answered.
     """
+    scores, others = list(scores), list(others)
+    whole = {run.path: run for score in scores for run in score.chosen}
+    cut = [one.run for one in others if one.run.manifest.dataset.max_history is not None]
+    _, unlike = of_same_queries(sorted([*whole.values(), *cut], key=age), _whole)
+    odd = {one.run.path: one for one in unlike}
     by_length: dict[int, list[Run]] = defaultdict(list)
     left = []
     for other in others:
         most = other.run.manifest.dataset.max_history
         if most is None:
             left.append(other)
+        elif other.run.path in odd:
+            left.append(_with_length(odd[other.run.path], most))
         else:
             by_length[most].append(other.run)
     chosen: dict[tuple[Setup, Column, str], dict[int | None, tuple[Run, ...]]] = defaultdict(dict)
@@ -66,10 +73,10 @@ def history_series(
         found, passed = fill_cells(runs, most)
         left += [_with_length(one, most) for one in passed]
         for score in found:
-            chosen[score.setup, _whole(score), score.method][most] = score.chosen
+            chosen[score.setup, _whole(score.chosen[-1]), score.method][most] = score.chosen
     for score in scores:
         place = score.setup, score.column, score.method
-        if place in chosen:
+        if place in chosen and not any(run.path in odd for run in score.chosen):
             chosen[place][None] = score.chosen
     series = [
         HistorySeries(*place, _lengths(*place[:2], chosen[place])) for place in sorted(chosen)
@@ -89,10 +96,10 @@ def _lengths(
     )
 
 
-def _whole(score: CellScore) -> Column:
+def _whole(run: Run) -> Column:
     """The column that the data had before histories were cut."""
-    whole = score.chosen[-1].manifest.dataset.cut_from
-    return replace(score.column, fingerprint=whole) if whole else score.column
+    column, whole = column_of(run), run.manifest.dataset.cut_from
+    return replace(column, fingerprint=whole) if whole else column
 
 
 def _with_length(other: ExcludedRun, most: int) -> ExcludedRun:

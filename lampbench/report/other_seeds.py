@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from lampbench.record.recorded_run import Run, read_run
 from lampbench.report.cell_scores import CellScore, score_cell
 from lampbench.report.common_seeds import gaps_by_seed
-from lampbench.report.fill_cells import newest_runs
+from lampbench.report.fill_cells import answer_the_same, newest_runs
 from lampbench.report.metric_range import within_differences
 from lampbench.report.seed_spread import SeedSpread, seed_spread
 from lampbench.report.setups import age, column_of, settings_of, setup_of
@@ -43,15 +43,19 @@ def compare_seeds(ours: Run, theirs: Run, metric: str) -> SeedComparison | None:
 
 
 def _of_all_seeds(run: Run) -> Sequence[Run]:
-    """A run and the sound ones beside it that differ only in the seed, the newest of each seed."""
-    found = []
+    """A run and the sound ones beside it that differ only in the seed, the newest of each seed.
+
+    Those that answer other queries, since a user was removed from some, are left out.
+    """
+    alike = []
     for path in sorted(run.path.absolute().parent.iterdir()):
         try:
-            found.append(read_run(path))
+            one = read_run(path)
+            if _kind(one) == _kind(run) and answer_the_same(one.scores, run.scores):
+                alike.append(one)
         except LampbenchError:
             continue  # another kind of file, or a run that `lampbench list runs` complains about
-    alike = [one for one in sorted(found, key=age) if _kind(one) == _kind(run)]
-    chosen, _ = newest_runs([*alike, run])
+    chosen, _ = newest_runs([*sorted(alike, key=age), run])
     return chosen
 
 

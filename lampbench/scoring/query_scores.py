@@ -119,8 +119,8 @@ def score_differences(
         alone = len(ours.keys() - theirs.keys()), len(theirs.keys() - ours.keys())
         raise LampbenchError(
             f"scores of different queries cannot be compared: {alone[0]} are only in the first run "
-            f"and {alone[1]} only in the second; score both again (lampbench score), with a metric "
-            "that has a value of the same queries for both"
+            f"and {alone[1]} only in the second; run again what answers fewer, or score both again "
+            "(lampbench score) with a metric that has a value of the same queries for both"
         )
     return {place: score - theirs[place] for place, score in ours.items()}
 

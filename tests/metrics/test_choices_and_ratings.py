@@ -2,15 +2,23 @@
 
 import math
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from lampbench.record.recorded_run import Run
 from lampbench.record.rescore import HistorySource, rescore
+from lampbench.record.run_files import check_scores
 from lampbench.record.runs import load_runs
 from lampbench.registry import Registry
-from lampbench.scoring import PredictionRow, Scoring, aggregate, score_predictions
+from lampbench.scoring import (
+    PredictionRow,
+    Scoring,
+    ScoringDescription,
+    aggregate,
+    score_predictions,
+)
 from lampbench.util.errors import LampbenchError
 
 TAGS = ("sci-fi", "classic", "comedy", "dark comedy", "violence")
@@ -172,8 +180,6 @@ class TestRuns:
         assert pooled(again) == ("rmse",)
 
     def test_a_forged_number_is_found(self, recorded, tmp_path) -> None:
-        from dataclasses import replace
-
         from lampbench.record.run_files import read_scores
         from lampbench.scoring import Means
 
@@ -242,6 +248,15 @@ def test_what_is_no_code_of_a_choice_needs_no_memory() -> None:
     """As in the file of a damaged run: such a number says how many choices there are."""
     with pytest.raises(ValueError, match="no code of a reference"):
         Registry().metric("macro_f1").summary([2e6 + 1001, 1e18], [0.5, 0.5])
+
+
+def test_scores_of_which_no_number_can_be_made_are_those_of_a_damaged_run(record) -> None:
+    """So that tables leave the run out and name it."""
+    run = record("cope")
+    described = ScoringDescription({}, {}, {}, ("macro_f1",))
+    columns = {**run.scores.columns, "macro_f1": [0.5] * len(run.scores)}
+    with pytest.raises(ValueError, match="macro_f1 gave nan"):
+        check_scores(replace(run.scores, columns=columns), replace(run.manifest, scoring=described))
 
 
 def test_more_choices_than_a_code_tells_apart_are_refused():

@@ -154,6 +154,8 @@ def test_other_seeds_of_both_runs_are_compared_too(scored, call):
     scored("cope", shifted(0.3), seed=3, key="c3")  # the other has no such seed
     scored("cope", shifted(0.4), seed=4, key="c4", overrides={"decoding.alpha": 0.5})
     scored("oppu", THEIRS, seed=4, key="o4")
+    for method in ("cope", "oppu"):  # recorded after a user had been removed from the others
+        scored(method, {**THEIRS, "more": [0.2]}, seed=5, key=f"{method[0]}5")
     found = json.loads(call("compare", "c1", "o1", "--format", "json")[1])
     assert found["seeds"]["spread"]["seeds"] == [0, 1, 2]
     assert found["seeds"]["spread"]["differences"] == pytest.approx([0.04, 0.05, 0.06])

@@ -38,6 +38,11 @@ def test_few_users_far_in_the_other_direction():
     assert found.warnings() == ["a few users differ far in the other direction"]
 
 
+@pytest.mark.parametrize("users", range(10, 25))
+def test_where_all_users_differ_alike_an_error_of_rounding_is_no_asymmetry(users):
+    assert of([0.1] * users).asymmetry == of([0.7] * users, np.full(users, 3.0)).asymmetry == 0
+
+
 def test_asymmetry_is_the_skewness_of_what_the_mean_leaves():
     sums, sizes = np.array([3.0, 1.0, -0.5, 0.2]), np.array([2.0, 1.0, 4.0, 1.0])
     left = sums - sums.sum() / sizes.sum() * sizes

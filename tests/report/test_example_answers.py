@@ -85,3 +85,18 @@ def test_a_gain_is_that_of_common_seeds(scored, call):
     for pick in ("gain", "median"):
         shown = call("examples", *arguments, "--pick", pick, "--count", "1")[1]
         assert "### a, q1" in shown
+
+
+def test_a_query_that_one_of_the_runs_does_not_answer_is_no_example(scored, call):
+    """As after a user was removed from one of them, or failed there."""
+    scored("tam", {"a": [0.1], "b": [0.2]}, key="t1")
+    scored("oppu", {"a": [0.3]}, key="o1")
+    scored("cope", {"a": [0.2], "b": [0.9]}, key="c1")
+    scored("rag", {"c": [0.2]}, key="r1")
+    named = [word for key in ("t1", "o1", "c1") for word in ("--run", key)]
+    code, out, err = call("examples", *named, "--pick", "median")
+    assert (code, err) == (0, "") and "cope to 0" in out and "### b" not in out
+    code, _, err = call("overview", *named)
+    assert code == 2 and "run again what answers fewer" in err
+    code, _, err = call("overview", "--run", "t1", "--run", "r1")
+    assert code == 2 and "answer no query in common" in err

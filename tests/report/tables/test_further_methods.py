@@ -49,6 +49,17 @@ def test_an_external_run_alone_has_a_setup_of_its_own(record, read, changes):
     assert "preset external" in read("further-methods") and "0.400" not in read("main")
 
 
+def test_an_external_run_that_answers_other_queries_is_excluded(scored, call):
+    """As after a user was removed from our runs, and not from the data that it was imported for."""
+    few = {f"u{i}": [0.1 * i, 0.2] for i in range(6)}
+    scored("oppu", few)
+    scored("cope", {**few, "more": [0.4]}, key="theirs", **ELSEWHERE)
+    assert call("leaderboard")[0] == 0
+    assert "‡" not in call("table", "further-methods")[1]
+    found = call("table", "excluded-runs")[1]
+    assert "CoPe ‡" in found and "answers other queries than our runs of its column" in found
+
+
 def test_no_mark_without_external_runs(record, read):
     record("cope")
     assert "‡" not in read("scores") + read("further-methods")

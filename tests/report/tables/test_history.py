@@ -77,6 +77,21 @@ def test_changed_settings_and_earlier_runs_are_excluded_with_their_length(of_len
     assert row["What differs"] == "max-history 4: user_sft.rank=4"
 
 
+@pytest.mark.parametrize("newest", [None, 4])
+def test_lengths_that_answer_other_queries_than_the_newest_are_excluded(
+    of_length, scored, call, newest
+):
+    """As after a user was removed from the runs that there were, and not from the data."""
+    for most in (1, None if newest else 4):
+        of_length("oppu", most, 0.2)
+    more = {f"u{i}": [0.3, 0.4] for i in range(9)}
+    scored("oppu", more, key="new", dataset=data(newest), created="2126-05-01T00:00:00+00:00")
+    code, out, _ = call("table", "history")
+    assert code == 0 and "| 1 " not in out and ("| 4 " in out) == (newest == 4)
+    code, out, _ = call("table", "excluded-runs")
+    assert code == 0 and "max-history 1: answers other queries than the newest run" in out
+
+
 def test_costs_are_per_user(of_length, read, cells, call):
     stages = [
         {"stage": "user_sft", "trained_tokens": 800, "seconds": 4.0},
