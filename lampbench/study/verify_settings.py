@@ -12,6 +12,7 @@ from lampbench.core.dataset import Dataset
 from lampbench.engine.models import BUNDLED, MODEL_PRESETS
 from lampbench.engine.pool import DEFAULT_ENGINE, IN_THIS_PROCESS
 from lampbench.execution.fill_manifest import method_parts
+from lampbench.execution.plan import Plan
 from lampbench.plugin.hyperparameter import SourcedValue
 from lampbench.record.import_export import external_key
 from lampbench.record.manifest import PREDICT, Manifest
@@ -107,11 +108,20 @@ def _verify_keys(manifest: Manifest, found: SubmissionFindings) -> None:
             f"method_parts names {short_repr(manifest.method_parts.get(wrong))} as {wrong}, which "
             f"method {manifest.method} does not have"
         )
+    elif (titles := (manifest.method_title, manifest.task_title)) != (known := _titles(plan)):
+        found.refused.append(
+            f"method_title and task_title are {short_repr(titles)}, not {short_repr(known)}"
+        )
     else:
         found.checked.append(
-            "key and stages are those of the stated settings, data and model; method_parts are the "
-            "method's"
+            "key and stages are those of the stated settings, data and model; parts and titles are "
+            "the method's and the task's"
         )
+
+
+def _titles(plan: Plan) -> tuple[str, str]:
+    """What the plan's run would be called in tables."""
+    return plan.method.title or plan.method.name, plan.executor.task.title
 
 
 def _other_parts(recorded: Mapping[str, Any], actual: Mapping[str, Any]) -> str:

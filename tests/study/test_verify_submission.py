@@ -174,6 +174,14 @@ def test_parts_that_the_method_does_not_have_are_refused(
     assert line.startswith("method_parts names") and f"as {field}, which method base" in line
 
 
+@pytest.mark.parametrize("title", ["method_title", "task_title"])
+def test_a_run_under_another_title_is_refused(folder: Path, title: str) -> None:
+    """Tables name rows and columns by it."""
+    forge(folder, lambda manifest, scores: (replace(manifest, **{title: "CoPe"}), scores))
+    (line,) = refused(verify_submission(folder))
+    assert line.startswith("method_title and task_title are") and "'CoPe'" in line
+
+
 def test_parts_that_an_earlier_version_did_not_name_may_be_missing() -> None:
     now = {"prompting": {"part": "rag", "retriever": {"part": "bm25"}}, "adaptation": None}
     then = {**now, "prompting": {"part": "rag"}}
