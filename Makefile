@@ -210,14 +210,16 @@ diagnoses: study-personal study-real
 		> tuning/diagnoses/smollm2-135m-topic_writing.json
 
 # The real model, as far as it has been recorded.
+REAL := --method base --method rag --method tam --method tam_head --method oppu \
+	--method oppu_swapped --method oppu_cd --method oppu_dpo --method cope --model smollm2-135m
 study-real: env $(SMOLLM2)
 	$(ONE_CORE) run $(ONCE) --method copy_nearest --method copy_recent --task news_headline \
 		--model smollm2-135m
 	$(ONE_CORE) run $(DRAWN) --method oppu_swapped --method tam_head --task news_headline \
 		--model smollm2-135m $(SEEDS:%=--seed %)
-	$(ONE_CORE) run --method base --method rag --method tam --method tam_head --method oppu \
-		--method oppu_swapped --method oppu_head --method oppu_cd --method oppu_dpo --method cope \
-		--task topic_writing --model smollm2-135m
+	$(ONE_CORE) run $(REAL) --method oppu_head --task topic_writing
+	$(ONE_CORE) run --method tam --task topic_writing --model smollm2-135m --seed 1
+	$(ONE_CORE) run $(REAL) --task scholarly_title --users 50
 
 study-models: env
 	$(REPRODUCE) --model bundled --model bundled-small --experiment cross-model --run
