@@ -56,7 +56,8 @@ def test_parts_that_the_method_does_not_have_are_refused(
 @pytest.mark.parametrize("title", ["method_title", "task_title"])
 def test_a_run_under_another_title_is_refused(folder: Path, title: str) -> None:
     """Tables name rows and columns by it."""
-    forge(folder, lambda manifest, scores: (replace(manifest, **{title: "CoPe"}), scores))
+    other: dict[str, Any] = {title: "CoPe"}
+    forge(folder, lambda manifest, scores: (replace(manifest, **other), scores))
     (line,) = refused(verify_submission(folder))
     assert line.startswith("method_title and task_title are") and "'CoPe'" in line
 
