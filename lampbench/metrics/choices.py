@@ -73,7 +73,7 @@ class MacroF1(Metric):
         import numpy as np
 
         codes, shares = np.asarray(values).astype(np.int64), np.asarray(weights)
-        if codes.max() >= _PLACES**3:
+        if codes.min() < _PLACES**2 or codes.max() >= _PLACES**3:
             raise ValueError("a value of macro_f1 is no code of a reference and an answer")
         chosen, wanted = codes % _PLACES, codes // _PLACES % _PLACES
         bins = int(codes.max() // _PLACES**2) + 1
