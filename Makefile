@@ -219,7 +219,7 @@ study-real: env $(SMOLLM2)
 		--model smollm2-135m $(SEEDS:%=--seed %)
 	$(ONE_CORE) run $(REAL) --method oppu_head --task topic_writing
 	$(ONE_CORE) run --method tam --task topic_writing --model smollm2-135m --seed 1
-	$(ONE_CORE) run $(REAL) --task scholarly_title --users 50
+	$(ONE_CORE) run $(REAL) --method pag --task scholarly_title --users 50
 
 study-models: env
 	$(REPRODUCE) --model bundled --model bundled-small --experiment cross-model --run
