@@ -129,7 +129,7 @@ def sides(name, args, files):
 
     Two methods that draw are compared on the seeds that both have.
     """
-    metric = next((one for one in args if one in ("rouge1", "rougeL")), "rougeL")
+    metric = next((one for one in args if one in ("rouge1", "rougeL", "length_ratio")), "rougeL")
     match name:
         case "score" | "gain":
             named = [(each, {"model": args[0]}) for each in args[2 : 4 if name == "gain" else 3]]
