@@ -17,6 +17,7 @@ from benchmarks.workloads import MODELS, SHAPES, Workload
 from lampbench.engine.protocol import GenerateRequest
 
 OPERATIONS = ("greedy", "contrastive", "sample")
+PEERS = ("reference", "peft_mixed")
 
 
 def compare(
@@ -27,21 +28,22 @@ def compare(
     rounds: int,
     alone: int,
     mixed: PeftMixed | None = None,
+    peers: Sequence[str] = PEERS,
 ) -> dict[str, Any]:
     """Ratios and rates of one operation at one number of users.
 
-    `lengths` are the tokens of prompt and answer; `mixed` has all users' adapters. The reference
-    engine answers the first `alone` users only, one after the other; its seconds count
-    `users / alone` times.
+    `lengths` are the tokens of prompt and answer; `mixed` has all users' adapters, and is made if
+    it is among the `peers` and not given. The reference engine answers the first `alone` users
+    only, one after the other; its seconds count `users / alone` times.
 
     Raises:
         SystemExit: too many answers differ from a peer's, so that there is nothing to compare.
     """
     asked = work.requests(operation, *lengths, users)
     ours, slow = work.batched, work.reference
-    if mixed is None:
+    if mixed is None and "peft_mixed" in peers:
         mixed = PeftMixed(slow, work.tam, [work.user(i) for i in range(users)])
-    peft = mixed
+    peft: Any = mixed
     found: dict[str, Any] = {}
     few = min(alone, users)
 
@@ -49,11 +51,12 @@ def compare(
         return {(c.id, c.sample): c.token_ids for c in engine.generate(given)}
 
     def works(given: Sequence[GenerateRequest]) -> dict[str, Callable[[], None]]:
-        return {
+        each: dict[str, Callable[[], None]] = {
             "reference": lambda: found.update(reference=of(slow, given[:few])),
             "peft_mixed": lambda: found.update(peft_mixed=peft.answer(given)),
             "ours": lambda: found.update(ours=of(ours, given)),
         }
+        return {name: each[name] for name in (*peers, "ours")}
 
     for warm in works([replace(r, spec=replace(r.spec, max_new_tokens=2)) for r in asked]).values():
         warm()
@@ -63,9 +66,12 @@ def compare(
     answer = lengths[1]
     tokens = answer * sum(request.samples for request in asked)
     spent = timing.median(taken["ours"])
+    counted = {"reference": users / few}
     return {
-        "vs_reference": timing.ratio(taken["reference"], taken["ours"], users / few),
-        "vs_peft_mixed": timing.ratio(taken["peft_mixed"], taken["ours"]),
+        **{
+            f"vs_{peer}": timing.ratio(taken[peer], taken["ours"], counted.get(peer, 1.0))
+            for peer in peers
+        },
         "tokens_per_second": round(tokens / spent),
         "seconds": round(spent, 3),
         "answers_that_differ": differ,
@@ -83,7 +89,7 @@ def equal(found: Mapping[str, Mapping[tuple[str, int], Any]], strict: bool) -> d
             engines computes something else.
     """
     differ = {}
-    for peer in ("reference", "peft_mixed"):
+    for peer in found.keys() - {"ours"}:
         theirs, ours = found[peer], found["ours"]
         differ[peer] = sum(ours[key] != ids for key, ids in theirs.items())
         if strict and differ[peer] > max(1, len(theirs) // 50):

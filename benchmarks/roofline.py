@@ -14,7 +14,14 @@ from lampbench.engine.protocol import TrainJob
 def share(
     work: Workload, operation: str, users: int, prompt: int, answer: int, seconds: float
 ) -> float:
-    """Least possible time of one call of `generate`, divided by the time it took.
+    """Least possible time of one call of `generate`, divided by the time it took."""
+    return round(sum(least_seconds(work, operation, users, prompt, answer)) / seconds, 3)
+
+
+def least_seconds(
+    work: Workload, operation: str, users: int, prompt: int, answer: int
+) -> tuple[float, float]:
+    """Least possible seconds of reading the prompts, and of the steps after the first token.
 
     Reading prompts is bounded by operations (2 per weight and token), each step of decoding by
     operations or bytes, whichever takes longer: all weights once, every row's keys and values,
@@ -37,7 +44,7 @@ def share(
     for step in range(1, answer):
         read = (body + head) * size + rows * (prompt + step) * per_token + adapters
         decoding += max(read / copies, 2 * (body + head) * rows / products)
-    return float(round((reading + decoding) / seconds, 3))
+    return reading, decoding
 
 
 def trained_share(work: Workload, jobs: Sequence[TrainJob], seconds: float) -> float:

@@ -8,16 +8,17 @@ from pathlib import Path
 from unittest import mock
 
 from benchmarks import decoding, roofline, timing
-from benchmarks.gpu.sizes import SpeedPart, largest, reset_peak, speed_part
+from benchmarks.gpu.kernels import kernels
+from benchmarks.gpu.sizes import SpeedPart, fitting, largest, reset_peak, speed_part
 from benchmarks.peft_mixed import PeftMixed
 from benchmarks.workloads import words
 from lampbench.engine.batched import step_shape
 
 _ORDER = ("contrastive", "greedy", "sample")
 _FEW = 4  # tokens from which the time of more is foretold
-_RUNS = 4  # of an operation: one as it comes, three for the comparison with static steps
+_SOME = 17  # tokens of which the steps are timed, and compared with those of another kind
+_OTHER = {"graph": "exact", "exact": "static"}  # kinds of steps that are compared
 _MANY_LENGTHS = "contrastive, prompts of many lengths"
-_STATIC = {True: "graph", False: "static"}  # without CUDA, the same steps without a graph
 
 
 def main() -> None:
@@ -25,12 +26,19 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as home:
         part = speed_part(Path(home), main.__doc__)
         for number, operation in enumerate(_ORDER):
-            share = part.clock.left / 3 / (len(_ORDER) - number) / _RUNS
+            share = part.clock.left / 3 / (len(_ORDER) - number)
             part.attempt(operation, partial(_alone, part, operation, share))
-            title = f"{operation}, {_STATIC[part.on_cuda]} steps"
-            part.attempt(title, partial(_static, part, operation, title))
+        for operation in _ORDER[:2]:
+            title = f"{operation}, {_OTHER[part.work.batched._step]} steps"
+            part.attempt(title, partial(_other_steps, part, operation, title))
         part.attempt(_MANY_LENGTHS, partial(_many_lengths, part))
-        part.attempt("peers", partial(_peers, part))
+        for number, operation in enumerate(_ORDER):
+            share = part.clock.left / 2 / (len(_ORDER) - number)
+            part.attempt(operation, partial(_compare, part, operation, "reference", None, share))
+        part.attempt("peft_mixed", partial(_mixed, part))
+        if part.on_cuda:
+            title = "contrastive, kernels"
+            part.attempt(title, partial(_kernels, part, title))
         if part.errors:
             sys.exit("\n".join(part.errors))
 
@@ -38,35 +46,59 @@ def main() -> None:
 def _alone(part: SpeedPart, operation: str, allowed: float) -> None:
     """Ours, with no peer in the device's memory: speed, memory and share of the roofline."""
     run = partial(_seconds, part, operation)
-    run(2)  # warms up
-    answer = largest(part.sizes.lengths[1], run(_FEW) / _FEW, allowed)
-    _record_speed(part, operation, operation, answer)
+    run(_SOME)  # warms up
+    reading = run(1)
+    step = (run(_SOME) - reading) / (_SOME - 1)
+    answer = fitting(part.sizes.lengths[1], step, allowed - reading)
+    work, users = part.work, part.sizes.decoded
+    engine = work.batched
+    reset_peak(engine.device)
+    spent = run(answer)
+    prompt = part.asked(operation, 1)[0].prompt
+    read = len(engine._encoder.encode_prompt("", prompt, 10**6).ids)
+    samples = 3 if operation == "sample" else 1
+    least = roofline.least_seconds(work, operation, users, read, answer)
+    part.record(
+        operation,
+        users=users,
+        steps=engine._step,
+        prompt_tokens=read,
+        answer_tokens=answer,
+        seconds=round(spent, 3),
+        reading_seconds=round(reading, 3),
+        step_milliseconds=round(1000 * (spent - reading) / max(1, answer - 1), 3),
+        tokens_per_second=round(users * samples * answer / spent),
+        of_roofline=roofline.share(work, operation, users, read, answer, spent),
+        reading_of_roofline=round(least[0] / reading, 3),
+        steps_of_roofline=round(least[1] / max(1e-9, spent - reading), 3),
+        peak_bytes=timing.peak_memory(engine.device),
+    )
 
 
-def _static(part: SpeedPart, operation: str, title: str) -> None:
-    """The same with static steps, which a GPU replays as a CUDA graph; answers are compared.
+def _other_steps(part: SpeedPart, operation: str, title: str) -> None:
+    """Steps of another kind; the answers are compared.
 
-    The time includes that of recording the graphs.
+    The time of CUDA graphs includes that of recording them.
     """
     engine = part.work.batched
-    if "answer_tokens" not in part.page.get(operation, {}):
-        return  # ours has failed already
-    answer = part.page[operation]["answer_tokens"]
-    asked = part.asked(operation, answer)
-    exact = {(c.id, c.sample): c.token_ids for c in engine.generate(asked)}
-    engine._step = _STATIC[part.on_cuda]
+    own, asked = engine._step, part.asked(operation, _SOME)
+    expected = {(c.id, c.sample): c.token_ids for c in engine.generate(asked)}
+    spent = _seconds(part, operation, _SOME)
+    engine._step = _OTHER[own]
     try:
         found = {(c.id, c.sample): c.token_ids for c in engine.generate(asked)}  # warms up
-        _record_speed(part, operation, title, answer)
+        reading, other = _seconds(part, operation, 1), _seconds(part, operation, _SOME)
     finally:
-        engine._step = "exact"
-    differ = sum(found[key] != ids for key, ids in exact.items())
-    before = part.page[operation]["seconds"]
+        engine._step = own
+    differ = sum(found[key] != ids for key, ids in expected.items())
     part.record(
         title,
+        answer_tokens=_SOME,
+        seconds=round(other, 3),
+        step_milliseconds=round(1000 * (other - reading) / (_SOME - 1), 3),
+        vs_own_steps=round(other / spent, 2),
         answers_that_differ=differ,
-        of_answers=len(exact),
-        vs_exact_steps=round(before / part.page[title]["seconds"], 2),
+        of_answers=len(expected),
     )
 
 
@@ -91,25 +123,13 @@ def _many_lengths(part: SpeedPart) -> None:
     )
 
 
-def _record_speed(part: SpeedPart, operation: str, title: str, answer: int) -> None:
-    """Measure answers of `answer` tokens each, once, and record the speed under a title."""
-    work, users = part.work, part.sizes.decoded
-    engine = work.batched
-    reset_peak(engine.device)
-    spent = _seconds(part, operation, answer)
-    prompt = part.asked(operation, 1)[0].prompt
-    read = len(engine._encoder.encode_prompt("", prompt, 10**6).ids)
-    samples = 3 if operation == "sample" else 1
-    part.record(
-        title,
-        users=users,
-        prompt_tokens=read,
-        answer_tokens=answer,
-        seconds=round(spent, 3),
-        tokens_per_second=round(users * samples * answer / spent),
-        of_roofline=roofline.share(work, operation, users, read, answer, spent),
-        peak_bytes=timing.peak_memory(engine.device),
-    )
+def _kernels(part: SpeedPart, title: str) -> None:
+    """What the device does for a few tokens: reading prompts, and steps."""
+    engine, answer = part.work.batched, _SOME + 1
+    for name, tokens in (("reading", 1), ("steps", answer)):
+        asked = part.asked("contrastive", tokens)
+        found = kernels(lambda asked=asked: list(engine.generate(asked)), engine.device)  # type: ignore[misc]
+        part.record(title, **{name: found, f"{name}_answer_tokens": tokens})
 
 
 def _seconds(part: SpeedPart, operation: str, answer: int) -> float:
@@ -117,39 +137,43 @@ def _seconds(part: SpeedPart, operation: str, answer: int) -> float:
     return timing.seconds(lambda: list(engine.generate(asked)), engine.device)
 
 
-def _peers(part: SpeedPart) -> None:
-    """Ratios to the reference engine and to PEFT's mixed batches."""
+def _mixed(part: SpeedPart) -> None:
+    """Ratios to PEFT's mixed batches, which first load all users' adapters."""
     work, users = part.work, part.sizes.decoded
     mixed = PeftMixed(work.reference, work.tam, [work.user(i) for i in range(users)])
     for number, operation in enumerate(_ORDER):
         allowed = part.clock.left / (len(_ORDER) - number)
-        part.attempt(operation, partial(_compare, part, mixed, operation, allowed))
+        part.attempt(operation, partial(_compare, part, operation, "peft_mixed", mixed, allowed))
 
 
-def _compare(part: SpeedPart, mixed: PeftMixed, operation: str, allowed: float) -> None:
+def _compare(
+    part: SpeedPart, operation: str, peer: str, mixed: PeftMixed | None, allowed: float
+) -> None:
     """Compare with short answers, then with the longest for which there is time."""
     rounds = part.sizes.rounds
-    each = _round(part, mixed, operation, _FEW, 1) / _FEW
+    each = _round(part, mixed, operation, peer, _FEW, 1) / _FEW
     answer = largest(part.sizes.lengths[1], rounds * each, allowed - _FEW * each)
     if answer > _FEW:
-        _round(part, mixed, operation, answer, rounds)
+        _round(part, mixed, operation, peer, answer, rounds)
 
 
-def _round(part: SpeedPart, mixed: PeftMixed, operation: str, answer: int, rounds: int) -> float:
+def _round(
+    part: SpeedPart, mixed: PeftMixed | None, operation: str, peer: str, answer: int, rounds: int
+) -> float:
     """Record one comparison; returns the seconds of a round."""
     users, lengths = part.sizes.decoded, (part.sizes.lengths[0], answer)
-    found = decoding.compare(part.work, operation, lengths, users, rounds, alone=1, mixed=mixed)
+    found = decoding.compare(part.work, operation, lengths, users, rounds, 1, mixed, [peer])
     part.record(
         operation,
-        vs_reference=found["vs_reference"],
-        vs_peft_mixed=found["vs_peft_mixed"],
-        answers_that_differ=found["answers_that_differ"],
-        compared_answer_tokens=answer,
-        rounds=rounds,
-        peak_bytes_with_peers=found["peak_bytes"],
+        **{
+            f"vs_{peer}": found[f"vs_{peer}"],
+            f"answers_that_differ_from_{peer}": found["answers_that_differ"][peer],
+            f"answer_tokens_beside_{peer}": answer,
+            f"rounds_beside_{peer}": rounds,
+        },
     )
-    peers = found["vs_reference"]["median"] / users + found["vs_peft_mixed"]["median"]
-    return float(found["seconds"] * (1 + peers))
+    counted = 1 / users if peer == "reference" else 1.0
+    return float(found["seconds"] * (1 + counted * found[f"vs_{peer}"]["median"]))
 
 
 if __name__ == "__main__":

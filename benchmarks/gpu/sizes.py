@@ -60,6 +60,12 @@ def largest(most: int, unit_seconds: float, allowed: float) -> int:
     return size
 
 
+def fitting(most: int, unit_seconds: float, allowed: float) -> int:
+    """As many of `most` as are allowed, rounded down to a multiple of 16; at least 2."""
+    count = min(most, int(allowed / max(unit_seconds, 1e-9)))
+    return max(2, count - count % 16 if count > 16 else count)
+
+
 @dataclass
 class SpeedPart:
     """One family of measurements of one model; `page` is what was found so far."""

@@ -47,10 +47,15 @@ def _speed(values: Mapping[str, Any]) -> str:
             told.append(f"{values[name]['median']} x {peer}")
     if "vs_one_group" in values:
         told.append(f"{values['vs_one_group']} x all rows as long as the longest")
-    if "vs_exact_steps" in values:
-        told.append(f"{values['vs_exact_steps']} x steps as they come")
+    if "vs_own_steps" in values:
+        told.append(f"{values['vs_own_steps']} x the time of the default steps")
+    if "step_milliseconds" in values:
+        told.append(f"{values['step_milliseconds']} ms a step")
     if "of_roofline" in values:
         told.append(f"{values['of_roofline']:.2f} of the roofline")
+    if "steps_of_roofline" in values:
+        told.append(f"reading {values['reading_of_roofline']:.2f}")
+        told.append(f"steps {values['steps_of_roofline']:.2f}")
     if values.get("peak_bytes"):
         told.append(f"{values['peak_bytes'] / 2**30:.1f} GiB")
     if "error" in values:

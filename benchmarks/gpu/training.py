@@ -7,10 +7,11 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks import roofline, timing, training
-from benchmarks.gpu.sizes import SpeedPart, largest, reset_peak, speed_part
+from benchmarks.gpu.kernels import kernels
+from benchmarks.gpu.sizes import SpeedPart, fitting, reset_peak, speed_part
 
 _ORDER = ("sft", "dpo")
-_FEW = 2  # users from whose time that of more is foretold
+_FEW, _MORE = 1, 4  # users from whose times that of more is foretold
 _OF_A_STUDY = 100, 16  # users, and records of each
 
 
@@ -24,6 +25,8 @@ def main() -> None:
         for number, operation in enumerate(_ORDER):
             share = part.clock.left / (len(_ORDER) - number)
             part.attempt(operation, partial(_compare, part, operation, share))
+        if part.on_cuda:
+            part.attempt("sft, kernels", partial(_kernels, part, "sft, kernels"))
         if part.errors:
             sys.exit("\n".join(part.errors))
 
@@ -38,8 +41,9 @@ def _alone(part: SpeedPart, operation: str, allowed: float) -> None:
         return timing.seconds(lambda: list(engine.train(jobs, _ignore)), engine.device)
 
     run(1, f"warm-{operation}")
-    each = run(_FEW, f"few-{operation}") / _FEW
-    users = largest(sizes.trained, each, allowed)
+    few, more = run(_FEW, f"few-{operation}"), run(_MORE, f"more-{operation}")
+    each = max(0.0, more - few) / (_MORE - _FEW)  # the first one takes longer than each other
+    users = fitting(sizes.trained, each, allowed - few)
     reset_peak(engine.device)
     spent = run(users, f"measured-{operation}")
     jobs = work.jobs(operation, *sizes.examples, 2 * batch, batch, "again", users)
@@ -55,6 +59,14 @@ def _alone(part: SpeedPart, operation: str, allowed: float) -> None:
         of_roofline=roofline.trained_share(work, jobs, spent),
         peak_bytes=timing.peak_memory(engine.device),
     )
+
+
+def _kernels(part: SpeedPart, title: str) -> None:
+    """What the device does for two batches of some users."""
+    work, sizes = part.work, part.sizes
+    jobs = work.jobs("sft", *sizes.examples, 2 * sizes.batch, sizes.batch, "seen", _MORE)
+    found = kernels(lambda: list(work.batched.train(jobs, _ignore)), work.batched.device)
+    part.record(title, users=_MORE, **found)
 
 
 def _compare(part: SpeedPart, operation: str, allowed: float) -> None:

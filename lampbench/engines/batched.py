@@ -27,8 +27,8 @@ class Batched(EnginePlugin):
         EngineArgument(
             "step",
             str,
-            "a decoding step: as it comes, in static shapes, or replayed as a CUDA graph",
-            default="exact",
+            "a decoding step: as it comes, in static shapes, or replayed as a CUDA graph, which is "
+            "the default on CUDA; elsewhere it is exact",
             keyed=False,  # like the batch size: no token changes in float32
             choices=("exact", "static", "graph"),
         ),
@@ -91,7 +91,7 @@ class Batched(EnginePlugin):
             spec,
             batch_size=setup.batch_size,
             say=setup.say,
-            step=setup.arguments.get("step", "exact"),
+            step=setup.arguments.get("step"),
             batch_invariant=bool(setup.arguments.get("batch_invariant")),
             **options,  # type: ignore[arg-type]
         )
@@ -104,9 +104,12 @@ def _require_invariant(setup: EngineSetup) -> None:
     Raises:
         LampbenchError: one does.
     """
-    step, quantized = setup.arguments.get("step", "exact"), setup.model_arguments.quantization
+    step, quantized = setup.arguments.get("step"), setup.model_arguments.quantization
     for wrong, remedy in (
-        (step != "exact", f"it has steps of its own; leave out --engine-arg step={step}"),
+        (
+            step not in (None, "exact"),
+            f"it has steps of its own; leave out --engine-arg step={step}",
+        ),
         (quantized is not None, "it needs unquantised weights; leave out quantization"),
     ):
         if wrong:

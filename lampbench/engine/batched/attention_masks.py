@@ -7,13 +7,16 @@ from torch import Tensor
 
 from lampbench.engine.batched import step_attention
 
+# A GPU's kernel would copy a mask in every layer whose rows do not begin at multiples of 16 bytes.
+_ALIGNED = 8
+
 
 class AttentionMasks:
     """Turns "which token may attend to which" into the mask argument of one model.
 
     Models differ in whether all, some or none of their layers see only a window of the last tokens,
     and in the numbers that attention takes: true and false; 0 and the lowest number; or, of torch's
-    attention on a CPU, 0 and minus infinity, which it would otherwise compute in every layer.
+    attention, 0 and minus infinity, which it would otherwise compute in every layer.
     """
 
     def __init__(self, model: Any) -> None:
@@ -27,7 +30,7 @@ class AttentionMasks:
         self._lowest: float | None = None  # a boolean mask
         if kind == "eager":
             self._lowest = torch.finfo(self._dtype).min
-        elif kind == step_attention.NAME and model.device.type == "cpu":
+        elif kind == step_attention.NAME:
             self._lowest = -torch.inf
 
     def __call__(self, allowed: Tensor, query: Tensor, key: Tensor) -> Any:
@@ -47,5 +50,7 @@ class AttentionMasks:
     def _cast(self, mask: Tensor) -> Tensor:
         if self._lowest is None:
             return mask
-        numbers = torch.zeros(mask.shape, dtype=self._dtype, device=mask.device)
+        *others, keys = mask.shape
+        room = -(-keys // _ALIGNED) * _ALIGNED
+        numbers = torch.zeros(*others, room, dtype=self._dtype, device=mask.device)[..., :keys]
         return numbers.masked_fill_(~mask, self._lowest)

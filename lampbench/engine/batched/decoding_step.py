@@ -96,7 +96,7 @@ class DecodingStep:
             cache=self.cache,
             groups=[(group.end * self.width, group.tokens) for group in shape],
         )
-        self.length[active] += self.live[active].unsqueeze(-1)
+        self.length[active].add_(self.live[active].unsqueeze(-1))
         return self.choose(active, logits.view(-1, self.width, logits.shape[-1]))
 
     def choose(self, active: slice, logits: Tensor) -> Choice:
@@ -114,7 +114,7 @@ class DecodingStep:
             forced = self.forced[active].gather(1, count.unsqueeze(-1)).squeeze(-1)
             kept = forced.where(forced != FREE, chosen)
         self.last[active] = kept
-        self.count[active] += self.live[active]
+        self.count[active].add_(self.live[active])
         self.seen[active].scatter_(1, kept.unsqueeze(-1), True)
         return chosen, rewards
 

@@ -20,7 +20,7 @@ from lampbench.engine.batched.packing import PassLimits
 from lampbench.engine.batched.response_scorer import ResponseScorer
 from lampbench.engine.batched.shared_adapters import SharedAdapters, split_shared
 from lampbench.engine.batched.stacked_lora import StackedLora
-from lampbench.engine.batched.step_kinds import require_step_kind
+from lampbench.engine.batched.step_kinds import step_kind
 from lampbench.engine.batched.supported_model import require_supported
 from lampbench.engine.batched.training_data import TrainingData
 from lampbench.engine.batched.training_loop import TrainingLoop
@@ -76,9 +76,10 @@ class BatchedEngine:
 
     `device` None is the best one there is, `chat_template` None the tokenizer's own. `batch_size`
     bounds the rows of a decoding step, which otherwise depend on the free memory. `context` lowers
-    the model's context length, in tokens. `step` is one of `STEP_KINDS`. With `batch_invariant`, no
-    result depends on the other requests or jobs in any precision. Training jobs leave a checkpoint
-    every `checkpoint_seconds`; `say` takes messages about damaged ones.
+    the model's context length, in tokens. `step` is one of `STEP_KINDS`, None the fastest one for
+    the device. With `batch_invariant`, no result depends on the other requests or jobs in any
+    precision. Training jobs leave a checkpoint every `checkpoint_seconds`; `say` takes messages
+    about damaged ones.
 
     Raises:
         LampbenchError: the model cannot be loaded, is not supported, or has no chat template; it,
@@ -96,7 +97,7 @@ class BatchedEngine:
         arguments: ModelArguments = NOTHING_GIVEN,
         batch_size: int | None = None,
         context: int | None = None,
-        step: str = "exact",
+        step: str | None = None,
         batch_invariant: bool = False,
         checkpoint_seconds: float = 60.0,
         say: Callable[[str], object] = print_message,
@@ -105,9 +106,8 @@ class BatchedEngine:
         self._model = loaded.model
         self.device = loaded.device
         context = min(loaded.context, context or loaded.context)
-        require_step_kind(step, self.device)
         require_supported(self._model.config, spec.location, context)
-        self._step = step
+        self._step = step_kind(step, self.device, batch_invariant)
         self._base = spec.location
         self._checkpoint_seconds = checkpoint_seconds
         self._say = say

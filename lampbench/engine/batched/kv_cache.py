@@ -1,10 +1,27 @@
 """A key/value cache of fixed size: a row keeps its position while others come and go."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 from transformers.cache_utils import Cache, CacheLayerMixin
+
+
+@dataclass(slots=True)
+class _Pass:
+    """What the layers of a cache share: its size, and what the next pass reads and writes.
+
+    They do not refer to the cache itself. It would be freed by the garbage collector alone then, at
+    any time, and a GPU would have no room for the next one.
+    """
+
+    rows: int
+    tokens: int
+    index: Tensor
+    position: Tensor
+    longest: int = 0
+    filling: tuple[Tensor, Tensor] | None = None
 
 
 class _Layer(CacheLayerMixin):  # type: ignore[no-untyped-call]
@@ -14,16 +31,16 @@ class _Layer(CacheLayerMixin):  # type: ignore[no-untyped-call]
     keys: Tensor
     values: Tensor
 
-    def __init__(self, cache: "KVCache") -> None:
+    def __init__(self, shared: _Pass) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._cache = cache
+        self._shared = shared
 
     def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
         """Make room, with zeros: masked positions are part of the products too.
 
         A CPU multiplies queries with transposed keys a quarter faster.
         """
-        rows, tokens = self._cache.rows, self._cache.tokens
+        rows, tokens = self._shared.rows, self._shared.tokens
         _, heads, _, width = key_states.shape
         if key_states.device.type == "cpu":
             self.keys = key_states.new_zeros(rows, heads, width, tokens).mT
@@ -38,18 +55,18 @@ class _Layer(CacheLayerMixin):  # type: ignore[no-untyped-call]
         """Write the keys and values of new tokens; returns those that this pass attends to."""
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
-        cache = self._cache
-        if cache.filling is not None:
-            source, target = cache.filling
+        shared = self._shared
+        if shared.filling is not None:
+            source, target = shared.filling
             length = key_states.shape[2]
             self.keys[target, :, :length] = key_states[source]
             self.values[target, :, :length] = value_states[source]
             return key_states, value_states
-        rows = cache.index[: len(key_states)]
-        self.keys[rows, :, cache.position] = key_states[:, :, 0]
-        self.values[rows, :, cache.position] = value_states[:, :, 0]
+        rows = shared.index[: len(key_states)]
+        self.keys[rows, :, shared.position] = key_states[:, :, 0]
+        self.values[rows, :, shared.position] = value_states[:, :, 0]
         active = slice(len(key_states))
-        return self.keys[active, :, : cache.longest], self.values[active, :, : cache.longest]
+        return self.keys[active, :, : shared.longest], self.values[active, :, : shared.longest]
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
         """Asked only while prompts are read, which attend to themselves alone."""
@@ -61,7 +78,7 @@ class _Layer(CacheLayerMixin):  # type: ignore[no-untyped-call]
 
     def get_max_length(self) -> int:
         """Most tokens per row."""
-        return self._cache.tokens
+        return self._shared.tokens
 
 
 class KVCache(Cache):
@@ -72,12 +89,9 @@ class KVCache(Cache):
     """
 
     def __init__(self, layers: int, rows: int, tokens: int, device: torch.device) -> None:
-        self.rows, self.tokens = rows, tokens
-        self.filling: tuple[Tensor, Tensor] | None = None
-        self.index = torch.arange(rows, device=device)
-        self.position = self.index[:0]
-        self.longest = 0
-        self._own = [_Layer(self) for _ in range(layers)]
+        index = torch.arange(rows, device=device)
+        self._shared = _Pass(rows, tokens, index, index[:0])
+        self._own = [_Layer(self._shared) for _ in range(layers)]
         super().__init__(layers=list(self._own))
 
     def fill(self, source: Tensor, target: Tensor) -> None:
@@ -85,14 +99,15 @@ class KVCache(Cache):
 
         So one prompt may fill several rows.
         """
-        self.filling = source, target
+        self._shared.filling = source, target
 
     def advance(self, position: Tensor, longest: int) -> None:
         """Prepare a pass over one token per row, at `position` [rows].
 
         No row has more than `longest` tokens, this one included.
         """
-        self.filling, self.position, self.longest = None, position, longest
+        shared = self._shared
+        shared.filling, shared.position, shared.longest = None, position, longest
 
     def move(self, source: Tensor, target: Tensor, tokens: int) -> None:
         """Copy the first `tokens` tokens of the rows `source` over those of the rows `target`."""

@@ -134,7 +134,7 @@ class StackedLora:
         added = torch.bmm(low, second)[:count]
         if torch.is_grad_enabled():
             return output + added.to(output.dtype)
-        output[:: rows.stride] += added
+        output[:: rows.stride].add_(added)  # `+=` would also copy the sum onto itself
         return output
 
 

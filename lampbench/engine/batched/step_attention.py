@@ -78,7 +78,7 @@ def attend(
 
     `query` is [rows, heads, queries, width]; `key` and `value` [rows, heads, keys, width] have as
     many or fewer heads; `attention_mask` [rows, 1, queries, keys] is 0 where a query may look, else
-    minus infinity, or on a GPU true and false.
+    minus infinity.
     """
     rows, heads, queries, width = query.shape
     if queries > 1 or attention_mask is None or torch.is_grad_enabled():

@@ -1,7 +1,6 @@
 """Ways to carry out a decoding step: as it comes, in static shapes, or replayed by a GPU."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import torch
 
@@ -12,11 +11,23 @@ from lampbench.util.errors import LampbenchError
 STEP_KINDS = ("exact", "static", "graph")
 """`exact` computes the answers that there are; `static` rounds the shape of a step up, for tests;
 `graph` lets CUDA record the step of each static shape once and replay it, which takes one launch
-instead of a thousand.
+instead of thousands.
 """
 
 Advance = Callable[[Sequence[int]], Choice]
 """A step for slots whose longest rows have these many tokens, the new one included."""
+
+
+def step_kind(asked: str | None, device: torch.device, batch_invariant: bool) -> str:
+    """The kind of step that is asked for, or the fastest one on a device.
+
+    Raises:
+        LampbenchError: steps of the asked kind cannot be carried out there.
+    """
+    if asked is None:
+        return "graph" if device.type == "cuda" and not batch_invariant else "exact"
+    require_step_kind(asked, device)
+    return asked
 
 
 def require_step_kind(kind: str, device: torch.device) -> None:
@@ -45,22 +56,23 @@ def stepper(kind: str, step: DecodingStep, shared: Callable[[], int]) -> Advance
 
 
 class ReplayedSteps:
-    """Steps of which each static shape is recorded once and replayed afterwards.
+    """Steps of which each static shape is recorded at its second use and replayed from then on.
 
-    A recording holds the memory of everything that took part, so it ends when shared adapters are
-    replaced: `shared` gives another number then. `record(work)` runs `work` once without keeping
-    what it does, records it, and returns a function that repeats it and one result of `work`, which
-    each repetition overwrites.
+    The first use lets libraries set themselves up for it. A recording holds the memory of
+    everything that took part, so it ends when shared adapters are replaced: `shared` gives another
+    number then. `record(work)` returns a function that does the work again, always in the same
+    memory and so with the same result tensors; recording alone does nothing.
     """
 
     def __init__(
         self,
         step: DecodingStep,
         shared: Callable[[], int],
-        record: Callable[[Callable[[], Choice]], tuple[Callable[[], Any], Choice]],
+        record: Callable[[Callable[[], Choice]], Callable[[], Choice]],
     ) -> None:
         self._step, self._shared, self._record = step, shared, record
-        self._recorded: dict[StepShape, tuple[Callable[[], Any], Choice]] = {}
+        self._recorded: dict[StepShape, Callable[[], Choice]] = {}
+        self._used: set[StepShape] = set()
         self._state = shared()
 
     def __call__(self, lengths: Sequence[int]) -> Choice:
@@ -70,14 +82,12 @@ class ReplayedSteps:
         if self._shared() != self._state:
             self._recorded.clear()
             self._state = self._shared()
+        if shape not in self._used:
+            self._used.add(shape)
+            return step.advance(shape)
         if shape not in self._recorded:
-            # Recording runs the step; keys and values are then written once more, alike.
-            kept = [state.clone() for state in step.states]
             self._recorded[shape] = self._record(lambda: step.advance(shape))
-            for state, before in zip(step.states, kept, strict=True):
-                state.copy_(before)
-        replay, (chosen, rewards) = self._recorded[shape]
-        replay()
+        chosen, rewards = self._recorded[shape]()
         return chosen.clone(), None if rewards is None else rewards.clone()
 
 
@@ -87,14 +97,14 @@ class CudaRecorder:
     def __init__(self) -> None:
         self._pool = torch.cuda.graph_pool_handle()
 
-    def __call__(self, work: Callable[[], Choice]) -> tuple[Callable[[], Any], Choice]:
-        """Record work, after a run that lets libraries set themselves up."""
-        aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        aside.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(aside):
-            work()
-        torch.cuda.current_stream().wait_stream(aside)
+    def __call__(self, work: Callable[[], Choice]) -> Callable[[], Choice]:
+        """Record work that has run before."""
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, pool=self._pool):
             found = work()
-        return graph.replay, found
+
+        def replay() -> Choice:
+            graph.replay()
+            return found
+
+        return replay

@@ -108,3 +108,13 @@ def test_a_variant_equals_a_float64_decoder(model_folder, tmp_path, random_adapt
     assert scores.keys() == expected.keys()
     for name, logs in expected.items():
         assert scores[name] == pytest.approx(logs, abs=1e-4)
+
+
+def test_rows_of_a_mask_begin_where_a_gpus_kernel_wants_them(engine):
+    """At multiples of 16 bytes: otherwise it is copied in every layer."""
+    masks = engine()._forward.masks
+    for keys in (1, 7, 8, 13):
+        allowed = torch.arange(keys).expand(3, 1, keys) < torch.tensor([1, 5, 9])[:, None, None]
+        mask = masks(allowed, torch.zeros(3, 1), torch.arange(keys).expand(3, -1))
+        assert torch.equal(mask == 0, allowed.unsqueeze(1))
+        assert mask.stride(0) % 8 == 0

@@ -1,12 +1,16 @@
 """Decoding steps in static shapes, and replayed ones, give the answers of steps as they come."""
 
+import gc
 import random
+import weakref
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from lampbench.engine.batched import decoding_loop, step_kinds, step_shape
 from lampbench.engine.batched.decoding_step import DecodingStep
+from lampbench.engine.batched.kv_cache import KVCache
 from lampbench.engine.protocol import Contrast, GenerationSpec, Sampling
 from lampbench.util.errors import LampbenchError
 from tests.engine.batched.asking import answers, ask
@@ -84,22 +88,25 @@ def test_static_steps_give_the_same_answers(
 
 
 class Recorder:
-    """What CUDA does: it records all operations once, and repeats them on the same memory."""
+    """What CUDA does: it records all operations, and repeats them on the same memory."""
 
     def __init__(self):
         self.recorded = 0
 
     def __call__(self, work):
         self.recorded += 1
-        work()  # lets libraries set themselves up
-        chosen, rewards = (None if each is None else each.clone() for each in work())
+        memory = []
 
         def replay():
-            for kept, new in zip((chosen, rewards), work(), strict=True):
+            found = work()
+            if not memory:
+                memory.append(tuple(None if each is None else each.clone() for each in found))
+            for kept, new in zip(memory[0], found, strict=True):
                 if kept is not None:
                     kept.copy_(new)
+            return memory[0]
 
-        return replay, (chosen, rewards)
+        return replay
 
 
 @pytest.fixture
@@ -151,16 +158,60 @@ def test_a_step_is_recorded_again_when_others_shared_adapters_were_applied(
     assert recorder.recorded - once > once
 
 
-def test_graphs_need_cuda(engine):
+def test_graphs_need_cuda():
+    cpu = torch.device("cpu")
     with pytest.raises(LampbenchError, match="step=graph needs CUDA, and the device is cpu"):
-        engine(step="graph")
+        step_kinds.step_kind("graph", cpu, False)
     with pytest.raises(LampbenchError, match="no decoding step is called 'fast'"):
-        engine(step="fast")
+        step_kinds.step_kind("fast", cpu, False)
+
+
+def test_the_fastest_step_for_a_device_is_the_default():
+    """Measured on a GPU: benchmarks/results/gpu."""
+    cpu, cuda = torch.device("cpu"), torch.device("cuda")
+    assert step_kinds.step_kind(None, cpu, False) == "exact"
+    assert step_kinds.step_kind(None, cuda, False) == "graph"
+    assert step_kinds.step_kind(None, cuda, True) == "exact"
+    assert step_kinds.step_kind("exact", cuda, False) == "exact"
 
 
 def test_what_was_recorded_is_told_with_the_batches(engine):
     assert engine(step="static").batching["static_steps"] == 1
-    assert "static_steps" not in engine().batching
+    assert "static_steps" not in engine(step="exact").batching
+
+
+@pytest.mark.parametrize("step", ["exact", "graph"])
+def test_keys_and_values_are_gone_with_the_last_answer(
+    engine, adapters, recorder, monkeypatch, step
+):
+    """Not when the garbage collector comes: a GPU would have no room for the next ones."""
+    tam, user, _ = adapters()
+    made, kept = engine(), []
+    monkeypatch.setattr(made, "_step", step)
+    prepare = KVCache.__init__
+
+    def watched(self, *args):
+        prepare(self, *args)
+        kept.append(weakref.ref(self))
+
+    monkeypatch.setattr(KVCache, "__init__", watched)
+    gc.disable()
+    try:
+        assert answers(made, [ask(n, (tam, user), GenerationSpec(12)) for n in range(3)])
+        assert kept
+        assert not [each for each in kept if each()]
+    finally:
+        gc.enable()
+
+
+def test_a_step_is_recorded_when_its_shape_comes_for_the_second_time(recorder):
+    """The first time is needed before, and nothing is recorded for what comes once."""
+    step = SimpleNamespace(slots=4, tokens=64, states=[])
+    step.advance = lambda shape: (torch.tensor([7]), None)
+    replayed = step_kinds.ReplayedSteps(step, lambda: 0, recorder)
+    for use, recorded in enumerate((0, 1, 1, 1), start=1):
+        assert replayed([3 + use])[0].tolist() == [7]
+        assert recorder.recorded == recorded
 
 
 def test_on_cuda_the_graph_is_cudas(engine, adapters, random_adapters, stops, engine_device):
@@ -168,7 +219,7 @@ def test_on_cuda_the_graph_is_cudas(engine, adapters, random_adapters, stops, en
     if engine_device == "cpu":
         pytest.skip("CUDA graphs need CUDA")
     tam, _, _ = adapters()
-    made, replayed = engine(), engine(step="graph")
+    made, replayed = engine(step="exact"), engine()
     for each in (made, replayed):
         stops(each)
     requests = requests_of(tam, random_adapters())
@@ -235,7 +286,7 @@ def test_groups_attend_as_all_rows_at_once_do():
             grouped, _ = attention.attend(None, *given)
         other, _ = attention.attend(None, *given[:3], numbers.roll(1, -1))
         fused = torch.nn.functional.scaled_dot_product_attention(
-            query.view(6, 2, 4, 16), key, value, attn_mask=mask, scale=0.25
+            query.view(6, 2, 4, 16), key, value, attn_mask=numbers, scale=0.25
         )
     for found in (whole, grouped, fused.reshape(6, 1, 8, 16)):
         assert torch.allclose(found.transpose(1, 2), expected, atol=1e-6)
