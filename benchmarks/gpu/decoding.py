@@ -32,13 +32,13 @@ def main() -> None:
             title = f"{operation}, {_OTHER[part.work.batched._step]} steps"
             part.attempt(title, partial(_other_steps, part, operation, title))
         part.attempt(_MANY_LENGTHS, partial(_many_lengths, part))
+        if part.on_cuda:
+            title = "contrastive, kernels"
+            part.attempt(title, partial(_kernels, part, title))
         for number, operation in enumerate(_ORDER):
             share = part.clock.left / 2 / (len(_ORDER) - number)
             part.attempt(operation, partial(_compare, part, operation, "reference", None, share))
         part.attempt("peft_mixed", partial(_mixed, part))
-        if part.on_cuda:
-            title = "contrastive, kernels"
-            part.attempt(title, partial(_kernels, part, title))
         if part.errors:
             sys.exit("\n".join(part.errors))
 

@@ -22,11 +22,11 @@ def main() -> None:
         for number, operation in enumerate(_ORDER):
             share = part.clock.left / 3 / (len(_ORDER) - number)
             part.attempt(operation, partial(_alone, part, operation, share))
+        if part.on_cuda:
+            part.attempt("sft, kernels", partial(_kernels, part, "sft, kernels"))
         for number, operation in enumerate(_ORDER):
             share = part.clock.left / (len(_ORDER) - number)
             part.attempt(operation, partial(_compare, part, operation, share))
-        if part.on_cuda:
-            part.attempt("sft, kernels", partial(_kernels, part, "sft, kernels"))
         if part.errors:
             sys.exit("\n".join(part.errors))
 

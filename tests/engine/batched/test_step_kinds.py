@@ -4,6 +4,7 @@ import gc
 import random
 import weakref
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -95,7 +96,7 @@ class Recorder:
 
     def __call__(self, work):
         self.recorded += 1
-        memory = []
+        memory: list[tuple[torch.Tensor | None, ...]] = []
 
         def replay():
             found = work()
@@ -206,7 +207,7 @@ def test_keys_and_values_are_gone_with_the_last_answer(
 
 def test_a_step_is_recorded_when_its_shape_comes_for_the_second_time(recorder):
     """The first time is needed before, and nothing is recorded for what comes once."""
-    step = SimpleNamespace(slots=4, tokens=64, states=[])
+    step: Any = SimpleNamespace(slots=4, tokens=64)
     step.advance = lambda shape: (torch.tensor([7]), None)
     replayed = step_kinds.ReplayedSteps(step, lambda: 0, recorder)
     for use, recorded in enumerate((0, 1, 1, 1), start=1):
