@@ -229,6 +229,19 @@ def test_every_plot_is_generated_and_shown(root, recorded):
     assert set(re.findall(r"\(figures/([^)]*)\)", page)) == made
 
 
+def test_the_first_part_is_short_and_every_finding_says_how_sure_it_is(root):
+    first, details = (root / findings.PAGE).read_text("utf-8").split("\n## Details\n")
+    assert len(first.split()) < 1300
+    assert first.count("(figures/") == 2
+    numbers = re.findall(r"^\*\*(\d+)\. ", first, re.M)
+    assert numbers == [str(number + 1) for number in range(len(numbers))]
+    for finding in re.split(r"^\*\*\d+\. ", first, flags=re.M)[1:]:
+        parts = re.findall(r"^- \*(.+?):\*", finding, re.M)
+        assert parts == ["How sure", "Rests on", "Would change it"], finding
+        assert "](#" in finding, f"no link to the details: {finding}"
+    assert not re.search(r"^## ", details, re.M)
+
+
 def test_numbers_in_words_are_few_and_known(root):
     """What is typed by hand is no score of a recorded run: tuning, constants, old versions."""
     text = (root / "scripts" / findings.TEMPLATE).read_text("utf-8")
