@@ -3,6 +3,7 @@
 Whatever is asked of a run that is not recorded raises, so that no sentence outlives its runs.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,7 @@ from lampbench.report.cell_scores import CellScore, score_cell
 from lampbench.report.common_seeds import common_seeds
 from lampbench.report.contents import Recorded
 from lampbench.report.histories import HistoryLength
-from lampbench.report.metric_range import within_differences
+from lampbench.report.metric_range import score_difference, within_differences
 from lampbench.report.numbers import in_points
 from lampbench.report.setups import Column, Setup, column_of, setup_of
 from lampbench.report.statistics import Interval, Paired
@@ -100,6 +101,8 @@ class Numbers:
     """What a template may ask of recorded runs. Scores are ROUGE-L unless a metric is named.
 
     Every method raises LampbenchError where a cell is empty, so that no sentence outlives its runs.
+    Of several columns of a task, that with the most methods is meant, unless `users` says how many
+    users it has.
     """
 
     def __init__(self, recorded: Recorded) -> None:
@@ -109,10 +112,40 @@ class Numbers:
         """A method's mean over the queries and seeds."""
         return f"{self._cell(model, task, method, metric).mean:.3f}"
 
-    def gain(self, model: str, task: str, method: str, over: str, metric: str = "rougeL") -> Gain:
+    def gain(
+        self,
+        model: str,
+        task: str,
+        method: str,
+        over: str,
+        metric: str = "rougeL",
+        users: int | None = None,
+    ) -> Gain:
         """What a method gains over another, as in the table of gains."""
-        ours, theirs = (self._cell(model, task, name, metric) for name in (method, over))
+        ours, theirs = (self._cell(model, task, name, metric, users) for name in (method, over))
         return self._gain(ours, theirs)
+
+    def same_users_gain(self, model: str, task: str, method: str, over: str, users: int) -> Gain:
+        """As `gain` in the column of `users` users, on the queries of the column meant otherwise.
+
+        Seed 0 alone.
+        """
+        asked = self._cell(model, task, over, "rougeL").with_seed(0)
+        scores = (
+            self._cell(model, task, name, "rougeL", users).with_seed(0) for name in (method, over)
+        )
+        ours, theirs = ({place: each[place] for place in asked} for each in scores)
+        return Gain(score_difference("rougeL", ours, theirs), None, 1)
+
+    def elsewhere(self, model: str, task: str, method: str, users: int) -> Gain:
+        """What a method gains in the column of `users` users over itself in the usual one.
+
+        On the latter's queries, with seed 0.
+        """
+        theirs = self._cell(model, task, method, "rougeL").with_seed(0)
+        found = self._cell(model, task, method, "rougeL", users).with_seed(0)
+        ours = {place: found[place] for place in theirs}
+        return Gain(score_difference("rougeL", ours, theirs), None, 1)
 
     def seeds(self, model: str, task: str, method: str) -> int:
         """How many seeds a score is the mean of."""
@@ -183,19 +216,24 @@ class Numbers:
         both = within_differences(ours.metric, both) if both else None
         return Gain(paired, both, len(common_seeds((ours.chosen, theirs.chosen))))
 
-    def _place(self, model: str, task: str) -> tuple[Setup, Column] | None:
+    def _place(self, model: str, task: str, users: int | None) -> tuple[Setup, Column] | None:
         places = [
             (setup, column)
             for setup in self._board.setups()
             if setup.model == model
             for column in self._board.columns(setup, task)
+            if users in (None, self._board.first(setup, column).users)
         ]
-        if len(places) > 1:
+        scores = Counter((one.setup, one.column) for one in self._board.scores)
+        places.sort(key=lambda place: -scores[place])
+        if len(places) > 1 and scores[places[0]] == scores[places[1]]:
             raise LampbenchError(f"{model} on {task}: several columns, so that none can be named")
         return places[0] if places else None
 
-    def _cell(self, model: str, task: str, method: str, metric: str) -> CellScore:
-        place = self._place(model, task)
+    def _cell(
+        self, model: str, task: str, method: str, metric: str, users: int | None = None
+    ) -> CellScore:
+        place = self._place(model, task, users)
         found = self._board.cell(*place, method, metric) if place else None
         return _known(found, f"{method} of {model} on {task}, {metric}")
 

@@ -152,16 +152,20 @@ def _of_length(runs: Sequence[Run], max_history: int | None) -> tuple[list[Run],
 def _on_all_users(runs: Sequence[Run]) -> tuple[list[Run], list[ExcludedRun]]:
     """Runs on all test users, and those on a number of users that was asked for.
 
-    Where nothing else is recorded of the same data, as after a first trial with few users, these
-    stay; and so they do where the number that was asked for is that of all.
+    The latter stay as long as they are of more methods than the runs on all users of the same data:
+    as after a first trial with few users, or where all users take too long for some methods. They
+    stay, too, where the number that was asked for is that of all.
     """
     full = [run for run in runs if _users_asked(run) is None]
-    sources = {_data_of(run) for run in full}
     columns = {(setup_of(run), column_of(run)) for run in full}
+    methods: dict[tuple[object, int | None], set[str]] = defaultdict(set)
+    for run in runs:
+        methods[_data_of(run), _users_asked(run)].add(row_name(run))
     kept, others = [], []
     for run in runs:
-        few = _data_of(run) in sources and (setup_of(run), column_of(run)) not in columns
-        if (users := _users_asked(run)) is not None and few:
+        data, users = _data_of(run), _users_asked(run)
+        few = len(methods[data, users]) <= len(methods[data, None])
+        if users is not None and few and (setup_of(run), column_of(run)) not in columns:
             others.append(ExcludedRun(run, f"on {users} test users (--users); tables show all"))
         else:
             kept.append(run)

@@ -9,7 +9,14 @@ from lampbench.report.board import Board
 from lampbench.report.cell_scores import CellScore
 from lampbench.report.machine_readable import entry
 from lampbench.report.marks import standings
-from lampbench.report.notes import NO_RUN, data_notes, external_notes, paper_notes, seed_notes
+from lampbench.report.notes import (
+    NO_RUN,
+    data_notes,
+    external_notes,
+    paper_notes,
+    processor_notes,
+    seed_notes,
+)
 from lampbench.report.numbers import paper_number, score_number
 from lampbench.report.setups import Column, Setup
 from lampbench.report.table import Cell, Table
@@ -64,7 +71,8 @@ def method_table(
                 entries.append({**found, **stand.entry()})
         rows.append(tuple(row))
     notes += paper_notes(board, printed)
-    notes += seed_notes((title, column.values()) for title, column in columns)
+    scores = [(title, list(column.values())) for title, column in columns]
+    notes += seed_notes(scores) + processor_notes(scores)
     filled = [score for _, column in columns for score in column.values() if score]
     notes += data_notes(
         board, [slot.column for slot in slots], dict.fromkeys(score.setup for score in filled)

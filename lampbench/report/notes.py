@@ -20,6 +20,9 @@ SUBMITTED_NOTE = (
     "cost are as stated."
 )
 
+_CPU = "a CPU"
+_OTHER_PROCESSOR = "Below float32 another processor is like another seed."
+
 
 def data_notes(board: Board, columns: Iterable[Column], setups: Iterable[Setup]) -> list[str]:
     """What a reader must know about data and models of some columns and setups.
@@ -57,6 +60,37 @@ def seed_notes(columns: Iterable[tuple[str, Iterable[CellScore | None]]]) -> lis
         where.setdefault(title, []).append(score.method_title)
     listed = "; ".join(f"{title}: {', '.join(methods)}" for title, methods in where.items())
     return [f"One seed only, where others have several: {listed}."]
+
+
+def processor_notes(columns: Iterable[tuple[str, Iterable[CellScore | None]]]) -> list[str]:
+    """Which runs below float32 were made on another processor than the others of a table.
+
+    Rounding differs there, and a trained model with it.
+    """
+    found: dict[str, dict[str, set[int]]] = {}
+    for title, scores in columns:
+        for score in scores:
+            for run in score.chosen if score and score.setup.dtype != "float32" else ():
+                hardware = run.manifest.hardware
+                where = (hardware and hardware.accelerator) or _CPU
+                found.setdefault(where, {}).setdefault(title, set()).add(run.manifest.seed)
+    if len(found) < 2:
+        return []
+    most = _CPU if _CPU in found else max(found, key=lambda where: len(found[where]))
+    told = [
+        f"on {where}: {'; '.join(_in_columns(titles, found[most]))}"
+        for where, titles in sorted(found.items())
+        if where != most
+    ]
+    return [f"Runs {', '.join(told)}. All others: {most}. {_OTHER_PROCESSOR}"]
+
+
+def _in_columns(titles: dict[str, set[int]], others: dict[str, set[int]]) -> list[str]:
+    """Columns, with the seeds where others of the column were run elsewhere."""
+    return [
+        f"{title}, seed {', '.join(map(str, sorted(seeds)))}" if title in others else title
+        for title, seeds in titles.items()
+    ]
 
 
 def external_notes(methods: Iterable[str]) -> list[str]:

@@ -207,6 +207,20 @@ def test_runs_on_few_users_leave_the_tables_where_all_users_have_run(scored, rea
     assert ("on 2 test users (--users)" in read("excluded-runs")) is full
 
 
+def test_runs_on_few_users_stay_where_they_are_of_more_methods(scored, read, cells):
+    """What all users take too long for is shown beside what they were run with."""
+    for method in ("oppu", "cope"):
+        scored(method, SCORES, dataset=of_users(2, "few"), key=f"few {method}")
+    scored("oppu", {**SCORES, "c": [0.5]}, dataset=of_users(None, "all"), key="all")
+    table = cells(read("main"), "bundled, preset small, data bundled", "ROUGE-1")
+    assert table["CoPe"]["News Headline (2 users)"] != "no run"
+    assert table["CoPe"]["News Headline (3 users)"] == "no run"
+    assert table["OPPU"]["News Headline (3 users)"] != "no run"
+    scored("cope", {**SCORES, "c": [0.5]}, dataset=of_users(None, "all"), key="all cope")
+    assert "users)" not in read("main")
+    assert read("excluded-runs").count("on 2 test users (--users)") == 2
+
+
 def test_a_number_of_users_that_is_that_of_all_leaves_no_run_out(scored, read, cells):
     """It has the key of the run on all users, which therefore is not made any more."""
     scored("cope", SCORES, dataset=of_users(2, "all"), key="all")

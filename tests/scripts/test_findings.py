@@ -62,14 +62,19 @@ class Files:
             self.runs.append((manifest, table))
 
     def by_seed(
-        self, metric, task, method, model="bundled", penalty=None, most=None, settings=None
-    ):
-        """Seed -> user -> query -> score."""
+        self, metric, task, method, model="bundled", penalty=None, most=None, settings=None,
+        users=None,
+    ):  # fmt: skip
+        """Seed -> user -> query -> score; of the most frequent number of users if none is named."""
+        counted = Counter(
+            m["counts"]["users"] for m, _ in self.runs if (m["task"], m["model"]) == (task, model)
+        )
+        wanted = users or counted.most_common(1)[0][0]
         found: dict[int, dict[str, dict[str, float]]] = {}
         for manifest, table in self.runs:
             if (manifest["task"], manifest["method"], manifest["model"]) != (task, method, model):
                 continue
-            if most_records(manifest) != most:
+            if most_records(manifest) != most or manifest["counts"]["users"] != wanted:
                 continue
             overrides = dict(manifest["overrides"])
             if penalty is not None:
@@ -134,6 +139,17 @@ def sides(name, args, files):
         case "score" | "gain":
             named = [(each, {"model": args[0]}) for each in args[2 : 4 if name == "gain" else 3]]
             task = args[1]
+            if args[-1] == 100:
+                named = [(each, {**given, "users": 100}) for each, given in named]
+        case "same_users_gain" | "elsewhere":
+            model, task, *methods, users = args
+            found = [
+                means(files.by_seed(metric, task, each, model=model, users=users), {0})
+                for each in methods
+            ]
+            usual = means(files.by_seed(metric, task, methods[-1], model=model), {0})
+            found = [{user: one[user] for user in usual} for one in found]
+            return [*found, *([usual] if name == "elsewhere" else [])]
         case "penalised" | "penalised_gain":
             count = 4 if name == "penalised_gain" else 3
             named = [(each, {"penalty": args[1]}) for each in args[2:count]]
