@@ -11,7 +11,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,7 @@ class Outcome:
     exit_code: int | None
     error: str | None
     results: Any
-    machine: dict[str, Any] = field(default_factory=lambda: asdict(hardware()))
+    machine: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str | None] = field(default_factory=versions)
 
     @classmethod
@@ -66,8 +67,9 @@ class Outcome:
         code: int | None = None, error: str | None = None,
     ) -> "Outcome":  # fmt: skip
         """The outcome of a part, with what it has found."""
+        machine = asdict(replace(hardware(), accelerator=_accelerator(part.device)))
         return cls(part.name, state, part.device, round(seconds, 3), round(limit, 1),
-                   part.commands, code, error, _read(part.found))  # fmt: skip
+                   part.commands, code, error, _read(part.found), machine)  # fmt: skip
 
     def write(self, folder: Path) -> None:
         """Write it as `folder`/PART.json."""
@@ -107,6 +109,16 @@ def environment(folder: Path, limit: float = 0.0) -> dict[str, str]:
         "PYTHONUNBUFFERED": "1",
         "GPU_PART_SECONDS": f"{limit:.1f}",
     }
+
+
+@cache
+def _accelerator(device: str) -> str | None:
+    """What a device is called, asked in a process of its own: it takes memory of the device."""
+    if not device.startswith("cuda"):
+        return None
+    ask = f"import torch; print(torch.cuda.get_device_name({device!r}))"
+    done = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=False)
+    return done.stdout.strip() or None
 
 
 def _run(command: Sequence[str], limit: float, folder: Path, output: Any) -> int | None:

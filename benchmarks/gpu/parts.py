@@ -49,11 +49,11 @@ def all_parts(device: str, dtype: str, models: Sequence[str], folder: Path) -> l
               "--cache-dir", str(home / "cache"), "--results", str(home / "results")]  # fmt: skip
     return [
         part("rates", 2, ["-m", "benchmarks.gpu.rates", "--device", device, "--found", "FOUND"]),
-        part("equality", 5, ["-m", "pytest", "-p", "benchmarks.gpu.outcomes", "--outcomes",
+        part("equality", 6, ["-m", "pytest", "-p", "benchmarks.gpu.outcomes", "--outcomes",
                              "FOUND", "--device", device, *EQUALITY]),
         part("doctor", 1.5, doctor),
         part("demo", 2.5, [*run, "--method", "cope", *where],
              [*run, "--method", "base", "--method", "tam", "--method", "oppu", *where], overview),
-        *(speed("decoding", model, 3.5) for model in models),
+        *(speed("decoding", model, 5) for model in models),
         *(speed("training", model, 3) for model in models),
     ]  # fmt: skip

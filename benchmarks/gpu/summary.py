@@ -45,8 +45,6 @@ def _speed(values: Mapping[str, Any]) -> str:
     ):
         if name in values:
             told.append(f"{values[name]['median']} x {peer}")
-    if "vs_one_group" in values:
-        told.append(f"{values['vs_one_group']} x all rows as long as the longest")
     if "vs_own_steps" in values:
         told.append(f"{values['vs_own_steps']} x the time of the default steps")
     if "step_milliseconds" in values:

@@ -1,15 +1,13 @@
 """The shape of a decoding step: how many slots it computes, and how many tokens they attend to.
 
 Rows of one tensor attend to equally many tokens, the shorter ones to zeros that are masked. So the
-slots are divided into neighbouring groups, each as long as its own longest row. The exact shape
-changes with every step. A static one is rounded up, so that a few shapes serve all steps and a GPU
-can replay what it has recorded for each of them.
+slots of an exact shape are divided into neighbouring groups, each as long as its own longest row.
+It changes with every step. A static shape is rounded up, so that a few shapes serve all steps and a
+GPU can replay what it has recorded for each of them.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
-from operator import attrgetter
 
 from lampbench.engine.batched.row_shapes import KEYS, padded
 
@@ -17,7 +15,7 @@ GROUPS = 4
 """Most groups of a step."""
 _LEAST = 16  # slots from which groups are worth their calls
 _GAIN = 0.9  # share of the keys and values that groups must not exceed
-_TOKENS = 128  # static shapes are multiples of it
+_PARTS, _TOKENS = 4, 128  # static shapes are multiples of a quarter of the slots, and of 128 tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +44,15 @@ def exact_shape(lengths: Sequence[int]) -> StepShape:
 
 
 def static_shape(lengths: Sequence[int], slots: int, tokens: int) -> StepShape:
-    """As `exact_shape`, rounded up to quarters of `slots` and multiples of 128 tokens.
+    """One group for such slots, rounded up to quarters of `slots` and multiples of 128 tokens.
 
     `slots` and `tokens` are all that there is room for. Slots that are computed beyond the given
-    ones come to nothing.
+    ones come to nothing. More groups would be more shapes to record, and more kernels: on an H200
+    they cost a tenth of the time (benchmarks/results/gpu).
     """
-    groups = _groups(lengths, -(-slots // GROUPS))
-    rounded = [
-        SlotGroup(group.end, min(tokens, -(-group.tokens // _TOKENS) * _TOKENS)) for group in groups
-    ]
-    rounded[-1] = SlotGroup(min(slots, len(groups) * -(-slots // GROUPS)), rounded[-1].tokens)
-    alike = groupby(rounded, key=attrgetter("tokens"))
-    return tuple(SlotGroup(max(g.end for g in some), tokens) for tokens, some in alike)
+    some = -(-slots // _PARTS)
+    longest = -(-max(lengths) // _TOKENS) * _TOKENS
+    return (SlotGroup(min(slots, -(-len(lengths) // some) * some), min(tokens, longest)),)
 
 
 def padded_shape(lengths: Sequence[int], slots: int) -> StepShape:

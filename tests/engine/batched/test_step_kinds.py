@@ -246,7 +246,7 @@ def test_static_shapes_cover_what_is_there_and_are_few():
     assert groups(step_shape.static_shape([9] * 17, 64, 300)) == [(32, 128)]
     assert groups(step_shape.static_shape([290] * 64, 64, 300)) == [(64, 300)]
     assert groups(step_shape.static_shape([200] * 20 + [9], 64, 300)) == [(32, 256)]
-    assert groups(step_shape.static_shape([200] * 16 + [9], 64, 300)) == [(16, 256), (32, 128)]
+    assert groups(step_shape.static_shape([200] * 16 + [9], 64, 300)) == [(32, 256)]
     assert groups(step_shape.static_shape([5], 1, 20)) == [(1, 20)]
     draw, shapes = random.Random(1), set()
     for _ in range(2000):
@@ -265,7 +265,7 @@ def test_static_shapes_cover_what_is_there_and_are_few():
             assert len(lengths) <= shape[-1].end <= slots
         assert exact[-1].end == len(lengths)
         shapes.add(static)
-    assert len(shapes) < 1000
+    assert len(shapes) < 300  # many numbers of slots that there is room for
 
 
 def test_groups_attend_as_all_rows_at_once_do():
