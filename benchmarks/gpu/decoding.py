@@ -24,9 +24,8 @@ def main() -> None:
         for number, operation in enumerate(_ORDER):
             share = part.clock.left / 3 / (len(_ORDER) - number)
             part.attempt(operation, partial(_alone, part, operation, share))
-        for operation in _ORDER[:2]:
-            title = f"{operation}, {_OTHER[part.work.batched._step]} steps"
-            part.attempt(title, partial(_other_steps, part, operation, title))
+        title = f"contrastive, {_OTHER[part.work.batched._step]} steps"
+        part.attempt(title, partial(_other_steps, part, "contrastive", title))
         if part.on_cuda:
             title = "contrastive, kernels"
             part.attempt(title, partial(_kernels, part, title))
