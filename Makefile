@@ -45,7 +45,7 @@ REPRODUCE = $(ONE_CORE) reproduce paper --data bundled
 
 .PHONY: demo env test vllm-env test-vllm lint types tables licences audit site package release check clean bench bench-gpu \
 	bench-quick bench-targets gpu gpu-wheels tuning $(TUNING) study study-titles study-texts \
-	study-sensitivity study-penalty study-history study-beyond diagnoses study-personal study-real study-models
+	study-sensitivity study-penalty study-history study-beyond diagnoses study-personal study-real study-gpu study-models
 
 demo: env $(if $(filter smollm2-135m,$(MODEL)),$(SMOLLM2))
 	$(BIN)/lampbench run --method cope --task news_headline --model $(MODEL) \
@@ -206,8 +206,8 @@ diagnoses: study-personal study-real
 		--set user_sft.epochs=8 --format json > tuning/diagnoses/bundled-topic_writing-personal.json
 	$(ONE_CORE) diagnose --method cope --task news_headline --model smollm2-135m --format json \
 		> tuning/diagnoses/smollm2-135m-news_headline.json
-	$(ONE_CORE) diagnose --method oppu_cd --task topic_writing --model smollm2-135m --format json \
-		> tuning/diagnoses/smollm2-135m-topic_writing.json
+	$(ONE_CORE) diagnose --method oppu_cd --task topic_writing --model smollm2-135m --seed 1 \
+		--format json > tuning/diagnoses/smollm2-135m-topic_writing.json
 
 # The real model, as far as it has been recorded.
 REAL := --method base --method rag --method tam --method tam_head --method oppu \
@@ -218,8 +218,20 @@ study-real: env $(SMOLLM2)
 	$(ONE_CORE) run $(DRAWN) --method oppu_swapped --method tam_head --task news_headline \
 		--model smollm2-135m $(SEEDS:%=--seed %)
 	$(ONE_CORE) run $(REAL) --method oppu_head --task topic_writing
-	$(ONE_CORE) run --method tam --task topic_writing --model smollm2-135m --seed 1
+	$(ONE_CORE) run --method tam --method oppu --method oppu_swapped --method oppu_cd \
+		--task topic_writing --model smollm2-135m --seed 1
 	$(ONE_CORE) run $(REAL) --method pag --task scholarly_title --users 50
+	$(ONE_CORE) run --method tam --method oppu --method oppu_swapped --task scholarly_title \
+		--users 50 --model smollm2-135m --seed 1
+
+# What was recorded on an H200; on another GPU, or on a CPU, answers differ (docs/engine.md).
+study-gpu: env $(SMOLLM2)
+	$(BIN)/lampbench run --method base --method tam --method oppu --method oppu_swapped \
+		--method oppu_cd --task scholarly_title --model smollm2-135m --device cuda
+	$(BIN)/lampbench run --method tam --method oppu --method oppu_swapped --task topic_writing \
+		--seed 2 --model smollm2-135m --device cuda
+	$(BIN)/lampbench run --method base --method tam --task abstract_generation \
+		--model smollm2-135m --device cuda
 
 study-models: env
 	$(REPRODUCE) --model bundled --model bundled-small --experiment cross-model --run
