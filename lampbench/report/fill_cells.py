@@ -160,11 +160,12 @@ def _on_all_users(runs: Sequence[Run]) -> tuple[list[Run], list[ExcludedRun]]:
     columns = {(setup_of(run), column_of(run)) for run in full}
     methods: dict[tuple[object, int | None], set[str]] = defaultdict(set)
     for run in runs:
-        methods[_data_of(run), _users_asked(run)].add(row_name(run))
+        if not changes(run.manifest):  # other runs fill no cell
+            methods[_data_of(run), _users_asked(run)].add(run.manifest.method)
     kept, others = [], []
     for run in runs:
         data, users = _data_of(run), _users_asked(run)
-        few = len(methods[data, users]) <= len(methods[data, None])
+        few = 0 < len(methods[data, None]) >= len(methods[data, users])
         if users is not None and few and (setup_of(run), column_of(run)) not in columns:
             others.append(ExcludedRun(run, f"on {users} test users (--users); tables show all"))
         else:

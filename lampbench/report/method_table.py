@@ -71,8 +71,11 @@ def method_table(
                 entries.append({**found, **stand.entry()})
         rows.append(tuple(row))
     notes += paper_notes(board, printed)
-    scores = [(title, list(column.values())) for title, column in columns]
-    notes += seed_notes(scores) + processor_notes(scores)
+    notes += seed_notes((title, column.values()) for title, column in columns)
+    notes += processor_notes(
+        (title, {board.method_title(method): score for method, score in column.items()})
+        for title, column in columns
+    )
     filled = [score for _, column in columns for score in column.values() if score]
     notes += data_notes(
         board, [slot.column for slot in slots], dict.fromkeys(score.setup for score in filled)

@@ -1,7 +1,8 @@
 """Words and notes that several tables share."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from lampbench.core.precision import PRECISIONS
 from lampbench.paper.published import Published, paper
 from lampbench.report.board import SYNTHETIC_MARK, Board
 from lampbench.report.cell_scores import EXTERNAL_MARK, SUBMITTED_MARK, CellScore
@@ -21,6 +22,7 @@ SUBMITTED_NOTE = (
 )
 
 _CPU = "a CPU"
+_BELOW_FLOAT32 = {*PRECISIONS} - {"float32"}
 _OTHER_PROCESSOR = "Below float32 another processor is like another seed."
 
 
@@ -62,35 +64,43 @@ def seed_notes(columns: Iterable[tuple[str, Iterable[CellScore | None]]]) -> lis
     return [f"One seed only, where others have several: {listed}."]
 
 
-def processor_notes(columns: Iterable[tuple[str, Iterable[CellScore | None]]]) -> list[str]:
+def processor_notes(columns: Iterable[tuple[str, Mapping[str, CellScore | None]]]) -> list[str]:
     """Which runs below float32 were made on another processor than the others of a table.
 
-    Rounding differs there, and a trained model with it.
+    Rounding differs there, and a trained model with it. Columns are (title, {row: score}); runs
+    whose precision or machine is not known, as of external ones, are not spoken of.
     """
-    found: dict[str, dict[str, set[int]]] = {}
-    for title, scores in columns:
-        for score in scores:
-            for run in score.chosen if score and score.setup.dtype != "float32" else ():
-                hardware = run.manifest.hardware
-                where = (hardware and hardware.accelerator) or _CPU
-                found.setdefault(where, {}).setdefault(title, set()).add(run.manifest.seed)
+    found: dict[str, list[tuple[str, str, int]]] = {}
+    for title, rows in columns:
+        for row, score in rows.items():
+            for run in score.chosen if score and score.setup.dtype in _BELOW_FLOAT32 else ():
+                if hardware := run.manifest.hardware:
+                    made = title, row, run.manifest.seed
+                    found.setdefault(hardware.accelerator or _CPU, []).append(made)
     if len(found) < 2:
         return []
     most = _CPU if _CPU in found else max(found, key=lambda where: len(found[where]))
     told = [
-        f"on {where}: {'; '.join(_in_columns(titles, found[most]))}"
-        for where, titles in sorted(found.items())
+        f"Runs on {where}: {'; '.join(_told(found, where))}."
+        for where in sorted(found)
         if where != most
     ]
-    return [f"Runs {', '.join(told)}. All others: {most}. {_OTHER_PROCESSOR}"]
+    return [" ".join([*told, f"All others: {most}. {_OTHER_PROCESSOR}"])]
 
 
-def _in_columns(titles: dict[str, set[int]], others: dict[str, set[int]]) -> list[str]:
-    """Columns, with the seeds where others of the column were run elsewhere."""
-    return [
-        f"{title}, seed {', '.join(map(str, sorted(seeds)))}" if title in others else title
-        for title, seeds in titles.items()
-    ]
+def _told(found: Mapping[str, Sequence[tuple[str, str, int]]], where: str) -> Iterator[str]:
+    """Columns with runs on a processor: the whole of it, or which of its seeds or rows."""
+    others = [made for other, runs in found.items() if other != where for made in runs]
+    for title in dict.fromkeys(title for title, _, _ in found[where]):
+        runs = [(row, seed) for column, row, seed in found[where] if column == title]
+        elsewhere = {seed for column, _, seed in others if column == title}
+        seeds = sorted({seed for _, seed in runs})
+        if not elsewhere:
+            yield title
+        elif elsewhere.isdisjoint(seeds):
+            yield f"{title}, seed {', '.join(map(str, seeds))}"
+        else:
+            yield f"{title}, {', '.join(f'{row} (seed {seed})' for row, seed in runs)}"
 
 
 def external_notes(methods: Iterable[str]) -> list[str]:

@@ -163,12 +163,15 @@ def _data(board: Board, setup: Setup) -> str:
             return f"{text}, it is unknown how small a difference would be found."
         return f"{text}, no difference between two methods can be tested."
     by_pair: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for row in detected:
-        by_pair.setdefault((row["power_method"], row["power_baseline"]), []).append(row)
+    titles: dict[tuple[str, str], list[str]] = {}
+    for column, row in zip(columns, rows, strict=True):
+        if row in detected:
+            pair = row["power_method"], row["power_baseline"]
+            by_pair.setdefault(pair, []).append(row)
+            titles.setdefault(pair, []).append(board.column_title(column))
     said = [_detected(board, pair, rows) for pair, rows in by_pair.items()]
     if len(by_pair) > 1:  # each pair has a difference of its own, and tasks of its own
-        titles = {column.task: board.column_title(column) for column in columns}
-        tasks = [_listed([titles[row["task"]] for row in rows]) for rows in by_pair.values()]
+        tasks = [_listed(names) for names in titles.values()]
         said = [f"{one} ({names})" for one, names in zip(said, tasks, strict=True)]
     return f"{text}, the smallest true difference that is found with 80% power is {_listed(said)}."
 
@@ -196,7 +199,8 @@ def _gained(board: Board, found: Sequence[Gain], over: str) -> str:
     gained = sorted(gain.points.value for gain in found)
     low, high = (Number(each, 1, signed=True).text() for each in (gained[0], gained[-1]))
     size = low if low == high else f"between {low} and {high}"
-    tasks = "1 task" if len(found) == 1 else f"{len(found)} tasks"
+    count = len({gain.column.task for gain in found})
+    tasks = "1 task" if count == 1 else f"{count} tasks"
     text = f"{found[0].ours.method_title} gains {size} points over {over} on {tasks}"
     significant = [gain for gain in found if gain.p <= SIGNIFICANT]
     if not significant:

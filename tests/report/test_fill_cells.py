@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from lampbench.record.recorded_run import Run
 from lampbench.record.runs import load_runs
 from lampbench.record.write import write_run
 from lampbench.report.fill_cells import fill_cells
@@ -219,6 +220,22 @@ def test_runs_on_few_users_stay_where_they_are_of_more_methods(scored, read, cel
     scored("cope", {**SCORES, "c": [0.5]}, dataset=of_users(None, "all"), key="all cope")
     assert "users)" not in read("main")
     assert read("excluded-runs").count("on 2 test users (--users)") == 2
+
+
+@pytest.mark.parametrize("uncounted", ["settings", "submitted"])
+def test_methods_that_fill_no_cell_of_ours_keep_no_runs_on_few_users(
+    scored, read, monkeypatch, uncounted
+):
+    """Nor does a method count twice because somebody else ran it, too."""
+    scored("oppu", SCORES, dataset=of_users(2, "few"), key="few")
+    scored("oppu", {**SCORES, "c": [0.5]}, dataset=of_users(None, "all"), key="all")
+    if uncounted == "settings":
+        scored("cope", SCORES, dataset=of_users(2, "few"), overrides={"decoding.alpha": 0.5})
+    else:
+        scored("oppu", SCORES, dataset=of_users(2, "few"), key="theirs")
+        who = property(lambda run: "them" if run.manifest.key == "theirs" else None)
+        monkeypatch.setattr(Run, "submitter", who)
+    assert "users)" not in read("main")
 
 
 def test_a_number_of_users_that_is_that_of_all_leaves_no_run_out(scored, read, cells):

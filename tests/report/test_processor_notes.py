@@ -7,6 +7,9 @@ GPU = {"system": "Linux", "cpu": "x", "cores": 1, "memory_gib": 1.0, "accelerato
        "threads": 1}  # fmt: skip
 
 
+CPU = {**GPU, "accelerator": None}
+
+
 def runs_of(dtype):
     return {"model_details": {"dtype": dtype, "fingerprint": "f"}}
 
@@ -14,11 +17,40 @@ def runs_of(dtype):
 @pytest.mark.parametrize("dtype", ["bfloat16", "float32"])
 def test_below_float32_a_table_names_the_runs_on_other_processors(scored, read, dtype):
     for seed in range(2):
-        scored("oppu", SCORES, seed=seed, **runs_of(dtype))
+        scored("oppu", SCORES, seed=seed, hardware=CPU, **runs_of(dtype))
     scored("oppu", SCORES, seed=2, hardware=GPU, **runs_of(dtype))
     scored("cope", SCORES, "review_writing", hardware=GPU, **runs_of(dtype))
     note = "Runs on H200: Review Writing; News Headline, seed 2. All others: a CPU."
     assert (note in read("main")) is (dtype == "bfloat16")
+
+
+def test_methods_of_a_column_that_share_a_seed_are_told_apart(scored, read):
+    """The column alone, or a seed, would speak of the runs on the CPU, too."""
+    for seed in range(2):
+        scored("oppu", SCORES, seed=seed, hardware=CPU, **runs_of("bfloat16"))
+    scored("cope", SCORES, hardware=GPU, **runs_of("bfloat16"))
+    scored("base", SCORES, hardware={**GPU, "accelerator": "B200"}, **runs_of("bfloat16"))
+    note = (
+        "Runs on B200: News Headline, Base (seed 0). Runs on H200: News Headline, CoPe (seed 0). "
+        "All others: a CPU."
+    )
+    assert note in read("main")
+
+
+def test_without_a_cpu_the_others_are_where_most_runs_are(scored, read):
+    for seed in range(2):
+        scored("oppu", SCORES, seed=seed, hardware=GPU, **runs_of("bfloat16"))
+    scored("cope", SCORES, hardware={**GPU, "accelerator": "B200"}, **runs_of("bfloat16"))
+    assert "Runs on B200: News Headline, CoPe (seed 0). All others: H200." in read("main")
+    assert "Runs on B200: News Headline, CoPe (seed 0). All others: H200." in read("gains")
+
+
+@pytest.mark.parametrize("lacks", [{"hardware": None}, runs_of("")])
+def test_what_is_not_known_is_not_called_a_cpu(scored, read, lacks):
+    """The machine of a run that was made elsewhere, and whether its rounding matters."""
+    scored("oppu", SCORES, hardware=GPU, **runs_of("bfloat16"))
+    scored("cope", SCORES, **{**runs_of("bfloat16"), **lacks})
+    assert "Runs on" not in read("main")
 
 
 def test_runs_on_one_kind_of_processor_need_no_note(scored, read):

@@ -90,6 +90,23 @@ def test_where_not_all_methods_have_run_it_is_said_of_those_that_have(scored, sa
     )
 
 
+def test_a_task_on_few_users_and_on_all_is_one_task(scored, said):
+    def of(users):
+        options = {"data": "bundled", "users": users, "min_history": 1, "seed": 0,
+                   "split_by": None, "splits": []}  # fmt: skip
+        return {"options": options, "fingerprint": str(users)}
+
+    for method, score in (("tam", spread(0.1, 8)), ("oppu", spread(0.2, 8)),
+                          ("cope", noise(spread(0.3, 8), up=0.0))):  # fmt: skip
+        scored(method, score, dataset=of(8), key=f"few {method}")
+    for method, score in (("tam", spread(0.1)), ("oppu", noise(spread(0.4), up=0.0))):
+        scored(method, score, dataset=of(None), key=f"all {method}")
+    found = said()
+    assert "on 1 task, significant on" in found[WEIGHTS]
+    assert "between CoPe and OPPU (News Headline (8 users))" in found[DATA]
+    assert "between OPPU and TAM (News Headline (12 users))" in found[DATA]
+
+
 def test_another_leader_in_the_other_metric_is_told(scored, said):
     scored("oppu", spread(0.1), rouge_l=0.2)
     scored("cope", spread(), rouge_l=0.8)

@@ -61,7 +61,7 @@ class DecodingLoop:
         """Answers, each as soon as it is complete. Pass the longest prompts first."""
         self._waiting.extend(requests)
         if any(each.forced for each in requests):
-            size = self._capacity, self._settings.spec.max_new_tokens
+            size = self._step.slots, self._settings.spec.max_new_tokens
             self._step.forced = torch.full(size, FREE, device=self._device)
         while self._waiting or self._slots:
             free = self._capacity - len(self._slots)

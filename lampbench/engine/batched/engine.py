@@ -107,7 +107,9 @@ class BatchedEngine:
         self.device = loaded.device
         context = min(loaded.context, context or loaded.context)
         require_supported(self._model.config, spec.location, context)
-        self._step = step_kind(step, self.device, batch_invariant)
+        # LLM.int8 asks the device in every layer which activations are large
+        asks = getattr(self._model, "is_loaded_in_8bit", False)
+        self._step = step_kind(step, self.device, not batch_invariant and not asks)
         self._base = spec.location
         self._checkpoint_seconds = checkpoint_seconds
         self._say = say

@@ -1,11 +1,13 @@
 """Ways to carry out a decoding step: as it comes, in static shapes, or replayed by a GPU."""
 
 from collections.abc import Callable, Sequence
+from functools import cache
 
 import torch
 
 from lampbench.engine.batched.decoding_step import Choice, DecodingStep
 from lampbench.engine.batched.step_shape import StepShape, exact_shape, padded_shape, static_shape
+from lampbench.engine.device_memory import is_out_of_memory
 from lampbench.util.errors import LampbenchError
 
 STEP_KINDS = ("exact", "static", "graph")
@@ -17,15 +19,22 @@ instead of thousands.
 Advance = Callable[[Sequence[int]], Choice]
 """A step for slots whose longest rows have these many tokens, the new one included."""
 
+StepRecorder = Callable[[Callable[[], Choice]], Callable[[], Choice]]
+"""Records work: returns a function that does it again, always in the same memory and so with the
+same result tensors. Recording alone does nothing.
+"""
 
-def step_kind(asked: str | None, device: torch.device, batch_invariant: bool) -> str:
+
+def step_kind(asked: str | None, device: torch.device, replayable: bool) -> str:
     """The kind of step that is asked for, or the fastest one on a device.
+
+    `replayable` says whether the model's steps are known to be no obstacle to a CUDA graph.
 
     Raises:
         LampbenchError: steps of the asked kind cannot be carried out there.
     """
     if asked is None:
-        return "graph" if device.type == "cuda" and not batch_invariant else "exact"
+        return "graph" if device.type == "cuda" and replayable else "exact"
     require_step_kind(asked, device)
     return asked
 
@@ -52,7 +61,7 @@ def stepper(kind: str, step: DecodingStep, shared: Callable[[], int]) -> Advance
         return lambda lengths: step.advance(exact_shape(lengths))
     if kind == "static":
         return lambda lengths: step.advance(static_shape(lengths, step.slots, step.tokens))
-    return ReplayedSteps(step, shared, CudaRecorder())
+    return ReplayedSteps(step, shared, lambda: CudaRecorder(step.device))
 
 
 class ReplayedSteps:
@@ -60,47 +69,82 @@ class ReplayedSteps:
 
     The first use lets libraries set themselves up for it. A recording holds the memory of
     everything that took part, so it ends when shared adapters are replaced: `shared` gives another
-    number then. `record(work)` returns a function that does the work again, always in the same
-    memory and so with the same result tensors; recording alone does nothing.
+    number then, and `recorder` makes what records from then on.
     """
 
     def __init__(
         self,
         step: DecodingStep,
         shared: Callable[[], int],
-        record: Callable[[Callable[[], Choice]], Callable[[], Choice]],
+        recorder: Callable[[], StepRecorder],
     ) -> None:
-        self._step, self._shared, self._record = step, shared, record
+        self._step, self._shared, self._recorder = step, shared, recorder
+        self._record = recorder()
         self._recorded: dict[StepShape, Callable[[], Choice]] = {}
         self._used: set[StepShape] = set()
         self._state = shared()
 
     def __call__(self, lengths: Sequence[int]) -> Choice:
-        """One step."""
+        """One step.
+
+        Raises:
+            LampbenchError: the model's steps cannot be recorded.
+        """
         step = self._step
         shape = static_shape(lengths, step.slots, step.tokens)
         if self._shared() != self._state:
             self._recorded.clear()
+            self._record = self._recorder()
             self._state = self._shared()
         if shape not in self._used:
             self._used.add(shape)
             return step.advance(shape)
         if shape not in self._recorded:
-            self._recorded[shape] = self._record(lambda: step.advance(shape))
+            self._recorded[shape] = self._recording(shape)
         chosen, rewards = self._recorded[shape]()
         return chosen.clone(), None if rewards is None else rewards.clone()
 
+    def _recording(self, shape: StepShape) -> Callable[[], Choice]:
+        step = self._step
+        try:
+            return self._record(lambda: step.advance(shape))
+        except RuntimeError as error:
+            if is_out_of_memory(_first(error)):
+                raise _first(error)  # noqa: B904
+            cause = str(_first(error)).partition("\n")[0]
+            raise LampbenchError(
+                f"this model's decoding steps cannot be replayed as a CUDA graph ({cause}); "
+                "give --engine-arg step=exact"
+            ) from error
+
+
+def _first(error: RuntimeError) -> RuntimeError:
+    """What ended a recording: to end one that has failed may fail, too, with an error of its own.
+
+    No variable may hold it where it is raised: it would keep all memory of the loop.
+    """
+    before = error.__context__
+    return before if isinstance(before, RuntimeError) else error
+
 
 class CudaRecorder:
-    """Records work as CUDA graphs that share their memory, since they never run at once."""
+    """Records work as CUDA graphs that share their memory, since they never run at once.
 
-    def __init__(self) -> None:
+    Graphs that are made when all others are gone need a recorder of their own: torch gives no more
+    memory to the pool of the others.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device, self._stream = device, _stream(device)
         self._pool = torch.cuda.graph_pool_handle()
 
     def __call__(self, work: Callable[[], Choice]) -> Callable[[], Choice]:
         """Record work that has run before."""
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=self._pool):
+        with (
+            torch.cuda.device(self._device),
+            torch.cuda.graph(graph, pool=self._pool, stream=self._stream),
+        ):
             found = work()
 
         def replay() -> Choice:
@@ -108,3 +152,13 @@ class CudaRecorder:
             return found
 
         return replay
+
+
+@cache
+def _stream(device: torch.device) -> torch.cuda.Stream:
+    """The stream on which a device's work is recorded.
+
+    torch's own is on one GPU only, and what runs on another would be carried out, not recorded. It
+    is made once: libraries keep memory for every stream.
+    """
+    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]

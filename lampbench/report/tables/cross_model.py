@@ -15,7 +15,7 @@ from lampbench.report.method_table import (
     scores_of_column,
 )
 from lampbench.report.metric_format import PAPER_METRICS, metric_title
-from lampbench.report.notes import NO_RUN, data_notes, seed_notes
+from lampbench.report.notes import NO_RUN, data_notes, processor_notes, seed_notes
 from lampbench.report.numbers import score_number
 from lampbench.report.setups import Column, Setup
 from lampbench.report.table import Cell, Mark, Section, Table
@@ -89,6 +89,10 @@ def cross_model_summary(board: Board, metric: str, most: int) -> Table | None:
         rows.append((board.column_title(column), board.setup_title(setup, setups), *cells))
     notes = [note.replace("of its column", "of its row") for note in notes]
     notes += seed_notes((title, scores.values()) for title, scores in found)
+    notes += processor_notes(
+        (title, {board.method_title(method): score for method, score in scores.items()})
+        for title, scores in found
+    )
     if len(every) > len(places):
         notes.append(f"The first {len(places)} of {len(every)} rows.")
     notes += data_notes(board, *zip(*places, strict=True)) if places else []

@@ -11,7 +11,13 @@ from lampbench.report.cell_scores import CellScore
 from lampbench.report.common_seeds import NONE_COMMON, common_seeds, compared_scores
 from lampbench.report.machine_readable import entry
 from lampbench.report.metric_format import PAPER_METRICS, metric_title
-from lampbench.report.notes import NO_FIGURE, NO_VALUE, data_notes, external_notes
+from lampbench.report.notes import (
+    NO_FIGURE,
+    NO_VALUE,
+    data_notes,
+    external_notes,
+    processor_notes,
+)
 from lampbench.report.numbers import in_points, p_value, span
 from lampbench.report.setups import Column, Setup
 from lampbench.report.table import Cell, Number, Section, Table
@@ -38,6 +44,7 @@ _NONE_COMMON_NOTE = (
     f"it varies between seeds is unknown ({NO_VALUE})."
 )
 _MEAN_NOTE = "Means over tasks are means of the tasks' differences, as in the paper."
+_ONE_COLUMN_NOTE = "Of a task with several columns, that with the most users is in them."
 _PAPER_NOTE = "paper %: computed from the paper's printed scores of the same model."
 
 
@@ -166,15 +173,25 @@ def _table(board: Board, found: Sequence[Gain]) -> Table:
     printed = any(gain.printed is not None for gain in found)
     rows = [_row(board, gain, printed) for gain in found]
     for metric in GAIN_METRICS:
-        of = [gain for gain in found if gain.ours.metric == metric]
+        of = _one_per_task(gain for gain in found if gain.ours.metric == metric)
         if len(of) > 1:
             rows.append(_mean_row(of, printed))
     notes = [_NOTE] + ([_MEAN_NOTE] if len(rows) > len(found) else [])
+    columns = {gain.column for gain in found}
+    several = len(columns) > len({column.task for column in columns})
+    notes += [_ONE_COLUMN_NOTE] if len(rows) > len(found) and several else []
     notes += [_PAPER_NOTE] if printed else []
     seeds = {gain.seeds for gain in found}
     notes += [_ONE_SEED_NOTE] if "1" in seeds else []
     notes += [_NONE_COMMON_NOTE] if NONE_COMMON in seeds else []
     notes += _warnings(board, found)
+    notes += processor_notes(
+        (
+            board.column_title(gain.column),
+            {one.method_title: one for one in (gain.ours, gain.theirs)},
+        )
+        for gain in {gain.column: gain for gain in found}.values()
+    )
     notes += data_notes(board, [gain.column for gain in found], [gain.ours.setup for gain in found])
     titles = [score.method_title for score in (found[0].ours, found[0].theirs)]
     notes += external_notes(titles)
@@ -202,6 +219,15 @@ def _row(board: Board, gain: Gain, printed: bool) -> tuple[Cell, ...]:
         *map(p_value, (found.bootstrap, found.exchange, gain.p)),
         *(str(count) for count in (found.better, found.equal, found.worse)),
     )
+
+
+def _one_per_task(found: Iterable[Gain]) -> list[Gain]:
+    """The gain of each task; of several columns that with the most users, or else the first."""
+    chosen: dict[str, Gain] = {}
+    for gain in found:
+        if (task := gain.column.task) not in chosen or gain.ours.users > chosen[task].ours.users:
+            chosen[task] = gain
+    return list(chosen.values())
 
 
 def _mean_row(found: Sequence[Gain], printed: bool) -> tuple[Cell, ...]:

@@ -9,7 +9,7 @@ from lampbench.report.histories import HistoryLength, HistorySeries
 from lampbench.report.machine_readable import entry
 from lampbench.report.marks import Standing, standings
 from lampbench.report.metric_format import PAPER_METRICS, metric_title
-from lampbench.report.notes import NO_RUN, NO_VALUE, data_notes, seed_notes
+from lampbench.report.notes import NO_RUN, NO_VALUE, data_notes, processor_notes, seed_notes
 from lampbench.report.numbers import score_number
 from lampbench.report.setups import Column, Setup
 from lampbench.report.table import Cell, Number, Section, Table
@@ -81,6 +81,7 @@ def _score_table(
         _NOTE,
         *marked,
         *seed_notes((title, by_length.values()) for title, by_length in columns),
+        *processor_notes(columns),
         *data_notes(board, [column], [one.setup for one in members]),
     )
     title = f"{board.column_title(column)}: {metric_title(metric)}"

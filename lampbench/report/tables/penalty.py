@@ -8,7 +8,7 @@ from lampbench.report.board import Board
 from lampbench.report.cell_scores import CellScore
 from lampbench.report.machine_readable import entry
 from lampbench.report.metric_format import PAPER_METRICS, metric_title
-from lampbench.report.notes import NO_RUN, NO_VALUE, data_notes, seed_notes
+from lampbench.report.notes import NO_RUN, NO_VALUE, data_notes, processor_notes, seed_notes
 from lampbench.report.numbers import in_points, mean_number, score_number
 from lampbench.report.setups import Column, Setup
 from lampbench.report.sweeps import Sweep, SweepPoint
@@ -70,10 +70,15 @@ def _scores(board: Board, column: Column, members: Sequence[Sweep], metric: str)
                 entries.append(_entry(sweep, point, score))
         rows.append((shown, *cells))
     by_method = [
-        (board.method_title(one.method), [p.scores.get(metric) for p in one.points])
+        (board.method_title(one.method), {p.shown: p.scores.get(metric) for p in one.points})
         for one in members
     ]
-    notes = (_NOTE, *seed_notes(by_method), *_about(board, column, members))
+    notes = (
+        _NOTE,
+        *seed_notes((title, points.values()) for title, points in by_method),
+        *processor_notes(by_method),
+        *_about(board, column, members),
+    )
     title = f"{board.column_title(column)}: {metric_title(metric)}"
     return Table(title, _header(board, members), tuple(rows), notes=notes, entries=lambda: entries)
 

@@ -56,14 +56,18 @@ def test_greedy_with_a_penalty_equals_transformers_processor(
         assert found[f"q{n}", 0].token_ids == looped(made, n, 20, step)
 
 
-@pytest.mark.parametrize(("contrasting", "steps"), [(False, 1), (True, 1), (True, 3)])
+@pytest.mark.parametrize(
+    ("contrasting", "steps", "invariant"),
+    [(False, 1, False), (True, 1, False), (True, 3, False), (True, 1, True)],
+)
 def test_teacher_forcing_chooses_after_the_texts_own_tokens(
-    engine, merged_model, adapters, contrasting, steps, monkeypatch
+    engine, merged_model, adapters, contrasting, steps, invariant, monkeypatch
 ):
     """Texts of different lengths beside a free answer; no stop token ends a forced one."""
     monkeypatch.setattr(decoding_loop, "_CPU_STEPS", steps)
     tam, user, _ = adapters()
-    made, expert, amateur = engine(), merged_model("llama", tam, user), merged_model("llama", tam)
+    made = engine(batch_invariant=invariant)
+    expert, amateur = merged_model("llama", tam, user), merged_model("llama", tam)
     texts = ["Storm closes harbour", "", "The quick brown fox jumps over the old bridge", None]
     contrast = Contrast((tam,), 0.5, 0.1) if contrasting else None
     spec = GenerationSpec(6, 1.3, contrast=contrast)

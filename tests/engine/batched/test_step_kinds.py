@@ -15,6 +15,7 @@ from lampbench.engine.batched.kv_cache import KVCache
 from lampbench.engine.protocol import Contrast, GenerationSpec, Sampling
 from lampbench.util.errors import LampbenchError
 from tests.engine.batched.asking import answers, ask
+from tests.engine.batched.fake_recorder import Recorder
 
 TEXT = "Storm closes the harbour on Monday"
 
@@ -88,32 +89,10 @@ def test_static_steps_give_the_same_answers(
         assert found[key].rewards == pytest.approx(answer.rewards, abs=1e-4)
 
 
-class Recorder:
-    """What CUDA does: it records all operations, and repeats them on the same memory."""
-
-    def __init__(self):
-        self.recorded = 0
-
-    def __call__(self, work):
-        self.recorded += 1
-        memory: list[tuple[torch.Tensor | None, ...]] = []
-
-        def replay():
-            found = work()
-            if not memory:
-                memory.append(tuple(None if each is None else each.clone() for each in found))
-            for kept, new in zip(memory[0], found, strict=True):
-                if kept is not None:
-                    kept.copy_(new)
-            return memory[0]
-
-        return replay
-
-
 @pytest.fixture
 def recorder(monkeypatch):
     made = Recorder()
-    monkeypatch.setattr(step_kinds, "CudaRecorder", lambda: made)
+    monkeypatch.setattr(step_kinds, "CudaRecorder", lambda device: made)
     return made
 
 
@@ -162,18 +141,18 @@ def test_a_step_is_recorded_again_when_others_shared_adapters_were_applied(
 def test_graphs_need_cuda():
     cpu = torch.device("cpu")
     with pytest.raises(LampbenchError, match="step=graph needs CUDA, and the device is cpu"):
-        step_kinds.step_kind("graph", cpu, False)
+        step_kinds.step_kind("graph", cpu, True)
     with pytest.raises(LampbenchError, match="no decoding step is called 'fast'"):
-        step_kinds.step_kind("fast", cpu, False)
+        step_kinds.step_kind("fast", cpu, True)
 
 
 def test_the_fastest_step_for_a_device_is_the_default():
     """Measured on a GPU: benchmarks/results/gpu."""
     cpu, cuda = torch.device("cpu"), torch.device("cuda")
-    assert step_kinds.step_kind(None, cpu, False) == "exact"
-    assert step_kinds.step_kind(None, cuda, False) == "graph"
-    assert step_kinds.step_kind(None, cuda, True) == "exact"
-    assert step_kinds.step_kind("exact", cuda, False) == "exact"
+    assert step_kinds.step_kind(None, cpu, True) == "exact"
+    assert step_kinds.step_kind(None, cuda, True) == "graph"
+    assert step_kinds.step_kind(None, cuda, False) == "exact"
+    assert step_kinds.step_kind("exact", cuda, True) == "exact"
 
 
 def test_what_was_recorded_is_told_with_the_batches(engine):
@@ -209,7 +188,7 @@ def test_a_step_is_recorded_when_its_shape_comes_for_the_second_time(recorder):
     """The first time is needed before, and nothing is recorded for what comes once."""
     step: Any = SimpleNamespace(slots=4, tokens=64)
     step.advance = lambda shape: (torch.tensor([7]), None)
-    replayed = step_kinds.ReplayedSteps(step, lambda: 0, recorder)
+    replayed = step_kinds.ReplayedSteps(step, lambda: 0, lambda: recorder)
     for use, recorded in enumerate((0, 1, 1, 1), start=1):
         assert replayed([3 + use])[0].tolist() == [7]
         assert recorder.recorded == recorded
