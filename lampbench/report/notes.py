@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from lampbench.core.precision import PRECISIONS
 from lampbench.paper.published import Published, paper
+from lampbench.record.manifest import Manifest
 from lampbench.report.board import SYNTHETIC_MARK, Board
 from lampbench.report.cell_scores import EXTERNAL_MARK, SUBMITTED_MARK, CellScore
 from lampbench.report.setups import Column, Setup
@@ -74,9 +75,8 @@ def processor_notes(columns: Iterable[tuple[str, Mapping[str, CellScore | None]]
     for title, rows in columns:
         for row, score in rows.items():
             for run in score.chosen if score and score.setup.dtype in _BELOW_FLOAT32 else ():
-                if hardware := run.manifest.hardware:
-                    made = title, row, run.manifest.seed
-                    found.setdefault(hardware.accelerator or _CPU, []).append(made)
+                if where := _processor(run.manifest):
+                    found.setdefault(where, []).append((title, row, run.manifest.seed))
     if len(found) < 2:
         return []
     most = _CPU if _CPU in found else max(found, key=lambda where: len(found[where]))
@@ -86,6 +86,14 @@ def processor_notes(columns: Iterable[tuple[str, Mapping[str, CellScore | None]]
         if where != most
     ]
     return [" ".join([*told, f"All others: {most}. {_OTHER_PROCESSOR}"])]
+
+
+def _processor(manifest: Manifest) -> str | None:
+    """What a run was computed on; a machine with a GPU may have been told to use its CPU."""
+    if manifest.hardware is None:
+        return None
+    on_cpu = manifest.model_details.device == "cpu"
+    return (None if on_cpu else manifest.hardware.accelerator) or _CPU
 
 
 def _told(found: Mapping[str, Sequence[tuple[str, str, int]]], where: str) -> Iterator[str]:

@@ -53,6 +53,13 @@ def test_what_is_not_known_is_not_called_a_cpu(scored, read, lacks):
     assert "Runs on" not in read("main")
 
 
+def test_the_cpu_of_a_machine_with_a_gpu_is_a_cpu(scored, read):
+    scored("oppu", SCORES, hardware=GPU, **runs_of("bfloat16"))
+    on_cpu = {"model_details": {**runs_of("bfloat16")["model_details"], "device": "cpu"}}
+    scored("cope", SCORES, hardware=GPU, **on_cpu)
+    assert "Runs on H200: News Headline, OPPU (seed 0). All others: a CPU." in read("main")
+
+
 def test_runs_on_one_kind_of_processor_need_no_note(scored, read):
     for method in ("oppu", "cope"):
         scored(method, SCORES, hardware=GPU, **runs_of("bfloat16"))
