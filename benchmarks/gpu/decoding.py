@@ -113,8 +113,7 @@ def _seconds(part: SpeedPart, operation: str, answer: int) -> float:
 def _mixed(part: SpeedPart) -> None:
     """Ratios to PEFT's mixed batches, which first load all users' adapters.
 
-    On a GPU of a slow processor that alone takes longer than a minute at the shape of a model of
-    7B; the part would end as one that timed out.
+    On an H200 that was not seen to end at the shape of a model of 7B; the part would time out.
     """
     work, users = part.work, part.sizes.decoded
     if part.on_cuda and part.clock.left < _LOADING:
