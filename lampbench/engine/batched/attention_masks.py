@@ -27,6 +27,7 @@ class AttentionMasks:
         self._kinds = set(getattr(config, "layer_types", None) or ())
         kind = config._attn_implementation
         self._dtype = model.dtype
+        self._aligned = 1 if model.device.type == "cpu" else _ALIGNED
         self._lowest: float | None = None  # a boolean mask
         if kind == "eager":
             self._lowest = torch.finfo(self._dtype).min
@@ -51,6 +52,6 @@ class AttentionMasks:
         if self._lowest is None:
             return mask
         *others, keys = mask.shape
-        room = -(-keys // _ALIGNED) * _ALIGNED
+        room = -(-keys // self._aligned) * self._aligned
         numbers = torch.zeros(*others, room, dtype=self._dtype, device=mask.device)[..., :keys]
         return numbers.masked_fill_(~mask, self._lowest)

@@ -110,9 +110,12 @@ def test_a_variant_equals_a_float64_decoder(model_folder, tmp_path, random_adapt
         assert scores[name] == pytest.approx(logs, abs=1e-4)
 
 
-def test_rows_of_a_mask_begin_where_a_gpus_kernel_wants_them(engine):
-    """At multiples of 16 bytes: otherwise it is copied in every layer."""
+def test_rows_of_a_mask_begin_where_a_gpus_kernel_wants_them(engine, monkeypatch):
+    """At multiples of 16 bytes: otherwise it is copied in every layer. A CPU has them together."""
     masks = engine()._forward.masks
+    allowed = torch.ones(3, 1, 13, dtype=torch.bool)
+    assert masks(allowed, torch.zeros(3, 1), torch.zeros(3, 13)).is_contiguous()
+    monkeypatch.setattr(masks, "_aligned", 8)
     for keys in (1, 7, 8, 13):
         allowed = torch.arange(keys).expand(3, 1, keys) < torch.tensor([1, 5, 9])[:, None, None]
         mask = masks(allowed, torch.zeros(3, 1), torch.arange(keys).expand(3, -1))
