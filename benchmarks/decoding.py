@@ -89,8 +89,10 @@ def equal(found: Mapping[str, Mapping[tuple[str, int], Any]], strict: bool) -> d
             engines computes something else.
     """
     differ = {}
-    for peer in found.keys() - {"ours"}:
-        theirs, ours = found[peer], found["ours"]
+    ours = found["ours"]
+    for peer, theirs in found.items():
+        if peer == "ours":
+            continue
         differ[peer] = sum(ours[key] != ids for key, ids in theirs.items())
         if strict and differ[peer] > max(1, len(theirs) // 50):
             raise SystemExit(f"{differ[peer]} of {len(theirs)} answers differ from {peer}'s")

@@ -25,7 +25,7 @@ def main() -> None:
             share = part.clock.left / 3 / (len(_ORDER) - number)
             part.attempt(operation, partial(_alone, part, operation, share))
         title = f"contrastive, {_OTHER[part.work.batched._step]} steps"
-        part.attempt(title, partial(_other_steps, part, "contrastive", title))
+        part.attempt(title, partial(_other_steps, part, title))
         if part.on_cuda:
             title = "contrastive, kernels"
             part.attempt(title, partial(_kernels, part, title))
@@ -69,19 +69,20 @@ def _alone(part: SpeedPart, operation: str, allowed: float) -> None:
     )
 
 
-def _other_steps(part: SpeedPart, operation: str, title: str) -> None:
-    """Steps of another kind; the answers are compared.
+def _other_steps(part: SpeedPart, title: str) -> None:
+    """Contrastive steps of another kind; the answers are compared.
 
     The time of CUDA graphs includes that of recording them.
     """
     engine = part.work.batched
-    own, asked = engine._step, part.asked(operation, _SOME)
+    own, asked = engine._step, part.asked("contrastive", _SOME)
+    run = partial(_seconds, part, "contrastive")
     expected = {(c.id, c.sample): c.token_ids for c in engine.generate(asked)}
-    spent = _seconds(part, operation, _SOME)
+    spent = run(_SOME)
     engine._step = _OTHER[own]
     try:
         found = {(c.id, c.sample): c.token_ids for c in engine.generate(asked)}  # warms up
-        reading, other = _seconds(part, operation, 1), _seconds(part, operation, _SOME)
+        reading, other = run(1), run(_SOME)
     finally:
         engine._step = own
     differ = sum(found[key] != ids for key, ids in expected.items())

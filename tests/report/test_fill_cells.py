@@ -8,6 +8,7 @@ from lampbench.record.recorded_run import Run
 from lampbench.record.runs import load_runs
 from lampbench.record.write import write_run
 from lampbench.report.fill_cells import fill_cells
+from tests.shared.recorded import of_users
 
 SCORES = {"a": [0.1, 0.2, 0.4], "b": [0.3, 0.4, 0.1]}
 
@@ -192,12 +193,6 @@ def test_runs_of_other_queries_stand_apart_whatever_their_fingerprint(scored, re
     assert table["CoPe"]["News Headline"] != "no run"
     row = cells(read("excluded-runs"), "Runs in no other table")["News Headline"]
     assert (row["Method"], row["What differs"][:21]) == ("OPPU", "answers other queries")
-
-
-def of_users(users, fingerprint):
-    options = {"data": "bundled", "users": users, "min_history": 1, "seed": 0,
-               "split_by": None, "splits": []}  # fmt: skip
-    return {"options": options, "fingerprint": fingerprint}
 
 
 @pytest.mark.parametrize("full", [True, False])

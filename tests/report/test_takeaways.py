@@ -9,6 +9,7 @@ from lampbench.record.runs import load_runs
 from lampbench.report.contents import arrange
 from lampbench.report.statistics import paired
 from lampbench.report.takeaways import main_setup, takeaways
+from tests.shared.recorded import of_users
 
 
 @pytest.fixture
@@ -91,16 +92,11 @@ def test_where_not_all_methods_have_run_it_is_said_of_those_that_have(scored, sa
 
 
 def test_a_task_on_few_users_and_on_all_is_one_task(scored, said):
-    def of(users):
-        options = {"data": "bundled", "users": users, "min_history": 1, "seed": 0,
-                   "split_by": None, "splits": []}  # fmt: skip
-        return {"options": options, "fingerprint": str(users)}
-
     for method, score in (("tam", spread(0.1, 8)), ("oppu", spread(0.2, 8)),
                           ("cope", noise(spread(0.3, 8), up=0.0))):  # fmt: skip
-        scored(method, score, dataset=of(8), key=f"few {method}")
+        scored(method, score, dataset=of_users(8), key=f"few {method}")
     for method, score in (("tam", spread(0.1)), ("oppu", noise(spread(0.4), up=0.0))):
-        scored(method, score, dataset=of(None), key=f"all {method}")
+        scored(method, score, dataset=of_users(None), key=f"all {method}")
     found = said()
     assert "on 1 task, significant on" in found[WEIGHTS]
     assert "between CoPe and OPPU (News Headline (8 users))" in found[DATA]

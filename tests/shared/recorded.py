@@ -114,3 +114,10 @@ def as_json(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: as_json(inside) for name, inside in value.items()}
     return [as_json(inside) for inside in value] if isinstance(value, list | tuple) else value
+
+
+def of_users(users: int | None, fingerprint: str | None = None) -> dict[str, Any]:
+    """What a manifest says of data of which this many users were asked for; None: all."""
+    options: dict[str, Any] = {"data": "bundled", "users": users, "min_history": 1, "seed": 0,
+               "split_by": None, "splits": []}  # fmt: skip
+    return {"options": options, "fingerprint": fingerprint or str(users)}

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 
 from lampbench.engine.batched.row_shapes import KEYS, padded
 
-GROUPS = 4
-"""Most groups of a step."""
+_GROUPS = 4  # most groups of a step
 _LEAST = 16  # slots from which groups are worth their calls
 _GAIN = 0.9  # share of the keys and values that groups must not exceed
 _PARTS, _TOKENS = 4, 128  # static shapes are multiples of a quarter of the slots, and of 128 tokens
@@ -37,7 +36,7 @@ def exact_shape(lengths: Sequence[int]) -> StepShape:
     every, longest = len(lengths), max(lengths)
     if every < _LEAST:
         return (SlotGroup(every, longest),)
-    groups = _groups(lengths, -(-every // GROUPS))
+    groups = _groups(lengths, -(-every // _GROUPS))
     begins = (0, *(group.end for group in groups))
     read = sum((g.end - begin) * g.tokens for begin, g in zip(begins, groups, strict=False))
     return groups if read <= _GAIN * every * longest else (SlotGroup(every, longest),)

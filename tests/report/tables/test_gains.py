@@ -7,6 +7,7 @@ import pytest
 from scipy.stats import norm, t
 
 from lampbench.report.statistics import interval, paired
+from tests.shared.recorded import of_users
 
 
 def spread(users=12, queries=3, shift=0.0, seed=0):
@@ -68,20 +69,15 @@ def test_mean_gain_over_tasks_is_the_papers(scored, read, cells):
 def test_a_task_counts_once_in_a_mean_over_tasks(scored, read, cells):
     """Runs on few users and on all of them are two columns of it."""
 
-    def of(users):
-        options = {"data": "bundled", "users": users, "min_history": 1, "seed": 0,
-                   "split_by": None, "splits": []}  # fmt: skip
-        return {"options": options, "fingerprint": str(users)}
-
     def both(score, task, users, name, **data):
         everyone = {user: [score, score] for user in users}
         scored("oppu", everyone, task, key=f"oppu {name}", **data)
         scored("tam", {user: [0.2, 0.2] for user in users}, task, key=f"tam {name}", **data)
 
     both(0.4, "news_headline", "ab", "news")
-    both(0.8, "topic_writing", "ab", "few", dataset=of(2))
-    scored("cope", {"a": [0.8, 0.8], "b": [0.8, 0.8]}, "topic_writing", dataset=of(2))
-    both(0.6, "topic_writing", "abc", "all", dataset=of(None))
+    both(0.8, "topic_writing", "ab", "few", dataset=of_users(2))
+    scored("cope", {"a": [0.8, 0.8], "b": [0.8, 0.8]}, "topic_writing", dataset=of_users(2))
+    both(0.6, "topic_writing", "abc", "all", dataset=of_users(None))
     read_page = read("gains")
     table = cells(read_page, "OPPU over TAM")
     assert "Mean of 3" not in table
