@@ -39,7 +39,7 @@ ONCE := --method base --method rag
 DRAWN := --method pag --method tam --method oppu --method oppu_cd --method oppu_dpo --method cope
 LONG := --task abstract_generation --task topic_writing --task review_writing
 TUNING := $(addprefix tuning-,lamp longlamp longlamp-personal smollm2-135m smollm2-135m-personal \
-	smollm2-135m-long)
+	smollm2-135m-long smollm2-135m-dpo)
 ONE_CORE = OMP_NUM_THREADS=1 $(BIN)/lampbench
 REPRODUCE = $(ONE_CORE) reproduce paper --data bundled
 

@@ -124,7 +124,20 @@ PARTS = {
             ("oppu_cd", "decoding.alpha", (0.0, 0.1, 0.3, 0.5, 0.7, 0.9)),
         ),
         {"decoding.alpha": 0.3},
-        "65 queries of 12 users. The rates of TAM and DPO are not tuned.",
+        "65 queries of 12 users. The rate of TAM is not tuned.",
+    ),
+    "smollm2-135m-dpo": Part(
+        "smollm2-135m",
+        "smollm2-135m",
+        ("news_headline",),
+        (
+            ("oppu_dpo", "user_dpo.learning_rate", (5e-6, 5e-5, 2e-4, 5e-4, 1e-3)),
+            ("oppu_dpo", "user_dpo.beta", (0.1, 0.3, 1.0, 3.0)),
+            ("cope", "decoding.tau", (0.01, 0.1, 0.3)),
+        ),
+        {},
+        "65 queries of 12 users. The preset keeps its values; docs/findings.md says what these "
+        "are for.",
     ),
     "smollm2-135m-personal": Part(
         "smollm2-135m",
