@@ -30,6 +30,7 @@ def describe(
 ) -> Manifest:
     """Everything known about a run but its scores, which are added when it is written."""
     executor, method = plan.executor, plan.method
+    model = model_details(plan)
     return Manifest(
         key=plan.folder.name,
         method=method.name,
@@ -47,9 +48,9 @@ def describe(
             for path, setting in sorted(plan.settings.items())
         },
         dataset=dataset,
-        model_details=model_details(plan),
+        model_details=model,
         versions=versions(),
-        hardware=hardware(),
+        hardware=hardware(model.device or "auto"),
         command=command,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         stages=tuple(stages),

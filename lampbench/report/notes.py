@@ -89,8 +89,11 @@ def processor_notes(columns: Iterable[tuple[str, Mapping[str, CellScore | None]]
 
 
 def _processor(manifest: Manifest) -> str | None:
-    """What a run was computed on; a machine with a GPU may have been told to use its CPU."""
-    if manifest.hardware is None:
+    """What a run was computed on; a machine with a GPU may have been told to use its CPU.
+
+    None where it is unknown, as of a run whose answers were all in the cache: torch was not loaded.
+    """
+    if manifest.hardware is None or manifest.hardware.threads is None:
         return None
     on_cpu = manifest.model_details.device == "cpu"
     return (None if on_cpu else manifest.hardware.accelerator) or _CPU

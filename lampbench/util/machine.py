@@ -13,8 +13,8 @@ from pathlib import Path
 class Hardware:
     """The machine of a run. What could not be found out is None.
 
-    `cores` are those that this process may use, `threads` torch's threads. `accelerator` is known
-    where torch was loaded.
+    `cores` are those that this process may use, `threads` torch's threads. Both `threads` and
+    `accelerator` are known where torch was loaded.
     """
 
     system: str
@@ -25,17 +25,21 @@ class Hardware:
     threads: int | None
 
 
-def hardware() -> Hardware:
-    """The machine that this process runs on. Loads no torch."""
+def hardware(device: str = "auto") -> Hardware:
+    """The machine that this process runs on, with the GPU of a torch device: none for "cpu", and
+    the first for one without a number. Loads no torch.
+    """
     pages = os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
     torch = sys.modules.get("torch")
-    cuda = torch is not None and torch.cuda.is_available()
+    kind, _, number = device.partition(":")
+    index = int(number) if number.isdigit() else 0
+    cuda = torch is not None and kind != "cpu" and torch.cuda.is_available()
     return Hardware(
         system=f"{platform.system()} {platform.machine()}",
         cpu=_cpu(),
         cores=usable_cores(),
         memory_gib=round(pages * os.sysconf("SC_PAGE_SIZE") / 2**30, 1) if pages else None,
-        accelerator=torch.cuda.get_device_name() if torch is not None and cuda else None,
+        accelerator=torch.cuda.get_device_name(index) if torch and cuda else None,
         threads=torch.get_num_threads() if torch is not None else None,
     )
 

@@ -45,9 +45,13 @@ def test_without_a_cpu_the_others_are_where_most_runs_are(scored, read):
     assert "Runs on B200: News Headline, CoPe (seed 0). All others: H200." in read("gains")
 
 
-@pytest.mark.parametrize("lacks", [{"hardware": None}, runs_of("")])
+@pytest.mark.parametrize(
+    "lacks", [{"hardware": None}, runs_of(""), {"hardware": {**CPU, "threads": None}}]
+)
 def test_what_is_not_known_is_not_called_a_cpu(scored, read, lacks):
-    """The machine of a run that was made elsewhere, and whether its rounding matters."""
+    """The machine of a run that was made elsewhere, whether its rounding matters, and where answers
+    were made that a run found in the cache.
+    """
     scored("oppu", SCORES, hardware=GPU, **runs_of("bfloat16"))
     scored("cope", SCORES, **{**runs_of("bfloat16"), **lacks})
     assert "Runs on" not in read("main")
@@ -64,3 +68,11 @@ def test_runs_on_one_kind_of_processor_need_no_note(scored, read):
     for method in ("oppu", "cope"):
         scored(method, SCORES, hardware=GPU, **runs_of("bfloat16"))
     assert "Runs on" not in read("main")
+
+
+def test_a_sweep_names_its_values_on_another_processor(scored, read):
+    values = {"decoding.alpha": {"value": 1.0, "source": "somewhere"}}
+    scored("oppu", SCORES, hardware=CPU, **runs_of("bfloat16"))
+    scored("oppu", SCORES, hardware=GPU, hyperparameters=values, overrides={"decoding.alpha": 1.0},
+           key="other", **runs_of("bfloat16"))  # fmt: skip
+    assert "Runs on H200: News Headline, 1.0 (seed 0). All others: a CPU." in read("sensitivity")

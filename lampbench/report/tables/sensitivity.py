@@ -9,7 +9,7 @@ from lampbench.report.cell_scores import CellScore
 from lampbench.report.machine_readable import entry
 from lampbench.report.marks import Standing, standings
 from lampbench.report.metric_format import PAPER_METRICS, metric_title
-from lampbench.report.notes import NO_VALUE, data_notes
+from lampbench.report.notes import NO_VALUE, data_notes, processor_notes
 from lampbench.report.numbers import score_number
 from lampbench.report.sweeps import Sweep, SweepPoint
 from lampbench.report.table import Section, Table
@@ -53,8 +53,10 @@ def sensitivity_table(board: Board, sweep: Sweep) -> Table:
         label = f"{point.shown} {DEFAULT_MARK}" if point.default else point.shown
         rows.append((label, *cells, seeds))
     notes = [DEFAULT_NOTE if any(point.default for point in sweep.points) else ALONE_NOTE]
-    notes += [*marked, *data_notes(board, [sweep.column], [sweep.setup])]
-    title = f"{board.column_title(sweep.column)}, {board.method_title(sweep.method)}: {sweep.path}"
+    task = board.column_title(sweep.column)
+    notes += [*marked, *processor_notes([(task, columns[0][1])])]
+    notes += data_notes(board, [sweep.column], [sweep.setup])
+    title = f"{task}, {board.method_title(sweep.method)}: {sweep.path}"
     header = (sweep.path, *map(metric_title, PAPER_METRICS), "Seeds")
     return Table(title, header, tuple(rows), notes=tuple(notes), entries=lambda: entries)
 
