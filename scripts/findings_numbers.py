@@ -102,7 +102,7 @@ class Numbers:
 
     Every method raises LampbenchError where a cell is empty, so that no sentence outlives its runs.
     Of several columns of a task, that with the most methods is meant, unless `users` says how many
-    users it has.
+    users it has, or `dtype` in which precision the model ran.
     """
 
     def __init__(self, recorded: Recorded) -> None:
@@ -120,9 +120,12 @@ class Numbers:
         over: str,
         metric: str = "rougeL",
         users: int | None = None,
+        dtype: str | None = None,
     ) -> Gain:
         """What a method gains over another, as in the table of gains."""
-        ours, theirs = (self._cell(model, task, name, metric, users) for name in (method, over))
+        ours, theirs = (
+            self._cell(model, task, name, metric, users, dtype) for name in (method, over)
+        )
         return self._gain(ours, theirs)
 
     def same_users_gain(self, model: str, task: str, method: str, over: str, users: int) -> Gain:
@@ -137,13 +140,21 @@ class Numbers:
         ours, theirs = ({place: each[place] for place in asked} for each in scores)
         return Gain(score_difference("rougeL", ours, theirs), None, 1)
 
-    def elsewhere(self, model: str, task: str, method: str, users: int) -> Gain:
-        """What a method gains in the column of `users` users over itself in the usual one.
+    def elsewhere(
+        self,
+        model: str,
+        task: str,
+        method: str,
+        users: int | None = None,
+        dtype: str | None = None,
+    ) -> Gain:
+        """What a method gains in the column of `users` users, or in a precision, over itself in the
+        usual one.
 
         On the latter's queries, with seed 0.
         """
         theirs = self._cell(model, task, method, "rougeL").with_seed(0)
-        found = self._cell(model, task, method, "rougeL", users).with_seed(0)
+        found = self._cell(model, task, method, "rougeL", users, dtype).with_seed(0)
         ours = {place: found[place] for place in theirs}
         return Gain(score_difference("rougeL", ours, theirs), None, 1)
 
@@ -216,11 +227,13 @@ class Numbers:
         both = within_differences(ours.metric, both) if both else None
         return Gain(paired, both, len(common_seeds((ours.chosen, theirs.chosen))))
 
-    def _place(self, model: str, task: str, users: int | None) -> tuple[Setup, Column] | None:
+    def _place(
+        self, model: str, task: str, users: int | None, dtype: str | None
+    ) -> tuple[Setup, Column] | None:
         places = [
             (setup, column)
             for setup in self._board.setups()
-            if setup.model == model
+            if setup.model == model and dtype in (None, setup.dtype)
             for column in self._board.columns(setup, task)
             if users in (None, self._board.first(setup, column).users)
         ]
@@ -231,9 +244,15 @@ class Numbers:
         return places[0] if places else None
 
     def _cell(
-        self, model: str, task: str, method: str, metric: str, users: int | None = None
+        self,
+        model: str,
+        task: str,
+        method: str,
+        metric: str,
+        users: int | None = None,
+        dtype: str | None = None,
     ) -> CellScore:
-        place = self._place(model, task, users)
+        place = self._place(model, task, users, dtype)
         found = self._board.cell(*place, method, metric) if place else None
         return _known(found, f"{method} of {model} on {task}, {metric}")
 

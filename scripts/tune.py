@@ -131,8 +131,8 @@ PARTS = {
         "smollm2-135m",
         ("news_headline",),
         (
-            ("oppu_dpo", "user_dpo.learning_rate", (5e-6, 5e-5, 2e-4, 5e-4, 1e-3)),
-            ("oppu_dpo", "user_dpo.beta", (0.1, 0.3, 1.0, 3.0)),
+            ("oppu_dpo", "user_dpo.learning_rate", (5e-6, 5e-5, 2e-4, 5e-4)),
+            ("oppu_dpo", "user_dpo.beta", (0.3, 1.0, 3.0)),
             ("cope", "decoding.tau", (0.01, 0.1, 0.3)),
         ),
         {},

@@ -1,0 +1,184 @@
+"""What bfloat16 changes of a real model on a CPU, and what it saves: beside the same in float32.
+
+    python -m benchmarks.precision --model smollm2-135m
+
+A model is published in bfloat16 and can be run in float32 with the same weights. Both score what
+users of the bundled data wrote, and both answer and train.
+"""
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+import click
+import torch
+
+from benchmarks import timing
+from benchmarks.results_file import RESULTS, write_results
+from lampbench.core.dataset import Query
+from lampbench.core.fidelity import PAPER
+from lampbench.core.prompt import Prompt
+from lampbench.data import DataOptions, load_dataset
+from lampbench.engine.batched.engine import BatchedEngine
+from lampbench.engine.models import resolve_model
+from lampbench.engine.packaged_model import converted
+from lampbench.engine.protocol import (
+    GenerateRequest,
+    GenerationSpec,
+    LoraSpec,
+    OptimSpec,
+    ScoreRequest,
+    SFTExample,
+    TrainJob,
+)
+from lampbench.execution.cache import Cache
+from lampbench.registry import Registry
+
+PARTS = ("likelihood", "answers", "price")
+EXACT, LOW = "float32", "bfloat16"
+TAM = LoraSpec(16, 16, 0.05, ("q_proj", "k_proj", "v_proj", "o_proj"))
+OPTIM = OptimSpec(3e-4, 1, 8, 0.01, 0.1, 0.3)
+Engines = Mapping[str, BatchedEngine]
+_BUDGET = 64  # tokens of an answer that may end earlier
+
+
+def asked(task: str, users: int) -> list[tuple[Prompt, str]]:
+    """The prompt and the reference of each test user's first query."""
+    plugin = Registry().task(task)
+    data = load_dataset(plugin, "bundled", DataOptions(users=users))
+    firsts: list[Query] = [user.queries[0] for user in data.test_users]
+    return [(plugin.prompt(query.fields), query.reference or "") for query in firsts]
+
+
+def likelihoods(engines: Engines, texts: Sequence[tuple[Prompt, str]]) -> dict[str, Any]:
+    """Nats per token that the references lose: bfloat16's loss minus that of float32."""
+    requests = [ScoreRequest(str(n), *text, ()) for n, text in enumerate(texts)]
+    losses = {
+        name: {found.id: -fmean(found.logprobs) for found in engine.score(requests)}
+        for name, engine in engines.items()
+    }
+    lost = [losses[LOW][request.id] - losses[EXACT][request.id] for request in requests]
+    return {
+        "texts": len(lost),
+        **{f"nats per token, {name}": fmean(found.values()) for name, found in losses.items()},
+        "lost": fmean(lost),
+        "standard error": stdev(lost) / len(lost) ** 0.5,
+        "size": fmean(map(abs, lost)),
+    }
+
+
+def answers(engines: Engines, task: str, users: int, home: Path) -> dict[str, Any]:
+    """How many greedy answers are the same: decoded, or trained, in one precision or the other.
+
+    In each, an adapter of TAM's shape is trained on first queries of 4 x `users` training users.
+    """
+    plugin = Registry().task(task)
+    data = load_dataset(plugin, "bundled", DataOptions(users=users))
+    for name, engine in engines.items():
+        learnt = [user.queries[0] for user in data.train_users[: 4 * users]]
+        examples = [(plugin.prompt(one.fields), one.reference or "") for one in learnt]
+        _train(engine, examples, home / name)
+    requests = [plugin.prompt(query.fields) for user in data.test_users for query in user.queries]
+    found: dict[tuple[str, str], list[str]] = {}
+    for trained in engines:
+        weights = (home / trained / "adapter",)
+        for name, engine in engines.items():
+            spec = GenerationSpec(_BUDGET)
+            given = [GenerateRequest(str(n), p, weights, spec) for n, p in enumerate(requests)]
+            texts = {one.id: one.text for one in engine.generate(given)}
+            found[trained, name] = [texts[one.id] for one in given]
+            print(f"  trained in {trained}, decoded in {name}", file=sys.stderr)
+
+    def same(one: tuple[str, str], other: tuple[str, str]) -> int:
+        return sum(a == b for a, b in zip(found[one], found[other], strict=True))
+
+    return {
+        "answers": len(requests),
+        "same, decoded in both, trained in float32": same((EXACT, EXACT), (EXACT, LOW)),
+        "same, decoded in both, trained in bfloat16": same((LOW, EXACT), (LOW, LOW)),
+        "same, trained in both, decoded in float32": same((EXACT, EXACT), (LOW, EXACT)),
+        "same, trained in both, decoded in bfloat16": same((EXACT, LOW), (LOW, LOW)),
+    }
+
+
+def _train(engine: BatchedEngine, texts: Sequence[tuple[Prompt, str]], home: Path) -> None:
+    shutil.rmtree(home, ignore_errors=True)
+    examples = tuple(SFTExample(*text) for text in texts)
+    job = TrainJob("tam", (), examples, TAM, OPTIM, 0, home / "adapter", home / "scratch")
+    list(engine.train([job], lambda *_: None))
+
+
+def price(
+    engines: Engines, texts: Sequence[tuple[Prompt, str]], tokens: int, rounds: int, home: Path
+) -> dict[str, Any]:
+    """Processor time in float32 divided by that in bfloat16."""
+    scored = [ScoreRequest(str(n), *text, ()) for n, text in enumerate(texts)]
+    spec = GenerationSpec(tokens, min_new_tokens=tokens)
+    answered = [GenerateRequest(str(n), text[0], (), spec) for n, text in enumerate(texts)]
+
+    def works(name: str) -> dict[str, Callable[[], object]]:
+        engine = engines[name]
+        return {
+            "score": lambda: list(engine.score(scored)),
+            "greedy": lambda: list(engine.generate(answered)),
+            "sft": lambda: _train(engine, texts, home / name),
+        }
+
+    found = {}
+    by_precision = {name: works(name) for name in engines}
+    for kind in by_precision[LOW]:
+        pair = {name: work[kind] for name, work in by_precision.items()}
+        taken = timing.paired(pair, rounds, engines[LOW].device, timing.processor_seconds)
+        found[kind] = timing.ratio(taken[EXACT], taken[LOW])
+    return found
+
+
+@click.command()
+@click.option("--model", default="smollm2-135m", show_default=True)
+@click.option("--task", multiple=True, default=("news_headline", "scholarly_title"))
+@click.option("--part", multiple=True, type=click.Choice(PARTS), default=PARTS)
+@click.option("--users", default=24, show_default=True, help="Texts of a task, one per user.")
+@click.option("--tokens", default=16, show_default=True, help="Tokens of an answer.")
+@click.option("--rounds", default=3, show_default=True, help="Rounds that are measured.")
+@click.option("--cache-dir", type=click.Path(path_type=Path), default=Path(".lampbench/cache"))
+@click.option("--output", type=click.Path(path_type=Path), default=RESULTS)
+def main(
+    model: str,
+    task: tuple[str, ...],
+    part: tuple[str, ...],
+    users: int,
+    tokens: int,
+    rounds: int,
+    cache_dir: Path,
+    output: Path,
+) -> None:
+    """Compare both precisions on one core; writes precision-MODEL.json."""
+    torch.set_num_threads(1)
+    spec = converted(resolve_model(model), Cache(cache_dir, print))
+    engines = {
+        name: BatchedEngine(spec, device="cpu", dtype=name, chat_template=None, fidelity=PAPER)
+        for name in (EXACT, LOW)
+    }
+    results: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as home:
+        for name in task:
+            texts = asked(name, users)
+            parts: dict[str, Callable[[], dict[str, Any]]] = {
+                "likelihood": partial(likelihoods, engines, texts),
+                "answers": partial(answers, engines, name, users, Path(home)),
+                "price": partial(price, engines, texts, tokens, rounds, Path(home)),
+            }
+            for kind in part:
+                results[f"{kind} {name}"] = parts[kind]()
+                print(kind, name, results[f"{kind} {name}"], file=sys.stderr)
+    settings = {"model": model, "threads": 1, "users": users, "tokens": tokens, "rounds": rounds}
+    write_results(f"precision-{model}", settings, results, output)
+
+
+if __name__ == "__main__":
+    main()
