@@ -265,7 +265,8 @@ def test_reproduce_plans_the_paper(engine):
     ("settings", "message"),
     [
         ({"hyperparameters": {"decoding.alfa": 1}}, "did you mean decoding.alpha"),
-        ({"hyperparameters": {"decoding.alpha": "x"}}, "give a value of type float"),
+        ({"hyperparameters": {"decoding.alpha": "x"}}, "give a number"),
+        ({"hyperparameters": {"user_sft.epochs": 1.5}}, "give a whole number"),
         ({"data": "nowhere"}, "nowhere"),
         ({"data": Path("data")}, "give the source as text"),
         ({"user": 2}, "did you mean users"),

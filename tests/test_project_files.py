@@ -49,6 +49,12 @@ def test_versions_agree() -> None:
     }
 
 
+def test_every_extra_for_users_is_on_the_page_that_installs() -> None:
+    page = (ROOT / "docs/install.md").read_text("utf-8")
+    extras = PYPROJECT["project"]["optional-dependencies"].keys() - {"dev", "release"}
+    assert set(re.findall(r"^\| `(\w+)` \|", page, re.M)) == extras
+
+
 def test_citation() -> None:
     citation = parsed("CITATION.cff")
     assert citation["cff-version"] == "1.2.0"

@@ -154,7 +154,8 @@ def _own_layout(folder: Path) -> None:
 def _call(line: str, folder: Path) -> int:
     """Run a command of a page; on two users, where it does not say on how many."""
     words = shlex.split(line)[1:]
-    runs, _ = load_runs(folder / "results")
+    named = words[words.index("--results") + 1] if "--results" in words else "results"
+    runs, _ = load_runs(folder / named)
     ours = [run for run in runs if run.submitter is None]
     names = {"USER_ID": ours[-1].scores.users[-1]} if ours else {}
     by_data = defaultdict(list)

@@ -39,7 +39,7 @@ def check_constants(subject: Subject, usual: Outcome, trial: Callable[..., Outco
             f"{', '.join(found)}: changes answers and is no hyper-parameter; declare it with "
             "hyper() so that it can be set, is shown by `lampbench show` and is recorded",
         )
-    return passed(check, f"{len(numbers)} numbers in the file, none decides answers undeclared")
+    return passed(check, f"of {len(numbers)} numbers in the file none decides answers undeclared")
 
 
 def _matters(

@@ -21,6 +21,8 @@ from lampbench.util.terminal import message_line
 
 MODEL_SECTION, ENGINE_SECTION = "model", "engine"
 """The sections of a configuration file that hold no hyper-parameters."""
+_KINDS = {float: "a number", int: "a whole number", bool: "true or false", str: "a text"}
+"""What a value of each type is, in the words of an error."""
 
 
 class _Unset(Enum):
@@ -178,7 +180,7 @@ def checked_value(path: str, given: SourcedValue, kind: Any, rule: Mapping[str, 
             _require_line(name, where)
         return tuple(names)
     if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
-        raise LampbenchError(f"{where}: give a value of type {kind.__name__}")
+        raise LampbenchError(f"{where}: give {_KINDS.get(kind, kind.__name__)}")
     if isinstance(value, float) and not math.isfinite(value):
         raise LampbenchError(f"{where}: give a finite number")
     if isinstance(value, int) and abs(value) > LARGEST_NUMBER:

@@ -69,9 +69,11 @@ def _leaderboard(board: Board, tables: Path) -> Iterator[str]:
     yield f"Model {escaped(title)} {index}.\n"
     for takeaway in takeaways(board, setup):
         yield f"- **{escaped(takeaway.question)}** {escaped(takeaway.answer)}"
+    metrics = link("other metrics may differ", (tables / "gains.md").as_posix())
     yield (
-        f"\nA point is 0.01 {metric_title(MAIN_METRIC)}. Brackets hold 95% intervals for other "
-        "users and, where it says so, for other seeds too.\n"
+        f"\nA point is 0.01 {metric_title(MAIN_METRIC)}, and significant is said of that metric: "
+        f"{metrics}. Brackets hold 95% intervals for other users and, where it says so, for other "
+        "seeds too.\n"
     )
     for metric in PAPER_METRICS:
         if table := main_table(board, setup, metric):

@@ -19,13 +19,13 @@ from lampbench.util.version import VERSION
 T = TypeVar("T")
 State = Literal["ok", "note", "wrong"]
 
-OPTIONAL: dict[str, str | None] = {
+OPTIONAL = {
     "bert-score": "the metric BERTScore; pip install 'lampbench[bertscore]'",
     "sentence-transformers": "dense retrieval; pip install 'lampbench[dense]'",
-    "vllm": None,
-    "ray": None,
+    "vllm": "--engine vllm without --vllm-python or --vllm-url; pip install 'lampbench[vllm]'",
+    "ray": "--executor ray; pip install 'lampbench[ray]'",
 }
-"""Packages that are not required, and what needs each: None for nothing in this version."""
+"""Packages that are not required, and what needs each."""
 
 _HUB_SECONDS = 5.0
 _LITTLE_MEMORY, _LITTLE_DISK = 2 << 30, 1 << 30
@@ -59,12 +59,10 @@ def check_machine(
     yield check_hub(hub_seconds)
     yield from _metrics_and_plugins(plugins)
     for package, version in releases(OPTIONAL).items():
-        use = OPTIONAL[package]
-        if version is None and use is not None:
-            yield Check(package, "note", f"not installed; needed for {use}")
+        if version is None:
+            yield Check(package, "note", f"not installed; needed for {OPTIONAL[package]}")
         else:
-            unused = "" if use else "; this version does not use it"
-            yield Check(package, "ok", f"{version or 'not installed'}{unused}")
+            yield Check(package, "ok", version)
 
 
 def check_packages() -> Iterator[Check]:

@@ -1,6 +1,7 @@
 """`lampbench doctor`: what works, what does not, and what to do; never hangs."""
 
 import json
+import re
 import shutil
 import socket
 import time
@@ -60,6 +61,15 @@ def test_a_package_that_stops_runs(doctor, monkeypatch, version, said):
     assert checks["torch"]["state"] == "wrong"
     assert checks["torch"]["text"].startswith(said)
     assert "pip install 'torch>=2.6'" in checks["torch"]["text"]
+
+
+def test_a_package_that_is_optional_says_what_needs_it(doctor, monkeypatch):
+    monkeypatch.setattr(machine, "releases", lambda names: dict.fromkeys(names, None))
+    checks, _ = doctor()
+    for package in machine.OPTIONAL:
+        state, text = checks[package]["state"], checks[package]["text"]
+        assert state == "note"
+        assert re.search(r"; needed for .+; pip install 'lampbench\[\w+\]'$", text)
 
 
 def test_what_is_asked_for_is_what_the_project_file_says(monkeypatch, root):

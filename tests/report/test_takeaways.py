@@ -140,7 +140,7 @@ def test_a_control_that_explains_the_gain(scored, said):
     scored("tam_head", spread(0.1), method_title="TAM + V_head")
     scored("cope", noise(spread(0.1)))
     assert said()[CONTRAST] == (
-        "The control has the candidate filter of equation 1, but no user's own weights: TAM + "
+        "The control has the plausible set of equation 1, but no user's own weights: TAM + "
         "V_head gains +5.0 points over TAM on 1 task, significant on News Headline (+5.00 "
         "[+5.00, +5.00], one seed); CoPe gains 0.0 points over TAM + V_head on "
         "1 task, significant on none."

@@ -16,6 +16,7 @@ from scripts.findings_numbers import Numbers
 
 STEADY = {"base", "rag", "copy_nearest"}
 """Methods that draw nothing: they have one seed, which stands for all."""
+METRICS = ("rouge1", "rougeL", "meteor", "length_ratio")
 PENALTY = "decoding.repetition_penalty"
 
 
@@ -134,7 +135,7 @@ def sides(name, args, files):
 
     Two methods that draw are compared on the seeds that both have.
     """
-    metric = next((one for one in args if one in ("rouge1", "rougeL", "length_ratio")), "rougeL")
+    metric = next((one for one in args if one in METRICS), "rougeL")
     match name:
         case "score" | "gain":
             named = [(each, {"model": args[0]}) for each in args[2 : 4 if name == "gain" else 3]]

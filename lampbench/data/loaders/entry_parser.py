@@ -124,7 +124,7 @@ class EntryParser:
     def _refuse_without(self, key: str, entry: Mapping[str, Any], where: str) -> None:
         raise LampbenchError(
             f"{where}: has no {key!r}, which every entry of {self.task} ({self.task_id}) has (it "
-            f"has {names_of(entry)}); give this task's files or another --task"
+            f"has {names_of(entry)}); add it, or give this task's files or another --task"
         )
 
 

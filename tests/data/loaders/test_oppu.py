@@ -146,7 +146,7 @@ def test_missing_files(news: Task, tmp_path: Path, oppu: Path) -> None:
         (TESTED, lambda v: v[1].update(query=[]), ["user '2' has no queries; add some"]),
         (TESTED, lambda v: v[1]["query"][1].update(id="1-0"), ["query 2: id '1-0' is used twice"]),
         (TESTED, lambda v: v[1]["profile"][1].update(id="0"), ["id '0' is another record's too"]),
-        (TESTED, lambda v: v[0]["profile"][0].pop("title"), ["profile entry 1: has no 'title'"]),
+        (TESTED, lambda v: v[0]["profile"][0].pop("title"), ["1: has no 'title'", "add it, or"]),
         (OTHERS, lambda v: v[0]["query"][0].pop("gold"), [OTHERS, "neither a gold nor a label"]),
         (OTHERS, lambda v: v[0]["query"][0].pop("input"), [OTHERS, "query 1: input is missing"]),
         (OTHERS, lambda v: v[0]["query"][0].update(input="What?"), [OTHERS, "begins with 'What?'"]),
