@@ -132,12 +132,10 @@ PARTS = {
         ("news_headline",),
         (
             ("oppu_dpo", "user_dpo.learning_rate", (5e-6, 5e-5, 2e-4, 5e-4)),
-            ("oppu_dpo", "user_dpo.beta", (0.3, 1.0, 3.0)),
             ("cope", "decoding.tau", (0.01, 0.1, 0.3)),
         ),
         {},
-        "65 queries of 12 users. The preset keeps its values; docs/findings.md says what these "
-        "are for.",
+        "65 queries of 12 users. beta is not tuned, and the preset keeps its values.",
     ),
     "smollm2-135m-personal": Part(
         "smollm2-135m",
