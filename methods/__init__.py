@@ -11,6 +11,7 @@ VERSIONS = {
     "cope": 1,
     "cope_init": 1,
     "cope_oppu": 1,
+    "copy_lead": 1,
     "copy_nearest": 1,
     "copy_recent": 1,
     "dexperts": 1,

@@ -16,6 +16,7 @@ EVERY = [
 NOTED = {
     "copy_nearest": "decoding.",  # runs no model
     "copy_recent": "decoding.",
+    "copy_lead": "decoding.",
     "draft_refine": "profile.",  # every model of the trial writes the same profile
     "tam_length": "user_sft.",  # every answer of the trial is as long
 }
