@@ -1,7 +1,7 @@
 """What the runs of one setup say, in sentences that are computed from their scores."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lampbench.engine.models import BUNDLED
@@ -205,7 +205,10 @@ def _gained(board: Board, found: Sequence[Gain], over: str) -> str:
     significant = [gain for gain in found if gain.p <= SIGNIFICANT]
     if not significant:
         return f"{text}, significant on none"
-    shown = [f"{board.column_title(gain.column)} ({_size(gain)})" for gain in significant]
+    shown = [
+        f"{board.column_title(gain.column)} ({_size(gain)}{_otherwise(board, gain)})"
+        for gain in significant
+    ]
     return f"{text}, significant on {_listed(shown)}"
 
 
@@ -219,6 +222,20 @@ def _size(gain: Gain) -> str:
     text += f"; by seed {_listed(gaps)}"
     if (both := gain.users_and_seeds) is not None:
         text += f"; for other seeds too {in_points(both).interval()}"
+    return text
+
+
+def _otherwise(board: Board, gain: Gain) -> str:
+    """The same gain where the model ran in other precisions: a claim that one alone carries is
+    none.
+    """
+    ours, theirs = gain.ours, gain.theirs
+    text = ""
+    for setup in board.setups():
+        if setup != ours.setup and replace(setup, dtype=ours.setup.dtype) == ours.setup:
+            for other in _gains(board, setup, ours.method, theirs.method):
+                if other.column == gain.column:
+                    text += f"; in {setup.dtype} {other.points.text()} {other.points.interval()}"
     return text
 
 

@@ -135,6 +135,18 @@ def test_a_method_that_is_worse(scored, said):
     )
 
 
+def test_a_claim_in_one_precision_says_what_another_finds(scored, said):
+    for method, exact, low in (("oppu", 0.1, 0.1), ("tam", 0.0, 0.1), ("base", 0.0, 0.0)):
+        for dtype, score in (("bfloat16", spread(exact)), ("float32", spread(low))):
+            if (method, dtype) != ("base", "float32"):
+                details = {"dtype": dtype, "fingerprint": "f"}
+                scored(method, score, model_details=details, key=f"{method} {dtype}")
+    assert said()[WEIGHTS] == (
+        "OPPU gains +5.0 points over TAM on 1 task, significant on News Headline (+5.00 "
+        "[+5.00, +5.00], one seed; in float32 0.00 [0.00, 0.00])."
+    )
+
+
 def test_a_control_that_explains_the_gain(scored, said):
     scored("tam", spread(), method_title="TAM")
     scored("tam_head", spread(0.1), method_title="TAM + V_head")

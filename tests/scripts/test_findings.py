@@ -14,7 +14,7 @@ from lampbench.util.errors import LampbenchError
 from scripts import findings
 from scripts.findings_numbers import Numbers
 
-STEADY = {"base", "rag", "copy_nearest"}
+STEADY = {"base", "rag", "copy_nearest", "copy_lead"}
 """Methods that draw nothing: they have one seed, which stands for all."""
 METRICS = ("rouge1", "rougeL", "meteor", "length_ratio")
 PENALTY = "decoding.repetition_penalty"
@@ -64,16 +64,23 @@ class Files:
 
     def by_seed(
         self, metric, task, method, model="bundled", penalty=None, most=None, settings=None,
-        users=None,
+        users=None, dtype=None,
     ):  # fmt: skip
-        """Seed -> user -> query -> score; of the most frequent number of users if none is named."""
+        """Seed -> user -> query -> score; of the most frequent precision, and then number of users,
+        if none is named.
+        """
+        runs = [m for m, _ in self.runs if (m["task"], m["model"]) == (task, model)]
+        precisions = Counter(m["model_details"]["dtype"] for m in runs)
+        precision = dtype or precisions.most_common(1)[0][0]
         counted = Counter(
-            m["counts"]["users"] for m, _ in self.runs if (m["task"], m["model"]) == (task, model)
+            m["counts"]["users"] for m in runs if m["model_details"]["dtype"] == precision
         )
         wanted = users or counted.most_common(1)[0][0]
         found: dict[int, dict[str, dict[str, float]]] = {}
         for manifest, table in self.runs:
             if (manifest["task"], manifest["method"], manifest["model"]) != (task, method, model):
+                continue
+            if manifest["model_details"]["dtype"] != precision:
                 continue
             if most_records(manifest) != most or manifest["counts"]["users"] != wanted:
                 continue
@@ -140,12 +147,14 @@ def sides(name, args, files):
         case "score" | "gain":
             named = [(each, {"model": args[0]}) for each in args[2 : 4 if name == "gain" else 3]]
             task = args[1]
-            if args[-1] == 100:
-                named = [(each, {**given, "users": 100}) for each, given in named]
+            others = {100: {"users": 100}, "float32": {"dtype": "float32"}}.get(args[-1], {})
+            named = [(each, {**given, **others}) for each, given in named]
         case "same_users_gain" | "elsewhere":
-            model, task, *methods, users = args
+            model, task, *rest = args
+            methods = rest[: 2 if name == "same_users_gain" else 1]
+            given = dict(zip(("users", "dtype"), rest[len(methods) :], strict=False))
             found = [
-                means(files.by_seed(metric, task, each, model=model, users=users), {0})
+                means(files.by_seed(metric, task, each, model=model, **given), {0})
                 for each in methods
             ]
             usual = means(files.by_seed(metric, task, methods[-1], model=model), {0})
