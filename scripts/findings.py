@@ -38,7 +38,7 @@ TYPED = (
     "0.01", "0.3", "1.0", "1.5", "7.0", "2.0", "0.2",
     "0.222", "0.237", "0.7", "0.9",  # tuning/README.md
     "0.007", "0.028", "0.062", "0.109", "0.5", "0.003", "0.011", "0.031",
-    "0.205", "0.213",  # tuning/README.md
+    "0.205", "0.213", "0.221", "0.212", "0.226",  # tuning/README.md
     "0.1", "+0.147", "+0.038", "+0.285", "+0.001",  # version 0.1
 )  # fmt: skip
 """Numbers that the template has in its words, since no recorded run gives them."""
