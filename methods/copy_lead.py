@@ -10,8 +10,8 @@ from lampbench.plugin import Context, Method, Prediction, User, register_method
 class CopyLead(Method):
     """The first words of the query, as many as the user's median target has; runs no model.
 
-    Source: the lead baseline of summarization (Nallapati et al., "SummaRuNNer", AAAI 2017), here
-    with the user's length.
+    Source: defined here, after the lead baseline of summarization (Nallapati et al., "SummaRuNNer",
+    AAAI 2017), with the user's length.
     """
 
     title = "Lead, copied"
