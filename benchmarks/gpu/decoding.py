@@ -60,11 +60,11 @@ def _alone(part: SpeedPart, operation: str, allowed: float) -> None:
         answer_tokens=answer,
         seconds=round(spent, 3),
         reading_seconds=round(reading, 3),
-        step_milliseconds=round(1000 * (spent - reading) / max(1, answer - 1), 3),
+        step_milliseconds=step_milliseconds(spent - reading, answer - 1),
         tokens_per_second=round(users * samples * answer / spent),
         of_roofline=roofline.share(work, operation, users, read, answer, spent),
         reading_of_roofline=round(least[0] / reading, 3),
-        steps_of_roofline=round(least[1] / max(1e-9, spent - reading), 3),
+        steps_of_roofline=round(least[1] / (spent - reading), 3) if spent > reading else None,
         peak_bytes=timing.peak_memory(engine.device),
     )
 
@@ -90,7 +90,7 @@ def _other_steps(part: SpeedPart, title: str) -> None:
         title,
         answer_tokens=_SOME,
         seconds=round(other, 3),
-        step_milliseconds=round(1000 * (other - reading) / (_SOME - 1), 3),
+        step_milliseconds=step_milliseconds(other - reading, _SOME - 1),
         vs_own_steps=round(other / spent, 2),
         answers_that_differ=differ,
         of_answers=len(expected),
@@ -104,6 +104,11 @@ def _kernels(part: SpeedPart, title: str) -> None:
         asked = part.asked("contrastive", tokens)
         found = kernels(lambda asked=asked: list(engine.generate(asked)), engine.device)  # type: ignore[misc]
         part.record(title, **{name: found, f"{name}_answer_tokens": tokens})
+
+
+def step_milliseconds(seconds: float, steps: int) -> float | None:
+    """Of a step; None where none was timed, or where a busy machine hid what steps took."""
+    return round(1000 * seconds / steps, 3) if steps and seconds > 0 else None
 
 
 def _seconds(part: SpeedPart, operation: str, answer: int) -> float:

@@ -47,12 +47,13 @@ def _speed(values: Mapping[str, Any]) -> str:
             told.append(f"{values[name]['median']} x {peer}")
     if "vs_own_steps" in values:
         told.append(f"{values['vs_own_steps']} x the time of the default steps")
-    if "step_milliseconds" in values:
+    if values.get("step_milliseconds"):
         told.append(f"{values['step_milliseconds']} ms a step")
     if "of_roofline" in values:
         told.append(f"{values['of_roofline']:.2f} of the roofline")
     if "steps_of_roofline" in values:
         told.append(f"reading {values['reading_of_roofline']:.2f}")
+    if values.get("steps_of_roofline"):
         told.append(f"steps {values['steps_of_roofline']:.2f}")
     if values.get("peak_bytes"):
         told.append(f"{values['peak_bytes'] / 2**30:.1f} GiB")

@@ -11,6 +11,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from benchmarks.gpu import __main__ as gpu
+from benchmarks.gpu.decoding import step_milliseconds
 from benchmarks.gpu.part import Outcome, Part, run_part
 from benchmarks.gpu.parts import EQUALITY, all_parts
 from benchmarks.gpu.sizes import SMALL, Clock, SpeedPart, largest
@@ -99,7 +100,8 @@ def test_speed_parts_on_the_cpu(tmp_path, family):
     rate = "tokens_per_second" if family == "decoding" else "examples_per_second"
     static = {title: values for title, values in found.items() if title.endswith("static steps")}
     for values in static.values():
-        assert values["vs_own_steps"] > 0 and values["step_milliseconds"] > 0
+        assert values["vs_own_steps"] > 0
+        assert (values["step_milliseconds"] or 1) > 0  # None where a busy machine hides it
         assert (values["answers_that_differ"], values["of_answers"]) == (0, 4)
     assert len(static) == (1 if family == "decoding" else 0)
     for title in found.keys() - static.keys():
@@ -107,8 +109,14 @@ def test_speed_parts_on_the_cpu(tmp_path, family):
         assert values[rate] > 0 and values["of_roofline"] > 0 and values["peak_bytes"] > 0
         assert values["vs_reference"]["median"] > 0
         if family == "decoding":
-            assert values["vs_peft_mixed"]["median"] > 0 and values["steps_of_roofline"] > 0
+            assert values["vs_peft_mixed"]["median"] > 0
+            assert (values["steps_of_roofline"] or 1) > 0
     assert "of the roofline" in (tmp_path / "summary.txt").read_text()
+
+
+def test_steps_that_a_busy_machine_hides_have_no_time():
+    assert step_milliseconds(0.2, 4) == 50.0
+    assert step_milliseconds(-0.1, 4) is step_milliseconds(0.2, 0) is None
 
 
 def test_outcomes_of_tests_are_kept_after_each_one(tmp_path):

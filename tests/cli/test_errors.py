@@ -17,7 +17,7 @@ RUN = ["run", "--method", "base", "--task", "news_headline"]
         ([*RUN, "--frce"], "'--force'"),
         ([*RUN, "--set", "decoding.max_new_token=1"], "did you mean decoding.max_new_tokens?"),
         ([*RUN, "--set", "decoding.alpha=1"], "is not a hyper-parameter"),
-        ([*RUN, "--set", "decoding.max_new_tokens=none"], "type int"),
+        ([*RUN, "--set", "decoding.max_new_tokens=none"], "give a whole number"),
         ([*RUN, "--set", "decoding.max_new_tokens=0"], "at least 1"),
         ([*RUN, "--set", "nonsense"], "SECTION.NAME=VALUE"),
         ([*RUN, "--config", "missing.toml"], "missing.toml: cannot be read"),

@@ -147,7 +147,9 @@ def sides(name, args, files):
         case "score" | "gain":
             named = [(each, {"model": args[0]}) for each in args[2 : 4 if name == "gain" else 3]]
             task = args[1]
-            others = {100: {"users": 100}, "float32": {"dtype": "float32"}}.get(args[-1], {})
+            others: dict[str, object] = {}
+            if args[-1] in (100, "float32"):
+                others = {"users" if args[-1] == 100 else "dtype": args[-1]}
             named = [(each, {**given, **others}) for each, given in named]
         case "same_users_gain" | "elsewhere":
             model, task, *rest = args
