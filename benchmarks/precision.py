@@ -9,7 +9,7 @@ users of the bundled data wrote, and both answer and train.
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from statistics import fmean, stdev
@@ -20,7 +20,7 @@ import torch
 
 from benchmarks import timing
 from benchmarks.results_file import RESULTS, write_results
-from lampbench.core.dataset import Query
+from lampbench.core.dataset import Dataset, User
 from lampbench.core.fidelity import PAPER
 from lampbench.core.prompt import Prompt
 from lampbench.data import DataOptions, load_dataset
@@ -37,6 +37,7 @@ from lampbench.engine.protocol import (
     TrainJob,
 )
 from lampbench.execution.cache import Cache
+from lampbench.plugin import Task
 from lampbench.registry import Registry
 
 PARTS = ("likelihood", "answers", "price")
@@ -47,12 +48,10 @@ Engines = Mapping[str, BatchedEngine]
 _BUDGET = 64  # tokens of an answer that may end earlier
 
 
-def asked(task: str, users: int) -> list[tuple[Prompt, str]]:
-    """The prompt and the reference of each test user's first query."""
-    plugin = Registry().task(task)
-    data = load_dataset(plugin, "bundled", DataOptions(users=users))
-    firsts: list[Query] = [user.queries[0] for user in data.test_users]
-    return [(plugin.prompt(query.fields), query.reference or "") for query in firsts]
+def asked(task: Task, users: Iterable[User]) -> list[tuple[Prompt, str]]:
+    """The prompt and the reference of each user's first query."""
+    firsts = [user.queries[0] for user in users]
+    return [(task.prompt(query.fields), query.reference or "") for query in firsts]
 
 
 def likelihoods(engines: Engines, texts: Sequence[tuple[Prompt, str]]) -> dict[str, Any]:
@@ -72,23 +71,21 @@ def likelihoods(engines: Engines, texts: Sequence[tuple[Prompt, str]]) -> dict[s
     }
 
 
-def answers(engines: Engines, task: str, users: int, home: Path) -> dict[str, Any]:
+def answers(engines: Engines, task: Task, data: Dataset, home: Path) -> dict[str, Any]:
     """How many greedy answers are the same: decoded, or trained, in one precision or the other.
 
-    In each, an adapter of TAM's shape is trained on first queries of 4 x `users` training users.
+    In each, an adapter of TAM's shape is trained on the first queries of four times as many
+    training users.
     """
-    plugin = Registry().task(task)
-    data = load_dataset(plugin, "bundled", DataOptions(users=users))
+    examples = asked(task, data.train_users[: 4 * len(data.test_users)])
     for name, engine in engines.items():
-        learnt = [user.queries[0] for user in data.train_users[: 4 * users]]
-        examples = [(plugin.prompt(one.fields), one.reference or "") for one in learnt]
         _train(engine, examples, home / name)
-    requests = [plugin.prompt(query.fields) for user in data.test_users for query in user.queries]
+    requests = [task.prompt(query.fields) for user in data.test_users for query in user.queries]
+    spec = GenerationSpec(_BUDGET)
     found: dict[tuple[str, str], list[str]] = {}
     for trained in engines:
         weights = (home / trained / "adapter",)
         for name, engine in engines.items():
-            spec = GenerationSpec(_BUDGET)
             given = [GenerateRequest(str(n), p, weights, spec) for n, p in enumerate(requests)]
             texts = {one.id: one.text for one in engine.generate(given)}
             found[trained, name] = [texts[one.id] for one in given]
@@ -167,10 +164,12 @@ def main(
     results: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as home:
         for name in task:
-            texts = asked(name, users)
+            plugin = Registry().task(name)
+            data = load_dataset(plugin, "bundled", DataOptions(users=users))
+            texts = asked(plugin, data.test_users)
             parts: dict[str, Callable[[], dict[str, Any]]] = {
                 "likelihood": partial(likelihoods, engines, texts),
-                "answers": partial(answers, engines, name, users, Path(home)),
+                "answers": partial(answers, engines, plugin, data, Path(home)),
                 "price": partial(price, engines, texts, tokens, rounds, Path(home)),
             }
             for kind in part:

@@ -133,12 +133,9 @@ class Numbers:
 
         Seed 0 alone.
         """
-        asked = self._cell(model, task, over, "rougeL").with_seed(0)
-        scores = (
-            self._cell(model, task, name, "rougeL", users).with_seed(0) for name in (method, over)
-        )
-        ours, theirs = ({place: each[place] for place in asked} for each in scores)
-        return Gain(score_difference("rougeL", ours, theirs), None, 1)
+        asked = self._cell(model, task, over, "rougeL")
+        ours, theirs = (self._cell(model, task, name, "rougeL", users) for name in (method, over))
+        return _on_queries_of(asked, ours, theirs)
 
     def elsewhere(
         self,
@@ -153,10 +150,9 @@ class Numbers:
 
         On the latter's queries, with seed 0.
         """
-        theirs = self._cell(model, task, method, "rougeL").with_seed(0)
-        found = self._cell(model, task, method, "rougeL", users, dtype).with_seed(0)
-        ours = {place: found[place] for place in theirs}
-        return Gain(score_difference("rougeL", ours, theirs), None, 1)
+        usual = self._cell(model, task, method, "rougeL")
+        found = self._cell(model, task, method, "rougeL", users, dtype)
+        return _on_queries_of(usual, found, usual)
 
     def seeds(self, model: str, task: str, method: str) -> int:
         """How many seeds a score is the mean of."""
@@ -302,6 +298,13 @@ def _known(score: CellScore | None, what: str) -> CellScore:
     if score is None or not score.scores:
         raise LampbenchError(f"{what}: not recorded, but the findings speak of it")
     return score
+
+
+def _on_queries_of(asked: CellScore, ours: CellScore, theirs: CellScore) -> Gain:
+    """One score minus another on the queries of a third, with seed 0."""
+    places = asked.with_seed(0)
+    found, other = ({place: one.with_seed(0)[place] for place in places} for one in (ours, theirs))
+    return Gain(score_difference("rougeL", found, other), None, 1)
 
 
 def _points(found: Interval, digits: int, mean: bool) -> str:

@@ -50,7 +50,7 @@ def describe(
         dataset=dataset,
         model_details=model,
         versions=versions(),
-        hardware=hardware(model.device or "auto"),
+        hardware=hardware(model.device),
         command=command,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         stages=tuple(stages),

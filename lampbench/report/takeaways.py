@@ -233,9 +233,13 @@ def _otherwise(board: Board, gain: Gain) -> str:
     text = ""
     for setup in board.setups():
         if setup != ours.setup and replace(setup, dtype=ours.setup.dtype) == ours.setup:
-            for other in _gains(board, setup, ours.method, theirs.method):
-                if other.column == gain.column:
-                    text += f"; in {setup.dtype} {other.points.text()} {other.points.interval()}"
+            cells = [
+                board.cell(setup, gain.column, one.method, one.metric) for one in (ours, theirs)
+            ]
+            scores = [cell for cell in cells if cell and cell.scores]
+            if len(scores) == 2:
+                points = in_points(board.paired(*scores).difference)
+                text += f"; in {setup.dtype} {points.text()} {points.interval()}"
     return text
 
 

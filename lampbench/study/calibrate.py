@@ -105,7 +105,7 @@ def calibrate(
             rates |= measured
     unit = 1 if sys.platform == "darwin" else 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-    here = hardware(choices.device or "auto")
+    here = hardware(choices.device)
     machine = here.accelerator or f"{here.cpu}, {here.threads} threads"
     per_answer, per_run = (
         sum(values) / max(1, len(recording))

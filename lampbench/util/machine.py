@@ -25,13 +25,13 @@ class Hardware:
     threads: int | None
 
 
-def hardware(device: str = "auto") -> Hardware:
+def hardware(device: str | None = None) -> Hardware:
     """The machine that this process runs on, with the GPU of a torch device: none for "cpu", and
-    the first for one without a number. Loads no torch.
+    the first for one without a number, or for None. Loads no torch.
     """
     pages = os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
     torch = sys.modules.get("torch")
-    kind, _, number = device.partition(":")
+    kind, _, number = (device or "").partition(":")
     index = int(number) if number.isdigit() else 0
     cuda = torch is not None and kind != "cpu" and torch.cuda.is_available()
     return Hardware(

@@ -101,7 +101,8 @@ def test_speed_parts_on_the_cpu(tmp_path, family):
     static = {title: values for title, values in found.items() if title.endswith("static steps")}
     for values in static.values():
         assert values["vs_own_steps"] > 0
-        assert (values["step_milliseconds"] or 1) > 0  # None where a busy machine hides it
+        step = values["step_milliseconds"]
+        assert step is None or step > 0  # None where a busy machine hides it
         assert (values["answers_that_differ"], values["of_answers"]) == (0, 4)
     assert len(static) == (1 if family == "decoding" else 0)
     for title in found.keys() - static.keys():
@@ -110,7 +111,8 @@ def test_speed_parts_on_the_cpu(tmp_path, family):
         assert values["vs_reference"]["median"] > 0
         if family == "decoding":
             assert values["vs_peft_mixed"]["median"] > 0
-            assert (values["steps_of_roofline"] or 1) > 0
+            share = values["steps_of_roofline"]
+            assert share is None or share > 0
     assert "of the roofline" in (tmp_path / "summary.txt").read_text()
 
 
