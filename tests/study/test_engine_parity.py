@@ -43,6 +43,29 @@ class Mixing(EnginePlugin):
         return MixesRows(Registry().engine("reference").open(setup))
 
 
+class Shifting(EnginePlugin):
+    """Scores as the reference does, but for some tokens of each response."""
+
+    name = "shifting"
+    summary = "is wrong by 0.3 nats"
+    capabilities = frozenset({Capability.GENERATE, Capability.SCORE})
+
+    def __init__(self, tokens):
+        self.tokens = tokens
+
+    def open(self, setup):
+        engine = Registry().engine("reference").open(setup)
+        score = engine.score
+
+        def shifted(requests):
+            for found in score(requests):
+                first, rest = found.logprobs[: self.tokens], found.logprobs[self.tokens :]
+                yield replace(found, logprobs=(*(value - 0.3 for value in first), *rest))
+
+        engine.score = shifted
+        return engine
+
+
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
     return str(save_tiny_model(tmp_path_factory.mktemp("model") / "tiny"))
@@ -86,6 +109,17 @@ def test_an_engine_that_mixes_rows_is_found(pool, tiny):
     assert found.base_alone is False
     told = states(check_engine("mixing", [(tiny, made)]))
     assert told["base row"] == told["log-probabilities"] == "wrong"
+
+
+@pytest.mark.parametrize(("tokens", "state"), [(1, "ok"), (1000, "wrong")])
+def test_in_bfloat16_single_tokens_may_differ(pool, tiny, tokens, state):
+    made = pool(Shifting(tokens), dtype="bfloat16")
+    assert states(check_engine("shifting", [(tiny, made)]))["log-probabilities"] == state
+
+
+def test_in_float32_no_token_may_differ(pool, tiny):
+    told = states(check_engine("shifting", [(tiny, pool(Shifting(1)))]))
+    assert told["log-probabilities"] == "wrong"
 
 
 def test_an_engine_that_cannot_be_opened_is_one_line(pool, tmp_path):

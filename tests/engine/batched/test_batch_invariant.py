@@ -208,13 +208,22 @@ def test_an_optimiser_step_has_the_same_bits_beside_others():
     assert torch.equal(made[0].gradients, made[1].gradients)
 
 
-def test_a_processor_whose_products_depend_on_the_rows_is_refused(invariant, monkeypatch):
+@pytest.mark.parametrize(
+    ("left_out", "remedy"),
+    [(None, "leave AMX out, by ONEDNN_MAX_CPU_ISA=.*, or the option"), ("AVX2", "leave it out")],
+)
+def test_a_processor_whose_products_depend_on_the_rows_is_refused(
+    invariant, monkeypatch, left_out, remedy
+):
     def odd(layer, inputs, slopes):
         return iter([inputs + len(inputs), slopes])
 
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
+    if left_out:
+        monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", left_out)
     made = invariant()
     monkeypatch.setattr(row_shapes, "_both_ways", odd)
-    with pytest.raises(LampbenchError, match=r"q_proj in torch\.bfloat16 depends"):
+    with pytest.raises(LampbenchError, match=rf"q_proj in torch\.bfloat16 depends.*; {remedy}$"):
         row_shapes.require_row_products(made._model, attention=True)
 
 
