@@ -32,9 +32,10 @@ class Parity:
 
     `answers` are greedy answers and `identical` those of them with the same tokens; `divergence` is
     the position of the first token that differs in any of them, from 0, and None where none does.
-    `difference` is that of log-probabilities, in nats per token of the response where it is largest,
-    and None where the engine does not score. `base_alone` says whether the model without adapters answers and scores the same
-    among requests with LoRAs as alone; None for an engine without adapters.
+    `difference` is that of log-probabilities, in nats per token of the response where it is
+    largest, and None where the engine does not score. `base_alone` says whether the model without
+    adapters answers and scores the same among requests with LoRAs as alone; None for an engine
+    without adapters.
     """
 
     answers: int

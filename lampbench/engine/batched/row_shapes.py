@@ -11,7 +11,6 @@ Then every product of a row has a shape of its own choice, but for the number of
 tested so far round a row alike whatever that number is; `require_row_products` finds out.
 """
 
-import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -60,7 +59,7 @@ def require_row_products(model: Any, attention: bool) -> None:
                 raise _refused(
                     f"how this processor rounds a product of layer {name} in {model.dtype} depends "
                     "on its number of rows",
-                    _without_tiles(model.dtype),
+                    "" if model.dtype == torch.float32 else "use --dtype float32, or ",
                 )
             seen.add(shape)
 
@@ -89,12 +88,5 @@ def _both_ways(layer: Any, inputs: Tensor, slopes: Tensor) -> Iterator[Tensor]:
     yield torch.autograd.grad(output, inputs, slopes)[0]
 
 
-def _without_tiles(dtype: torch.dtype) -> str:
-    """What may help: oneDNN rounds products with AMX in several ways, those with AVX-512 in one."""
-    if dtype == torch.float32 or "ONEDNN_MAX_CPU_ISA" in os.environ:
-        return "leave it out"
-    return "leave AMX out, by ONEDNN_MAX_CPU_ISA=AVX512_CORE_BF16 in the environment, or the option"
-
-
-def _refused(cause: str, remedy: str = "leave it out") -> LampbenchError:
-    return LampbenchError(f"--engine-arg batch_invariant=true: {cause}; {remedy}")
+def _refused(cause: str, instead: str = "") -> LampbenchError:
+    return LampbenchError(f"--engine-arg batch_invariant=true: {cause}; {instead}leave it out")

@@ -209,21 +209,20 @@ def test_an_optimiser_step_has_the_same_bits_beside_others():
 
 
 @pytest.mark.parametrize(
-    ("left_out", "remedy"),
-    [(None, "leave AMX out, by ONEDNN_MAX_CPU_ISA=.*, or the option"), ("AVX2", "leave it out")],
+    ("dtype", "remedy"),
+    [("bfloat16", "use --dtype float32, or leave it out"), ("float32", "leave it out")],
 )
 def test_a_processor_whose_products_depend_on_the_rows_is_refused(
-    invariant, monkeypatch, left_out, remedy
+    invariant, monkeypatch, dtype, remedy
 ):
     def odd(layer, inputs, slopes):
         return iter([inputs + len(inputs), slopes])
 
-    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
-    if left_out:
-        monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", left_out)
-    made = invariant()
+    made = invariant(dtype=dtype)
     monkeypatch.setattr(row_shapes, "_both_ways", odd)
-    with pytest.raises(LampbenchError, match=rf"q_proj in torch\.bfloat16 depends.*; {remedy}$"):
+    with pytest.raises(
+        LampbenchError, match=rf"q_proj in torch\.{dtype} depends .*rows; {remedy}$"
+    ):
         row_shapes.require_row_products(made._model, attention=True)
 
 
