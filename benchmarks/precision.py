@@ -28,6 +28,7 @@ from lampbench.engine.batched.engine import BatchedEngine
 from lampbench.engine.models import resolve_model
 from lampbench.engine.packaged_model import converted
 from lampbench.engine.protocol import (
+    Contrast,
     GenerateRequest,
     GenerationSpec,
     LoraSpec,
@@ -35,16 +36,18 @@ from lampbench.engine.protocol import (
     ScoreRequest,
     SFTExample,
     TrainJob,
+    Weights,
 )
 from lampbench.execution.cache import Cache
 from lampbench.plugin import Task
 from lampbench.registry import Registry
 
-PARTS = ("likelihood", "answers", "price")
+PARTS = ("likelihood", "answers", "contrast", "price")
 EXACT, LOW = "float32", "bfloat16"
 TAM = LoraSpec(16, 16, 0.05, ("q_proj", "k_proj", "v_proj", "o_proj"))
 OPTIM = OptimSpec(3e-4, 1, 8, 0.01, 0.1, 0.3)
 Engines = Mapping[str, BatchedEngine]
+ALPHA, TAU = 0.7, 0.1  # of CoPe on headlines, with smollm2-135m
 _BUDGET = 64  # tokens of an answer that may end earlier
 
 
@@ -103,10 +106,38 @@ def answers(engines: Engines, task: Task, data: Dataset, home: Path) -> dict[str
     }
 
 
-def _train(engine: BatchedEngine, texts: Sequence[tuple[Prompt, str]], home: Path) -> None:
+def contrasted(engines: Engines, task: Task, data: Dataset, home: Path) -> dict[str, Any]:
+    """How many answers are the same in both precisions, greedy and contrasted, by one model.
+
+    Trained in float32: an adapter of TAM's shape, and on top of it another on as many examples
+    more, which is contrasted with the first as a user's is in CoPe.
+    """
+    more = 4 * len(data.test_users)
+    task_home, own_home = home / "task", home / "own"
+    beneath = (task_home / "adapter",)
+    _train(engines[EXACT], asked(task, data.train_users[:more]), task_home)
+    _train(engines[EXACT], asked(task, data.train_users[more : 2 * more]), own_home, beneath)
+    weights = (*beneath, own_home / "adapter")
+    requests = [task.prompt(query.fields) for user in data.test_users for query in user.queries]
+    same = {}
+    for name, contrast in (("greedy", None), ("contrasted", Contrast(beneath, ALPHA, TAU))):
+        spec = GenerationSpec(_BUDGET, contrast=contrast)
+        given = [GenerateRequest(str(n), p, weights, spec) for n, p in enumerate(requests)]
+        found = [{one.id: one.token_ids for one in e.generate(given)} for e in engines.values()]
+        same[name] = sum(tokens == found[1][name] for name, tokens in found[0].items())
+    return {"answers": len(requests), "alpha": ALPHA, "tau": TAU,
+            **{f"same, {name}": count for name, count in same.items()}}  # fmt: skip
+
+
+def _train(
+    engine: BatchedEngine,
+    texts: Sequence[tuple[Prompt, str]],
+    home: Path,
+    beneath: Weights = (),
+) -> None:
     shutil.rmtree(home, ignore_errors=True)
     examples = tuple(SFTExample(*text) for text in texts)
-    job = TrainJob("tam", (), examples, TAM, OPTIM, 0, home / "adapter", home / "scratch")
+    job = TrainJob("tam", beneath, examples, TAM, OPTIM, 0, home / "adapter", home / "scratch")
     list(engine.train([job], lambda *_: None))
 
 
@@ -170,6 +201,7 @@ def main(
             parts: dict[str, Callable[[], dict[str, Any]]] = {
                 "likelihood": partial(likelihoods, engines, texts),
                 "answers": partial(answers, engines, plugin, data, Path(home)),
+                "contrast": partial(contrasted, engines, plugin, data, Path(home)),
                 "price": partial(price, engines, texts, tokens, rounds, Path(home)),
             }
             for kind in part:
