@@ -170,7 +170,8 @@ def price(
 @click.option("--model", default="smollm2-135m", show_default=True)
 @click.option("--task", multiple=True, default=("news_headline", "scholarly_title"))
 @click.option("--part", multiple=True, type=click.Choice(PARTS), default=PARTS)
-@click.option("--users", default=24, show_default=True, help="Texts of a task, one per user.")
+@click.option("--users", type=click.IntRange(min=2), default=24, show_default=True,
+              help="Texts of a task, one per user.")  # fmt: skip
 @click.option("--tokens", default=16, show_default=True, help="Tokens of an answer.")
 @click.option("--rounds", default=3, show_default=True, help="Rounds that are measured.")
 @click.option("--cache-dir", type=click.Path(path_type=Path), default=Path(".lampbench/cache"))

@@ -16,11 +16,12 @@ def write_results(benchmark: str, settings: Mapping[str, Any], results: Any, fol
     """Write a benchmark's results to `folder`, in a file of its name.
 
     Results that are already in the file and were not measured again stay there, if the machine and
-    the settings are the same.
+    the settings are the same. What was measured on a GPU says so in the setting `device`.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    file = folder / f"{benchmark}.json"
-    page = {"benchmark": benchmark, "hardware": asdict(hardware()), "settings": _as_json(settings)}
+    file = folder / f"{benchmark.replace('/', '-')}.json"  # a model may be a hub id or a folder
+    machine = asdict(hardware(settings.get("device", "cpu")))
+    page = {"benchmark": benchmark, "hardware": machine, "settings": _as_json(settings)}
     known = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     same = all(known.get(name) == value for name, value in page.items())
     everything = {**(known["results"] if same else {}), **results}

@@ -62,6 +62,7 @@ def test_what_is_recorded_is_read_and_not_computed_again(engine):
 def test_a_class_from_a_notebook_runs_unregistered():
     run = lampbench.run(FirstWords, "news_headline", users=2)
     assert run.manifest.method == "first_words" and run.manifest.method_title == "First words"
+    assert run.manifest.plugins.keys() == {"method"}
     assert lampbench.run(FirstWords(), "news_headline", users=2).path == run.path
     texts = [row.prediction for row in run.predictions if row.prediction is not None]
     assert len(texts) == len(run.predictions)

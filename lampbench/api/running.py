@@ -157,8 +157,7 @@ def plan(
     axes = as_axes(grid)
     _require_values(chosen, axes)
     require_swept_alone(chosen, axes)
-    points = grid_points(axes, source="grid")
-    made = [each for _, each in grid_plans(chosen, points, Path(results), pool)]
+    made = [each for _, each in grid_plans(chosen, grid_points(axes), Path(results), pool)]
     plans = installed_plans(made, chosen.methods, pool.progress.say)
     if not plans:
         raise LampbenchError("nothing is left to run; install what the message above names")

@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from lampbench.cli import shared_options as options
 from lampbench.cli.command import Command
+from lampbench.cli.recorded_runs import require
 from lampbench.report.table import one_line
 from lampbench.util.errors import LampbenchError
 from lampbench.util.progress import Progress
@@ -31,6 +33,9 @@ def forget(user: str, results: Path, cache_dir: Path) -> None:
     from lampbench.execution.forget_artifacts import forget_in_cache
     from lampbench.record.forget import forget_in_results
 
+    # a machine that only worked for others has a cache and no recorded runs
+    if click.get_current_context().get_parameter_source("results") != ParameterSource.DEFAULT:
+        require(results)
     try:
         removed, left = forget_in_cache(cache_dir, user)
         in_results = forget_in_results(results, user, Progress().say)
@@ -44,6 +49,8 @@ def forget(user: str, results: Path, cache_dir: Path) -> None:
         click.echo(f"removed: {one_line(line)}")
     if not removed:
         click.echo(f"nothing of user {user!r} is in {results} or {cache_dir}")
+    if not results.is_dir():
+        click.echo(f"{results}: no such folder; only {cache_dir} was searched")
     for line in left:
         click.echo(f"may still hold the user: {one_line(line)}")
     click.echo(_BEYOND)

@@ -12,7 +12,7 @@ from lampbench.cli import shared_options as options
 from lampbench.cli.command import Command, option
 from lampbench.cli.names import ModelName, PluginName
 from lampbench.cli.output import echo_json, screen_width, table, wrap
-from lampbench.cli.recorded_runs import echo_left_out
+from lampbench.cli.recorded_runs import echo_left_out, require
 from lampbench.cli.run_record import run_record
 from lampbench.cli.values import SEED
 from lampbench.report.table import one_line
@@ -48,6 +48,7 @@ def list_runs(
     """
     from lampbench.record.runs import load_runs
 
+    require(results)
     runs, problems = load_runs(results)
     every = [run_record(run) for run in runs]
     wanted = {"method": methods, "task": tasks, "model": models, "seed": seeds}

@@ -43,6 +43,7 @@ def describe(
         fidelity=executor.fidelity.name,
         overrides={path: setting.value for path, setting in sorted(plan.overridden.items())},
         method_parts=method_parts(plan),
+        plugins=plan.plugins,
         hyperparameters={
             path: SourcedValue(setting.value, setting.source)
             for path, setting in sorted(plan.settings.items())

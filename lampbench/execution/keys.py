@@ -141,6 +141,12 @@ class Keys:
             found["train_histories"] = dataset.train_histories_fingerprint
         return found
 
+    def plugins(self) -> dict[str, str]:
+        """What stands for the code of the method and of the task, where these are plugins."""
+        kinds = {"method": type(self.spec.method), "task": type(self.spec.task)}
+        codes = {role: code_identity(kind) for role, kind in kinds.items()}
+        return {role: digest(code) for role, code in codes.items() if code[0] == PLUGIN}
+
     def shared(self, recipe: Recipe) -> str:
         """A lock name shared by processes that may be making the same artifacts."""
         code = [

@@ -84,7 +84,8 @@ class Stage:
 class Plan:
     """Everything that one run needs, in order, and where it will be recorded.
 
-    `settings` are all hyper-parameters of the method, `overridden` those that the user set.
+    `settings` are all hyper-parameters of the method, `overridden` those that the user set, and
+    `plugins` what stands for the code of method and task where these are plugins.
     """
 
     executor: Executor
@@ -93,6 +94,7 @@ class Plan:
     preset: str
     stages: tuple[Stage, ...]
     folder: Path
+    plugins: dict[str, str]
 
     @property
     def spec(self) -> RunSpecification:
@@ -169,7 +171,8 @@ def make_plan(
     stages = make_stages(spec, spec.dataset.test_users)
     model = executor.model_spec.name
     folder = run_path(results, spec.task.name, model, spec.method.name, executor.keys.run())
-    return Plan(executor, settings, overridden, preset, tuple(stages), folder)
+    code = executor.keys.plugins()
+    return Plan(executor, settings, overridden, preset, tuple(stages), folder, code)
 
 
 def _check_histories(spec: RunSpecification) -> None:

@@ -130,11 +130,12 @@ class Manifest:
     `hyperparameters` holds the value and source of each hyper-parameter by path, `overrides` the
     values of those that the user set to other than their default. `method_parts` names the
     prompting, adaptation and decoding, and by field the parts inside them; where a plugin has its
-    own `predict` or `requests`, also its class. `versions` are those of lampbench (with its
-    commit), Python and packages when the answers were made; `scoring` has those when they were
-    scored. `prompt_head` are the first token ids of the first prompt. `failed_users` are users
-    without answers, and why. `created` is in UTC (ISO 8601). `service` is set where a server
-    answered, `external` for predictions that were made elsewhere.
+    own `predict` or `requests`, also its class. `plugins` has what stands for the code of method
+    and task where these are plugins: tables mix no runs of different code. `versions` are those of
+    lampbench (with its commit), Python and packages when the answers were made; `scoring` has those
+    when they were scored. `prompt_head` are the first token ids of the first prompt. `failed_users`
+    are users without answers, and why. `created` is in UTC (ISO 8601). `service` is set where a
+    server answered, `external` for predictions that were made elsewhere.
 
     `private` is true where the run recorded hashes, lengths and scores but no text of its users
     and none of the model.
@@ -158,6 +159,7 @@ class Manifest:
     method_title: str = ""
     task_title: str = ""
     method_parts: Mapping[str, Any] = field(default_factory=dict)
+    plugins: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str | None] = field(default_factory=dict)
     hardware: Hardware | None = None
     command: str = ""

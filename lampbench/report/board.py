@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
 from lampbench.core.findings import leaks_first
@@ -31,8 +31,9 @@ class Board:
     """
 
     def __init__(self, scores: Iterable[CellScore], also: Iterable[CellScore] = ()) -> None:
-        self.scores = tuple(scores)
-        titled = (*self.scores, *also)
+        own = tuple(scores)
+        titled = _with_own_titles((*own, *also))
+        self.scores = titled[: len(own)]
         self._cells = {(s.setup, s.column, s.method, s.metric): s for s in self.scores}
         # the scores are kept too, since the ids of deleted objects are used again
         self._paired: dict[tuple[int, int], tuple[Paired, CellScore, CellScore]] = {}
@@ -158,6 +159,23 @@ class Board:
     def paper_model(self, setup: Setup) -> str | None:
         """The hub id of the paper's model that a setup uses, if it does."""
         return self._paper_models.get(setup)
+
+
+def _with_own_titles(scores: Sequence[CellScore]) -> tuple[CellScore, ...]:
+    """Scores whose methods all have different titles.
+
+    Where methods share one, as where a plugin inherits that of the method it extends, the name of
+    each follows, but for the paper's own method.
+    """
+    methods: dict[str, set[str]] = {}
+    for score in scores:
+        methods.setdefault(score.method_title, set()).add(score.method)
+    return tuple(
+        score
+        if len(methods[score.method_title]) == 1 or score.method in paper().methods
+        else replace(score, method_title=f"{score.method_title} ({score.method})")
+        for score in scores
+    )
 
 
 def _told_apart(scores: Iterable[CellScore]) -> dict[Column, str]:

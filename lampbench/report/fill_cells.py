@@ -199,6 +199,7 @@ def of_same_queries(
     for members in columns.values():
         whole = [run for run in members if not run.manifest.failed_users]
         whole = [run for run in whole if run.submitter is None] or whole  # ours decide
+        tasks = [run.manifest.plugins.get("task") for run in whole if not is_external(run)]
         for run in members:
             if () < release(version_of(run)) < release(SAME_RESULTS_SINCE):
                 reason = (
@@ -210,6 +211,9 @@ def of_same_queries(
                 run.scores, whole[-1].scores
             ):
                 reason = "answers other queries than the newest run of its column: run it again"
+                others.append(ExcludedRun(run, reason))
+            elif tasks and not is_external(run) and run.manifest.plugins.get("task") != tasks[-1]:
+                reason = "the task's code is not that of the newest run of its column: run it again"
                 others.append(ExcludedRun(run, reason))
             else:
                 alike.append(run)

@@ -7,8 +7,14 @@ from dataclasses import dataclass, replace
 from lampbench.record.recorded_run import Run
 from lampbench.report.cell_scores import CellScore, score_cell
 from lampbench.report.common_seeds import on_common_seeds
-from lampbench.report.fill_cells import ExcludedRun, fill_cells, in_order, of_same_queries
-from lampbench.report.setups import Column, Setup, age, column_of
+from lampbench.report.fill_cells import (
+    ExcludedRun,
+    earlier_defaults,
+    fill_cells,
+    in_order,
+    of_same_queries,
+)
+from lampbench.report.setups import Column, Setup, age, column_of, settings_of
 
 WHOLE = "all"
 
@@ -50,7 +56,8 @@ def history_series(
 ) -> tuple[list[HistorySeries], list[ExcludedRun]]:
     """The series among runs that fill no cell, and the rest; `scores` are those of the cells.
 
-    For each length, runs are chosen by the rules by which cells are filled. Data belong together
+    For each length, runs are chosen by the rules by which cells are filled; all lengths have the
+    settings of the newest run, which of a plugin are its code, too. Data belong together
     whose whole histories are the same; the newest run on them decides which queries are answered.
     """
     scores, others = list(scores), list(others)
@@ -78,10 +85,29 @@ def history_series(
         place = score.setup, score.column, score.method
         if place in chosen and not any(run.path in odd for run in score.chosen):
             chosen[place][None] = score.chosen
-    series = [
-        HistorySeries(*place, _lengths(*place[:2], chosen[place])) for place in sorted(chosen)
-    ]
+    series = []
+    for place in sorted(chosen):
+        alike, passed = _of_same_settings(chosen[place])
+        left += passed
+        if any(most is not None for most in alike):
+            series.append(HistorySeries(*place, _lengths(*place[:2], alike)))
     return series, in_order(left)
+
+
+def _of_same_settings(
+    by_length: Mapping[int | None, Sequence[Run]],
+) -> tuple[dict[int | None, Sequence[Run]], list[ExcludedRun]]:
+    """The lengths with the settings of the newest run, and the other runs on cut histories."""
+    newest = max((run for runs in by_length.values() for run in runs), key=age)
+    alike: dict[int | None, Sequence[Run]] = {}
+    passed = []
+    for most, runs in by_length.items():
+        earlier = earlier_defaults(settings_of(runs[0]), settings_of(newest))
+        if not earlier:
+            alike[most] = runs
+        elif most is not None:
+            passed += [_with_length(ExcludedRun(run, earlier), most) for run in runs]
+    return alike, passed
 
 
 def _lengths(

@@ -71,11 +71,11 @@ def method_table(
                 entries.append({**found, **stand.entry()})
         rows.append(tuple(row))
     notes += paper_notes(board, printed)
-    notes += seed_notes((title, column.values()) for title, column in columns)
-    notes += processor_notes(
+    titled = [
         (title, {board.method_title(method): score for method, score in column.items()})
         for title, column in columns
-    )
+    ]
+    notes += seed_notes(titled) + processor_notes(titled)
     filled = [score for _, column in columns for score in column.values() if score]
     notes += data_notes(
         board, [slot.column for slot in slots], dict.fromkeys(score.setup for score in filled)

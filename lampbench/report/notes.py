@@ -43,40 +43,47 @@ def data_notes(board: Board, columns: Iterable[Column], setups: Iterable[Setup])
     return notes + [f"Model {name}: {'; '.join(found)}." for name, found in models.items() if found]
 
 
-def seed_notes(columns: Iterable[tuple[str, Iterable[CellScore | None]]]) -> list[str]:
-    """Which scores of columns (title, scores) have one seed only, of those that depend on it."""
+Rows = Mapping[str, CellScore | None]
+"""The scores of a column, by the title of the row."""
+
+
+def seed_notes(columns: Iterable[tuple[str, Rows]]) -> list[str]:
+    """Which scores of columns have one seed only, of those that depend on it."""
     drawn = [
-        (title, score)
-        for title, scores in columns
-        for score in scores
+        (title, row, score)
+        for title, rows in columns
+        for row, score in rows.items()
         if score and score.mean is not None and score.draws
     ]
-    single = [(title, score) for title, score in drawn if len(score.seeds) == 1]
+    single = [(title, row, score) for title, row, score in drawn if len(score.seeds) == 1]
     if not single:
         return []
     if len(single) == len(drawn):
-        seeds = sorted({seed for _, score in single for seed in score.seeds})
+        seeds = sorted({seed for *_, score in single for seed in score.seeds})
         named = f"seed {', '.join(map(str, seeds))}"
         return [f"One seed per score ({named}): how much they vary between seeds is unknown."]
     where: dict[str, list[str]] = {}
-    for title, score in single:
-        where.setdefault(title, []).append(score.method_title)
-    listed = "; ".join(f"{title}: {', '.join(methods)}" for title, methods in where.items())
+    for title, row, _ in single:
+        where.setdefault(title, []).append(row)
+    listed = "; ".join(f"{title}: {', '.join(rows)}" for title, rows in where.items())
     return [f"One seed only, where others have several: {listed}."]
 
 
-def processor_notes(columns: Iterable[tuple[str, Mapping[str, CellScore | None]]]) -> list[str]:
+def processor_notes(columns: Iterable[tuple[str, Rows]]) -> list[str]:
     """Which runs below float32 were made on another processor than the others of a table.
 
-    Rounding differs there, and a trained model with it. Columns are (title, {row: score}); runs
-    whose precision or machine is not known, as of external ones, are not spoken of.
+    Rounding differs there, and a trained model with it. Runs whose processor is not known, as of
+    external ones, are not counted among the others.
     """
     found: dict[str, list[tuple[str, str, int]]] = {}
+    unknown = False
     for title, rows in columns:
         for row, score in rows.items():
             for run in score.chosen if score and score.setup.dtype in _BELOW_FLOAT32 else ():
                 if where := _processor(run.manifest):
                     found.setdefault(where, []).append((title, row, run.manifest.seed))
+                else:
+                    unknown = unknown or _ran_a_model(run.manifest)
     if len(found) < 2:
         return []
     most = _CPU if _CPU in found else max(found, key=lambda where: len(found[where]))
@@ -85,18 +92,26 @@ def processor_notes(columns: Iterable[tuple[str, Mapping[str, CellScore | None]]
         for where in sorted(found)
         if where != most
     ]
-    return [" ".join([*told, f"All others: {most}. {_OTHER_PROCESSOR}"])]
+    others = "All others whose processor is known" if unknown else "All others"
+    return [" ".join([*told, f"{others}: {most}. {_OTHER_PROCESSOR}"])]
 
 
 def _processor(manifest: Manifest) -> str | None:
     """What a run was computed on; a machine with a GPU may have been told to use its CPU.
 
-    None where it is unknown, as of a run whose answers were all in the cache: torch was not loaded.
+    None where it is unknown, as of a run whose answers were all in the cache: torch was not loaded,
+    or for another run, and the device is what was asked for.
     """
-    if manifest.hardware is None or manifest.hardware.threads is None:
+    machine, device = manifest.hardware, manifest.model_details.device
+    if machine is None or machine.threads is None or device == "auto":
         return None
-    on_cpu = manifest.model_details.device == "cpu"
-    return (None if on_cpu else manifest.hardware.accelerator) or _CPU
+    return _CPU if device == "cpu" else machine.accelerator or device or _CPU
+
+
+def _ran_a_model(manifest: Manifest) -> bool:
+    """Whether a run may have asked a model for anything; some methods copy texts."""
+    costs = [(one.prompt_tokens, one.new_tokens, one.trained_tokens) for one in manifest.stages]
+    return not costs or any(map(any, costs))
 
 
 def _told(found: Mapping[str, Sequence[tuple[str, str, int]]], where: str) -> Iterator[str]:

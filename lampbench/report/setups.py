@@ -8,6 +8,9 @@ from lampbench.engine.pool import DEFAULT_ENGINE
 from lampbench.record.recorded_run import Run
 from lampbench.util.hashing import canonical, digest
 
+CODE = "the plugin's code"
+"""Among settings, what stands for the code of a method that is a plugin."""
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Setup:
@@ -112,9 +115,11 @@ def age(run: Run) -> tuple[str, str]:
 
 
 def settings_of(run: Run) -> dict[str, str]:
-    """Every hyper-parameter's value as JSON, by path."""
+    """Every hyper-parameter's value as JSON, by path; of a plugin what stands for its code, too."""
     known = run.manifest.hyperparameters
-    return {path: canonical(setting.value) for path, setting in known.items()}
+    found = {path: canonical(setting.value) for path, setting in known.items()}
+    code = run.manifest.plugins.get("method")
+    return {**found, CODE: code} if code else found
 
 
 def _short(template: str) -> str:

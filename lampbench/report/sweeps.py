@@ -20,7 +20,7 @@ from lampbench.report.fill_cells import (
     in_order,
     newest_runs,
 )
-from lampbench.report.setups import Column, Setup, age, column_of, settings_of, setup_of
+from lampbench.report.setups import CODE, Column, Setup, age, column_of, settings_of, setup_of
 from lampbench.util.hashing import canonical
 
 FIGURE_3 = ("decoding.alpha", "user_dpo.beta", "decoding.tau")
@@ -141,7 +141,7 @@ def _base_models(scores: Iterable[CellScore]) -> list[Sweep]:
         if decoding.get("part") != Contrastive.name:
             continue
         rest = {**parts, "decoding": _without(decoding, "against")}
-        alike = canonical([rest, settings_of(score.chosen[-1])])
+        alike = canonical([rest, _without(settings_of(score.chosen[-1]), CODE)])
         against = _expression(decoding.get("against"))
         groups[score.setup, score.column, alike].setdefault(against, score)
     found = []

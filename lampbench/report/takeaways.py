@@ -239,7 +239,8 @@ def _otherwise(board: Board, gain: Gain) -> str:
             scores = [cell for cell in cells if cell and cell.scores]
             if len(scores) == 2:
                 points = in_points(board.paired(*scores).difference)
-                text += f"; in {setup.dtype} {points.text()} {points.interval()}"
+                where = setup.dtype or "unknown precision"
+                text += f"; in {where} {points.text()} {points.interval()}".rstrip()
     return text
 
 

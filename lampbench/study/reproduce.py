@@ -88,7 +88,7 @@ def _parts(
         varied = cast().sensitivity
         yield varied.base_models, [varied.task], [first], [{}]
         for axis in varied.parameters:
-            yield [varied.method], [varied.task], [first], grid_points(read_grid([axis]), "--param")
+            yield [varied.method], [varied.task], [first], grid_points(read_grid([axis]))
 
 
 def _by_source(choices: RunOptions, sources: Mapping[str, str]) -> dict[str, list[str]]:

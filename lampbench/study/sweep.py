@@ -38,10 +38,10 @@ def read_grid(params: Sequence[str]) -> dict[str, list[Any]]:
     }
 
 
-def grid_points(axes: Mapping[str, Sequence[Any]], source: str) -> list[GridPoint]:
-    """All combinations of values by path; one empty point for no axes. `source` is recorded."""
+def grid_points(axes: Mapping[str, Sequence[Any]]) -> list[GridPoint]:
+    """All combinations of values by path; one empty point for no axes."""
     return [
-        {path: SourcedValue(value, source) for path, value in zip(axes, values, strict=True)}
+        {path: SourcedValue(value, "sweep") for path, value in zip(axes, values, strict=True)}
         for values in product(*axes.values())
     ]
 

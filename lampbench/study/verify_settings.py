@@ -108,6 +108,8 @@ def _verify_keys(manifest: Manifest, found: SubmissionFindings) -> None:
             f"method_parts names {short_repr(manifest.method_parts.get(wrong))} as {wrong}, which "
             f"method {manifest.method} does not have"
         )
+    elif manifest.plugins:
+        found.refused.append("plugins names code of its own, and all of it comes with lampbench")
     elif (titles := (manifest.method_title, manifest.task_title)) != (known := _titles(plan)):
         found.refused.append(
             f"method_title and task_title are {short_repr(titles)}, not {short_repr(known)}"

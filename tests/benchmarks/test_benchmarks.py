@@ -1,6 +1,10 @@
 """The benchmarks run, write their results, and refuse to compare what differs."""
 
 import json
+import sys
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -9,6 +13,7 @@ from click.testing import CliRunner
 from benchmarks import (
     decoding,
     metric_speed,
+    precision,
     quick,
     results_page,
     scaling,
@@ -18,6 +23,8 @@ from benchmarks import (
     workloads,
 )
 from benchmarks.results_file import write_results
+from lampbench.data import DataOptions, load_dataset
+from lampbench.registry import Registry
 
 QUICK = {
     "contrastive_vs_reference", "contrastive_vs_peft_mixed", "greedy_vs_reference",
@@ -85,6 +92,19 @@ def test_results_of_the_same_settings_stay_and_of_others_do_not(tmp_path):
     assert json.loads((tmp_path / "b.json").read_text())["results"] == {"three": 3}
 
 
+def test_a_gpu_is_named_where_it_was_measured(monkeypatch, tmp_path):
+    cuda = SimpleNamespace(is_available=lambda: True, get_device_name=["H200", "L4"].__getitem__)
+    fake = SimpleNamespace(cuda=cuda, get_num_threads=lambda: 2)
+    monkeypatch.setitem(sys.modules, "torch", fake)
+    named = []
+    wanted: list[dict[str, str]] = [{}, {"device": "cpu"}, {"device": "cuda:1"}]
+    for settings in wanted:
+        write_results("of-org/model", settings, {}, tmp_path)
+        page = json.loads((tmp_path / "of-org-model.json").read_text())
+        named.append(page["hardware"]["accelerator"])
+    assert named == [None, None, "L4"]
+
+
 def test_different_answers_are_not_compared():
     found = {"ours": {("0", 0): (1, 2)}, "reference": {("0", 0): (1, 2)}}
     found["peft_mixed"] = {(str(n), 0): (1, 3) for n in range(3)}
@@ -97,3 +117,44 @@ def test_different_answers_are_not_compared():
 def test_the_exponent_of_a_power_law_is_found():
     assert scaling.exponent([1, 2, 4, 8], [3.0, 6.0, 12.0, 24.0]) == 1.0
     assert scaling.exponent([1, 2, 4], [1.0, 4.0, 16.0]) == 2.0
+
+
+class InPrecision:
+    """An engine whose answers tell its precision, and in which its adapter was trained."""
+
+    def __init__(self, name, loss):
+        self.name, self.loss = name, loss
+
+    def score(self, requests):
+        for number, request in enumerate(requests):
+            yield SimpleNamespace(id=request.id, logprobs=(-self.loss - number, -self.loss))
+
+    def train(self, jobs, _):
+        (job,) = jobs
+        job.output.mkdir(parents=True)
+        (job.output / "learned").write_text(self.name)
+        yield job
+
+    def generate(self, requests):
+        for number, request in enumerate(requests):
+            learned = (request.weights[0] / "learned").read_text()
+            in_both = {self.name, learned} == {"bfloat16"}
+            text = ("", learned, learned + self.name, str(in_both))[number]
+            yield SimpleNamespace(id=request.id, text=text)
+
+
+def test_precisions_are_compared_by_what_differs(tmp_path):
+    """Of four answers one is always the same, one follows the adapter, one also the decoding, and
+    one is another where both are in bfloat16.
+    """
+    losses = {"float32": 1.0, "bfloat16": 1.5}
+    engines: Any = {name: InPrecision(name, loss) for name, loss in losses.items()}
+    task = Registry().task("news_headline")
+    data = load_dataset(task, "bundled", DataOptions(users=2))
+    found = precision.likelihoods(engines, precision.asked(task, data.test_users))
+    assert (found["texts"], found["lost"], found["size"]) == (2, 0.5, 0.5)
+    assert found["nats per token, bfloat16"] - found["nats per token, float32"] == 0.5
+    queries = tuple(query for user in data.test_users for query in user.queries)[:4]
+    four = replace(data, test_users=(replace(data.test_users[0], queries=queries),))
+    found = precision.answers(engines, task, four, tmp_path)
+    assert list(found.values()) == [4, 3, 2, 2, 1]

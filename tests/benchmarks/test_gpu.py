@@ -6,12 +6,15 @@ import re
 import tomllib
 import zipfile
 from importlib.metadata import PackageNotFoundError, requires
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
+import torch
 from packaging.requirements import Requirement
 
 from benchmarks.gpu import __main__ as gpu
-from benchmarks.gpu.decoding import step_milliseconds
+from benchmarks.gpu import decoding
 from benchmarks.gpu.part import Outcome, Part, run_part
 from benchmarks.gpu.parts import EQUALITY, all_parts
 from benchmarks.gpu.sizes import SMALL, Clock, SpeedPart, largest
@@ -116,9 +119,24 @@ def test_speed_parts_on_the_cpu(tmp_path, family):
     assert "of the roofline" in (tmp_path / "summary.txt").read_text()
 
 
-def test_steps_that_a_busy_machine_hides_have_no_time():
-    assert step_milliseconds(0.2, 4) == 50.0
-    assert step_milliseconds(-0.1, 4) is step_milliseconds(0.2, 0) is None
+def test_steps_that_a_busy_machine_hides_have_no_time(monkeypatch, tmp_path):
+    assert decoding.step_milliseconds(0.2, 4) == 50.0
+    assert decoding.step_milliseconds(-0.1, 4) is decoding.step_milliseconds(0.2, 0) is None
+    encoder = SimpleNamespace(encode_prompt=lambda *_: SimpleNamespace(ids=[1, 2]))
+    engine = SimpleNamespace(device=torch.device("cpu"), _step="exact", _encoder=encoder)
+    asked = [SimpleNamespace(prompt="")]
+    work: Any = SimpleNamespace(batched=engine, requests=lambda *_: asked)
+    measured = SpeedPart(work, SMALL, Clock(60), {}, tmp_path / "found.json")
+    seconds = iter([1.0, 1.0, 0.9, 0.8])  # the first token alone took longer than all
+    monkeypatch.setattr(decoding, "_seconds", lambda *_: next(seconds))
+    monkeypatch.setattr(decoding.roofline, "least_seconds", lambda *_: (0.1, 0.1))
+    decoding._alone(measured, "greedy", 10.0)
+    found = measured.page["greedy"]
+    assert (found["step_milliseconds"], found["steps_of_roofline"]) == (None, None)
+    outcome = SimpleNamespace(part="decoding-tiny", state="passed", seconds=1.0, error=None,
+                              results=measured.page)  # fmt: skip
+    told = summary([cast(Outcome, outcome)])
+    assert "reading 0.10" in told and "ms a step" not in told and "steps" not in told
 
 
 def test_outcomes_of_tests_are_kept_after_each_one(tmp_path):

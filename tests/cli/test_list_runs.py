@@ -139,9 +139,15 @@ def test_many_damaged_folders_are_counted(record, call, tmp_path):
     assert len(found["left_out"]) == 13
 
 
-def test_nothing_is_recorded(call):
+def test_nothing_is_recorded(call, tmp_path):
+    (tmp_path / "results").mkdir()
     assert call("list", "runs") == (0, "", "results: no run is recorded\n")
     assert json.loads(call("list", "runs", "--format", "json")[1]) == {"runs": [], "left_out": []}
+
+
+def test_a_folder_that_is_not_there_is_refused(call):
+    code, out, err = call("list", "runs", "--results", "nowhere", "--format", "json")
+    assert (code, out) == (2, "") and err.startswith("error: nowhere: no such folder")
 
 
 def test_hostile_names_stay_on_their_line(record, call):

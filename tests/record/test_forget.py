@@ -25,6 +25,7 @@ USER = "../../mallory"
 def forget(capsys, tmp_path):
     def run(user=USER):
         capsys.readouterr()
+        (tmp_path / "results").mkdir(exist_ok=True)
         with pytest.raises(SystemExit) as left:
             main(["forget", user, "--results", str(tmp_path / "results"),
                   "--cache-dir", str(tmp_path / "cache")])  # fmt: skip
@@ -133,6 +134,14 @@ def test_twice_is_once_and_nobody_is_nobody(runs, forget, tmp_path):
         assert code == 0 and "removed:" not in out
         assert f"nothing of user {user!r}" in out
     assert contents(tmp_path / "results") == before
+
+
+def test_runs_that_are_not_there_are_not_searched_and_it_is_said(call):
+    """A folder that is named must be there; a machine that only worked for others has none."""
+    code, out, err = call("forget", "ann", "--results", "nowhere")
+    assert (code, out) == (2, "") and err.startswith("error: nowhere: no such folder")
+    code, out, _ = call("forget", "ann")
+    assert code == 0 and "results: no such folder; only .lampbench/cache was searched" in out
 
 
 def test_what_a_killed_writer_left_of_a_file_is_removed(runs, forget, tmp_path):

@@ -51,6 +51,29 @@ def test_a_metric_that_one_seed_lacks_has_no_mean(record):
     assert [one.mean for one in fill_cells(runs[:1])[0] if one.metric == "meteor"] == [0.5]
 
 
+def test_seeds_of_a_plugin_that_was_edited_are_not_averaged(record, load):
+    for seed, good in ((0, 9), (1, 9)):
+        record("mine", good=good, seed=seed, key=f"old-{seed}", plugins={"method": "aaaa"})
+    new = {"created": "2026-02-01T00:00:00+00:00", "plugins": {"method": "bbbb"}}
+    record("mine", good=3, key="new", **new)
+    (one,), others = load()
+    assert (one.mean, one.seeds) == (pytest.approx(0.2), (0,))
+    reason = "earlier defaults: the plugin's code aaaa (now bbbb)"
+    assert [(each.run.manifest.key, each.reason) for each in others] == [
+        ("old-0", reason), ("old-1", reason),
+    ]  # fmt: skip
+
+
+def test_methods_on_a_task_that_was_edited_are_not_compared(record, load):
+    record("base", plugins={"task": "aaaa"})
+    record("rag", key="theirs", external={"file": "x", "sha256": "0"})
+    new = {"created": "2026-02-01T00:00:00+00:00", "plugins": {"task": "bbbb"}}
+    record("cope", **new)
+    found, (other,) = load()
+    assert [one.method for one in found] == ["cope", "rag‡"]
+    assert other.run.manifest.method == "base" and "the task's code is not that" in other.reason
+
+
 def test_the_same_seed_twice_is_not_averaged(record, load):
     record("cope", good=9, key="z-old", created="2026-01-01T00:00:00+00:00")
     record("cope", good=3, key="a-new", created="2026-02-01T00:00:00+00:00")

@@ -135,15 +135,21 @@ def test_a_method_that_is_worse(scored, said):
     )
 
 
-def test_a_claim_in_one_precision_says_what_another_finds(scored, said):
-    for method, exact, low in (("oppu", 0.1, 0.1), ("tam", 0.0, 0.1), ("base", 0.0, 0.0)):
-        for dtype, score in (("bfloat16", spread(exact)), ("float32", spread(low))):
-            if (method, dtype) != ("base", "float32"):
+def test_a_claim_in_one_precision_says_what_others_find(scored, said):
+    """Those in which nothing else differs."""
+    for method, main, other in (("oppu", 0.1, 0.1), ("tam", 0.0, 0.1), ("base", 0.0, 0.0)):
+        for dtype, preset, score in (
+            ("bfloat16", "small", spread(main)), ("float32", "small", spread(other)),
+            (None, "small", spread(other)), ("float32", "paper", spread(main)),
+        ):  # fmt: skip
+            if (method, dtype) == ("base", "bfloat16") or method != "base":
                 details = {"dtype": dtype, "fingerprint": "f"}
-                scored(method, score, model_details=details, key=f"{method} {dtype}")
+                key = f"{method} {dtype} {preset}"
+                scored(method, score, model_details=details, preset=preset, key=key)
     assert said()[WEIGHTS] == (
         "OPPU gains +5.0 points over TAM on 1 task, significant on News Headline (+5.00 "
-        "[+5.00, +5.00], one seed; in float32 0.00 [0.00, 0.00])."
+        "[+5.00, +5.00], one seed; in unknown precision 0.00 [0.00, 0.00]; in float32 0.00 "
+        "[0.00, 0.00])."
     )
 
 

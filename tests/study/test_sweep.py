@@ -142,7 +142,10 @@ def test_bad_grids(params, said):
 
 @pytest.mark.parametrize(
     ("value", "said"),
-    [("decoding.alfa=1", "did you mean decoding.alpha"), ("decoding.alpha=-1", "at least 0")],
+    [
+        ("decoding.alfa=1", "did you mean decoding.alpha"),
+        ("decoding.alpha=0,-1", "decoding.alpha=-1 (from sweep): must be at least 0"),
+    ],
 )
 def test_a_bad_point_stops_the_sweep_before_it_begins(lampbench, engine, value, said):
     code, captured = lampbench(*SWEEP, value)

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from lampbench.record.recorded_run import Run
 from lampbench.report.board import Board
 from lampbench.report.cell_scores import CellScore, score_cell
-from lampbench.report.metric_format import goals
+from lampbench.report.metric_format import MAIN_METRIC, goals
+from lampbench.report.notes import processor_notes
 from lampbench.report.setups import Column, Setup, column_of, setup_of
 from lampbench.report.statistics import Scores
 
@@ -59,6 +60,19 @@ class SetupGroup:
     def findings(self, column: Column) -> list[str]:
         """What the loader found about a column's data, leaks first."""
         return self.board.findings(column)
+
+    def processors(self) -> list[str]:
+        """Which runs were made on another processor than the others."""
+        return processor_notes(
+            (
+                self.column_title(column),
+                {
+                    cell.title: self.board.cell(self.setup, column, cell.method, MAIN_METRIC)
+                    for cell in self.of(column)
+                },
+            )
+            for column in self.columns()
+        )
 
 
 def groups(board: Board) -> list[SetupGroup]:

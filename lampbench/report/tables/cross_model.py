@@ -88,11 +88,11 @@ def cross_model_summary(board: Board, metric: str, most: int) -> Table | None:
                 entries.append({**one, **stand.entry()})
         rows.append((board.column_title(column), board.setup_title(setup, setups), *cells))
     notes = [note.replace("of its column", "of its row") for note in notes]
-    notes += seed_notes((title, scores.values()) for title, scores in found)
-    notes += processor_notes(
+    titled = [
         (title, {board.method_title(method): score for method, score in scores.items()})
         for title, scores in found
-    )
+    ]
+    notes += seed_notes(titled) + processor_notes(titled)
     if len(every) > len(places):
         notes.append(f"The first {len(places)} of {len(every)} rows.")
     notes += data_notes(board, *zip(*places, strict=True)) if places else []

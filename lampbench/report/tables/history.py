@@ -80,7 +80,7 @@ def _score_table(
     notes = (
         _NOTE,
         *marked,
-        *seed_notes((title, by_length.values()) for title, by_length in columns),
+        *seed_notes(columns),
         *processor_notes(columns),
         *data_notes(board, [column], [one.setup for one in members]),
     )

@@ -75,7 +75,7 @@ def _scores(board: Board, column: Column, members: Sequence[Sweep], metric: str)
     ]
     notes = (
         _NOTE,
-        *seed_notes((title, points.values()) for title, points in by_method),
+        *seed_notes(by_method),
         *processor_notes(by_method),
         *_about(board, column, members),
     )

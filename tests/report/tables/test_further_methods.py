@@ -26,6 +26,16 @@ def test_an_external_run_stands_marked_beside_our_own(record, read, cells):
     assert "‡" not in read("main") and "‡" in read("scores")
 
 
+def test_a_method_that_has_the_title_of_another_is_told_by_its_name(record, read, cells):
+    """As one that inherits it, in a file like `class Mine(CoPe)`."""
+    record("cope", good=3, method_title="CoPe")
+    record("mine", good=6, method_title="CoPe")
+    table = cells(read("further-methods"), SETUP, "ROUGE-1")
+    assert table["CoPe"]["News Headline"] == "0.200"
+    assert table["CoPe (mine)"]["News Headline"] == "0.400"
+    assert "CoPe (mine)" in read("cost") and "CoPe (mine)" in read("scores")
+
+
 def test_seeds_of_an_external_method_are_averaged(record, read, cells):
     record("base")
     record("cope", good=3, key="t0", **ELSEWHERE)

@@ -41,6 +41,24 @@ def test_lengths_are_rows_and_the_best_of_each_method_is_marked(of_length, read,
     assert "TAM" not in table["2"], "it has no run on cut histories"
 
 
+def test_lengths_of_a_plugin_that_was_edited_are_not_compared(of_length, read, cells):
+    of_length("oppu", 2, 0.3, plugins={"method": "aaaa"})
+    new = {"plugins": {"method": "bbbb"}, "created": "2026-05-01T00:00:00+00:00"}
+    for most in (4, None):
+        of_length("oppu", most, 0.6, **new)
+    assert list(cells(read("history"), "News Headline: ROUGE-1")) == ["4", "all"]
+    reason = "max-history 2: earlier defaults: the plugin's code aaaa (now bbbb)"
+    assert reason in read("excluded-runs")
+
+
+def test_lengths_with_one_seed_are_named(of_length, read):
+    for most in (None, 2):
+        of_length("oppu", most, 0.6)
+        of_length("oppu", most, 0.6, seed=1)
+        of_length("tam", most, 0.5)
+    assert "One seed only, where others have several: TAM: 2, all." in read("history")
+
+
 def test_runs_of_other_lengths_fill_no_other_cell(of_length, read, cells):
     of_length("oppu", None, 0.6)
     of_length("oppu", 1, 0.2, created="2026-05-01T00:00:00+00:00")

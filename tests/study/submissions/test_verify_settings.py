@@ -62,6 +62,13 @@ def test_a_run_under_another_title_is_refused(folder: Path, title: str) -> None:
     assert line.startswith("method_title and task_title are") and "'CoPe'" in line
 
 
+def test_code_of_others_that_was_not_run_is_refused(folder: Path) -> None:
+    """Tables leave out runs by the code of others."""
+    forge(folder, lambda manifest, scores: (replace(manifest, plugins={"task": "a"}), scores))
+    (line,) = refused(verify_submission(folder))
+    assert line.startswith("plugins names code of its own")
+
+
 def test_parts_that_an_earlier_version_did_not_name_may_be_missing() -> None:
     now = {"prompting": {"part": "rag", "retriever": {"part": "bm25"}}, "adaptation": None}
     then = {**now, "prompting": {"part": "rag"}}
