@@ -13,6 +13,7 @@ import pytest
 import torch
 from packaging.requirements import Requirement
 
+from benchmarks import roofline
 from benchmarks.gpu import __main__ as gpu
 from benchmarks.gpu import decoding
 from benchmarks.gpu.part import Outcome, Part, run_part
@@ -129,7 +130,7 @@ def test_steps_that_a_busy_machine_hides_have_no_time(monkeypatch, tmp_path):
     measured = SpeedPart(work, SMALL, Clock(60), {}, tmp_path / "found.json")
     seconds = iter([1.0, 1.0, 0.9, 0.8])  # the first token alone took longer than all
     monkeypatch.setattr(decoding, "_seconds", lambda *_: next(seconds))
-    monkeypatch.setattr(decoding.roofline, "least_seconds", lambda *_: (0.1, 0.1))
+    monkeypatch.setattr(roofline, "least_seconds", lambda *_: (0.1, 0.1))
     decoding._alone(measured, "greedy", 10.0)
     found = measured.page["greedy"]
     assert (found["step_milliseconds"], found["steps_of_roofline"]) == (None, None)

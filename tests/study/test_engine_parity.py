@@ -43,9 +43,22 @@ class Mixing(EnginePlugin):
         return MixesRows(Registry().engine("reference").open(setup))
 
 
-class Shifting(EnginePlugin):
-    """Scores as the reference does, but for some tokens of each response."""
+class Shifted:
+    """Scores of which the first tokens of each response are wrong by 0.3 nats."""
 
+    def __init__(self, engine, tokens):
+        self.engine, self.tokens = engine, tokens
+
+    def generate(self, requests):
+        return self.engine.generate(requests)
+
+    def score(self, requests):
+        for found in self.engine.score(requests):
+            first, rest = found.logprobs[: self.tokens], found.logprobs[self.tokens :]
+            yield replace(found, logprobs=(*(value - 0.3 for value in first), *rest))
+
+
+class Shifting(EnginePlugin):
     name = "shifting"
     summary = "is wrong by 0.3 nats"
     capabilities = frozenset({Capability.GENERATE, Capability.SCORE})
@@ -54,16 +67,7 @@ class Shifting(EnginePlugin):
         self.tokens = tokens
 
     def open(self, setup):
-        engine = Registry().engine("reference").open(setup)
-        score = engine.score
-
-        def shifted(requests):
-            for found in score(requests):
-                first, rest = found.logprobs[: self.tokens], found.logprobs[self.tokens :]
-                yield replace(found, logprobs=(*(value - 0.3 for value in first), *rest))
-
-        engine.score = shifted
-        return engine
+        return Shifted(Registry().engine("reference").open(setup), self.tokens)
 
 
 @pytest.fixture(scope="module")
