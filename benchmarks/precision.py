@@ -42,7 +42,7 @@ from lampbench.execution.cache import Cache
 from lampbench.plugin import Task
 from lampbench.registry import Registry
 
-PARTS = ("likelihood", "answers", "contrast", "price")
+PARTS = ("likelihood", "answers", "choices", "price")
 EXACT, LOW = "float32", "bfloat16"
 TAM = LoraSpec(16, 16, 0.05, ("q_proj", "k_proj", "v_proj", "o_proj"))
 OPTIM = OptimSpec(3e-4, 1, 8, 0.01, 0.1, 0.3)
@@ -106,11 +106,11 @@ def answers(engines: Engines, task: Task, data: Dataset, home: Path) -> dict[str
     }
 
 
-def contrasted(engines: Engines, task: Task, data: Dataset, home: Path) -> dict[str, Any]:
-    """How many answers are the same in both precisions, greedy and contrasted, by one model.
+def choices(engines: Engines, task: Task, data: Dataset, home: Path) -> dict[str, Any]:
+    """Where the precisions choose another next token along the users' own texts, and who is right.
 
-    Trained in float32: an adapter of TAM's shape, and on top of it another on as many examples
-    more, which is contrasted with the first as a user's is in CoPe.
+    Greedy and contrasted, by one model, trained in float32: an adapter of TAM's shape, and on top
+    of it another on as many examples more, which is contrasted with the first as a user's is.
     """
     more = 4 * len(data.test_users)
     task_home, own_home = home / "task", home / "own"
@@ -118,15 +118,32 @@ def contrasted(engines: Engines, task: Task, data: Dataset, home: Path) -> dict[
     _train(engines[EXACT], asked(task, data.train_users[:more]), task_home)
     _train(engines[EXACT], asked(task, data.train_users[more : 2 * more]), own_home, beneath)
     weights = (*beneath, own_home / "adapter")
-    requests = [task.prompt(query.fields) for user in data.test_users for query in user.queries]
-    same = {}
+    texts = [
+        (task.prompt(query.fields), query.reference)
+        for user in data.test_users for query in user.queries if query.reference
+    ]  # fmt: skip
+    counts: dict[str, Any] = {"alpha": ALPHA, "tau": TAU}
     for name, contrast in (("greedy", None), ("contrasted", Contrast(beneath, ALPHA, TAU))):
         spec = GenerationSpec(_BUDGET, contrast=contrast)
-        given = [GenerateRequest(str(n), p, weights, spec) for n, p in enumerate(requests)]
-        found = [{one.id: one.token_ids for one in e.generate(given)} for e in engines.values()]
-        same[name] = sum(tokens == found[1][name] for name, tokens in found[0].items())
-    return {"answers": len(requests), "alpha": ALPHA, "tau": TAU,
-            **{f"same, {name}": count for name, count in same.items()}}  # fmt: skip
+        given = [
+            GenerateRequest(str(n), prompt, weights, spec, teacher_text=text)
+            for n, (prompt, text) in enumerate(texts)
+        ]
+        exact, low = (
+            {one.id: one for one in engines[which].generate(given)} for which in (EXACT, LOW)
+        )
+        chosen = [
+            (a, b, right)
+            for key, one in exact.items()
+            for a, b, right in zip(one.token_ids, low[key].token_ids, one.teacher_ids, strict=True)
+        ]
+        counts[name] = {
+            "tokens": len(chosen),
+            "other token": sum(a != b for a, b, _ in chosen),
+            f"right in {EXACT} only": sum(a == right != b for a, b, right in chosen),
+            f"right in {LOW} only": sum(b == right != a for a, b, right in chosen),
+        }
+    return counts
 
 
 def _train(
@@ -202,7 +219,7 @@ def main(
             parts: dict[str, Callable[[], dict[str, Any]]] = {
                 "likelihood": partial(likelihoods, engines, texts),
                 "answers": partial(answers, engines, plugin, data, Path(home)),
-                "contrast": partial(contrasted, engines, plugin, data, Path(home)),
+                "choices": partial(choices, engines, plugin, data, Path(home)),
                 "price": partial(price, engines, texts, tokens, rounds, Path(home)),
             }
             for kind in part:

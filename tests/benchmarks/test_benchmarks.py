@@ -143,6 +143,31 @@ class InPrecision:
             yield SimpleNamespace(id=request.id, text=text)
 
 
+class Choosing(InPrecision):
+    """An engine that chooses two tokens of four otherwise in bfloat16, and one under a contrast."""
+
+    def generate(self, requests):
+        for request in requests:
+            assert len(request.weights) == 2 and request.teacher_text
+            chosen = {
+                ("float32", None): (1, 2, 9, 9),
+                ("bfloat16", None): (1, 7, 3, 9),
+                ("float32", precision.ALPHA): (1, 2, 3, 4),
+                ("bfloat16", precision.ALPHA): (1, 2, 3, 8),
+            }[self.name, request.spec.contrast and request.spec.contrast.alpha]
+            yield SimpleNamespace(id=request.id, token_ids=chosen, teacher_ids=(1, 2, 3, 4))
+
+
+def test_precisions_are_compared_by_what_they_choose(tmp_path):
+    engines: Any = {name: Choosing(name, 1.0) for name in ("float32", "bfloat16")}
+    task = Registry().task("news_headline")
+    data = load_dataset(task, "bundled", DataOptions(users=2))
+    found = precision.choices(engines, task, data, tmp_path)
+    texts = sum(len(user.queries) for user in data.test_users)
+    for name, counts in (("greedy", (4, 2, 1, 1)), ("contrasted", (4, 1, 1, 0))):
+        assert tuple(found[name].values()) == tuple(texts * count for count in counts)
+
+
 def test_precisions_are_compared_by_what_differs(tmp_path):
     """Of four answers one is always the same, one follows the adapter, one also the decoding, and
     one is another where both are in bfloat16.
