@@ -227,8 +227,11 @@ study-real: env $(SMOLLM2)
 	$(ONE_CORE) run $(REAL) --method pag --task scholarly_title --users 50
 	$(ONE_CORE) run --method tam --method oppu --method oppu_swapped --task scholarly_title --users 50 \
 		--model smollm2-135m --seed 1
-	$(ONE_CORE) run --method tam --method oppu --method oppu_swapped --task scholarly_title --users 50 \
-		--model smollm2-135m --dtype float32
+	$(ONE_CORE) run --method tam --method oppu --method oppu_swapped --method oppu_cd --task scholarly_title \
+		--users 50 --model smollm2-135m --dtype float32 --seed 0 --seed 1
+	$(ONE_CORE) run --method base --method tam_head --task news_headline --model smollm2-135m --dtype float32
+	$(ONE_CORE) run --method tam --method oppu --method oppu_swapped --method oppu_cd --task news_headline \
+		--model smollm2-135m --dtype float32 --seed 0 --seed 1
 
 # What was recorded on an H200; on another GPU, or on a CPU, answers differ (docs/engine.md).
 study-gpu: env $(SMOLLM2)
