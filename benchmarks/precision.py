@@ -28,6 +28,7 @@ from lampbench.engine.batched.engine import BatchedEngine
 from lampbench.engine.models import resolve_model
 from lampbench.engine.packaged_model import converted
 from lampbench.engine.protocol import (
+    Completion,
     Contrast,
     GenerateRequest,
     GenerationSpec,
@@ -41,6 +42,7 @@ from lampbench.engine.protocol import (
 from lampbench.execution.cache import Cache
 from lampbench.plugin import Task
 from lampbench.registry import Registry
+from lampbench.study.chosen_tokens import token_changes
 
 PARTS = ("likelihood", "answers", "choices", "price")
 EXACT, LOW = "float32", "bfloat16"
@@ -90,8 +92,7 @@ def answers(engines: Engines, task: Task, data: Dataset, home: Path) -> dict[str
         weights = (home / trained / "adapter",)
         for name, engine in engines.items():
             given = [GenerateRequest(str(n), p, weights, spec) for n, p in enumerate(requests)]
-            texts = {one.id: one.text for one in engine.generate(given)}
-            found[trained, name] = [texts[one.id] for one in given]
+            found[trained, name] = [one.text for one in _in_order(engine, given)]
             print(f"  trained in {trained}, decoded in {name}", file=sys.stderr)
 
     def same(one: tuple[str, str], other: tuple[str, str]) -> int:
@@ -129,21 +130,19 @@ def choices(engines: Engines, task: Task, data: Dataset, home: Path) -> dict[str
             GenerateRequest(str(n), prompt, weights, spec, teacher_text=text)
             for n, (prompt, text) in enumerate(texts)
         ]
-        exact, low = (
-            {one.id: one for one in engines[which].generate(given)} for which in (EXACT, LOW)
-        )
-        chosen = [
-            (a, b, right)
-            for key, one in exact.items()
-            for a, b, right in zip(one.token_ids, low[key].token_ids, one.teacher_ids, strict=True)
-        ]
+        found = token_changes(*(_in_order(engines[which], given) for which in (EXACT, LOW)))
         counts[name] = {
-            "tokens": len(chosen),
-            "other token": sum(a != b for a, b, _ in chosen),
-            f"right in {EXACT} only": sum(a == right != b for a, b, right in chosen),
-            f"right in {LOW} only": sum(b == right != a for a, b, right in chosen),
+            "tokens": found.tokens,
+            "other token": found.changed,
+            f"right in {EXACT} only": found.before,
+            f"right in {LOW} only": found.after,
         }
     return counts
+
+
+def _in_order(engine: BatchedEngine, requests: Sequence[GenerateRequest]) -> list[Completion]:
+    found = {one.id: one for one in engine.generate(requests)}
+    return [found[request.id] for request in requests]
 
 
 def _train(

@@ -302,8 +302,8 @@ def _known(score: CellScore | None, what: str) -> CellScore:
 
 def _on_queries_of(asked: CellScore, ours: CellScore, theirs: CellScore) -> Gain:
     """One score minus another on the queries of a third, with seed 0."""
-    places = asked.with_seed(0)
-    found, other = ({place: one.with_seed(0)[place] for place in places} for one in (ours, theirs))
+    places, *scores = (one.with_seed(0) for one in (asked, ours, theirs))
+    found, other = ({place: each[place] for place in places} for each in scores)
     return Gain(score_difference("rougeL", found, other), None, 1)
 
 

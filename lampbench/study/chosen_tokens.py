@@ -27,10 +27,10 @@ class Choosing:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """Where the contrast chooses another token than the user's weights alone would.
+    """Where one way, as the contrast, chooses another token than the other, as the weights alone.
 
-    Of `tokens` along all references it does so at `changed`; there the weights alone were right
-    `before` times, and the contrast is `after` times.
+    Of `tokens` along all references it does so at `changed`; there the other was right `before`
+    times, and the one is `after` times.
     """
 
     tokens: int
@@ -97,15 +97,18 @@ def token_choices(ways: Mapping[str, Sequence[Completion]], asked: Asked) -> Ite
 
 def contrast_changes(ways: Mapping[str, Sequence[Completion]]) -> Changes | None:
     """What the contrast changes; None where nothing is contrasted."""
-    if not ways:
-        return None
+    return token_changes(ways[_ALONE], ways[_CONTRAST]) if ways else None
+
+
+def token_changes(one_way: Sequence[Completion], other: Sequence[Completion]) -> Changes:
+    """Where one way chooses otherwise than another, along the same texts in the same order."""
     tokens = changed = before = after = 0
-    for one, other in zip(ways[_ALONE], ways[_CONTRAST], strict=True):
-        differ = [a != b for a, b in zip(one.token_ids, other.token_ids, strict=True)]
+    for one, two in zip(one_way, other, strict=True):
+        differ = [a != b for a, b in zip(one.token_ids, two.token_ids, strict=True)]
         tokens += len(differ)
         changed += sum(differ)
         before += sum(itertools.compress(_hits(one), differ))
-        after += sum(itertools.compress(_hits(other), differ))
+        after += sum(itertools.compress(_hits(two), differ))
     return Changes(tokens, changed, before, after)
 
 

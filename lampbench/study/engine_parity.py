@@ -122,7 +122,7 @@ def measure_parity(engine: str, model: str, pool: EnginePool) -> Parity:
     ]
     return Parity(
         len(requests), len(requests) - len(apart), min(apart, default=None),
-        _largest_difference(*(scored for _, scored in (expected, found))), alone,
+        _largest_difference(expected[1], found[1]), alone,
     )  # fmt: skip
 
 
